@@ -1,0 +1,72 @@
+# Every target sets up what it needs; nothing is done twice when nothing changed.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+BOTS := avtobus polkson
+BASE ?= demo
+BOT ?= avtobus
+TEXT ?= Привет
+LOCKS := $(wildcard requirements/*.txt)
+STUBS := protos/generation/v1/generation_pb2.py
+DATA := var/data
+MODELS := var/models
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV)/.ready $(STUBS) ## Install everything into .venv and generate the gRPC stubs
+
+$(VENV)/.ready: requirements/install.sh $(LOCKS)
+	requirements/install.sh $(VENV)
+	touch $@
+
+.PHONY: protos
+protos: $(STUBS) ## Generate the gRPC stubs
+
+$(STUBS): protos/generation/v1/generation.proto $(VENV)/.ready
+	$(PYTHON) -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. \
+	  --mypy_out=quiet:. --mypy_grpc_out=quiet:. $<
+	touch $@
+
+.PHONY: models
+models: $(BOTS:%=$(MODELS)/%/.made-from-$(notdir $(BASE))) ## Sample exports to two published bots (BASE=demo, a folder or a hub name)
+
+SAMPLES := $(wildcard extraction_jobs/sample_chats/*)
+
+$(DATA)/.samples: $(SAMPLES) | setup
+	$(PYTHON) -m extraction_jobs.sample_chats --output $(DATA)
+	touch $@
+
+$(MODELS)/%/.made-from-$(notdir $(BASE)): $(DATA)/.samples k8s/bots/%/bot.yaml
+	$(PYTHON) -m training_jobs.pipeline --bot k8s/bots/$*/bot.yaml \
+	  --input $(DATA)/$*/exports/result.json --base $(BASE)
+	rm -f $(MODELS)/$*/.made-from-*
+	touch $@
+
+.PHONY: ask
+ask: setup ## Ask a bot: make ask BOT=avtobus TEXT="Привет"
+	@$(PYTHON) -m services.generation.ask --bot "$(BOT)" --text "$(TEXT)"
+
+.PHONY: test
+test: setup ## Run the tests, with coverage and import rules
+	$(PYTHON) -m pytest
+
+.PHONY: lint
+lint: setup ## Check style, types and the proto
+	ruff check .
+	ruff format --check .
+	mypy .
+	cd protos && buf lint
+
+.PHONY: clean
+clean: ## Remove everything that was generated, installed or trained
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -f protos/generation/v1/generation_pb2*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

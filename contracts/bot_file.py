@@ -1,0 +1,91 @@
+"""bot.yaml: one file tells all there is to know of a bot.
+
+This module splits it into sections; each section's model lives with the stage that uses it.
+"""
+
+import re
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel
+
+from contracts.refusal import BadValue, Refusal, parse
+
+SECTIONS = ("moderation", "sampling", "extraction", "training", "generation", "gateway")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class BotNotFound(Refusal):
+    """No bot file of that name."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error, not the last one's win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"key {key!r} is given twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+class BotFile:
+    """A bot's name and its raw sections; `section` validates one."""
+
+    def __init__(self, path: Path, name: str, sections: Mapping[str, Any]) -> None:
+        self.path = path
+        self.name = name
+        self._sections = sections
+
+    @classmethod
+    def read(cls, path: Path) -> "BotFile":
+        """Raises BotNotFound when there is no such file, Refusal when it is no bot file."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            raise BotNotFound(f"{path}: no such bot file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refusal(f"{path}: cannot be read ({error})") from None
+        try:
+            content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
+        except yaml.YAMLError as error:
+            raise Refusal(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+        return cls._split(path, content)
+
+    @classmethod
+    def _split(cls, path: Path, content: object) -> "BotFile":
+        if not isinstance(content, dict):
+            raise Refusal(f"{path}: a bot file is a mapping with at least a `name`")
+        problems = [(str(key), "unknown key") for key in content if key not in ("name", *SECTIONS)]
+        name = content.get("name")
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            allowed = "lower-case letters, digits and dashes, at most 32, a letter first"
+            problems.append(("name", f"must be {allowed} (given: {name!r})"))
+        if problems:
+            raise BadValue(str(path), problems)
+        return cls(path, str(name), {key: content.get(key) or {} for key in SECTIONS})
+
+    def section(self, key: str, model: type[M]) -> M:
+        """The section as `model`; raises BadValue with the path of each refused key."""
+        return parse(model, self._sections[key], str(self.path), f"{key}.")
+
+
+def bot_path(bots_dir: Path, name: str) -> Path:
+    """`<name>.yaml` or `<name>/bot.yaml`, whichever is there; raises BotNotFound."""
+    if NAME.fullmatch(name):
+        for path in (bots_dir / f"{name}.yaml", bots_dir / name / "bot.yaml"):
+            if path.is_file():
+                return path
+    raise BotNotFound(f"no bot {name!r} in {bots_dir}")
+
+
+def bot_names(bots_dir: Path) -> list[str]:
+    """Names of all bots that `bot_path` would find, sorted."""
+    files = {path.stem for path in bots_dir.glob("*.yaml")}
+    folders = {path.parent.name for path in bots_dir.glob("*/bot.yaml")}
+    return sorted(name for name in files | folders if NAME.fullmatch(name))

@@ -1,0 +1,253 @@
+"""Model versions on the volume: `models/<bot>/versions/<id>/`, a manifest, the link `current`.
+
+A version is written aside, hashed, synced and renamed; only then is the relative link `current`
+replaced, by rename and under the bot's `.lock`; `previous` keeps the one before. Whatever is killed
+when, `current` names a whole version.
+
+    ModelVersionError      the version cannot be used
+    ├── NoVersion          there is no such version or link
+    ├── ManifestInvalid    the manifest is missing or broken
+    ├── NewerSchema        written by a newer release than this one
+    ├── FileMissing        a file of the manifest is not there
+    └── HashMismatch       a file is not what the manifest says
+    Locked                 another process is publishing for this bot
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from contracts.prompt import PromptFormat
+from contracts.refusal import Refusal
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+MODEL_FILES = ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "config.json")
+"""What generation loads; a manifest without them is no served version."""
+
+
+class ModelVersionError(Refusal):
+    """A model version that cannot be used."""
+
+
+class NoVersion(ModelVersionError):
+    pass
+
+
+class ManifestInvalid(ModelVersionError):
+    pass
+
+
+class NewerSchema(ModelVersionError):
+    pass
+
+
+class FileMissing(ModelVersionError):
+    pass
+
+
+class HashMismatch(ModelVersionError):
+    pass
+
+
+class Locked(Refusal):
+    """Another process holds the bot's lock."""
+
+
+class Stop(BaseModel):
+    """Where a reply ends: token ids and strings."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    token_ids: tuple[int, ...] = ()
+    strings: tuple[str, ...] = ()
+
+
+class Manifest(BaseModel):
+    """manifest.json; fields of later releases are kept. `files` maps relative paths to SHA-256."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    schema_: int = Field(default=SCHEMA, alias="schema")
+    id: str
+    bot: str
+    created: datetime
+    base: str
+    dataset_sha256: str
+    prompt_format: PromptFormat
+    bos: int
+    eos: int
+    stop: Stop
+    context: int = Field(gt=1)
+    precision: str
+    metrics: dict[str, float] = {}
+    notes: tuple[str, ...] = ()
+    files: dict[str, str]
+
+    @field_validator("files")
+    @classmethod
+    def _inside(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts:
+                raise ValueError(f"the path {name!r} leaves the version's folder")
+        return files
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below the folder but the manifest, by relative path."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    return {name: file_sha256(path) for name, path in names.items() if name != MANIFEST}
+
+
+def read_manifest(version: Path) -> Manifest:
+    """Raises NoVersion, ManifestInvalid or NewerSchema."""
+    try:
+        text = (version / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        if version.is_dir():
+            raise ManifestInvalid(f"{version}: {MANIFEST} is missing") from None
+        raise NoVersion(f"{version}: no such version") from None
+    except OSError as error:
+        raise ManifestInvalid(f"{version}: {MANIFEST} cannot be read ({error.strerror})") from None
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ManifestInvalid(f"{version / MANIFEST}: {where} {first['msg']}") from None
+    if manifest.schema_ > SCHEMA:
+        raise NewerSchema(
+            f"{version}: manifest schema {manifest.schema_}, this release reads up to {SCHEMA}"
+        )
+    return manifest
+
+
+def verify(version: Path, only: Sequence[str] | None = None) -> Manifest:
+    """Check the files (all, or those in `only`) against the manifest and return it."""
+    manifest = read_manifest(version)
+    for name in manifest.files if only is None else only:
+        if name not in manifest.files:
+            raise FileMissing(f"{version}: the manifest does not list {name}")
+        try:
+            found = file_sha256(version / name)
+        except OSError:
+            raise FileMissing(f"{version}: {name} is missing") from None
+        if found != manifest.files[name]:
+            raise HashMismatch(f"{version}: {name} is not the file that the manifest names")
+    return manifest
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        _sync(path)
+    _sync(folder)
+
+
+class BotModels:
+    """The versions of one bot: `folder` is `models/<bot>`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.versions = folder / "versions"
+
+    def ids(self) -> list[str]:
+        """Ids of all published versions, oldest first."""
+        if not self.versions.is_dir():
+            return []
+        return sorted(path.name for path in self.versions.iterdir() if path.name[0] != ".")
+
+    def path(self, version_id: str) -> Path:
+        return self.versions / version_id
+
+    def linked(self, link: str = "current") -> str | None:
+        """Id that `current` or `previous` names, or None when there is no link."""
+        try:
+            return (self.folder / link).readlink().name
+        except FileNotFoundError:
+            return None
+
+    def new_id(self, now: datetime, content_sha256: str) -> str:
+        """An id that sorts by time and tells versions of one second apart."""
+        return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{content_sha256[:8]}"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the bot's publishing lock; raises Locked when another process has it."""
+        self.versions.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Locked(f"{self.folder}: another process is publishing") from None
+            yield
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """An empty folder on the same volume, to fill and hand to `publish`; removed afterwards.
+
+        Call it under `locked`: leftovers of killed runs are cleared first.
+        """
+        for leftover in self.versions.glob(".staging*"):
+            shutil.rmtree(leftover)
+        folder = self.versions / ".staging"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def publish(self, staged: Path, manifest: Manifest) -> Path:
+        """Make the staged files a version and let `current` name it. Call it under `locked`."""
+        text = manifest.model_dump_json(by_alias=True, indent=2)
+        (staged / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        _sync_tree(staged)
+        target = self.path(manifest.id)
+        staged.rename(target)
+        _sync(self.versions)
+        self._switch(manifest.id)
+        return target
+
+    def roll_back(self) -> str:
+        """Let `current` name what `previous` names, and the reverse; returns the id now current."""
+        with self.locked():
+            previous = self.linked("previous")
+            if previous is None:
+                raise NoVersion(f"{self.folder}: no previous version to go back to")
+            verify(self.path(previous))
+            self._switch(previous)
+            return previous
+
+    def _switch(self, version_id: str) -> None:
+        before = self.linked()
+        if before is not None and before != version_id:
+            self._link("previous", before)
+        self._link("current", version_id)
+        _sync(self.folder)
+
+    def _link(self, name: str, version_id: str) -> None:
+        temporary = self.folder / f".{name}"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(Path("versions") / version_id)
+        temporary.replace(self.folder / name)

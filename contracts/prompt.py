@@ -1,0 +1,99 @@
+"""Turns to token ids: the one renderer of prompts, for training and serving alike.
+
+`turns-1`: an `other` turn is its messages joined by newlines, then eos; a persona turn is bos, its
+messages, eos. Generation starts after bos and stops at eos.
+`plain`: a line a message, the answer is the next line, no speaker marks; it stops at a newline.
+
+Each turn is encoded by itself. `encode` must take special-token text as plain text.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from contracts.turn import Turn, single_line
+
+Encode = Callable[[str], list[int]]
+
+
+class PromptFormat(StrEnum):
+    TURNS_1 = "turns-1"
+    PLAIN = "plain"
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """Strings that end a reply; eos ends one in turns-1."""
+        return ("\n",) if self is PromptFormat.PLAIN else ()
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the renderer needs of a tokenizer: its encoder and the ids of `<s>` and `</s>`."""
+
+    encode: Encode
+    bos: int
+    eos: int
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """ids and loss_mask are of equal length; `turns_used` counts from the newest turn back.
+
+    cut  the newest turn alone was over the budget, and only its last tokens stand here
+    """
+
+    ids: list[int]
+    loss_mask: list[bool]
+    turns_used: int
+    cut: bool = False
+
+
+def _turn_ids(turn: Turn, fmt: PromptFormat, words: Vocabulary) -> tuple[list[int], list[bool]]:
+    if fmt is PromptFormat.PLAIN:
+        ids = words.encode(turn.text + "\n")
+        return ids, [turn.is_persona] * len(ids)
+    ids = [*words.encode(turn.text), words.eos]
+    if not turn.is_persona:
+        return ids, [False] * len(ids)
+    return [words.bos, *ids], [False] + [True] * len(ids)
+
+
+def render(turns: Sequence[Turn], fmt: PromptFormat, words: Vocabulary, budget: int) -> Rendered:
+    """Render the newest turns that fit into `budget` tokens; older ones are dropped whole.
+
+    The mask covers the persona's tokens: their text and the end that closes it.
+    """
+    pieces: list[tuple[list[int], list[bool]]] = []
+    room = budget
+    for turn in reversed(turns):
+        ids, mask = _turn_ids(turn, fmt, words)
+        if len(ids) > room:
+            if not pieces and room > 0:
+                return Rendered(ids[-room:], mask[-room:], 1, cut=True)
+            break
+        pieces.append((ids, mask))
+        room -= len(ids)
+    pieces.reverse()
+    return Rendered(
+        [token for ids, _ in pieces for token in ids],
+        [flag for _, mask in pieces for flag in mask],
+        len(pieces),
+    )
+
+
+def render_prompt(
+    turns: Sequence[Turn], fmt: PromptFormat, words: Vocabulary, budget: int
+) -> Rendered:
+    """Render what the persona is to answer: the turns, and in turns-1 the bos of its own turn."""
+    if fmt is PromptFormat.PLAIN:
+        return render(turns, fmt, words, budget)
+    history = render(turns, fmt, words, budget - 1)
+    return Rendered(
+        [*history.ids, words.bos], [*history.loss_mask, False], history.turns_used, history.cut
+    )
+
+
+def reply_messages(text: str, fmt: PromptFormat) -> list[str]:
+    """Split generated text into the persona's messages: a line each, one line in `plain`."""
+    lines = [line for part in text.split("\n") if (line := single_line(part))]
+    return lines[:1] if fmt is PromptFormat.PLAIN else lines

@@ -1,0 +1,25 @@
+"""How the next token is drawn: bot.yaml's `sampling`, used by serving and evaluation alike."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_NEW_TOKENS = 128
+"""Longest reply in tokens, whatever a request or a bot file asks for."""
+
+StopString = Annotated[str, Field(min_length=1, max_length=32)]
+
+
+class Sampling(BaseModel):
+    """temperature 0 is greedy; top_k 0 is off; penalties are those of the usual samplers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(default=0.8, ge=0.0, le=2.0)
+    top_p: float = Field(default=0.9, gt=0.0, le=1.0)
+    top_k: int = Field(default=50, ge=0, le=1000)
+    repetition: float = Field(default=1.1, ge=1.0, le=2.0)
+    frequency: float = Field(default=0.0, ge=-2.0, le=2.0)
+    presence: float = Field(default=0.0, ge=-2.0, le=2.0)
+    stop: tuple[StopString, ...] = Field(default=(), max_length=4)
+    max_new_tokens: int = Field(default=MAX_NEW_TOKENS, ge=1, le=MAX_NEW_TOKENS)

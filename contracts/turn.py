@@ -1,0 +1,59 @@
+"""A turn: the one value that runs through data set, prompt, proto, history and evaluation.
+
+Knows nothing of Telegram, gRPC or tokenizers.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+class Role(StrEnum):
+    """Who speaks, seen from the persona that a bot imitates."""
+
+    PERSONA = "persona"
+    OTHER = "other"
+
+
+def single_line(text: str) -> str:
+    """Fold every line break of a message into one space and trim the ends."""
+    parts = (part.strip() for part in text.splitlines())
+    return " ".join(part for part in parts if part)
+
+
+def _not_empty(text: str) -> str:
+    if not (line := single_line(text)):
+        raise ValueError("a message must not be empty")
+    return line
+
+
+Message = Annotated[str, AfterValidator(_not_empty)]
+
+
+class Turn(BaseModel):
+    """One speaker's uninterrupted burst of messages.
+
+    speaker   a pseudonym, stable within a conversation
+    messages  at least one, in order; line breaks inside a message become spaces
+    at        time of the first message, if known
+    reply_to  how many turns back stands the turn this one answers explicitly (1 = the one before)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    speaker: str
+    role: Role
+    messages: tuple[Message, ...] = Field(min_length=1)
+    at: datetime | None = None
+    reply_to: int | None = Field(default=None, ge=1)
+
+    @property
+    def is_persona(self) -> bool:
+        return self.role is Role.PERSONA
+
+    @property
+    def text(self) -> str:
+        """The messages, a line each."""
+        return "\n".join(self.messages)

@@ -1,0 +1,1 @@
+"""Batch jobs that make a data set of records out of other people's formats."""

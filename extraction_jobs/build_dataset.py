@@ -1,0 +1,149 @@
+"""The extraction job: a chat export goes in, a data set comes out.
+
+`main` lists the steps. Exit codes: 0 done, 2 refused (one line on standard error says why).
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.bot_file import BotFile
+from contracts.dataset import WHOLE_CHAT, Card, write_card
+from contracts.model_version import file_sha256
+from contracts.refusal import Refusal, end_process
+from contracts.settings import Volumes, from_environment
+from extraction_jobs.config import ExtractionConfig
+from extraction_jobs.dialogues import named_persona, whole_chat
+from extraction_jobs.filters import usable
+from extraction_jobs.personas import Senders
+from extraction_jobs.privacy import pseudonym
+from extraction_jobs.progress import tracked
+from extraction_jobs.split import Written, write_split
+from extraction_jobs.telegram_json import read_export
+from telemetry.jobs import JobReport, PushSettings, job_report
+from telemetry.logs import LogSettings, configure, logger
+
+FEW_MESSAGES = 300
+
+
+def build(bot: str, config: ExtractionConfig, source: Path, folder: Path) -> Card:
+    """Read the export twice (who wrote, then what), write the data set and its card."""
+    senders = Senders()
+    read: Counter[str] = Counter()
+    senders.add(usable(tracked(read_export(source), "counting senders", read), Counter()))
+    personas = frozenset() if config.persona == WHOLE_CHAT else senders.persona(config.persona)
+
+    _prepare(folder)
+    dropped: Counter[str] = Counter()
+    messages = usable(tracked(read_export(source), "building dialogues"), dropped)
+    if config.persona == WHOLE_CHAT:
+        records = whole_chat(messages, config.pause, config.context_turns, pseudonym)
+    else:
+        records = named_persona(messages, config.pause, personas, pseudonym, dropped)
+    written = write_split(folder, records, config.heldout_share, config.persona == WHOLE_CHAT)
+    if not written.train:
+        raise Refusal(
+            f"{source}: no usable message of the persona in it (dropped: {dict(dropped)})"
+        )
+
+    persona = WHOLE_CHAT if config.persona == WHOLE_CHAT else pseudonym(min(personas))
+    card = _card(bot, persona, source, written, read.total(), dropped)
+    write_card(folder, card)
+    return card
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder; one that holds something else than a data set is refused."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise Refusal(f"{folder}: is a file; --output wants a folder") from None
+    ours = {"train.jsonl", "heldout.jsonl", "dataset.json", "report.html", "records.jsonl.part"}
+    strange = [path.name for path in folder.iterdir() if path.name not in ours]
+    if strange:
+        raise Refusal(f"{folder}: holds {strange[0]!r}; give an empty folder or one of a data set")
+
+
+def _card(
+    bot: str, persona: str, source: Path, written: Written, read: int, dropped: Counter[str]
+) -> Card:
+    warnings = []
+    if written.persona_messages < FEW_MESSAGES:
+        warnings.append(
+            f"only {written.persona_messages} persona messages: expect the bot to repeat them"
+            f" ({FEW_MESSAGES} and more are better)"
+        )
+    if not written.heldout:
+        warnings.append("too few records to hold any out: nothing to measure by")
+    return Card(
+        bot=bot,
+        persona=persona,
+        chats=len(written.chats),
+        messages_read=read,
+        messages_used=written.messages,
+        persona_messages=written.persona_messages,
+        distinct_persona_messages=len(written.distinct),
+        train_records=written.train,
+        heldout_records=written.heldout,
+        split_at=written.split_at,
+        dropped={reason: count for reason, count in sorted(dropped.items()) if count},
+        inputs={source.name: file_sha256(source)},
+        sha256=written.sha256,
+        warnings=tuple(warnings),
+    )
+
+
+def _report(report: JobReport, card: Card) -> None:
+    report.gauge("messages_read", "Messages read from the export.", card.messages_read)
+    report.gauge("persona_messages", "Persona messages in the data set.", card.persona_messages)
+    report.gauge("train_records", "Records to train on.", card.train_records)
+    report.gauge("heldout_records", "Records held out.", card.heldout_records)
+
+
+def run(bot: BotFile, source: Path, output: Path | None, persona: str | None) -> Card:
+    """The job as the command line calls it."""
+    config = bot.section("extraction", ExtractionConfig)
+    if persona:
+        config = config.model_copy(update={"persona": persona})
+    folder = output or from_environment(Volumes).dataset(bot.name)
+    with job_report("extraction", bot.name, from_environment(PushSettings)) as report:
+        card = build(bot.name, config, source, folder)
+        _report(report, card)
+    logger().info(
+        "data set built",
+        bot=bot.name,
+        folder=str(folder),
+        persona=card.persona,
+        train_records=card.train_records,
+        heldout_records=card.heldout_records,
+        persona_messages=card.persona_messages,
+        distinct=card.distinct_persona_messages,
+        dropped=card.dropped,
+    )
+    for warning in card.warnings:
+        logger().warning(warning, bot=bot.name)
+    return card
+
+
+def main(
+    bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
+    input: Annotated[Path, typer.Option(help="result.json of a Telegram Desktop export.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the data set [DATA_DIR/<bot>/dataset].")
+    ] = None,
+    persona: Annotated[
+        str | None, typer.Option(help="auto, whole-chat, a sender's name, or an id like user123.")
+    ] = None,
+) -> None:
+    """Build a data set from a chat export."""
+    try:
+        configure(from_environment(LogSettings), "extraction")
+        run(BotFile.read(bot), input, output, persona)
+    except Refusal as refusal:
+        end_process(refusal)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,28 @@
+"""`python -m extraction_jobs.sample_chats`: write the sample exports where the jobs look."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.settings import Volumes, from_environment
+from extraction_jobs.sample_chats.chats import avtobus, polkson
+
+
+def main(
+    output: Annotated[
+        Path | None, typer.Option(help="Folder [DATA_DIR]; gets <bot>/exports/result.json.")
+    ] = None,
+) -> None:
+    """Write the sample chats, the same bytes each time."""
+    folder = output or from_environment(Volumes).data_dir
+    for bot, export in (("avtobus", avtobus()), ("polkson", polkson())):
+        path = folder / bot / "exports" / "result.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(export, ensure_ascii=False, indent=1), encoding="utf-8")
+        typer.echo(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,82 @@
+"""Writes a data set: records to a scratch file, then split by time; no text stays in memory."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from contracts.dataset import HELDOUT, TRAIN, Record
+
+_SCRATCH = "records.jsonl.part"
+_EPOCH = datetime.fromtimestamp(0, UTC)
+MIN_HELDOUT = 10
+"""With fewer records than this nothing is held out: too little to learn from, and to measure by."""
+
+
+@dataclass
+class Written:
+    """What was written; `distinct` counts different persona messages by hash."""
+
+    train: int = 0
+    heldout: int = 0
+    persona_messages: int = 0
+    messages: int = 0
+    split_at: datetime | None = None
+    sha256: str = ""
+    chats: Counter[str] = field(default_factory=Counter)
+    distinct: set[int] = field(default_factory=set)
+
+
+def write_split(folder: Path, records: Iterable[Record], share: float, whole_chat: bool) -> Written:
+    """Write train.jsonl and, from the latest `share` of the records, heldout.jsonl."""
+    written = Written()
+    scratch = folder / _SCRATCH
+    times: list[datetime] = []
+    try:
+        with scratch.open("w", encoding="utf-8") as file:
+            for record in records:
+                file.write(record.model_dump_json(exclude_none=True) + "\n")
+                times.append(_ended(record))
+                _count(written, record, whole_chat)
+        _divide(folder, scratch, times, share, written)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return written
+
+
+def _ended(record: Record) -> datetime:
+    return record.turns[-1].at or record.started_at or _EPOCH
+
+
+def _count(written: Written, record: Record, whole_chat: bool) -> None:
+    written.chats[record.chat] += 1
+    answers = record.turns[-1:] if whole_chat else record.turns
+    for turn in answers:
+        written.messages += len(turn.messages)
+        if turn.is_persona:
+            written.persona_messages += len(turn.messages)
+            written.distinct.update(hash(message) for message in turn.messages)
+
+
+def _divide(
+    folder: Path, scratch: Path, times: list[datetime], share: float, written: Written
+) -> None:
+    """Records of one session share a time span: the cut falls on a record's end, never inside."""
+    keep = len(times) - int(len(times) * share)
+    if len(times) >= MIN_HELDOUT and keep < len(times):
+        written.split_at = sorted(times)[keep]
+    digest = hashlib.sha256()
+    with (
+        scratch.open("rb") as source,
+        (folder / TRAIN).open("wb") as train,
+        (folder / HELDOUT).open("wb") as heldout,
+    ):
+        for line, ended in zip(source, times, strict=True):
+            late = written.split_at is not None and ended >= written.split_at
+            (heldout if late else train).write(line)
+            digest.update(line)
+            written.heldout += late
+            written.train += not late
+    written.sha256 = digest.hexdigest()

@@ -1,0 +1,151 @@
+"""Telegram Desktop's JSON export, streamed: a single chat, or an account with `chats.list`.
+
+Memory stays flat whatever the file's size. Format: the export's own schema, and
+`export_output_json.cpp` of Telegram Desktop, whose invalid `\\xNN` escapes are repaired on the way.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import ijson
+from ijson.common import ObjectBuilder
+
+from extraction_jobs.message import Chat, ExportError, Message
+
+HINT = "export the chat from Telegram Desktop as JSON and give its result.json"
+_CHUNK = 1 << 16
+_BAD_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
+_CUT_ESCAPE = re.compile(rb"\\+(?:x[0-9A-Fa-f]?)?\Z")
+"""An escape that may go on in the next chunk."""
+_LISTS = ("chats.list.item.", "left_chats.list.item.")
+
+
+class _RepairedFile:
+    """A binary file in which `\\xNN`, which JSON does not know, is read as `\\u00NN`."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """About `size` bytes, more or fewer; empty only at the end (or for size 0, a probe)."""
+        if size == 0:
+            return b""
+        while chunk := self._file.read(_CHUNK):
+            data = self._rest + chunk
+            tail = _CUT_ESCAPE.search(data)
+            whole = data[: tail.start()] if tail else data
+            self._rest = data[len(whole) :]
+            if whole:
+                return _BAD_ESCAPE.sub(rb"\1\\u00\2", whole)
+        rest, self._rest = self._rest, b""
+        return rest
+
+
+def read_export(path: Path) -> Iterator[Message]:
+    """Yield every entry of every chat, in order; raises ExportError when it is no such export."""
+    try:
+        with path.open("rb") as file:
+            _check_start(path, file.read(4096))
+            file.seek(0)
+            yield from _messages(path, _RepairedFile(file))
+    except IsADirectoryError:
+        raise ExportError(f"{path}: is a folder; {HINT}") from None
+    except FileNotFoundError:
+        raise ExportError(f"{path}: no such file; {HINT}") from None
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read ({error.strerror})") from None
+    except ijson.IncompleteJSONError as error:
+        raise ExportError(f"{path}: broken or cut off JSON ({_one_line(error)})") from None
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        raise ExportError(f"{path}: not valid JSON ({_one_line(error)})") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:100]
+
+
+def _check_start(path: Path, start: bytes) -> None:
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not text:
+        raise ExportError(f"{path}: the file is empty; {HINT}")
+    if text[:1] == b"<":
+        raise ExportError(f"{path}: is a web page or XML, not JSON; {HINT}")
+    if text[:1] != b"{":
+        raise ExportError(f"{path}: not a Telegram export (a JSON object is expected); {HINT}")
+
+
+def _messages(path: Path, file: _RepairedFile) -> Iterator[Message]:
+    header: dict[str, Any] = {}
+    builder: ObjectBuilder | None = None
+    found = False
+    position = 0
+    for prefix, event, value in ijson.parse(file, use_float=True):
+        base = next((item for item in _LISTS if prefix.startswith(item)), "")
+        field = prefix[len(base) :]
+        if builder is not None:
+            builder.event(event, value)
+            if event == "end_map" and field == "messages.item":
+                yield _message(path, _chat(header, position), builder.value)
+                builder = None
+        elif event == "start_map" and field == "messages.item":
+            builder = ObjectBuilder()
+            builder.event(event, value)
+        elif event == "start_array" and field == "messages":
+            found, position = True, position + 1
+        elif event == "start_map" and prefix + "." in _LISTS:
+            header = {}
+        elif field in ("name", "type", "id"):
+            header[field] = value
+    if not found:
+        raise ExportError(f"{path}: no chat found in it; {HINT}")
+
+
+def _chat(header: dict[str, Any], position: int) -> Chat:
+    name = header.get("name") or header.get("type") or "chat"
+    return Chat(str(header.get("id", position)), str(name), str(header.get("type", "")))
+
+
+def _message(path: Path, chat: Chat, raw: dict[str, Any]) -> Message:
+    try:
+        return Message(
+            chat=chat,
+            id=int(raw["id"]),
+            at=_time(raw),
+            kind=str(raw.get("type", "message")),
+            sender=_sender(raw),
+            sender_name=raw.get("from") or raw.get("actor"),
+            text=_text(raw.get("text", "")),
+            reply_to=raw.get("reply_to_message_id"),
+            forwarded="forwarded_from" in raw or "saved_from" in raw,
+            via_bot="via_bot" in raw,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        where = f"message {raw.get('id', '?')} of chat {chat.name!r}"
+        raise ExportError(f"{path}: {where} is not as Telegram writes it ({error!r})") from None
+
+
+def _time(raw: dict[str, Any]) -> datetime:
+    """UTC; exports before 2022 have only the exporter's local time, taken as UTC."""
+    if "date_unixtime" in raw:
+        return datetime.fromtimestamp(int(raw["date_unixtime"]), UTC)
+    if raw.get("type") == "unsupported":
+        return datetime.fromtimestamp(0, UTC)
+    return datetime.fromisoformat(raw["date"]).replace(tzinfo=UTC)
+
+
+def _sender(raw: dict[str, Any]) -> str | None:
+    sender = raw.get("from_id", raw.get("actor_id"))
+    if isinstance(sender, int):  # exports before 2021
+        return f"user{sender}"
+    return sender or raw.get("from")
+
+
+def _text(text: Any) -> str:
+    """`text` is a string, or a list of strings and of entities with a `text` of their own."""
+    if isinstance(text, str):
+        return text
+    return "".join(part if isinstance(part, str) else str(part["text"]) for part in text)

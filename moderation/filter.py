@@ -1,0 +1,64 @@
+"""Moderation of one text by a kept word list (badwords-py, Russian and English).
+
+`Moderator.check(text)` is pure; building a Moderator compiles the word list once.
+"""
+
+from enum import StrEnum
+
+from badwords import Options, ProfanityFilter
+from pydantic import BaseModel, ConfigDict, Field
+
+PROFANITY = "profanity"
+_OPTIONS = Options(collapse_repeats=True, split_on_punctuation=True)
+
+
+class Action(StrEnum):
+    """What becomes of a text. NONE: it goes out as it is."""
+
+    NONE = "none"
+    MASKED = "masked"
+    BLOCKED = "blocked"
+
+
+class Policy(BaseModel):
+    """bot.yaml's `moderation` section.
+
+    profanity    what is done with an obscene text: `masked` stars the words, `blocked` drops it
+    replacement  what the bot says when every candidate was blocked
+    allow        words that the list knows and this bot may say
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profanity: Action = Action.BLOCKED
+    replacement: str = Field(default="Лучше промолчу.", min_length=1, max_length=500)
+    allow: tuple[str, ...] = ()
+
+
+class Verdict(BaseModel):
+    """`text` is what may go out: unchanged, masked, or empty when blocked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    action: Action
+    category: str
+    text: str
+
+
+class Moderator:
+    """A policy with its compiled word list."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._words = ProfanityFilter()
+        self._words.init(languages=["ru", "en"], options=_OPTIONS)
+        self._words.add_whitelist(policy.allow)
+
+    def check(self, text: str) -> Verdict:
+        """Judge a text; a masked one keeps its length."""
+        if self.policy.profanity is Action.NONE or not self._words.is_profane(text):
+            return Verdict(action=Action.NONE, category="", text=text)
+        if self.policy.profanity is Action.MASKED:
+            masked = self._words.censor(text, "*")
+            return Verdict(action=Action.MASKED, category=PROFANITY, text=masked)
+        return Verdict(action=Action.BLOCKED, category=PROFANITY, text="")

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Resolve requirements/*.in into the locked *.txt files, all with the same versions.
+# Usage: requirements/lock.sh    (wants uv; edit the .in files first)
+set -euo pipefail
+cd "$(dirname "$0")"
+all=$(mktemp)
+trap 'rm -f "$all"' EXIT
+cat ./*.in | grep -v '^-r' | sort -u | uv pip compile -q --python-version 3.11 --no-header --no-annotate - -o "$all"
+for image in gateway generation training extraction sandbox development; do
+  uv pip compile -q --python-version 3.11 --no-header --no-annotate -c "$all" "$image.in" -o "$image.txt"
+  # the build for CPUs or GPUs is chosen when it is installed
+  sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' "$image.txt"
+done

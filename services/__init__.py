@@ -1,0 +1,1 @@
+"""Long-running processes: generation, one gateway a bot, and a stand-in for Telegram."""

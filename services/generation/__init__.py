@@ -1,0 +1,1 @@
+"""The generation service: turns in, reply out, over gRPC."""

@@ -1,0 +1,252 @@
+"""The typed client of the generation service; needs grpc alone.
+
+GenerationError        any failed call: `code`, `text`
+├── InvalidRequest     the server refused a field: `fields`
+├── BotUnavailable     no such bot, or no version of it
+├── RetryLater         busy or starting: `retry_after` in seconds
+└── DeadlineExceeded   no answer within the time given
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Protocol
+
+import grpc
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from protos.generation.v1 import generation_pb2 as pb
+from protos.generation.v1 import generation_pb2_grpc as pb_grpc
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+DEFAULT_TIMEOUT = 30.0
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+class GenerationError(Exception):
+    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(f"{code.name}: {text}")
+
+
+class InvalidRequest(GenerationError):
+    fields: dict[str, str]
+
+
+class BotUnavailable(GenerationError):
+    pass
+
+
+class RetryLater(GenerationError):
+    retry_after: float = 1.0
+
+
+class DeadlineExceeded(GenerationError):
+    pass
+
+
+class TurnLike(Protocol):
+    """Anything with a speaker, a role that reads `persona` or `other`, and messages."""
+
+    @property
+    def speaker(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def messages(self) -> Sequence[str]: ...
+
+
+def turn(*messages: str, persona: bool = False, speaker: str = "") -> pb.Turn:
+    """A turn of a request; anybody's unless `persona`."""
+    role = pb.ROLE_PERSONA if persona else pb.ROLE_OTHER
+    return pb.Turn(
+        role=role, speaker=speaker or ("persona" if persona else "user"), messages=messages
+    )
+
+
+def request(bot: str, turns: Iterable[pb.Turn | TurnLike], **options: Any) -> pb.GenerateRequest:
+    """A GenerateRequest; `options` are its other fields: chat_key, candidates, seed, sampling …"""
+    told = [
+        each
+        if isinstance(each, pb.Turn)
+        else turn(*each.messages, persona=each.role == "persona", speaker=each.speaker)
+        for each in turns
+    ]
+    return pb.GenerateRequest(bot=bot, turns=told, **options)
+
+
+def _error(error: grpc.RpcError) -> GenerationError:
+    """The exception for a failed call, with what its rich details say."""
+    code, text = error.code(), error.details() or ""
+    details = _details(error)
+    match code:
+        case grpc.StatusCode.INVALID_ARGUMENT:
+            invalid = InvalidRequest(code, text)
+            violations = details.get(BadRequest, BadRequest()).field_violations
+            invalid.fields = {each.field: each.description for each in violations}
+            return invalid
+        case grpc.StatusCode.NOT_FOUND | grpc.StatusCode.FAILED_PRECONDITION:
+            return BotUnavailable(code, text)
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED:
+            later = RetryLater(code, text)
+            if info := details.get(RetryInfo):
+                later.retry_after = info.retry_delay.ToTimedelta().total_seconds()
+            return later
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlineExceeded(code, text)
+    return GenerationError(code, text)
+
+
+def _details(error: grpc.RpcError) -> dict[type, Any]:
+    found: dict[type, Any] = {}
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
+        if key == _DETAILS_KEY:
+            for packed in Status.FromString(value).details:
+                for kind in (BadRequest, RetryInfo):
+                    message = kind()
+                    if packed.Unpack(message):
+                        found[kind] = message
+    return found
+
+
+def _metadata(request_id: str | None) -> tuple[tuple[str, str], ...]:
+    return (("x-request-id", request_id),) if request_id else ()
+
+
+class GenerationClient:
+    """For asyncio. Use as `async with GenerationClient(address) as client`."""
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self._channel = grpc.aio.insecure_channel(address)
+        self._stub: Any = pb_grpc.GenerationServiceStub(self._channel)
+        self._timeout = timeout
+
+    async def __aenter__(self) -> "GenerationClient":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._channel.close()
+
+    async def generate(
+        self,
+        bot: str,
+        turns: Iterable[pb.Turn | TurnLike],
+        *,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Any,
+    ) -> pb.GenerateResponse:
+        """All candidates; raises GenerationError."""
+        try:
+            response: pb.GenerateResponse = await self._stub.Generate(
+                request(bot, turns, **options),
+                timeout=timeout or self._timeout,
+                metadata=_metadata(request_id),
+            )
+        except grpc.RpcError as error:
+            raise _error(error) from error
+        return response
+
+    async def stream(
+        self,
+        bot: str,
+        turns: Iterable[pb.Turn | TurnLike],
+        *,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Any,
+    ) -> AsyncIterator[pb.GenerateStreamResponse]:
+        """Deltas, then the response; raises GenerationError."""
+        call = self._stub.GenerateStream(
+            pb.GenerateStreamRequest(request=request(bot, turns, **options)),
+            timeout=timeout or self._timeout,
+            metadata=_metadata(request_id),
+        )
+        try:
+            async for event in call:
+                yield event
+        except grpc.RpcError as error:
+            raise _error(error) from error
+        finally:
+            call.cancel()
+
+    async def list_models(self) -> list[pb.Model]:
+        try:
+            response = await self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout)
+        except grpc.RpcError as error:
+            raise _error(error) from error
+        return list(response.models)
+
+
+class SyncGenerationClient:
+    """For scripts and notebooks. Use as `with SyncGenerationClient(address) as client`."""
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self._channel = grpc.insecure_channel(address)
+        self._stub: Any = pb_grpc.GenerationServiceStub(self._channel)
+        self._timeout = timeout
+
+    def __enter__(self) -> "SyncGenerationClient":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._channel.close()
+
+    def generate(
+        self,
+        bot: str,
+        turns: Iterable[pb.Turn | TurnLike],
+        *,
+        timeout: float | None = None,
+        request_id: str | None = None,
+        **options: Any,
+    ) -> pb.GenerateResponse:
+        """All candidates; raises GenerationError."""
+        try:
+            response: pb.GenerateResponse = self._stub.Generate(
+                request(bot, turns, **options),
+                timeout=timeout or self._timeout,
+                metadata=_metadata(request_id),
+            )
+        except grpc.RpcError as error:
+            raise _error(error) from error
+        return response
+
+    def stream(
+        self,
+        bot: str,
+        turns: Iterable[pb.Turn | TurnLike],
+        *,
+        timeout: float | None = None,
+        **options: Any,
+    ) -> Iterator[pb.GenerateStreamResponse]:
+        """Deltas, then the response; raises GenerationError."""
+        call = self._stub.GenerateStream(
+            pb.GenerateStreamRequest(request=request(bot, turns, **options)),
+            timeout=timeout or self._timeout,
+        )
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise _error(error) from error
+        finally:
+            call.cancel()
+
+    def list_models(self) -> list[pb.Model]:
+        try:
+            response = self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout)
+        except grpc.RpcError as error:
+            raise _error(error) from error
+        return list(response.models)

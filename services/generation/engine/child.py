@@ -1,0 +1,88 @@
+"""The engine's process: `python -m services.generation.engine.child FD` serves one connection.
+
+It ends when the connection does, so it never outlives the process that started it.
+"""
+
+import pickle
+import signal
+import sys
+import time
+from multiprocessing.connection import Connection
+
+from services.generation.engine.pipeline import Pipeline
+from services.generation.engine.protocol import (
+    Cancel,
+    Command,
+    Event,
+    Load,
+    Loaded,
+    Options,
+    Stepped,
+    Submit,
+    Unload,
+)
+
+
+class Child:
+    """Pipelines by model, and the loop that feeds and steps them."""
+
+    def __init__(self, connection: Connection, options: Options) -> None:
+        self._connection = connection
+        self._options = options
+        self._pipelines: dict[str, Pipeline] = {}
+
+    def run(self) -> None:
+        """Take commands and step until the other side closes the connection."""
+        while True:
+            busy = [pipeline for pipeline in self._pipelines.values() if pipeline.busy]
+            while self._connection.poll(0 if busy else None):
+                self._obey(self._connection.recv())
+                busy = [pipeline for pipeline in self._pipelines.values() if pipeline.busy]
+            for pipeline in busy:
+                events, batch = pipeline.step()
+                self._connection.send(Stepped(events, batch))
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Load(model, path):
+                self._connection.send(self._load(model, path))
+            case Unload(model):
+                self._pipelines.pop(model, None)
+            case Submit(job):
+                self._submit(command)
+            case Cancel(job):
+                for pipeline in self._pipelines.values():
+                    pipeline.cancel(job)
+
+    def _load(self, model: str, path: str) -> Loaded:
+        try:
+            self._pipelines[model] = Pipeline(path, self._options)
+        except Exception as error:  # the library raises RuntimeError and others for a bad model
+            return Loaded(model, " ".join(str(error).split())[:300])
+        return Loaded(model)
+
+    def _submit(self, command: Submit) -> None:
+        job = command.job
+        try:
+            self._pipelines[job.model].submit(job)
+        except Exception as error:  # a refused configuration; the job ends, the engine does not
+            now = time.monotonic()
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            self._connection.send(Stepped([Event(job.id, now, now, error=reason)], 0))
+
+
+def main() -> None:
+    # the parent decides when to end: it drains first and then closes the connection
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    connection = Connection(int(sys.argv[1]))
+    try:
+        Child(connection, connection.recv()).run()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    except pickle.UnpicklingError as error:
+        sys.exit(f"engine: not a command ({error})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""The engine as the gRPC process sees it: starts the child, feeds it, restarts it when it dies.
+
+EngineDown     the child is not there (it died, or is starting): ask again soon
+LoadFailed     the child could not load a version
+"""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from services.generation.engine.protocol import (
+    Cancel,
+    Command,
+    Event,
+    Job,
+    Load,
+    Loaded,
+    Options,
+    Report,
+    Stepped,
+    Submit,
+    Unload,
+)
+from telemetry.logs import logger
+
+ROOT = Path(__file__).parents[3]
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds before a restart; doubled while the child dies without having answered anything."""
+
+
+class EngineDown(Exception):
+    """No child to work; `retry_after` is in seconds."""
+
+    retry_after = 2.0
+
+
+class LoadFailed(Exception):
+    """The child said why it cannot load the version."""
+
+
+class Engine:
+    """One child process and the jobs under way in it. All methods belong to one event loop."""
+
+    def __init__(
+        self, options: Options, on_step: Callable[[int], None], on_restart: Callable[[], None]
+    ) -> None:
+        self._options = options
+        self._on_step = on_step
+        self._on_restart = on_restart
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._paths: dict[str, str] = {}
+        self._loading: dict[str, asyncio.Future[Loaded]] = {}
+        self._jobs: dict[int, asyncio.Queue[Event | None]] = {}
+        self._writer = ThreadPoolExecutor(1, "engine-writer")
+        self._pause = FIRST_PAUSE
+        self._ready = asyncio.Event()
+        self._closed = False
+        self._restarting: asyncio.Task[None] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """The child runs and has loaded all versions it had before."""
+        return self._ready.is_set()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def running(self) -> int:
+        return len(self._jobs)
+
+    async def start(self) -> None:
+        self._spawn()
+        for model, path in self._paths.items():
+            with suppress(LoadFailed):
+                await self._load(model, path)
+        self._ready.set()
+
+    def _spawn(self) -> None:
+        ours, theirs = Pipe(duplex=True)
+        known = os.environ.get("PYTHONPATH")
+        path = f"{ROOT}{os.pathsep}{known}" if known else str(ROOT)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "services.generation.engine.child", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        theirs.close()
+        self._connection = ours
+        ours.send(self._options)
+        loop = asyncio.get_running_loop()
+        threading.Thread(
+            target=self._read, args=(ours, loop), name="engine-reader", daemon=True
+        ).start()
+
+    def _read(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        """Thread: hand the child's reports to the event loop until the connection ends."""
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            try:
+                while True:
+                    loop.call_soon_threadsafe(self._receive, connection.recv())
+            except (EOFError, OSError):
+                loop.call_soon_threadsafe(self._lost, connection)
+
+    def _receive(self, report: Report) -> None:
+        match report:
+            case Loaded(model):
+                if waiting := self._loading.pop(model, None):
+                    waiting.set_result(report)
+            case Stepped(events, batch):
+                self._pause = FIRST_PAUSE
+                self._on_step(batch)
+                for event in events:
+                    if queue := self._jobs.get(event.id):
+                        queue.put_nowait(event)
+
+    def _lost(self, connection: Connection) -> None:
+        if connection is not self._connection or self._closed:
+            return
+        self._ready.clear()
+        self._connection = None
+        for queue in self._jobs.values():
+            queue.put_nowait(None)
+        for waiting in self._loading.values():
+            waiting.set_exception(EngineDown())
+        self._loading.clear()
+        self._restarting = asyncio.get_running_loop().create_task(self._restart())
+
+    async def _restart(self) -> None:
+        process, pause = self._process, self._pause
+        self._pause = min(2 * pause, LONGEST_PAUSE)
+        code = await asyncio.to_thread(process.wait) if process else None
+        logger().error("engine died, starting it again", exit_code=code, pause_seconds=pause)
+        self._on_restart()
+        await asyncio.sleep(pause)
+        with suppress(EngineDown):  # it died again while loading: another restart is under way
+            await self.start()
+            logger().info("engine is back", versions=sorted(self._paths))
+
+    def _send(self, command: Command) -> None:
+        """Queue a command; a connection that broke is noticed by the reader."""
+        connection = self._connection
+
+        def write() -> None:
+            if connection is not None:
+                with suppress(OSError):
+                    connection.send(command)
+
+        self._writer.submit(write)
+
+    async def _load(self, model: str, path: str) -> None:
+        waiting = self._loading[model] = asyncio.get_running_loop().create_future()
+        self._send(Load(model, path))
+        loaded = await waiting
+        if loaded.error is not None:
+            raise LoadFailed(loaded.error)
+
+    async def load(self, model: str, path: Path) -> None:
+        """Load a version; raises LoadFailed, or EngineDown when the child died over it."""
+        await self._ready.wait()
+        await self._load(model, str(path))
+        self._paths[model] = str(path)
+
+    def unload(self, model: str) -> None:
+        self._paths.pop(model, None)
+        self._send(Unload(model))
+
+    async def submit(self, job: Job) -> AsyncGenerator[Event, None]:
+        """Yield the job's events up to the last; leaving the iterator early cancels the job."""
+        if not self._ready.is_set():
+            raise EngineDown
+        queue = self._jobs[job.id] = asyncio.Queue()
+        ended = False
+        try:
+            self._send(Submit(job))
+            while not ended:
+                event = await queue.get()
+                if event is None:
+                    ended = True
+                    raise EngineDown
+                ended = event.last
+                yield event
+        finally:
+            del self._jobs[job.id]
+            if not ended:
+                self._send(Cancel(job.id))
+
+    async def close(self) -> None:
+        """End the child by closing its connection."""
+        self._closed = True
+        self._ready.clear()
+        if self._restarting:
+            self._restarting.cancel()
+        self._writer.shutdown()
+        connection, self._connection = self._connection, None
+        if connection:
+            # a shutdown also wakes the reader thread; closing alone would leave the child waiting
+            with socket.socket(fileno=os.dup(connection.fileno())) as end, suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            connection.close()
+        if self._process:
+            try:
+                await asyncio.to_thread(self._process.wait, 5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                await asyncio.to_thread(self._process.wait)

@@ -1,0 +1,124 @@
+"""One OpenVINO GenAI pipeline with its jobs. Imported in the engine's child only."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino_genai as genai
+
+from services.generation.engine.protocol import Event, Finish, Generated, Job, Options
+
+_EXACT = {
+    "INFERENCE_PRECISION_HINT": "f32",
+    "KV_CACHE_PRECISION": "f32",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+}
+
+
+@dataclass
+class _Running:
+    """A job under way. The handle is kept: dropping it would cancel the job silently."""
+
+    job: Job
+    handle: Any
+    started_at: float = 0.0
+    ids: list[int] = field(default_factory=list)
+
+
+class Pipeline:
+    """Batches all jobs of one model version, with a prefix cache."""
+
+    def __init__(self, path: str, options: Options) -> None:
+        scheduler = genai.SchedulerConfig()
+        scheduler.cache_size = options.kv_cache_gb
+        scheduler.max_num_seqs = options.max_sequences
+        scheduler.enable_prefix_caching = True
+        properties: dict[str, Any] = dict(_EXACT) if options.exact else {}
+        if options.threads:
+            properties["INFERENCE_NUM_THREADS"] = options.threads
+        self._pipeline = genai.ContinuousBatchingPipeline(path, scheduler, "CPU", properties)
+        self._running: dict[int, _Running] = {}
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running)
+
+    def submit(self, job: Job) -> None:
+        """Raises whatever the pipeline says of a configuration it does not take."""
+        ids = ov.Tensor(np.array([job.ids], dtype=np.int64))
+        handle = self._pipeline.add_request(job.id, ids, _config(job))
+        self._running[job.id] = _Running(job, handle)
+
+    def cancel(self, job_id: int) -> None:
+        if running := self._running.pop(job_id, None):
+            running.handle.cancel()
+
+    def step(self) -> tuple[list[Event], int]:
+        """One step for every job under way; returns its events and the batch's size."""
+        now = time.monotonic()
+        for running in self._running.values():
+            running.started_at = running.started_at or now
+        self._pipeline.step()
+        batch = self._pipeline.get_metrics().scheduled_requests
+        now = time.monotonic()
+        events = [event for job in list(self._running.values()) if (event := _read(job, now))]
+        for event in events:
+            if event.last:
+                del self._running[event.id]
+        return events, batch
+
+
+def _config(job: Job) -> Any:
+    draw = job.draw
+    config = genai.GenerationConfig(
+        max_new_tokens=job.max_new_tokens,
+        num_return_sequences=job.candidates,
+        do_sample=draw.temperature > 0,
+        repetition_penalty=draw.repetition,
+        frequency_penalty=draw.frequency,
+        presence_penalty=draw.presence,
+        rng_seed=draw.seed,
+        stop_token_ids=set(job.stop_ids),
+    )
+    if draw.temperature > 0:
+        config.temperature, config.top_p = draw.temperature, draw.top_p
+        if draw.top_k:
+            config.top_k = draw.top_k
+    return config
+
+
+def _read(running: _Running, now: float) -> Event | None:
+    """What is new of a job: tokens of its only candidate, or, at the end, all candidates."""
+    outputs: list[Any] = []
+    while running.handle.can_read():
+        read = running.handle.read()
+        outputs = [read[key] for key in sorted(read)]
+        if running.job.candidates == 1:
+            running.ids += outputs[0].generated_ids
+    if not outputs:
+        status = running.handle.get_status()
+        if status in (genai.GenerationStatus.RUNNING, genai.GenerationStatus.FINISHED):
+            return None
+        why = "the prompt does not fit" if status == genai.GenerationStatus.IGNORED else str(status)
+        return Event(running.job.id, running.started_at, now, error=why)
+    return _event(running, outputs, now)
+
+
+def _event(running: _Running, outputs: list[Any], now: float) -> Event | None:
+    job = running.job
+    finished = all(output.finish_reason != genai.GenerationFinishReason.NONE for output in outputs)
+    if job.candidates > 1:
+        done = [_generated(job, list(output.generated_ids), output) for output in outputs]
+        return Event(job.id, running.started_at, now, generated=tuple(done)) if finished else None
+    new = tuple(token for token in outputs[-1].generated_ids if token not in job.stop_ids)
+    done = [_generated(job, running.ids, outputs[0])] if finished else []
+    return Event(job.id, running.started_at, now, new, tuple(done))
+
+
+def _generated(job: Job, ids: list[int], output: Any) -> Generated:
+    stopped = output.finish_reason == genai.GenerationFinishReason.STOP
+    if ids and ids[-1] in job.stop_ids:
+        ids = ids[:-1]
+    return Generated(ids, Finish.STOP if stopped else Finish.LENGTH)

@@ -1,0 +1,121 @@
+"""What the gRPC process and the engine's child say to each other. Plain picklable values.
+
+Times are seconds of the system's monotonic clock, which both processes share.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True)
+class Options:
+    """How pipelines are made.
+
+    exact  fp32 arithmetic everywhere and no quantised caches: a batch equals each alone
+    """
+
+    kv_cache_gb: int = 1
+    max_sequences: int = 64
+    threads: int = 0
+    exact: bool = False
+
+
+class Finish(Enum):
+    STOP = "stop"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How tokens are drawn; temperature 0 is greedy, top_k 0 is off."""
+
+    temperature: float
+    top_p: float
+    top_k: int
+    repetition: float
+    frequency: float
+    presence: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request: `candidates` replies of at most `max_new_tokens` to the prompt `ids`."""
+
+    id: int
+    model: str
+    ids: list[int]
+    draw: Draw
+    candidates: int
+    max_new_tokens: int
+    stop_ids: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Load:
+    model: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Unload:
+    model: str
+
+
+@dataclass(frozen=True)
+class Submit:
+    job: Job
+
+
+@dataclass(frozen=True)
+class Cancel:
+    id: int
+
+
+Command = Load | Unload | Submit | Cancel
+
+
+@dataclass(frozen=True)
+class Loaded:
+    model: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One candidate's whole ids, the stop token left out."""
+
+    ids: list[int]
+    finish: Finish
+
+
+@dataclass(frozen=True)
+class Event:
+    """News of one job.
+
+    tokens     new ids of the only candidate (jobs of several candidates have none before the end)
+    generated  all candidates in order, on the last event
+    error      why the job failed, on the last event
+    """
+
+    id: int
+    started_at: float
+    at: float
+    tokens: tuple[int, ...] = ()
+    generated: tuple[Generated, ...] = ()
+    error: str | None = None
+
+    @property
+    def last(self) -> bool:
+        return bool(self.generated) or self.error is not None
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What the child sends after a step: events and how many sequences the step worked on."""
+
+    events: list[Event]
+    batch: int
+
+
+Report = Loaded | Stepped

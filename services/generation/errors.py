@@ -1,0 +1,82 @@
+"""gRPC statuses with rich details, after google.rpc's error model.
+
+Rejection              carries a status code and details
+├── InvalidArgument    BadRequest with the field's path
+├── UnknownBot         NOT_FOUND, ErrorInfo
+├── NotPublished       FAILED_PRECONDITION, ErrorInfo
+├── Overloaded         RESOURCE_EXHAUSTED, RetryInfo
+└── EngineUnavailable  UNAVAILABLE, RetryInfo
+"""
+
+from collections.abc import Sequence
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+DOMAIN = "generation.v1"
+DETAILS_KEY = "grpc-status-details-bin"
+
+
+class Rejection(Exception):
+    """A request that ends with a status other than OK."""
+
+    def __init__(self, code: grpc.StatusCode, text: str, details: Sequence[Message]) -> None:
+        self.code = code
+        self.text = text
+        self.details = details
+        super().__init__(text)
+
+    @property
+    def trailing_metadata(self) -> tuple[tuple[str, bytes], ...]:
+        """The details as google.rpc.Status, where clients look for them."""
+        packed = []
+        for detail in self.details:
+            any_detail = Any()
+            any_detail.Pack(detail)
+            packed.append(any_detail)
+        status = Status(code=self.code.value[0], message=self.text, details=packed)
+        return ((DETAILS_KEY, status.SerializeToString()),)
+
+
+class InvalidArgument(Rejection):
+    def __init__(self, field: str, problem: str) -> None:
+        violation = BadRequest.FieldViolation(field=field, description=problem)
+        details = [BadRequest(field_violations=[violation])]
+        super().__init__(grpc.StatusCode.INVALID_ARGUMENT, f"{field}: {problem}", details)
+
+
+class UnknownBot(Rejection):
+    def __init__(self, text: str, reason: str = "BOT_NOT_FOUND") -> None:
+        super().__init__(grpc.StatusCode.NOT_FOUND, text, [_info(reason)])
+
+
+class NotPublished(Rejection):
+    def __init__(self, bot: str, why: str) -> None:
+        text = f"bot {bot!r} has no version to serve: {why}"
+        super().__init__(grpc.StatusCode.FAILED_PRECONDITION, text, [_info("NO_VERSION")])
+
+
+class Overloaded(Rejection):
+    def __init__(self, running: int, retry_after: float) -> None:
+        text = f"{running} requests are under way; ask again in {retry_after:g} s"
+        super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, text, [_retry(retry_after)])
+
+
+class EngineUnavailable(Rejection):
+    def __init__(self, retry_after: float) -> None:
+        text = f"the engine is starting; ask again in {retry_after:g} s"
+        super().__init__(grpc.StatusCode.UNAVAILABLE, text, [_retry(retry_after)])
+
+
+def _info(reason: str) -> ErrorInfo:
+    return ErrorInfo(reason=reason, domain=DOMAIN)
+
+
+def _retry(seconds: float) -> RetryInfo:
+    delay = Duration()
+    delay.FromMilliseconds(round(seconds * 1000))
+    return RetryInfo(retry_delay=delay)

@@ -1,0 +1,109 @@
+"""A GenerateRequest checked and made ready for the engine. Pure, but for the tokenizer."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts.prompt import render_prompt
+from contracts.sampling import MAX_NEW_TOKENS, Sampling
+from contracts.turn import Role, Turn
+from protos.generation.v1 import generation_pb2 as pb
+from services.generation.engine import Draw, Job
+from services.generation.errors import InvalidArgument
+from services.generation.model_store import Bot, Version
+
+MAX_TURNS, MAX_MESSAGES, MAX_CHARACTERS, MAX_KEY = 256, 64, 16_384, 128
+MAX_CANDIDATES = 4
+_ROLES = {pb.ROLE_PERSONA: Role.PERSONA, pb.ROLE_OTHER: Role.OTHER}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The engine's job and what is needed to read its answer."""
+
+    job: Job
+    stop: tuple[str, ...]
+    turns_used: int
+
+
+def check(request: pb.GenerateRequest) -> None:
+    """Raise InvalidArgument with the path of the first bad field."""
+    if not request.bot:
+        raise InvalidArgument("bot", "is required")
+    if len(request.chat_key) > MAX_KEY:
+        raise InvalidArgument("chat_key", f"at most {MAX_KEY} characters")
+    if request.candidates > MAX_CANDIDATES:
+        raise InvalidArgument("candidates", f"at most {MAX_CANDIDATES}, given {request.candidates}")
+    if not 1 <= len(request.turns) <= MAX_TURNS:
+        raise InvalidArgument("turns", f"1 to {MAX_TURNS} turns, given {len(request.turns)}")
+    if request.HasField("max_new_tokens") and not 1 <= request.max_new_tokens <= MAX_NEW_TOKENS:
+        problem = f"1 to {MAX_NEW_TOKENS}, given {request.max_new_tokens}"
+        raise InvalidArgument("max_new_tokens", problem)
+
+
+def turns_of(request: pb.GenerateRequest) -> list[Turn]:
+    """The request's turns; raises InvalidArgument."""
+    return [_turn(index, turn) for index, turn in enumerate(request.turns)]
+
+
+def _turn(index: int, turn: pb.Turn) -> Turn:
+    where = f"turns[{index}]"
+    if turn.role not in _ROLES:
+        raise InvalidArgument(f"{where}.role", "must be ROLE_PERSONA or ROLE_OTHER")
+    if not 1 <= len(turn.messages) <= MAX_MESSAGES:
+        problem = f"1 to {MAX_MESSAGES} messages, given {len(turn.messages)}"
+        raise InvalidArgument(f"{where}.messages", problem)
+    if sum(map(len, turn.messages)) > MAX_CHARACTERS:
+        raise InvalidArgument(f"{where}.messages", f"at most {MAX_CHARACTERS} characters")
+    try:
+        return Turn(speaker=turn.speaker, role=_ROLES[turn.role], messages=tuple(turn.messages))
+    except ValidationError as error:
+        path = "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}"
+            for part in error.errors()[0]["loc"]
+        )
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InvalidArgument(where + path, problem) from None
+
+
+def sampling_of(request: pb.GenerateRequest, default: Sampling) -> Sampling:
+    """The bot's sampling with the request's overrides; raises InvalidArgument."""
+    given: dict[str, Any] = {field.name: value for field, value in request.sampling.ListFields()}
+    given["stop"] = tuple(request.sampling.stop) or default.stop
+    if request.HasField("max_new_tokens"):
+        given["max_new_tokens"] = request.max_new_tokens
+    try:
+        return Sampling(**{**default.model_dump(), **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidArgument(f"sampling.{first['loc'][0]}", first["msg"]) from None
+
+
+def prepare(request: pb.GenerateRequest, job_id: int, bot: Bot, version: Version) -> Prepared:
+    """Render the prompt and fill in the job."""
+    turns = turns_of(request)
+    sampling = sampling_of(request, bot.sampling)
+    manifest = version.manifest
+    budget = min(bot.generation.prompt_tokens, manifest.context - sampling.max_new_tokens)
+    prompt = render_prompt(turns, manifest.prompt_format, version.words, max(2, budget))
+    seed = request.seed if request.HasField("seed") else random.getrandbits(32)
+    job = Job(
+        id=job_id,
+        model=version.key,
+        ids=prompt.ids,
+        draw=Draw(
+            sampling.temperature,
+            sampling.top_p,
+            sampling.top_k,
+            sampling.repetition,
+            sampling.frequency,
+            sampling.presence,
+            seed,
+        ),
+        candidates=request.candidates or 1,
+        max_new_tokens=sampling.max_new_tokens,
+        stop_ids=frozenset(manifest.stop.token_ids),
+    )
+    return Prepared(job, (*manifest.stop.strings, *sampling.stop), prompt.turns_used)

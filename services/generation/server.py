@@ -1,0 +1,123 @@
+"""Builds the service out of its parts; `serve` runs it until it is told to end."""
+
+import asyncio
+import itertools
+from contextlib import suppress
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import REGISTRY, start_http_server
+
+from contracts.refusal import Refusal
+from protos.generation.v1 import generation_pb2 as pb
+from protos.generation.v1 import generation_pb2_grpc as pb_grpc
+from services.generation.engine import Engine, Options
+from services.generation.metrics import Metrics
+from services.generation.model_store import ModelStore
+from services.generation.servicer import GenerationServicer
+from services.generation.settings import GenerationSettings
+from services.generation.versions import Versions
+from telemetry.logs import logger
+
+SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"].full_name
+MAX_MESSAGE_BYTES = 1 << 20
+_HEALTH = health_pb2.HealthCheckResponse
+
+
+@dataclass
+class Ports:
+    """Where the service listens once it runs."""
+
+    grpc: int
+    metrics: int
+
+
+async def serve(
+    settings: GenerationSettings,
+    stop: asyncio.Event,
+    started: "asyncio.Future[Ports] | None" = None,
+    options: Options | None = None,
+    metrics: Metrics | None = None,
+) -> None:
+    """Serve until `stop` is set, then let requests under way end within drain_seconds."""
+    metrics = metrics or Metrics(REGISTRY)
+    loop = asyncio.get_running_loop()
+    statuses = health.aio.HealthServicer()
+    changes: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
+    options = options or Options(settings.kv_cache_gb, threads=settings.threads)
+    engine = Engine(options, metrics.batch.observe, metrics.restarts.inc)
+    store = ModelStore(settings.bots_dir, settings.models_dir)
+    job_id = itertools.count(1).__next__
+    versions = Versions(
+        store, engine, metrics, lambda bot, up: changes.put_nowait((bot, up)), job_id
+    )
+    server = grpc.aio.server(options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)])
+    servicer = GenerationServicer(engine, versions, metrics, settings.max_requests, job_id)
+    pb_grpc.add_GenerationServiceServicer_to_server(servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
+    reflection.enable_server_reflection(
+        [SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
+
+    ports = Ports(_listen(server, settings), _expose(settings))
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        await engine.start()
+        await server.start()
+        await versions.refresh()
+        tasks = [
+            loop.create_task(versions.follow(settings.poll_seconds)),
+            loop.create_task(_tell_health(statuses, engine, changes)),
+        ]
+        logger().info("serving", grpc_port=ports.grpc, metrics_port=ports.metrics)
+        if started:
+            started.set_result(ports)
+        stopping = loop.create_task(stop.wait())
+        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()  # a loop that ended has failed: let the process fail with it
+    finally:
+        await statuses.enter_graceful_shutdown()
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await server.stop(settings.drain_seconds)
+        await engine.close()
+        logger().info("stopped")
+
+
+def _listen(server: grpc.aio.Server, settings: GenerationSettings) -> int:
+    address = f"{settings.grpc_host}:{settings.grpc_port}"
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise Refusal(f"GRPC_PORT: cannot listen on {address}; is another one running there?")
+    return port
+
+
+def _expose(settings: GenerationSettings) -> int:
+    try:
+        server, _ = start_http_server(settings.metrics_port, settings.grpc_host)
+    except OSError as error:
+        where = f"{settings.grpc_host}:{settings.metrics_port}"
+        raise Refusal(f"METRICS_PORT: cannot listen on {where} ({error.strerror})") from None
+    return int(server.server_port)
+
+
+async def _tell_health(
+    statuses: health.aio.HealthServicer, engine: Engine, changes: "asyncio.Queue[tuple[str, bool]]"
+) -> None:
+    """Overall health is the engine's; a bot's own is whether a version of it answers."""
+    while True:
+        alive = _HEALTH.SERVING if engine.alive else _HEALTH.NOT_SERVING
+        for name in ("", SERVICE):
+            await statuses.set(name, alive)
+        with suppress(TimeoutError):
+            bot, up = await asyncio.wait_for(changes.get(), 0.5)
+            await statuses.set(bot, _HEALTH.SERVING if up else _HEALTH.NOT_SERVING)

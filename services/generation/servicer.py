@@ -1,0 +1,168 @@
+"""The RPCs: check, lend a version, run the job, answer; and a status for all that goes wrong."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import grpc
+import structlog
+
+from contracts.bot_file import BotNotFound
+from contracts.refusal import Refusal
+from protos.generation.v1 import generation_pb2 as pb
+from protos.generation.v1 import generation_pb2_grpc as pb_grpc
+from services.generation.call import Call, JobFailed
+from services.generation.engine import Engine, EngineDown
+from services.generation.errors import (
+    EngineUnavailable,
+    InvalidArgument,
+    NotPublished,
+    Overloaded,
+    Rejection,
+    UnknownBot,
+)
+from services.generation.metrics import Metrics
+from services.generation.request import check, prepare
+from services.generation.versions import NoVersionServed, VersionNotLoaded, Versions
+from telemetry.logs import logger
+
+REQUEST_ID = "x-request-id"
+RETRY_SECONDS = 1.0
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class GenerationServicer(pb_grpc.GenerationServiceServicer):
+    """Answers for all bots; keeps no state of its own."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        versions: Versions,
+        metrics: Metrics,
+        max_requests: int,
+        job_id: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._versions = versions
+        self._metrics = metrics
+        self._max_requests = max_requests
+        self._job_id = job_id
+        self._clock = clock
+
+    async def Generate(  # noqa: N802 (the proto's name)
+        self, request: pb.GenerateRequest, context: Context
+    ) -> pb.GenerateResponse:
+        async with self._answering(request.bot, context), self._call(request) as call:
+            async for _ in call.run(self._engine):
+                pass
+            return self._counted(call)
+
+    async def GenerateStream(  # noqa: N802
+        self, request: pb.GenerateStreamRequest, context: Context
+    ) -> AsyncIterator[pb.GenerateStreamResponse]:
+        inner = request.request
+        async with self._answering(inner.bot, context):
+            if inner.candidates > 1:
+                raise InvalidArgument("request.candidates", "a stream has one candidate")
+            async with self._call(inner) as call:
+                async with aclosing(call.run(self._engine)) as deltas:
+                    async for delta in deltas:
+                        yield pb.GenerateStreamResponse(delta=delta)
+                yield pb.GenerateStreamResponse(response=self._counted(call))
+
+    async def ListModels(  # noqa: N802
+        self, request: pb.ListModelsRequest, context: Context
+    ) -> pb.ListModelsResponse:
+        models = [
+            pb.Model(
+                bot=name,
+                version=state.current.manifest.id if state.current else "",
+                loaded=sorted(state.loaded),
+                problem=state.problem,
+            )
+            for name, state in self._versions.states().items()
+        ]
+        return pb.ListModelsResponse(models=models)
+
+    @asynccontextmanager
+    async def _call(self, request: pb.GenerateRequest) -> AsyncIterator[Call]:
+        accepted_at = self._clock()
+        check(request)
+        version_id = request.version if request.HasField("version") else None
+        with self._versions.lease(request.bot, version_id) as (bot, version):
+            if not self._engine.alive:
+                raise EngineUnavailable(EngineDown.retry_after)
+            if self._engine.running >= self._max_requests:
+                raise Overloaded(self._engine.running, RETRY_SECONDS)
+            yield Call(accepted_at, bot, version, prepare(request, self._job_id(), bot, version))
+
+    @asynccontextmanager
+    async def _answering(self, bot: str, context: Context) -> AsyncIterator[None]:
+        """Give the request an id in the logs, and its exceptions a status."""
+        metadata = dict(context.invocation_metadata() or ())
+        request_id = str(metadata.get(REQUEST_ID) or uuid.uuid4().hex)
+        code = grpc.StatusCode.OK
+        with structlog.contextvars.bound_contextvars(request_id=request_id, bot=bot[:32]):
+            try:
+                yield
+            except (asyncio.CancelledError, GeneratorExit):
+                code = grpc.StatusCode.CANCELLED
+                raise
+            except Exception as error:
+                rejection = _rejection(error, bot)
+                code = rejection.code
+                logger().info("rejected", code=code.name, reason=rejection.text)
+                await context.abort(code, rejection.text, rejection.trailing_metadata)
+            finally:
+                known = bot if code is not grpc.StatusCode.NOT_FOUND else ""
+                self._metrics.requests.labels(known, code.name).inc()
+                self._metrics.running.set(self._engine.running)
+
+    def _counted(self, call: Call) -> pb.GenerateResponse:
+        response = call.response()
+        bot, timings = call.bot.name, response.timings
+        self._metrics.queue.observe(timings.queue)
+        self._metrics.first_token.observe(timings.first_token)
+        self._metrics.duration.observe(timings.total)
+        self._metrics.prompt_tokens.observe(response.prompt_tokens)
+        for each in response.candidates:
+            reason = pb.FinishReason.Name(each.finish_reason).removeprefix("FINISH_REASON_")
+            action = pb.ModerationAction.Name(each.moderation.action)
+            self._metrics.generated_tokens.labels(bot).inc(each.tokens)
+            self._metrics.finished.labels(bot, reason.lower()).inc()
+            self._metrics.moderated.labels(
+                bot, action.removeprefix("MODERATION_ACTION_").lower()
+            ).inc()
+        logger().info(
+            "answered",
+            version=response.model_version,
+            prompt_tokens=response.prompt_tokens,
+            tokens=sum(each.tokens for each in response.candidates),
+            seconds=round(timings.total, 3),
+        )
+        return response
+
+
+def _rejection(error: Exception, bot: str) -> Rejection:
+    match error:
+        case Rejection():
+            return error
+        case BotNotFound():
+            return UnknownBot(f"there is no bot {bot[:64]!r}")
+        case NoVersionServed():
+            return NotPublished(bot, error.reason)
+        case VersionNotLoaded():
+            return UnknownBot(f"version {error} of bot {bot!r} is not loaded", "VERSION_NOT_LOADED")
+        case Refusal():
+            return NotPublished(bot, str(error))
+        case EngineDown():
+            return EngineUnavailable(error.retry_after)
+        case JobFailed():
+            logger().error("the engine refused a job", reason=str(error))
+            return Rejection(grpc.StatusCode.INTERNAL, "the engine refused the request", [])
+    raise error

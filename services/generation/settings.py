@@ -1,0 +1,32 @@
+"""Settings of the generation service."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from contracts.settings import Settings
+
+
+class GenerationSettings(Settings):
+    """Each field is an environment variable of the same name in capitals.
+
+    grpc_host         address to listen on; loopback unless the deployment says otherwise
+    grpc_port         0 takes a free port
+    metrics_port      Prometheus scrapes it; 0 takes a free port
+    poll_seconds      how often the link `current` of each bot is looked at
+    kv_cache_gb       most memory for attention caches, a bot; taken as used
+    max_requests      requests at once, over all bots; above it RESOURCE_EXHAUSTED
+    threads           of the engine; 0 is all cores
+    drain_seconds     how long requests under way may take after SIGTERM
+    """
+
+    bots_dir: Path = Path("k8s/bots")
+    models_dir: Path = Path("var/models")
+    grpc_host: str = "127.0.0.1"
+    grpc_port: int = Field(default=50051, ge=0, le=65535)
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
+    poll_seconds: float = Field(default=1.0, gt=0.0)
+    kv_cache_gb: int = Field(default=1, ge=1, le=64)
+    max_requests: int = Field(default=64, ge=1, le=4096)
+    threads: int = Field(default=0, ge=0, le=256)
+    drain_seconds: float = Field(default=20.0, ge=0.0)

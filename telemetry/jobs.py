@@ -1,0 +1,68 @@
+"""A batch job's report to the Pushgateway, grouped by job and bot.
+
+Nothing is sent unless PUSHGATEWAY_URL is set; a gateway that does not answer never fails a job.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway
+
+from contracts.settings import Settings
+from telemetry.logs import logger
+
+Clock = Callable[[], float]
+
+
+class PushSettings(Settings):
+    pushgateway_url: str | None = None
+
+
+class JobReport:
+    """Collects a run's figures; `gauge` keeps the last value given."""
+
+    def __init__(self, job: str, bot: str) -> None:
+        self.job = job
+        self.bot = bot
+        self.registry = CollectorRegistry()
+
+    def gauge(self, name: str, help_text: str, value: float) -> None:
+        """Report `persona_<job>_<name>`."""
+        Gauge(f"persona_{self.job}_{name}", help_text, registry=self.registry).set(value)
+
+    def gauges(self, help_text: str, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.gauge(name, help_text, value)
+
+    def push(self, settings: PushSettings) -> None:
+        if settings.pushgateway_url is None:
+            return
+        try:
+            pushadd_to_gateway(
+                settings.pushgateway_url,
+                job=self.job,
+                grouping_key={"bot": self.bot},
+                registry=self.registry,
+                timeout=5,
+            )
+        except OSError as error:
+            logger().warning("pushgateway did not answer", job=self.job, error=str(error))
+
+
+@contextmanager
+def job_report(
+    job: str, bot: str, settings: PushSettings, clock: Clock = time.time
+) -> Iterator[JobReport]:
+    """Report the block's duration and the time of its success or failure."""
+    report = JobReport(job, bot)
+    started = clock()
+    outcome = "failure"
+    try:
+        yield report
+        outcome = "success"
+    finally:
+        ended = clock()
+        report.gauge("duration_seconds", "Duration of the last run.", ended - started)
+        report.gauge(f"last_{outcome}_timestamp_seconds", f"Time of the last {outcome}.", ended)
+        report.push(settings)

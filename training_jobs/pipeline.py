@@ -1,0 +1,52 @@
+"""All jobs in a row, each a process of its own: an export in, a served version out."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.bot_file import BotFile
+from contracts.refusal import Refusal, end_process
+
+
+def commands(
+    bot: Path, source: Path, persona: str | None, base: str | None, epochs: float | None
+) -> list[list[str]]:
+    """The jobs' command lines in order."""
+    extract = ["extraction_jobs.build_dataset", "--bot", str(bot), "--input", str(source)]
+    train = ["training_jobs.finetune", "--bot", str(bot)]
+    if persona is not None:
+        extract += ["--persona", persona]
+    if base is not None:
+        train += ["--base", base]
+    if epochs is not None:
+        train += ["--epochs", str(epochs)]
+    return [extract, train, ["training_jobs.publish", "--bot", str(bot)]]
+
+
+def main(
+    bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
+    input: Annotated[Path, typer.Option(help="result.json of a Telegram Desktop export.")],
+    persona: Annotated[str | None, typer.Option(help="As build_dataset's.")] = None,
+    base: Annotated[str | None, typer.Option(help="As finetune's.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="As finetune's.")] = None,
+) -> None:
+    """Extract, fine-tune and publish; stops at the first job that fails, with its exit code."""
+    try:
+        name = BotFile.read(bot).name
+    except Refusal as refusal:
+        end_process(refusal)
+    for command in commands(bot, input, persona, base, epochs):
+        started = time.monotonic()
+        code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
+        if code:
+            typer.echo(f"error: {command[0]} failed for {name} (exit code {code})", err=True)
+            raise typer.Exit(code if code > 0 else 1)
+        typer.echo(f"{name}: {command[0]} took {time.monotonic() - started:.0f} s", err=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
