@@ -25,6 +25,8 @@ from extraction_jobs.telegram_json import read_export
 from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
 FEW_MESSAGES = 300
 
 
@@ -95,7 +97,7 @@ def _card(
     )
 
 
-def _report(report: JobReport, card: Card) -> None:
+def report_card(report: JobReport, card: Card) -> None:
     report.gauge("messages_read", "Messages read from the export.", card.messages_read)
     report.gauge("persona_messages", "Persona messages in the data set.", card.persona_messages)
     report.gauge("train_records", "Records to train on.", card.train_records)
@@ -110,7 +112,7 @@ def run(bot: BotFile, source: Path, output: Path | None, persona: str | None) ->
     folder = output or from_environment(Volumes).dataset(bot.name)
     with job_report("extraction", bot.name, from_environment(PushSettings)) as report:
         card = build(bot.name, config, source, folder)
-        _report(report, card)
+        report_card(report, card)
     logger().info(
         "data set built",
         bot=bot.name,
@@ -127,6 +129,7 @@ def run(bot: BotFile, source: Path, output: Path | None, persona: str | None) ->
     return card
 
 
+@app.command()
 def main(
     bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
     input: Annotated[Path, typer.Option(help="result.json of a Telegram Desktop export.")],
@@ -146,4 +149,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

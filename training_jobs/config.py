@@ -15,9 +15,11 @@ class TrainingConfig(BaseModel):
 
     base             a folder, a hub name, `demo`, or `scratch` (a tiny one made on the spot)
     loss_on          `persona`: learn only what the persona says; `all`: every turn
-    learning_rate    peak of the cosine; absent: 1e-3 for models under 30 M parameters (the demo
-                     base, tried between 3e-4 and 2e-3), else run_clm's 5e-5
-    tokens_per_step  tokens in one optimizer step: 2,048 gives a small data set enough steps
+    learning_rate    peak of the cosine; absent: 2e-3 for models under 30 M parameters (held-out
+                     loss of the demo's Polkson after 4 epochs: 2.12, against 2.28 at 1e-3), else
+                     run_clm's 5e-5
+    tokens_per_step  tokens in one optimizer step: small data sets gain from many steps (held-out
+                     loss at 1e-3: 2.55 with 2,048 tokens a step, 2.28 with 1,024)
     block_tokens     length of a packed block; records longer than it are cut into windows
     """
 
@@ -29,8 +31,8 @@ class TrainingConfig(BaseModel):
     learning_rate: float | None = Field(default=None, gt=0.0, lt=1.0)
     warmup_share: float = Field(default=0.05, ge=0.0, lt=1.0)
     weight_decay: float = Field(default=0.01, ge=0.0)
-    tokens_per_step: int = Field(default=2048, ge=16)
-    block_tokens: int = Field(default=256, ge=16, le=2048)
+    tokens_per_step: int = Field(default=1024, ge=16)
+    block_tokens: int = Field(default=128, ge=16, le=2048)
     loss_on: Literal["persona", "all"] = "persona"
     seed: int = 1
 
@@ -38,4 +40,4 @@ class TrainingConfig(BaseModel):
         """The peak learning rate for a model of that size."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return 1e-3 if parameters < SMALL_MODEL else 5e-5
+        return 2e-3 if parameters < SMALL_MODEL else 5e-5

@@ -24,6 +24,8 @@ from training_jobs.loop import Trained, cpu_has_bf16, train
 from training_jobs.packing import Examples, batches, documents
 from training_jobs.run_folder import Run, write_run
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
 
 def finetune(bot: str, config: TrainingConfig, dataset: Path, output: Path) -> Run:
     """Base, documents, training, figures, files."""
@@ -123,16 +125,17 @@ def run(bot: BotFile, dataset: Path | None, output: Path | None, config: Trainin
     output = output or volumes.run(bot.name)
     with job_report("training", bot.name, from_environment(PushSettings)) as report:
         done = finetune(bot.name, config, dataset or volumes.dataset(bot.name), output)
-        _report(report, done)
+        report_run(report, done)
     _print(done)
     logger().info("fine-tuned", bot=bot.name, base=done.base, folder=str(output))
     return done
 
 
-def _report(report: JobReport, done: Run) -> None:
+def report_run(report: JobReport, done: Run) -> None:
     report.gauges("Figure of the last run, named as run_clm names it.", done.metrics)
 
 
+@app.command()
 def main(
     bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
     dataset: Annotated[
@@ -160,4 +163,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -11,6 +11,8 @@ import typer
 from contracts.bot_file import BotFile
 from contracts.refusal import Refusal, end_process
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
 
 def commands(
     bot: Path, source: Path, persona: str | None, base: str | None, epochs: float | None
@@ -27,6 +29,7 @@ def commands(
     return [extract, train, ["training_jobs.publish", "--bot", str(bot)]]
 
 
+@app.command()
 def main(
     bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
     input: Annotated[Path, typer.Option(help="result.json of a Telegram Desktop export.")],
@@ -49,4 +52,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

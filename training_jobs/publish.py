@@ -22,6 +22,8 @@ from telemetry.logs import LogSettings, configure, logger
 from training_jobs.convert import PRECISION, convert
 from training_jobs.run_folder import MODEL, Run, read_run
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
 MODEL_CARD = "README.md"
 
 
@@ -94,6 +96,7 @@ def run(bot: BotFile, run_folder: Path | None) -> Manifest:
     return manifest
 
 
+@app.command()
 def main(
     bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
     run_folder: Annotated[
@@ -109,4 +112,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

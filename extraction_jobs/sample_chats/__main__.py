@@ -9,7 +9,10 @@ import typer
 from contracts.settings import Volumes, from_environment
 from extraction_jobs.sample_chats.chats import avtobus, polkson
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+
+@app.command()
 def main(
     output: Annotated[
         Path | None, typer.Option(help="Folder [DATA_DIR]; gets <bot>/exports/result.json.")
@@ -25,4 +28,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -21,6 +21,8 @@ from services.generation.client import (
     turn,
 )
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
 START_SECONDS = 30
 
 
@@ -54,6 +56,7 @@ def service(address: str) -> Iterator[None]:
         process.wait()
 
 
+@app.command()
 def main(
     bot: Annotated[str, typer.Option(help="The bot's name, e.g. avtobus.")],
     text: Annotated[str, typer.Option(help="What to say to it.")],
@@ -76,4 +79,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -17,6 +17,13 @@ ACTIONS = {
 }
 _REASONS = {Finish.STOP: pb.FINISH_REASON_STOP, Finish.LENGTH: pb.FINISH_REASON_LENGTH}
 _PARTIAL = "\N{REPLACEMENT CHARACTER}"
+_DIRT = dict.fromkeys((*range(9), *range(11, 32), 127, ord(_PARTIAL)))
+"""What no message holds: control characters but tab and newline, and bytes that were no UTF-8."""
+
+
+def clean(text: str) -> str:
+    """The text without control characters and without what could not be decoded."""
+    return text.translate(_DIRT)
 
 
 def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
@@ -56,7 +63,8 @@ class TextStream:
     def add(self, tokens: Sequence[int]) -> str:
         """Take new tokens; returns text that may be sent, perhaps none."""
         self.ids += tokens
-        text, self.stopped = cut_at_stop(self.decode(self.ids).rstrip(_PARTIAL), self.stop)
+        whole_characters = self.decode(self.ids).rstrip(_PARTIAL)
+        text, self.stopped = cut_at_stop(clean(whole_characters), self.stop)
         held = 0 if self.stopped else _could_grow_into_stop(text, self.stop)
         ready = text[: len(text) - held]
         boundary = max((place for place, char in enumerate(ready) if char.isspace()), default=0)
@@ -64,7 +72,7 @@ class TextStream:
 
     def finish(self) -> str:
         """The rest that may be sent after the last token."""
-        text, _ = cut_at_stop(self.decode(self.ids), self.stop)
+        text, _ = cut_at_stop(clean(self.decode(self.ids)), self.stop)
         return self._release(text)
 
     def _release(self, text: str) -> str:
@@ -86,7 +94,7 @@ def candidate(
     moderator: Moderator,
 ) -> pb.Candidate:
     """One moderated candidate; a blocked one has no messages."""
-    text, at_stop = cut_at_stop(text, stop)
+    text, at_stop = cut_at_stop(clean(text), stop)
     verdict = moderator.check(text)
     return pb.Candidate(
         messages=reply_messages(verdict.text, fmt),

@@ -53,7 +53,12 @@ async def serve(
     versions = Versions(
         store, engine, metrics, lambda bot, up: changes.put_nowait((bot, up)), job_id
     )
-    server = grpc.aio.server(options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)])
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a silent half
+        ]
+    )
     servicer = GenerationServicer(engine, versions, metrics, settings.max_requests, job_id)
     pb_grpc.add_GenerationServiceServicer_to_server(servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
@@ -65,8 +70,8 @@ async def serve(
     tasks: list[asyncio.Task[None]] = []
     try:
         await engine.start()
+        await versions.refresh()  # what is published answers from the first request on
         await server.start()
-        await versions.refresh()
         tasks = [
             loop.create_task(versions.follow(settings.poll_seconds)),
             loop.create_task(_tell_health(statuses, engine, changes)),

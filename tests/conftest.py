@@ -1,0 +1,86 @@
+"""What all rooms' tests share: a toy export, and a toy model published from it once a session."""
+
+import json
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from contracts.model_version import BotModels, Manifest
+from extraction_jobs.build_dataset import build
+from extraction_jobs.config import ExtractionConfig
+from training_jobs.config import TrainingConfig
+from training_jobs.finetune import finetune
+from training_jobs.publish import publish
+
+BOT = "avtobus"
+_TALK = (
+    ("Привет", "Заходите, задняя площадка свободна."),
+    ("Долго ещё стоим?", "До моста недолго, а на мосту как пойдёт."),
+    ("Передайте за проезд", "Передаём. Сдача едет обратно."),
+    ("Окно закройте, дует", "Закрыли. Теперь душно, зато вместе."),
+)
+
+
+def toy_export() -> dict[str, object]:
+    """A chat of two in Telegram's shape: 160 short conversations."""
+    messages = [
+        {
+            "id": 2 * number + side + 1,
+            "type": "message",
+            "date": "2025-01-01T10:00:00",
+            "date_unixtime": str(1_735_725_600 + 7200 * number + 20 * side),
+            "from": ("Нина", "Автобус")[side],
+            "from_id": ("user1", "user2")[side],
+            "text": _TALK[number % len(_TALK)][side],
+        }
+        for number in range(160)
+        for side in (0, 1)
+    ]
+    return {"name": "Автобус", "type": "private_group", "id": 7, "messages": messages}
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A published toy bot and what it was made from."""
+
+    bots_dir: Path
+    models_dir: Path
+    export: Path
+    dataset: Path
+    run: Path
+    manifest: Manifest
+
+    @property
+    def bot_file(self) -> Path:
+        return self.bots_dir / f"{BOT}.yaml"
+
+    @property
+    def models(self) -> BotModels:
+        return BotModels(self.models_dir / BOT)
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """A scratch model trained for a few steps: it babbles, but through the real path."""
+    root = tmp_path_factory.mktemp("toy")
+    bots = root / "bots"
+    bots.mkdir()
+    (bots / f"{BOT}.yaml").write_text(f"name: {BOT}\n", encoding="utf-8")
+    export = root / "result.json"
+    export.write_text(json.dumps(toy_export(), ensure_ascii=False), encoding="utf-8")
+    config = ExtractionConfig(persona="Автобус")
+    training = TrainingConfig(base="scratch", max_steps=40, block_tokens=64, learning_rate=0.01, epochs=20)
+    dataset, run = root / "dataset", root / "run"
+    build(BOT, config, export, dataset)
+    finetune(BOT, training, dataset, run)
+    manifest = publish(BOT, run, BotModels(root / "models" / BOT))
+    return Toy(bots, root / "models", export, dataset, run, manifest)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -1,0 +1,94 @@
+"""The whole path as a user walks it: commands only, from an export to an answer over gRPC."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.generation.ask import reachable
+from services.generation.client import SyncGenerationClient, turn
+from tests.conftest import BOT, toy_export
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def volumes(tmp_path: Path) -> dict[str, str]:
+    """An environment with empty volumes and one bot."""
+    (tmp_path / "bots").mkdir()
+    (tmp_path / "bots" / f"{BOT}.yaml").write_text(
+        f"name: {BOT}\n"
+        "extraction: {persona: whole-chat}\n"
+        "training: {base: scratch, max_steps: 20, block_tokens: 64}\n"
+    )
+    folders = {name: str(tmp_path / name) for name in ("data", "models", "base", "bots")}
+    return {**os.environ, **{f"{name.upper()}_DIR": path for name, path in folders.items()}}
+
+
+def test_an_export_goes_in_and_an_answer_comes_out(
+    tmp_path: Path, volumes: dict[str, str], free_port: int
+) -> None:
+    export = tmp_path / "result.json"
+    export.write_text(json.dumps(toy_export(), ensure_ascii=False), encoding="utf-8")
+    bot = tmp_path / "bots" / f"{BOT}.yaml"
+    module = [sys.executable, "-m"]
+    pipeline = [*module, "training_jobs.pipeline", "--bot", str(bot), "--input", str(export)]
+    subprocess.run(pipeline, env=volumes, cwd=ROOT, check=True, capture_output=True)
+
+    environment = {**volumes, "GRPC_PORT": str(free_port), "METRICS_PORT": "0"}
+    service = subprocess.Popen([*module, "services.generation"], env=environment, cwd=ROOT)
+    try:
+        assert reachable(f"127.0.0.1:{free_port}", 20)
+        with SyncGenerationClient(f"127.0.0.1:{free_port}") as client:
+            response = client.generate(BOT, [turn("Привет")], seed=1)
+        assert response.candidates[0].tokens > 0
+        current = tmp_path / "models" / BOT / "current"
+        assert response.model_version == current.resolve().name
+    finally:
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(20) == 0
+
+
+def test_ask_starts_a_service_for_one_question_and_ends_it(
+    volumes: dict[str, str], free_port: int
+) -> None:
+    address = f"127.0.0.1:{free_port}"
+    result = subprocess.run(
+        [sys.executable, "-m", "services.generation.ask", "--bot", BOT, "--text", "Привет"],
+        env={**volumes, "GENERATION_ADDRESS": address},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "has no version to serve" in result.stderr
+    assert not reachable(address, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("GRPC_PORT", "99999", "65535"),
+        ("POLL_SECONDS", "soon", "number"),
+        ("LOG_LEVEL", "x", "info"),
+    ],
+)
+def test_the_service_refuses_a_bad_setting_by_name_value_and_what_is_allowed(
+    volumes: dict[str, str], variable: str, value: str, allowed: str
+) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "services.generation"],
+        env={**volumes, variable: value},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert all(part in result.stderr for part in (variable, value, allowed))

@@ -1,0 +1,78 @@
+"""Real servers on free ports, with the toy model behind them."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.generation.client import GenerationClient
+from services.generation.engine import Options
+from services.generation.metrics import Metrics
+from services.generation.server import Ports, serve
+from services.generation.settings import GenerationSettings
+from tests.conftest import Toy
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service and a client of it."""
+
+    ports: Ports
+    client: GenerationClient
+    registry: CollectorRegistry
+    stop: asyncio.Event
+    ended: "asyncio.Task[None]"
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.ports.grpc}"
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"persona_generation_{name}", labels) or 0.0
+
+
+@asynccontextmanager
+async def running(bots_dir: Path, models_dir: Path, **settings: object) -> AsyncIterator[Service]:
+    """Serve on free ports inside the block."""
+    values = {"grpc_port": 0, "metrics_port": 0, "poll_seconds": 0.05, **settings}
+    chosen = GenerationSettings.model_validate(
+        {"bots_dir": bots_dir, "models_dir": models_dir, **values}
+    )
+    registry, stop = CollectorRegistry(), asyncio.Event()
+    started: asyncio.Future[Ports] = asyncio.get_running_loop().create_future()
+    ended = asyncio.create_task(serve(chosen, stop, started, Options(), Metrics(registry)))
+    waiting: list[asyncio.Future[Any]] = [started, ended]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    if ended.done():
+        await ended
+    async with GenerationClient(f"127.0.0.1:{started.result().grpc}") as client:
+        yield Service(started.result(), client, registry, stop, ended)
+    stop.set()
+    await ended
+
+
+@pytest.fixture(scope="session")
+async def service(toy: Toy) -> AsyncIterator[Service]:
+    """One service for all tests that leave it as it was."""
+    async with running(toy.bots_dir, toy.models_dir) as service:
+        yield service
+
+
+@pytest.fixture
+def own_models(toy: Toy, tmp_path: Path) -> Path:
+    """A copy of the models volume that a test may change."""
+    shutil.copytree(toy.models_dir, tmp_path / "models", symlinks=True)
+    return tmp_path / "models"
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
+    """Wait until something holds; fails when it does not in time."""
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110 (another process is what is waited for)
+            await asyncio.sleep(0.02)

@@ -1,0 +1,54 @@
+"""Base models in the shapes in which they are published."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from training_jobs.tokenizer import SPECIAL, train_tokenizer
+
+TEXTS = ["Привет, как дела?", "Заходите, задняя площадка свободна.", "Передайте за проезд"] * 20
+EXTRA_ROWS = 7
+"""How many rows ruGPT3Small's embedding has beyond its vocabulary."""
+
+
+def write_gpt2(folder: Path, special: tuple[str, ...] = SPECIAL, extra_rows: int = 0) -> Path:
+    """A tiny GPT-2 as ruGPT3Small is shipped: vocab.json, merges.txt, pytorch_model.bin.
+
+    No tokenizer.json; config.json declares ids that mean other tokens.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = train_tokenizer(TEXTS, 320)
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    kept = sorted((t for t in vocabulary if t in special or t not in SPECIAL), key=vocabulary.get)
+    (folder / "vocab.json").write_text(
+        json.dumps({token: index for index, token in enumerate(kept)}, ensure_ascii=False)
+    )
+    merges = json.loads(tokenizer.to_str())["model"]["merges"]
+    lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(
+        GPT2Config.from_dict(
+            {
+                "vocab_size": len(kept) + extra_rows,
+                "n_positions": 64,
+                "n_embd": 16,
+                "n_layer": 1,
+                "n_head": 2,
+                "bos_token_id": 11,
+                "eos_token_id": 12,
+            }
+        )
+    )  # type: ignore[no-untyped-call]
+    model.config.save_pretrained(folder)
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    return folder
+
+
+@pytest.fixture
+def rugpt3(tmp_path: Path) -> Path:
+    """A folder of ruGPT3Small's shape, tiny."""
+    return write_gpt2(tmp_path / "base", extra_rows=EXTRA_ROWS)

@@ -1,0 +1,30 @@
+"""The pipeline: the jobs' order, and that it stops at the first that fails."""
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from tests.conftest import Toy
+from training_jobs.pipeline import app, commands
+
+
+def test_options_reach_the_jobs_that_they_are_meant_for() -> None:
+    extract, train, publish = commands(Path("b.yaml"), Path("r.json"), "whole-chat", "demo", 2.0)
+    assert extract[0] == "extraction_jobs.build_dataset"
+    assert extract[-2:] == ["--persona", "whole-chat"]
+    assert train[0] == "training_jobs.finetune"
+    assert train[-4:] == ["--base", "demo", "--epochs", "2.0"]
+    assert publish == ["training_jobs.publish", "--bot", "b.yaml"]
+
+
+def test_stops_at_the_first_job_that_fails_with_its_exit_code(toy: Toy, tmp_path: Path) -> None:
+    arguments = ["--bot", str(toy.bot_file), "--input", str(tmp_path / "none.json")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert "extraction_jobs.build_dataset failed for avtobus" in result.stderr
+
+
+def test_a_bad_bot_file_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["--bot", str(tmp_path), "--input", "r.json"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")

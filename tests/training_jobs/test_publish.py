@@ -1,0 +1,81 @@
+"""Publishing: conversion, manifest, model card, and what cannot be published."""
+
+import errno
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.model_version import MODEL_FILES, BotModels, verify
+from contracts.refusal import Refusal
+from tests.conftest import BOT, Toy
+from training_jobs.publish import app, publish
+from training_jobs.run_folder import read_run
+
+
+def test_a_version_has_all_that_the_contract_names(toy: Toy) -> None:
+    version = toy.models.path(toy.models.linked() or "")
+    manifest = verify(version)
+    run = read_run(toy.run)
+    assert manifest == toy.manifest
+    assert (manifest.bot, manifest.base, manifest.precision) == (BOT, "scratch", "int8")
+    assert manifest.dataset_sha256 == run.dataset_sha256
+    assert manifest.stop.token_ids == (run.eos,)
+    assert manifest.metrics["eval_loss"] == run.metrics["eval_loss"]
+    assert {*MODEL_FILES, "model.safetensors", "README.md"} <= manifest.files.keys()
+    card = (version / "README.md").read_text(encoding="utf-8")
+    assert "fine-tuned from `scratch`" in card
+    assert run.dataset_sha256 in card
+
+
+def test_publishing_again_keeps_the_version_before(toy: Toy, tmp_path: Path) -> None:
+    models = BotModels(tmp_path / BOT)
+    first = publish(BOT, toy.run, models, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    second = publish(BOT, toy.run, models, lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    assert (models.linked("previous"), models.linked()) == (first.id, second.id)
+    assert first.id.startswith("20260101-000000-")
+
+
+def test_another_bots_run_is_refused(toy: Toy, tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="of bot 'avtobus'"):
+        publish("polkson", toy.run, BotModels(tmp_path / "polkson"))
+
+
+@pytest.mark.parametrize("name", ["run.json", "model/model.safetensors"])
+def test_an_unfinished_run_is_refused_and_nothing_is_published(
+    toy: Toy, tmp_path: Path, name: str
+) -> None:
+    run = shutil.copytree(toy.run, tmp_path / "run")
+    (run / name).unlink()
+    models = BotModels(tmp_path / "models" / BOT)
+    with pytest.raises(Refusal):
+        publish(BOT, run, models)
+    assert models.linked() is None
+    assert models.ids() == []
+
+
+def test_a_full_disk_leaves_the_version_before(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(toy.models.folder, tmp_path / BOT, symlinks=True)
+    models = BotModels(tmp_path / BOT)
+    before = models.linked()
+
+    def full(source: object, target: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(Refusal, match="No space left"):
+        publish(BOT, toy.run, models)
+    assert models.linked() == before
+    verify(models.path(before or ""))
+    assert not list(models.versions.glob(".staging*"))
+
+
+def test_the_command_refuses_with_one_line_and_exit_code_2(toy: Toy, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["--bot", str(toy.bot_file), "--run", str(tmp_path)])
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "no finished run" in result.stderr

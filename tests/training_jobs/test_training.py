@@ -1,0 +1,146 @@
+"""The loop and its figures, and the fine-tuning job around them."""
+
+import math
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from contracts.dataset import read_records
+from contracts.refusal import Refusal
+from tests.conftest import BOT, Toy
+from tests.training_jobs.conftest import write_gpt2
+from training_jobs.base import make_base
+from training_jobs.config import TrainingConfig
+from training_jobs.figures import evaluate, printed
+from training_jobs.finetune import app, finetune
+from training_jobs.loop import TrainingFailed, schedule, train
+from training_jobs.packing import batches, documents
+from training_jobs.run_folder import read_run
+
+TINY = TrainingConfig(base="scratch", max_steps=3, block_tokens=64, tokens_per_step=256)
+
+
+def test_figures_equal_an_independent_count(toy: Toy) -> None:
+    base = make_base(["Привет, заходите"] * 5, seed=1)
+    records = list(read_records(toy.dataset / "train.jsonl"))[:20]
+    docs = documents(records, base.words, 64, last_turn_only=False, all_turns=False).documents
+    figures = evaluate(base.model, batches(docs, 64, 256, 2, Random(0)), bf16=False)
+
+    losses, right = [], 0
+    base.model.train(False)
+    with torch.no_grad():
+        for doc in docs:
+            logits = base.model(input_ids=torch.tensor([doc.ids])).logits[0].log_softmax(-1)
+            for place in range(1, len(doc.ids)):
+                if doc.loss_mask[place]:
+                    losses.append(-float(logits[place - 1, doc.ids[place]]))
+                    right += int(logits[place - 1].argmax()) == doc.ids[place]
+    assert figures.tokens == len(losses)
+    assert figures.loss == pytest.approx(sum(losses) / len(losses), abs=1e-4)
+    assert figures.perplexity == pytest.approx(math.exp(figures.loss))
+    assert figures.accuracy == right / len(losses)
+
+
+def test_training_learns(toy: Toy) -> None:
+    losses = read_run(toy.run).losses
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_a_loss_that_is_no_number_stops_the_run(toy: Toy) -> None:
+    base = make_base(["Привет"], seed=1)
+    with torch.no_grad():
+        base.model.transformer.wte.weight.fill_(math.nan)
+    records = list(read_records(toy.dataset / "train.jsonl"))
+    docs = documents(records, base.words, 256, last_turn_only=False, all_turns=False).documents
+    with pytest.raises(TrainingFailed, match="loss is nan at step 0"):
+        train(base.model, docs, TINY, 256, 2)
+
+
+@pytest.mark.parametrize(
+    ("step", "share"), [(0, 0.1), (9, 1.0), (10, 1.0), (55, 0.55), (99, 0.1003)]
+)
+def test_the_rate_warms_up_and_falls_along_a_cosine(step: int, share: float) -> None:
+    assert schedule(step, steps=100, warmup=10) == pytest.approx(share, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "given", "rate"),
+    [(8_000_000, None, 2e-3), (125_000_000, None, 5e-5), (8_000_000, 1e-4, 1e-4)],
+)
+def test_the_default_rate_depends_on_the_size(
+    parameters: int, given: float | None, rate: float
+) -> None:
+    assert TrainingConfig(learning_rate=given).rate_for(parameters) == rate
+
+
+def test_figures_are_printed_as_run_clm_prints_them() -> None:
+    text = printed("eval", {"eval_loss": 2.5, "perplexity": 12.1825})
+    assert text.splitlines() == [
+        "***** eval metrics *****",
+        "  eval_loss  =     2.5000",
+        "  perplexity =    12.1825",
+    ]
+
+
+def test_the_job_writes_a_run_and_prints_its_figures(toy: Toy, tmp_path: Path) -> None:
+    base = write_gpt2(tmp_path / "base", extra_rows=3)
+    result = CliRunner().invoke(
+        app,
+        [
+            *("--bot", str(toy.bot_file), "--dataset", str(toy.dataset)),
+            *("--output", str(tmp_path / "r"), "--base", str(base), "--max-steps", "2"),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    for figure in ("train_loss", "eval_loss", "eval_accuracy", "perplexity", "train_runtime"):
+        assert figure in result.output
+    run = read_run(tmp_path / "r")
+    assert (run.bot, run.bos, run.eos, run.context) == (BOT, 1, 2, 64)
+    assert len(run.losses) == 2
+    names = {path.name for path in (tmp_path / "r" / "model").iterdir()}
+    assert {"model.safetensors", "tokenizer.json", "config.json"} <= names
+
+
+def test_a_whole_chat_is_learned_on_the_last_turn_only(toy: Toy, tmp_path: Path) -> None:
+    copy = tmp_path / "dataset"
+    copy.mkdir()
+    for path in toy.dataset.iterdir():
+        text = path.read_text(encoding="utf-8")
+        persona = next(iter(read_records(toy.dataset / "train.jsonl"))).turns[-1].speaker
+        (copy / path.name).write_text(
+            text.replace(f'"persona": "{persona}"', '"persona": "whole-chat"')
+        )
+    run = finetune(BOT, TINY, copy, tmp_path / "run")
+    assert run.metrics["eval_samples"] > 0
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda folder: None, "no data set here"),
+        (lambda folder: (folder / "dataset.json").write_text("{"), "dataset.json"),
+    ],
+)
+def test_a_folder_without_a_data_set_is_refused(
+    tmp_path: Path, prepare: object, message: str
+) -> None:
+    prepare(tmp_path)  # type: ignore[operator]
+    with pytest.raises(Refusal, match=message):
+        finetune(BOT, TINY, tmp_path, tmp_path / "run")
+
+
+def test_a_broken_record_is_named_by_file_and_line(toy: Toy, tmp_path: Path) -> None:
+    for path in toy.dataset.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "train.jsonl").write_text('{"v": 1}\n')
+    with pytest.raises(Refusal, match=r"train.jsonl, line 1"):
+        finetune(BOT, TINY, tmp_path, tmp_path / "run")
+
+
+def test_the_command_refuses_with_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["--bot", str(tmp_path / "none.yaml")])
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
