@@ -45,7 +45,7 @@ class Card(BaseModel):
     """What is in the data set, what was dropped and why, and what it was made from.
 
     persona     `whole-chat` (loss on each record's last turn only) or the persona's pseudonym
-    sha256      hash of train.jsonl and heldout.jsonl together
+    sha256      hash of the two files' hashes, train.jsonl's first
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from contracts.bot_file import BotFile
-from contracts.dataset import WHOLE_CHAT, Card, write_card
+from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, write_card
 from contracts.model_version import file_sha256
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
@@ -20,7 +20,7 @@ from extraction_jobs.filters import usable
 from extraction_jobs.personas import Senders
 from extraction_jobs.privacy import pseudonym
 from extraction_jobs.progress import tracked
-from extraction_jobs.split import Written, write_split
+from extraction_jobs.split import PART, RECORDS, Written, put_in_place, write_split
 from extraction_jobs.telegram_json import read_export
 from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
@@ -41,7 +41,7 @@ def build(bot: str, config: ExtractionConfig, source: Path, folder: Path) -> Car
     dropped: Counter[str] = Counter()
     messages = usable(tracked(read_export(source), "building dialogues"), dropped)
     if config.persona == WHOLE_CHAT:
-        records = whole_chat(messages, config.pause, config.context_turns, pseudonym)
+        records = whole_chat(messages, config.pause, config.context_turns, pseudonym, dropped)
     else:
         records = named_persona(messages, config.pause, personas, pseudonym, dropped)
     written = write_split(folder, records, config.heldout_share, config.persona == WHOLE_CHAT)
@@ -52,6 +52,7 @@ def build(bot: str, config: ExtractionConfig, source: Path, folder: Path) -> Car
 
     persona = WHOLE_CHAT if config.persona == WHOLE_CHAT else pseudonym(min(personas))
     card = _card(bot, persona, source, written, read.total(), dropped)
+    put_in_place(folder)
     write_card(folder, card)
     return card
 
@@ -62,8 +63,11 @@ def _prepare(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise Refusal(f"{folder}: is a file; --output wants a folder") from None
-    ours = {"train.jsonl", "heldout.jsonl", "dataset.json", "report.html", "records.jsonl.part"}
-    strange = [path.name for path in folder.iterdir() if path.name not in ours]
+    except OSError as error:
+        raise Refusal(f"{folder}: cannot be made ({error.strerror})") from None
+    ours = {TRAIN, HELDOUT, CARD, "report.html"}
+    parts = {f"{name}{PART}" for name in (RECORDS, TRAIN, HELDOUT)}
+    strange = [path.name for path in folder.iterdir() if path.name not in ours | parts]
     if strange:
         raise Refusal(f"{folder}: holds {strange[0]!r}; give an empty folder or one of a data set")
 

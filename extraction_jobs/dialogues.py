@@ -11,8 +11,10 @@ from datetime import timedelta
 from contracts.dataset import Record
 from contracts.turn import Role, Turn
 from extraction_jobs.message import Message
+from extraction_jobs.privacy import pseudonym
 
 Pseudonym = Callable[[str], str]
+UNANSWERED = "unanswered_turn"
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,10 @@ def _turns_back(burst: Burst, index: int, position: dict[int, int]) -> int | Non
 
 def _record(session: Sequence[Message], index: int, said: Sequence[Turn]) -> Record:
     first = session[0]
+    chat = pseudonym(first.chat.key, "chat")
     return Record(
-        id=f"{first.chat.key}-{first.id}-{index}",
-        chat=f"chat-{first.chat.key}",
+        id=f"{chat}-{first.id}-{index}",
+        chat=chat,
         started_at=said[0].at,
         turns=tuple(said),
     )
@@ -98,12 +101,16 @@ def named_persona(
 
 
 def whole_chat(
-    messages: Iterable[Message], pause: timedelta, context: int, name: Pseudonym
+    messages: Iterable[Message],
+    pause: timedelta,
+    context: int,
+    name: Pseudonym,
+    dropped: Counter[str],
 ) -> Iterator[Record]:
     """Each turn but a session's first ends a record, with up to `context` turns before it.
 
-    Its speaker is that record's persona. A session of one turn gives a record of one turn only
-    where its chat has no dialogue at all.
+    Its speaker is that record's persona. Sessions of one turn are dropped, unless the source has
+    no dialogue at all: then each gives a record of one turn.
     """
     alone: list[tuple[list[Message], Turn]] = []
     any_dialogue = False
@@ -111,8 +118,11 @@ def whole_chat(
         said = turns(session, frozenset(), name)
         if len(said) == 1 and not any_dialogue:
             alone.append((session, said[0]))
+        elif len(said) == 1:
+            dropped[UNANSWERED] += len(said[0].messages)
         for index in range(1, len(said)):
             any_dialogue = True
+            dropped[UNANSWERED] += sum(len(turn.messages) for _, turn in alone)
             alone.clear()
             window = said[max(0, index - context) : index + 1]
             yield _record(session, index, _seen_by(window[-1].speaker, window))

@@ -1,8 +1,8 @@
-"""Pseudonyms: a data set names no sender."""
+"""Pseudonyms: a data set names no sender and no chat (a private chat's id is a person's)."""
 
 import hashlib
 
 
-def pseudonym(sender: str) -> str:
-    """A short stable name for a sender's id, e.g. `p-3f9a1c`, the same in every chat."""
-    return "p-" + hashlib.sha256(sender.encode()).hexdigest()[:6]
+def pseudonym(sender: str, kind: str = "p") -> str:
+    """A stable name for a sender's id (or, with kind `chat`, a chat's), e.g. `p-3f9a1c07b2`."""
+    return f"{kind}-{hashlib.sha256(sender.encode()).hexdigest()[:10]}"

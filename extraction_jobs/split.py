@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts.dataset import HELDOUT, TRAIN, Record
+from contracts.model_version import file_sha256
 
-_SCRATCH = "records.jsonl.part"
+RECORDS, PART = "records.jsonl", ".part"
+"""Everything is written aside, so that a data set is the old one or the new one."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 MIN_HELDOUT = 10
 """With fewer records than this nothing is held out: too little to learn from, and to measure by."""
@@ -30,9 +32,9 @@ class Written:
 
 
 def write_split(folder: Path, records: Iterable[Record], share: float, whole_chat: bool) -> Written:
-    """Write train.jsonl and, from the latest `share` of the records, heldout.jsonl."""
+    """Write, aside, train.jsonl and heldout.jsonl with the latest `share` of the records."""
     written = Written()
-    scratch = folder / _SCRATCH
+    scratch = folder / f"{RECORDS}{PART}"
     times: list[datetime] = []
     try:
         with scratch.open("w", encoding="utf-8") as file:
@@ -66,17 +68,23 @@ def _divide(
     """Records of one session share a time span: the cut falls on a record's end, never inside."""
     keep = len(times) - int(len(times) * share)
     if len(times) >= MIN_HELDOUT and keep < len(times):
-        written.split_at = sorted(times)[keep]
-    digest = hashlib.sha256()
+        split_at = sorted(times)[keep]
+        written.split_at = split_at if split_at > min(times) else None
+    parts = [folder / f"{name}{PART}" for name in (TRAIN, HELDOUT)]
     with (
         scratch.open("rb") as source,
-        (folder / TRAIN).open("wb") as train,
-        (folder / HELDOUT).open("wb") as heldout,
+        parts[0].open("wb") as train,
+        parts[1].open("wb") as heldout,
     ):
         for line, ended in zip(source, times, strict=True):
             late = written.split_at is not None and ended >= written.split_at
             (heldout if late else train).write(line)
-            digest.update(line)
             written.heldout += late
             written.train += not late
-    written.sha256 = digest.hexdigest()
+    written.sha256 = hashlib.sha256("".join(map(file_sha256, parts)).encode()).hexdigest()
+
+
+def put_in_place(folder: Path) -> None:
+    """Let the files written aside be the data set."""
+    for name in (TRAIN, HELDOUT):
+        (folder / f"{name}{PART}").replace(folder / name)

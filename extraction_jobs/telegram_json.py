@@ -16,7 +16,10 @@ from ijson.common import ObjectBuilder
 from extraction_jobs.message import Chat, ExportError, Message
 
 HINT = "export the chat from Telegram Desktop as JSON and give its result.json"
+_BOM = b"\xef\xbb\xbf"
 _CHUNK = 1 << 16
+_DEEPEST = 1000
+"""Characters of a JSON path; deeper nesting is no export, and would cost memory by the square."""
 _BAD_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
 _CUT_ESCAPE = re.compile(rb"\\+(?:x[0-9A-Fa-f]?)?\Z")
 """An escape that may go on in the next chunk."""
@@ -49,8 +52,9 @@ def read_export(path: Path) -> Iterator[Message]:
     """Yield every entry of every chat, in order; raises ExportError when it is no such export."""
     try:
         with path.open("rb") as file:
-            _check_start(path, file.read(4096))
-            file.seek(0)
+            start = file.read(4096)
+            _check_start(path, start)
+            file.seek(len(_BOM) if start.startswith(_BOM) else 0)
             yield from _messages(path, _RepairedFile(file))
     except IsADirectoryError:
         raise ExportError(f"{path}: is a folder; {HINT}") from None
@@ -65,11 +69,12 @@ def read_export(path: Path) -> Iterator[Message]:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:100]
+    """The parser's complaint without the excerpt of the file that follows it."""
+    return str(error).strip().split("\n")[0][:100]
 
 
 def _check_start(path: Path, start: bytes) -> None:
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = start.removeprefix(_BOM).lstrip()
     if not text:
         raise ExportError(f"{path}: the file is empty; {HINT}")
     if text[:1] == b"<":
@@ -84,6 +89,8 @@ def _messages(path: Path, file: _RepairedFile) -> Iterator[Message]:
     found = False
     position = 0
     for prefix, event, value in ijson.parse(file, use_float=True):
+        if len(prefix) > _DEEPEST:
+            raise ExportError(f"{path}: nested too deeply for a Telegram export; {HINT}")
         base = next((item for item in _LISTS if prefix.startswith(item)), "")
         field = prefix[len(base) :]
         if builder is not None:
@@ -119,11 +126,11 @@ def _message(path: Path, chat: Chat, raw: dict[str, Any]) -> Message:
             sender=_sender(raw),
             sender_name=raw.get("from") or raw.get("actor"),
             text=_text(raw.get("text", "")),
-            reply_to=raw.get("reply_to_message_id"),
+            reply_to=None if "reply_to_peer_id" in raw else raw.get("reply_to_message_id"),
             forwarded="forwarded_from" in raw or "saved_from" in raw,
             via_bot="via_bot" in raw,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         where = f"message {raw.get('id', '?')} of chat {chat.name!r}"
         raise ExportError(f"{path}: {where} is not as Telegram writes it ({error!r})") from None
 
@@ -141,6 +148,8 @@ def _sender(raw: dict[str, Any]) -> str | None:
     sender = raw.get("from_id", raw.get("actor_id"))
     if isinstance(sender, int):  # exports before 2021
         return f"user{sender}"
+    if not isinstance(sender, str | None):
+        raise TypeError(f"from_id is {type(sender).__name__}")
     return sender or raw.get("from")
 
 

@@ -71,7 +71,9 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     export = root / "result.json"
     export.write_text(json.dumps(toy_export(), ensure_ascii=False), encoding="utf-8")
     config = ExtractionConfig(persona="Автобус")
-    training = TrainingConfig(base="scratch", max_steps=40, block_tokens=64, learning_rate=0.01, epochs=20)
+    training = TrainingConfig(
+        base="scratch", max_steps=40, block_tokens=64, learning_rate=0.01, epochs=20
+    )
     dataset, run = root / "dataset", root / "run"
     build(BOT, config, export, dataset)
     finetune(BOT, training, dataset, run)

@@ -1,0 +1,248 @@
+"""Sessions, turns and records, told by scripts such as `anna boris>1 - anna`.
+
+Expected turns are written `anna:1,2 bot*:3`: the numbers are messages, the star is the persona.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.dataset import Record
+from contracts.turn import Turn, single_line
+from extraction_jobs.dialogues import named_persona, sessions, turns, whole_chat
+from extraction_jobs.message import Chat, Message
+
+Talk = Callable[[str], list[Message]]
+Make = Callable[..., Message]
+
+HOUR = timedelta(hours=1)
+BOT = frozenset(["bot"])
+
+
+def shown(said: Iterable[Turn]) -> str:
+    return " ".join(
+        f"{turn.speaker}{'*' * turn.is_persona}:{','.join(turn.messages)}" for turn in said
+    )
+
+
+def records_of(messages: Iterable[Message], context: int = 4) -> list[Record]:
+    return list(whole_chat(messages, HOUR, context, str, Counter()))
+
+
+def persona_records(messages: Iterable[Message]) -> tuple[list[str], Counter[str]]:
+    dropped: Counter[str] = Counter()
+    records = list(named_persona(messages, HOUR, BOT, str, dropped))
+    return [shown(record.turns) for record in records], +dropped
+
+
+def replies(said: Sequence[Turn]) -> list[int | None]:
+    return [turn.reply_to for turn in said]
+
+
+@pytest.mark.parametrize(
+    ("silence", "together"),
+    [
+        (timedelta(0), True),
+        (HOUR - timedelta(seconds=1), True),
+        (HOUR, False),
+        (HOUR + timedelta(seconds=1), False),
+        (timedelta(days=-1), True),  # a clock set back
+    ],
+)
+def test_a_session_ends_where_nobody_wrote_for_the_pause(
+    message: Make, silence: timedelta, together: bool
+) -> None:
+    first, second = message(1), message(2)
+    second = replace(second, at=first.at + silence)
+    expected = [[first, second]] if together else [[first], [second]]
+    assert list(sessions([first, second], HOUR)) == expected
+
+
+def test_a_session_never_spans_chats(message: Make) -> None:
+    elsewhere = Chat("2", "Hall", "private_group")
+    here, there = message(1), message(2, chat=elsewhere)
+    assert list(sessions([here, there], HOUR)) == [[here], [there]]
+
+
+def test_no_messages_give_no_sessions() -> None:
+    assert list(sessions([], HOUR)) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("anna", "anna:1"),
+        ("anna anna anna", "anna:1,2,3"),
+        ("anna boris anna", "anna:1 boris:2 anna:3"),
+        ("anna anna bot bot anna", "anna:1,2 bot*:3,4 anna:5"),
+    ],
+)
+def test_a_burst_of_one_sender_is_one_turn(talk: Talk, script: str, expected: str) -> None:
+    assert shown(turns(talk(script), BOT, str)) == expected
+
+
+def test_a_turn_has_the_time_of_its_first_message_and_a_pseudonym(talk: Talk) -> None:
+    messages = talk("anna anna")
+    (turn,) = turns(messages, BOT, str.upper)
+    assert (turn.speaker, turn.at) == ("ANNA", messages[0].at)
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("anna boris", [None, None]),
+        ("anna boris>1", [None, 1]),
+        ("anna boris clara>1", [None, None, 2]),
+        ("anna anna boris clara>2", [None, None, 2]),
+        ("anna boris anna>1", [None, None, 2]),
+        ("anna boris boris>1", [None, 1]),
+        ("anna boris clara>2 clara>1", [None, None, 1]),
+        ("anna anna>1", [None]),
+        ("anna boris>99", [None, None]),
+    ],
+)
+def test_a_reply_tells_how_many_turns_back_its_answer_stands(
+    talk: Talk, script: str, expected: list[int | None]
+) -> None:
+    assert replies(turns(talk(script), BOT, str)) == expected
+
+
+@pytest.mark.parametrize(
+    ("script", "records", "drops"),
+    [
+        ("anna bot", ["anna:1 bot*:2"], {}),
+        ("bot", ["bot*:1"], {}),
+        ("bot anna bot", ["bot*:1 anna:2 bot*:3"], {}),
+        ("anna bot bot boris", ["anna:1 bot*:2,3"], {"after_last_persona_turn": 1}),
+        ("anna bot anna boris anna", ["anna:1 bot*:2"], {"after_last_persona_turn": 3}),
+        ("anna boris boris", [], {"session_without_persona": 3}),
+        ("anna bot - boris bot", ["anna:1 bot*:2", "boris:3 bot*:4"], {}),
+        (
+            "anna bot anna - boris - bot",
+            ["anna:1 bot*:2", "bot*:5"],
+            {"after_last_persona_turn": 1, "session_without_persona": 1},
+        ),
+        ("", [], {}),
+    ],
+)
+def test_a_named_persona_has_a_record_a_session_up_to_its_last_turn(
+    talk: Talk, script: str, records: list[str], drops: dict[str, int]
+) -> None:
+    assert persona_records(talk(script)) == (records, drops)
+
+
+@pytest.mark.parametrize(
+    ("context", "script", "records"),
+    [
+        (1, "anna boris clara", ["anna:1 boris*:2", "boris:2 clara*:3"]),
+        (2, "anna boris clara", ["anna:1 boris*:2", "anna:1 boris:2 clara*:3"]),
+        (4, "anna boris anna", ["anna:1 boris*:2", "anna*:1 boris:2 anna*:3"]),
+        (4, "anna boris - clara boris", ["anna:1 boris*:2", "clara:3 boris*:4"]),
+        (4, "anna anna boris boris", ["anna:1,2 boris*:3,4"]),
+    ],
+)
+def test_in_a_whole_chat_each_turn_but_a_sessions_first_ends_a_record(
+    talk: Talk, context: int, script: str, records: list[str]
+) -> None:
+    assert [shown(record.turns) for record in records_of(talk(script), context)] == records
+
+
+@pytest.mark.parametrize(
+    ("script", "records"),
+    [
+        ("anna", ["anna*:1"]),
+        ("anna anna - anna", ["anna*:1,2", "anna*:3"]),
+        ("anna - boris", ["anna*:1", "boris*:2"]),
+        ("anna - boris clara", ["boris:2 clara*:3"]),
+        ("boris clara - anna", ["boris:1 clara*:2"]),
+        ("anna - boris clara - anna", ["boris:2 clara*:3"]),
+        ("", []),
+    ],
+)
+def test_lone_turns_are_records_only_where_nobody_talks_to_anybody(
+    talk: Talk, script: str, records: list[str]
+) -> None:
+    assert [shown(record.turns) for record in records_of(talk(script))] == records
+
+
+@pytest.mark.parametrize(("context", "expected"), [(1, None), (2, 2), (4, 2)])
+def test_a_reply_that_points_out_of_the_window_is_forgotten(
+    talk: Talk, context: int, expected: int | None
+) -> None:
+    *_, last = records_of(talk("anna boris clara>1"), context)
+    assert last.turns[-1].reply_to == expected
+
+
+def test_a_records_start_is_its_first_turns_and_its_chat_is_no_name(talk: Talk) -> None:
+    messages = talk("anna boris clara")
+    last = records_of(messages, context=1)[-1]
+    assert last.started_at == messages[1].at
+    assert "Kitchen" not in last.model_dump_json()
+
+
+@st.composite
+def chats(draw: st.DrawFn) -> list[tuple[str, str, int, str]]:
+    """Chat, sender, minutes since the message before, and text of each message."""
+    letters = st.text("ab \n\u2028ж😀", min_size=1).filter(single_line)
+    minutes = st.integers(0, 120)
+    entry = st.tuples(st.sampled_from(["anna", "boris", "bot"]), minutes, letters)
+    blocks = draw(st.lists(st.lists(entry, max_size=8), max_size=3))
+    return [(str(key), *said) for key, block in enumerate(blocks) for said in block]
+
+
+def as_messages(message: Make, script: list[tuple[str, str, int, str]]) -> list[Message]:
+    minute = 0
+    messages = []
+    for number, (key, sender, minutes, text) in enumerate(script, 1):
+        minute += minutes
+        messages.append(message(number, sender, minute, text=text, chat=Chat(key, key, "")))
+    return messages
+
+
+@settings(deadline=None)
+@given(script=chats())
+def test_no_text_is_lost_or_reordered_on_the_way_to_turns(
+    message: Make, script: list[tuple[str, str, int, str]]
+) -> None:
+    messages = as_messages(message, script)
+    said = [turns(session, BOT, str) for session in sessions(messages, HOUR)]
+    assert [
+        (turn.speaker, text) for session in said for turn in session for text in turn.messages
+    ] == [(message.sender, single_line(message.text)) for message in messages]
+    assert all(
+        before.speaker != after.speaker for session in said for before, after in pairwise(session)
+    )
+
+
+@settings(deadline=None)
+@given(script=chats())
+def test_a_named_persona_loses_no_message_uncounted(
+    message: Make, script: list[tuple[str, str, int, str]]
+) -> None:
+    messages = as_messages(message, script)
+    dropped: Counter[str] = Counter()
+    records = list(named_persona(messages, HOUR, BOT, str, dropped))
+    used = sum(len(turn.messages) for record in records for turn in record.turns)
+    assert used + dropped.total() == len(messages)
+
+
+@settings(deadline=None)
+@given(script=chats(), context=st.integers(1, 5))
+def test_every_record_of_a_whole_chat_is_its_last_speakers(
+    message: Make, script: list[tuple[str, str, int, str]], context: int
+) -> None:
+    records = records_of(as_messages(message, script), context)
+    assert len({record.id for record in records}) == len(records)
+    for record in records:
+        last = record.turns[-1]
+        assert len(record.turns) <= context + 1
+        assert [turn.is_persona for turn in record.turns] == [
+            turn.speaker == last.speaker for turn in record.turns
+        ]
+        assert all((turn.reply_to or 0) <= index for index, turn in enumerate(record.turns))
