@@ -27,6 +27,7 @@ class _StrictLoader(yaml.SafeLoader):
     """YAML in which a key given twice is an error, not the last one's win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        self.flatten_mapping(node)
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
@@ -53,7 +54,7 @@ class BotFile:
             raise Refusal(f"{path}: cannot be read ({error})") from None
         try:
             content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise Refusal(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
         return cls._split(path, content)
 
@@ -66,9 +67,11 @@ class BotFile:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             allowed = "lower-case letters, digits and dashes, at most 32, a letter first"
             problems.append(("name", f"must be {allowed} (given: {name!r})"))
+        sections = {key: content.get(key) for key in SECTIONS}
+        sections = {key: {} if value is None else value for key, value in sections.items()}
         if problems:
             raise BadValue(str(path), problems)
-        return cls(path, str(name), {key: content.get(key) or {} for key in SECTIONS})
+        return cls(path, str(name), sections)
 
     def section(self, key: str, model: type[M]) -> M:
         """The section as `model`; raises BadValue with the path of each refused key."""
@@ -86,6 +89,6 @@ def bot_path(bots_dir: Path, name: str) -> Path:
 
 def bot_names(bots_dir: Path) -> list[str]:
     """Names of all bots that `bot_path` would find, sorted."""
-    files = {path.stem for path in bots_dir.glob("*.yaml")}
+    files = {path.stem for path in bots_dir.glob("*.yaml") if path.is_file()}
     folders = {path.parent.name for path in bots_dir.glob("*/bot.yaml")}
     return sorted(name for name in files | folders if NAME.fullmatch(name))

@@ -15,6 +15,7 @@ when, `current` names a whole version.
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
@@ -76,7 +77,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     schema_: int = Field(default=SCHEMA, alias="schema")
-    id: str
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     bot: str
     created: datetime
     base: str
@@ -87,7 +88,7 @@ class Manifest(BaseModel):
     stop: Stop
     context: int = Field(gt=1)
     precision: str
-    metrics: dict[str, float] = {}
+    metrics: dict[str, FiniteFloat] = {}
     notes: tuple[str, ...] = ()
     files: dict[str, str]
 
@@ -96,7 +97,7 @@ class Manifest(BaseModel):
     def _inside(cls, files: dict[str, str]) -> dict[str, str]:
         for name in files:
             path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts:
+            if path.is_absolute() or ".." in path.parts or "\0" in name:
                 raise ValueError(f"the path {name!r} leaves the version's folder")
         return files
 
@@ -123,17 +124,23 @@ def read_manifest(version: Path) -> Manifest:
         raise NoVersion(f"{version}: no such version") from None
     except OSError as error:
         raise ManifestInvalid(f"{version}: {MANIFEST} cannot be read ({error.strerror})") from None
+    if (schema := _schema_of(text)) > SCHEMA:
+        raise NewerSchema(f"{version}: manifest schema {schema}, this release reads up to {SCHEMA}")
     try:
-        manifest = Manifest.model_validate_json(text)
+        return Manifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise ManifestInvalid(f"{version / MANIFEST}: {where} {first['msg']}") from None
-    if manifest.schema_ > SCHEMA:
-        raise NewerSchema(
-            f"{version}: manifest schema {manifest.schema_}, this release reads up to {SCHEMA}"
-        )
-    return manifest
+
+
+def _schema_of(text: bytes) -> int:
+    """The schema's number, 0 where there is none: later schemas may have any other shape."""
+    try:
+        schema = json.loads(text)["schema"]
+    except (ValueError, TypeError, KeyError):
+        return 0
+    return schema if isinstance(schema, int) else 0
 
 
 def verify(version: Path, only: Sequence[str] | None = None) -> Manifest:
@@ -185,7 +192,7 @@ class BotModels:
         """Id that `current` or `previous` names, or None when there is no link."""
         try:
             return (self.folder / link).readlink().name
-        except FileNotFoundError:
+        except OSError:  # no link, or something else in its place
             return None
 
     def new_id(self, now: datetime, content_sha256: str) -> str:

@@ -6,6 +6,7 @@ Nothing is sent unless PUSHGATEWAY_URL is set; a gateway that does not answer ne
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPException
 
 from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway
 
@@ -26,10 +27,14 @@ class JobReport:
         self.job = job
         self.bot = bot
         self.registry = CollectorRegistry()
+        self._gauges: dict[str, Gauge] = {}
 
     def gauge(self, name: str, help_text: str, value: float) -> None:
         """Report `persona_<job>_<name>`."""
-        Gauge(f"persona_{self.job}_{name}", help_text, registry=self.registry).set(value)
+        full = f"persona_{self.job}_{name}"
+        if full not in self._gauges:
+            self._gauges[full] = Gauge(full, help_text, registry=self.registry)
+        self._gauges[full].set(value)
 
     def gauges(self, help_text: str, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -46,7 +51,7 @@ class JobReport:
                 registry=self.registry,
                 timeout=5,
             )
-        except OSError as error:
+        except (OSError, ValueError, HTTPException) as error:  # unreachable, a bad URL, no HTTP
             logger().warning("pushgateway did not answer", job=self.job, error=str(error))
 
 

@@ -8,7 +8,7 @@ import sys
 from typing import Literal
 
 import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 from contracts.settings import Settings
 
@@ -32,6 +32,7 @@ def configure(settings: LogSettings, service: str) -> None:
     )
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _naming(service),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -43,12 +44,20 @@ def configure(settings: LogSettings, service: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(service=service)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def _naming(service: str) -> Processor:
+    """Name the service on every line, those of threads included."""
+
+    def name(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {"service": service, **event}
+
+    return name
 
 
 def logger() -> FilteringBoundLogger:

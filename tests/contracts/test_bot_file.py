@@ -1,0 +1,173 @@
+"""A bot file is found by name, split into sections, and refused with the path of what is wrong."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.bot_file import SECTIONS, BotFile, BotNotFound, bot_names, bot_path
+from contracts.refusal import BadValue, Refusal
+from contracts.sampling import Sampling
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    steps: int = Field(default=1, ge=1)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    schedule: Inner = Inner()
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_sections_are_validated_by_the_model_of_their_stage(tmp_path: Path) -> None:
+    path = write(tmp_path / "bot.yaml", "name: avtobus\nsampling: {top_k: 7}\n")
+    bot = BotFile.read(path)
+    assert (bot.name, bot.path) == ("avtobus", path)
+    assert bot.section("sampling", Sampling) == Sampling(top_k=7)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("text", ["name: b\n", "name: b\n{}:\n", "name: b\n{}: {{}}\n"])
+def test_a_section_left_out_or_empty_has_defaults(tmp_path: Path, section: str, text: str) -> None:
+    bot = BotFile.read(write(tmp_path / "bot.yaml", text.format(section)))
+    assert bot.section(section, Section) == Section()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: [", "not valid YAML"),
+        ("name: b\x00", "not valid YAML"),
+        ("name: b\nname: c\n", "key 'name' is given twice"),
+        ("name: b\nsampling: {top_k: 1, top_k: 2}\n", "key 'top_k' is given twice"),
+        ("name: b\nsampling: !!python/object:os.system {}\n", "not valid YAML"),
+        ("", "a mapping with at least a `name`"),
+        ("- name: b\n", "a mapping with at least a `name`"),
+        ("avtobus", "a mapping with at least a `name`"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = write(tmp_path / "bot.yaml", text)
+    with pytest.raises(Refusal) as refused:
+        BotFile.read(path)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert told in str(refused.value)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bot.yaml").write_bytes(b"name: \xff\xfe")
+    with pytest.raises(Refusal, match="cannot be read"):
+        BotFile.read(tmp_path / "bot.yaml")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="cannot be read"):
+        BotFile.read(tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["none.yaml", "file/bot.yaml"])
+def test_a_missing_file_is_no_bot(tmp_path: Path, missing: str) -> None:
+    write(tmp_path / "file", "not a folder")
+    with pytest.raises(BotNotFound, match="no such bot file"):
+        BotFile.read(tmp_path / missing)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Avtobus", "-b", "1b", "автобус", "a/b", "..", "a b", "b" * 33, "5", "[b]", "null"]
+)
+def test_a_bad_name_is_refused_with_the_value_and_what_is_allowed(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(BadValue) as refused:
+        BotFile.read(write(tmp_path / "bot.yaml", f"name: {name}\n"))
+    [(path, text)] = refused.value.problems
+    assert path == "name"
+    assert "lower-case letters, digits and dashes, at most 32, a letter first" in text
+    assert "given: " in text
+
+
+def test_every_unknown_section_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadValue) as refused:
+        BotFile.read(write(tmp_path / "bot.yaml", "sampler: {}\n7: {}\n"))
+    assert [path for path, _ in refused.value.problems] == ["sampler", "7", "name"]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "told"),
+    [
+        ("training: {scedule: {}}", "training.scedule", "unknown key"),
+        ("training: {schedule: {stepz: 1}}", "training.schedule.stepz", "unknown key"),
+        (
+            "training: {schedule: {steps: 0}}",
+            "training.schedule.steps",
+            "input should be greater than or equal to 1 (given: 0)",
+        ),
+        (
+            "training: {schedule: {steps: soon}}",
+            "training.schedule.steps",
+            "input should be a valid integer, unable to parse string as an integer (given: 'soon')",
+        ),
+        (
+            "training: long",
+            "training",
+            "input should be a valid dictionary or instance of Section (given: 'long')",
+        ),
+    ],
+)
+def test_a_bad_value_in_a_section_is_named_by_its_dotted_path(
+    tmp_path: Path, text: str, path: str, told: str
+) -> None:
+    bot = BotFile.read(write(tmp_path / "bot.yaml", f"name: b\n{text}\n"))
+    with pytest.raises(BadValue) as refused:
+        bot.section("training", Section)
+    assert refused.value.source == str(bot.path)
+    assert refused.value.problems == [(path, told)]
+
+
+def test_bots_are_found_as_a_file_or_a_folder(tmp_path: Path) -> None:
+    as_file = write(tmp_path / "polkson.yaml", "name: polkson\n")
+    as_folder = write(tmp_path / "avtobus" / "bot.yaml", "name: avtobus\n")
+    write(tmp_path / "notes.txt", "")
+    write(tmp_path / "..data" / "bot.yaml", "")
+    write(tmp_path / "Bad.yaml", "")
+    (tmp_path / "empty").mkdir()
+    assert bot_path(tmp_path, "polkson") == as_file
+    assert bot_path(tmp_path, "avtobus") == as_folder
+    assert bot_names(tmp_path) == ["avtobus", "polkson"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "", "../outside", "Bad", "sub/bot"])
+def test_a_bot_that_is_not_there_is_not_found(tmp_path: Path, name: str) -> None:
+    for path in ("outside.yaml", "bots/Bad.yaml", "bots/sub/bot.yaml", "bots/sub/bot/bot.yaml"):
+        write(tmp_path / path, "name: b\n")
+    with pytest.raises(BotNotFound, match="no bot"):
+        bot_path(tmp_path / "bots", name)
+
+
+def test_a_folder_that_is_not_there_has_no_bots(tmp_path: Path) -> None:
+    assert bot_names(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("value", ["2024-02-30", "!!int soon"])
+def test_a_value_that_yaml_cannot_make_is_refused(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "bot.yaml"
+    path.write_text(f"name: b\ntraining: {{until: {value}}}\n")
+    with pytest.raises(Refusal):
+        BotFile.read(path)
+
+
+@pytest.mark.parametrize("value", ["off", "[]", "0", "''"])
+def test_a_section_that_is_no_mapping_is_refused(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "bot.yaml"
+    path.write_text(f"name: b\nsampling: {value}\n")
+    with pytest.raises(BadValue):
+        BotFile.read(path).section("sampling", Sampling)

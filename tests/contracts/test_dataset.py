@@ -1,0 +1,149 @@
+"""Records and the card survive the disk; what is broken is refused by line."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from contracts.dataset import (
+    Card,
+    DatasetError,
+    Record,
+    read_card,
+    read_records,
+    write_card,
+    write_records,
+)
+from contracts.turn import Role, Turn
+
+OTHER = Turn(speaker="boris", role=Role.OTHER, messages=("как дела?",))
+PERSONA = Turn(speaker="anna", role=Role.PERSONA, messages=("норм", "а ты?"), reply_to=1)
+RECORD = Record(id="1", chat="друзья", turns=(OTHER, PERSONA))
+CARD = Card(
+    bot="avtobus",
+    persona="anna",
+    chats=1,
+    messages_read=10,
+    messages_used=8,
+    persona_messages=4,
+    distinct_persona_messages=3,
+    train_records=2,
+    heldout_records=1,
+    split_at=datetime(2024, 5, 1, tzinfo=UTC),
+    dropped={"служебное": 2},
+    inputs={"result.json": "abc"},
+    sha256="def",
+    warnings=("мало реплик",),
+)
+
+names = st.text(max_size=10) | st.sampled_from(["a\nb", "\u2028", "😀", "\\u0000"])
+times = st.none() | st.datetimes(timezones=st.just(UTC))
+turns = st.builds(
+    Turn,
+    speaker=names,
+    role=st.sampled_from(Role),
+    messages=st.lists(names.filter(str.strip), min_size=1, max_size=3).map(tuple),
+    at=times,
+    reply_to=st.none() | st.integers(1, 9),
+)
+records = st.builds(
+    Record,
+    id=names,
+    chat=names,
+    topic=st.none() | names,
+    started_at=times,
+    turns=st.lists(turns, max_size=3).map(lambda before: (*before, PERSONA)),
+)
+
+
+@given(st.lists(records, max_size=4))
+def test_records_survive_the_disk(
+    tmp_path_factory: pytest.TempPathFactory, written: list[Record]
+) -> None:
+    path = tmp_path_factory.mktemp("dataset") / "train.jsonl"
+    assert write_records(path, written) == len(written)
+    assert list(read_records(path)) == written
+
+
+def test_writing_replaces_what_was_there(tmp_path: Path) -> None:
+    write_records(tmp_path / "train.jsonl", [RECORD, RECORD])
+    write_records(tmp_path / "train.jsonl", [RECORD])
+    assert list(read_records(tmp_path / "train.jsonl")) == [RECORD]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "[]",
+        RECORD.model_dump_json()[:-1],
+        RECORD.model_dump_json().replace('"v":1', '"v":2'),
+        RECORD.model_dump_json().replace('"v":1', '"w":1'),
+        RECORD.model_dump_json().replace('"persona"', '"other"'),
+    ],
+)
+def test_a_broken_line_is_named_by_its_number(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "train.jsonl"
+    good = RECORD.model_dump_json()
+    path.write_text(f"{good}\n{good}\n{line}\n{good}\n", encoding="utf-8")
+    with pytest.raises(DatasetError) as refused:
+        list(read_records(path))
+    assert str(refused.value).startswith(f"{path}, line 3: no record v1")
+
+
+@pytest.mark.parametrize("turns", [(), (OTHER,), (PERSONA, OTHER)])
+def test_a_record_must_end_in_a_persona_turn(turns: tuple[Turn, ...]) -> None:
+    with pytest.raises(ValidationError):
+        Record(id="1", chat="друзья", turns=turns)
+    assert Record(id="1", chat="друзья", turns=(*turns, PERSONA)).turns[-1] is PERSONA
+
+
+def test_a_record_of_one_turn_is_a_record() -> None:
+    assert Record(id="1", chat="канал", turns=(PERSONA,)).turns == (PERSONA,)
+
+
+def test_missing_records_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="missing; build the data set first"):
+        list(read_records(tmp_path / "none" / "train.jsonl"))
+
+
+def test_records_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_bytes(b"\xff\xfe")
+    with pytest.raises(DatasetError, match="not UTF-8"):
+        list(read_records(tmp_path / "train.jsonl"))
+
+
+def test_the_card_survives_the_disk_in_readable_letters(tmp_path: Path) -> None:
+    write_card(tmp_path, CARD)
+    assert read_card(tmp_path) == CARD
+    assert "служебное" in (tmp_path / "dataset.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("persona", "whole"), [("whole-chat", True), ("anna", False)])
+def test_the_card_tells_a_whole_chat_from_a_person(persona: str, whole: bool) -> None:
+    assert CARD.model_copy(update={"persona": persona}).whole_chat is whole
+
+
+def test_a_card_of_a_later_release_with_more_fields_is_read(tmp_path: Path) -> None:
+    later = CARD.model_dump_json().removesuffix("}") + ', "mood": "good"}'
+    (tmp_path / "dataset.json").write_text(later, encoding="utf-8")
+    assert read_card(tmp_path) == CARD
+
+
+@pytest.mark.parametrize("folder", ["none", "empty", "file"])
+def test_a_folder_without_a_card_is_no_data_set(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(DatasetError, match="no data set here"):
+        read_card(tmp_path / folder)
+
+
+@pytest.mark.parametrize("text", ["", "{}", CARD.model_dump_json().replace('"v":1', '"v":2')])
+def test_a_broken_card_is_refused_with_its_path(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dataset.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DatasetError, match=str(tmp_path / "dataset.json")):
+        read_card(tmp_path)

@@ -1,0 +1,209 @@
+"""Model versions: verified before use, published so that `current` always names a whole one."""
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from contracts.model_version import (
+    BotModels,
+    FileMissing,
+    HashMismatch,
+    ManifestInvalid,
+    ModelVersionError,
+    NewerSchema,
+    NoVersion,
+    hash_files,
+    read_manifest,
+    verify,
+)
+from tests.contracts.versions import FILES, manifest, publish
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> BotModels:
+    return BotModels(tmp_path / "models" / "avtobus")
+
+
+@pytest.fixture
+def version(models: BotModels) -> Path:
+    return publish(models, "1")
+
+
+def rewrite(version: Path, **changes: object) -> None:
+    path = version / "manifest.json"
+    content = json.loads(path.read_bytes()) | changes
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_a_published_version_verifies_and_is_current(models: BotModels, version: Path) -> None:
+    found = verify(version)
+    assert found == manifest("1", hash_files(version))
+    assert set(found.files) == set(FILES)
+    assert (models.linked(), models.linked("previous")) == ("1", None)
+    assert verify(models.folder / "current") == found
+
+
+def test_links_are_relative_so_the_volume_can_be_mounted_anywhere(
+    models: BotModels, version: Path, tmp_path: Path
+) -> None:
+    moved = (tmp_path / "models").rename(tmp_path / "mounted")
+    assert verify(moved / "avtobus" / "current").id == "1"
+
+
+def test_nothing_is_left_of_staging(models: BotModels, version: Path) -> None:
+    assert {path.name for path in models.versions.iterdir()} == {"1"}
+    assert {path.name for path in models.folder.iterdir()} == {"versions", "current", ".lock"}
+
+
+def test_a_bot_without_versions_has_none(models: BotModels) -> None:
+    assert models.ids() == []
+    assert models.linked() is None
+
+
+def test_versions_are_listed_oldest_first_without_leftovers(models: BotModels) -> None:
+    for version_id in ("20240501-2", "20240501-1", "20231231-9"):
+        publish(models, version_id)
+    (models.versions / ".staging").mkdir()
+    assert models.ids() == ["20231231-9", "20240501-1", "20240501-2"]
+
+
+def test_ids_sort_by_time_in_any_zone_and_tell_contents_apart(models: BotModels) -> None:
+    noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    moscow = (noon + timedelta(seconds=1)).astimezone(timezone(timedelta(hours=3)))
+    earlier, later = models.new_id(noon, "f" * 64), models.new_id(moscow, "0" * 64)
+    assert earlier == "20240501-120000-ffffffff"
+    assert earlier < later == "20240501-120001-00000000"
+
+
+@pytest.mark.parametrize(
+    ("damage", "exception", "told"),
+    [
+        (lambda v: (v / "model.bin").write_text("2"), HashMismatch, "model.bin"),
+        (lambda v: (v / FILES[1]).write_text(""), HashMismatch, FILES[1]),
+        (lambda v: (v / "model.bin").unlink(), FileMissing, "model.bin"),
+        (lambda v: rewrite(v, files={"": "0"}), FileMissing, "missing"),
+        (lambda v: rewrite(v, files={"../../.lock": "0"}), ManifestInvalid, "leaves"),
+        (lambda v: rewrite(v, files={"a/../../b": "0"}), ManifestInvalid, "leaves"),
+        (lambda v: rewrite(v, files={"/etc/hostname": "0"}), ManifestInvalid, "leaves"),
+        (lambda v: rewrite(v, files=["model.bin"]), ManifestInvalid, "files"),
+        (lambda v: rewrite(v, prompt_format="turns-9"), ManifestInvalid, "prompt_format"),
+        (lambda v: rewrite(v, context=1), ManifestInvalid, "context"),
+        (lambda v: rewrite(v, schema=2), NewerSchema, "schema 2"),
+        (lambda v: (v / "manifest.json").write_text(""), ManifestInvalid, "manifest.json"),
+        (lambda v: (v / "manifest.json").write_text("[]"), ManifestInvalid, "manifest.json"),
+        (lambda v: (v / "manifest.json").write_text("{}"), ManifestInvalid, "required"),
+        (lambda v: (v / "manifest.json").write_bytes(b"\xff"), ManifestInvalid, "manifest.json"),
+        (lambda v: (v / "manifest.json").unlink(), ManifestInvalid, "missing"),
+        (lambda v: v.rename(v.with_name("2")), NoVersion, "no such version"),
+    ],
+)
+def test_a_damaged_version_is_refused(
+    version: Path,
+    damage: Callable[[Path], object],
+    exception: type[ModelVersionError],
+    told: str,
+) -> None:
+    damage(version)
+    with pytest.raises(ModelVersionError, match=told) as refused:
+        verify(version)
+    assert type(refused.value) is exception
+
+
+@pytest.mark.parametrize("manifest_is", ["a folder", "below a file"])
+def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path, manifest_is: str) -> None:
+    version = tmp_path / "version"
+    if manifest_is == "a folder":
+        (version / "manifest.json").mkdir(parents=True)
+    else:
+        version.write_text("", encoding="utf-8")
+    with pytest.raises(ManifestInvalid, match="cannot be read"):
+        read_manifest(version)
+
+
+def test_only_the_files_asked_for_are_checked(version: Path) -> None:
+    (version / "model.bin").unlink()
+    assert verify(version, only=[FILES[1]]).id == "1"
+    with pytest.raises(FileMissing, match=r"model\.bin is missing"):
+        verify(version, only=["model.bin"])
+
+
+def test_a_file_that_the_manifest_does_not_list_cannot_be_asked_for(version: Path) -> None:
+    (version / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(FileMissing, match=r"does not list config\.json"):
+        verify(version, only=["config.json"])
+
+
+def test_fields_of_later_releases_are_kept(version: Path) -> None:
+    stop = {"token_ids": [2], "strings": ["\n"], "regex": "x+"}
+    rewrite(version, mood={"good": [1, None]}, stop=stop)
+    content = json.loads((version / "manifest.json").read_bytes())
+    assert json.loads(read_manifest(version).model_dump_json(by_alias=True)) == content
+
+
+def test_publishing_moves_previous_too(models: BotModels) -> None:
+    links = []
+    for version_id in ("1", "2", "3"):
+        publish(models, version_id)
+        links.append((models.linked(), models.linked("previous")))
+    assert links == [("1", None), ("2", "1"), ("3", "2")]
+
+
+def test_roll_back_swaps_the_two(models: BotModels) -> None:
+    for version_id in ("1", "2", "3"):
+        publish(models, version_id)
+    assert models.roll_back() == "2"
+    assert (models.linked(), models.linked("previous")) == ("2", "3")
+    assert models.roll_back() == "3"
+    assert (models.linked(), models.linked("previous")) == ("3", "2")
+
+
+def test_with_one_version_there_is_nothing_to_go_back_to(models: BotModels) -> None:
+    publish(models, "1")
+    with pytest.raises(NoVersion, match="no previous version"):
+        models.roll_back()
+    assert models.linked() == "1"
+
+
+def test_going_back_to_a_broken_version_is_refused(models: BotModels) -> None:
+    publish(models, "1")
+    publish(models, "2")
+    (models.path("1") / "model.bin").write_text("broken", encoding="utf-8")
+    with pytest.raises(HashMismatch):
+        models.roll_back()
+    assert (models.linked(), models.linked("previous")) == ("2", "1")
+
+
+def test_a_reader_sees_a_whole_version_through_200_switches(models: BotModels) -> None:
+    publish(models, "1")
+    publish(models, "2")
+    switched = threading.Event()
+
+    def read() -> list[str]:
+        seen = []
+        while not switched.is_set():
+            current = models.linked()
+            assert current is not None
+            assert verify(models.path(current)).id == current
+            assert read_manifest(models.folder / "current").id in ("1", "2")
+            seen.append(current)
+        return seen
+
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(read)
+        try:
+            for _ in range(200):
+                models.roll_back()
+        finally:
+            switched.set()
+        assert set(reading.result()) == {"1", "2"}
+
+
+def test_a_newer_schema_of_another_shape_is_a_newer_schema(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"schema": 2, "files": []}')
+    with pytest.raises(NewerSchema):
+        read_manifest(tmp_path)

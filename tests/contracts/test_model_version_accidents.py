@@ -1,0 +1,110 @@
+"""Whatever dies, fills up or runs at once while publishing, `current` names a whole version."""
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from contracts.model_version import BotModels, Locked, verify
+from tests.contracts.versions import publish
+
+ROOT = Path(__file__).parents[2]
+HOLD_THE_LOCK = """
+import sys
+from pathlib import Path
+from contracts.model_version import BotModels
+with BotModels(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> BotModels:
+    return BotModels(tmp_path / "models" / "avtobus")
+
+
+@contextmanager
+def locked_by_another_process(models: BotModels) -> Iterator[None]:
+    """Hold the lock in a process that is then killed."""
+    command = [sys.executable, "-c", HOLD_THE_LOCK, str(models.folder)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=ROOT) as holder:
+        assert holder.stdout is not None
+        try:
+            assert holder.stdout.readline() == b"held\n"
+            yield
+        finally:
+            holder.kill()
+
+
+def test_the_lock_refuses_a_second_publisher_until_the_first_is_dead(models: BotModels) -> None:
+    publish(models, "1")
+    publish(models, "2")
+    with locked_by_another_process(models):
+        with pytest.raises(Locked, match="another process is publishing"):
+            publish(models, "3")
+        with pytest.raises(Locked):
+            models.roll_back()
+        assert (models.linked(), models.ids()) == ("2", ["1", "2"])
+    publish(models, "3")
+    assert models.linked() == "3"
+
+
+@pytest.mark.parametrize("accident", ["killed", "disk-full"])
+@pytest.mark.parametrize(
+    ("published", "version", "after"),
+    [([], "3", "3"), (["1", "2"], "3", "3"), (["1", "2"], None, "1")],
+    ids=["first publishing", "publishing", "rolling back"],
+)
+def test_an_accident_at_any_step_leaves_a_whole_version(
+    models: BotModels,
+    tmp_path: Path,
+    accident: str,
+    published: list[str],
+    version: str | None,
+    after: str,
+) -> None:
+    models.versions.mkdir(parents=True)
+    for version_id in published:
+        publish(models, version_id)
+    before = models.linked()
+    interrupted = [sys.executable, "-m", "tests.contracts.interrupted", accident]
+    folders = [str(models.folder), str(tmp_path / "copies")]
+    subprocess.run([*interrupted, *folders, *([version] if version else [])], check=True, cwd=ROOT)
+
+    steps = len(list((tmp_path / "copies").iterdir()))
+    copies = [BotModels(tmp_path / "copies" / str(n)) for n in range(1, steps + 1)]
+    currents = [copy.linked() for copy in copies]
+    switched = currents.index(after)
+    assert 8 <= switched < steps
+    assert currents == [before] * switched + [after] * (steps - switched)
+    for copy in copies:
+        assert set(published) <= set(copy.ids())
+        assert all(verify(copy.path(version_id)).id == version_id for version_id in copy.ids())
+        publish(copy, "4")
+        assert verify(copy.folder / "current").id == "4"
+
+
+@pytest.mark.parametrize("call", ["mkdir", "write_text", "rename", "symlink_to", "replace"])
+def test_a_full_disk_is_told_and_leaves_the_old_version(
+    models: BotModels, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def full(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    publish(models, "1")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, call, full)
+        with pytest.raises(OSError, match="No space left"):
+            publish(models, "2")
+    assert verify(models.folder / "current").id == "1"
+    assert not (models.versions / ".staging").exists()
+    publish(models, "3")
+    assert models.linked() == "3"

@@ -1,0 +1,91 @@
+"""A refusal names the source, the path and the value, and ends a process in one line."""
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from contracts.refusal import BadValue, Refusal, end_process, parse, refusing
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    size: int = Field(default=1, ge=1)
+    word: str = "ok"
+
+    @field_validator("word")
+    @classmethod
+    def _known(cls, word: str) -> str:
+        if word != "ok":
+            raise ValueError("Must be ok")
+        return word
+
+
+class Outer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    inner: Inner
+    sizes: list[int] = []
+
+
+@pytest.mark.parametrize(
+    ("values", "path", "text"),
+    [
+        ({}, "box.inner", "is required and was not given"),
+        ({"inner": {}, "colour": 1}, "box.colour", "unknown key"),
+        ({"inner": {"colour": 1}}, "box.inner.colour", "unknown key"),
+        (
+            {"inner": {"size": 0}},
+            "box.inner.size",
+            "input should be greater than or equal to 1 (given: 0)",
+        ),
+        ({"inner": {"word": "no"}}, "box.inner.word", "must be ok (given: 'no')"),
+        (
+            {"inner": {}, "sizes": [1, "x"]},
+            "box.sizes.1",
+            "input should be a valid integer, unable to parse string as an integer (given: 'x')",
+        ),
+        (
+            5,
+            "box",
+            "input should be a valid dictionary or instance of Outer (given: 5)",
+        ),
+    ],
+)
+def test_a_bad_value_is_named_by_path_value_and_what_is_allowed(
+    values: object, path: str, text: str
+) -> None:
+    with pytest.raises(BadValue) as refused:
+        parse(Outer, values, "bot.yaml", "box.")
+    assert refused.value.source == "bot.yaml"
+    assert refused.value.problems == [(path, text)]
+    assert str(refused.value) == f"bot.yaml: {path}: {text}"
+
+
+def test_all_bad_values_are_named_at_once() -> None:
+    with pytest.raises(BadValue) as refused:
+        parse(Outer, {"inner": {"size": 0}, "colour": 1}, "bot.yaml")
+    assert [path for path, _ in refused.value.problems] == ["inner.size", "colour"]
+
+
+def test_good_values_are_returned_as_the_model() -> None:
+    assert parse(Outer, {"inner": {"size": 3}}, "bot.yaml") == Outer(inner=Inner(size=3))
+
+
+def test_names_of_the_environment_are_in_capitals() -> None:
+    with pytest.raises(BadValue) as refused, refusing("environment", upper=True):
+        Inner.model_validate({"size": 0})
+    assert [path for path, _ in refused.value.problems] == ["SIZE"]
+
+
+def test_other_errors_pass_through_refusing() -> None:
+    with pytest.raises(KeyError), refusing("environment"):
+        raise KeyError
+
+
+def test_a_refused_process_ends_with_code_2_and_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        end_process(Refusal("bot.yaml: no such bot file"))
+    assert ended.value.code == 2
+    assert capsys.readouterr() == ("", "error: bot.yaml: no such bot file\n")

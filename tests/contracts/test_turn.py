@@ -1,0 +1,81 @@
+"""A turn folds line breaks, refuses emptiness, and survives JSON whatever its text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from contracts.turn import Role, Turn, single_line
+
+texts_with_breaks = st.lists(
+    st.text(max_size=8) | st.sampled_from(["\n", "\r\n", "\u2028", "\u2029", "\x85", "\x0b"]),
+    max_size=6,
+).map("".join)
+
+
+def turn(**changes: object) -> Turn:
+    return Turn.model_validate(
+        {"speaker": "anna", "role": "other", "messages": ["привет"]} | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("привет", "привет"),
+        ("  привет\t", "привет"),
+        ("раз\nдва", "раз два"),
+        ("раз \r\n\r\n два", "раз два"),
+        ("раз\u2028два\u2029три\x85четыре", "раз два три четыре"),
+        ("раз  два", "раз  два"),
+        (" \n\u2028 ", ""),
+    ],
+)
+def test_line_breaks_of_every_kind_become_one_space(text: str, line: str) -> None:
+    assert single_line(text) == line
+
+
+@given(texts_with_breaks)
+def test_a_single_line_keeps_all_but_white_space_and_stays_as_it_is(text: str) -> None:
+    line = single_line(text)
+    assert len(line.splitlines()) <= 1
+    assert "".join(line.split()) == "".join(text.split())
+    assert single_line(line) == line
+
+
+@given(st.lists(texts_with_breaks.filter(single_line), min_size=1, max_size=3))
+def test_a_turn_survives_json(messages: list[str]) -> None:
+    original = turn(messages=messages)
+    assert Turn.model_validate_json(original.model_dump_json()) == original
+
+
+def test_text_is_a_line_a_message() -> None:
+    assert turn(messages=["раз\nдва", "три"]).text == "раз два\nтри"
+
+
+@pytest.mark.parametrize(("role", "is_persona"), [(Role.PERSONA, True), (Role.OTHER, False)])
+def test_role_tells_the_persona(role: Role, is_persona: bool) -> None:
+    assert turn(role=role).is_persona is is_persona
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("messages", []),
+        ("messages", [""]),
+        ("messages", ["да", " \u2028\n"]),
+        ("role", "bot"),
+        ("reply_to", 0),
+        ("at", "yesterday"),
+        ("sender", "anna"),
+    ],
+)
+def test_bad_turns_are_refused_by_field(field: str, value: object) -> None:
+    with pytest.raises(ValidationError) as refused:
+        turn(**{field: value})
+    assert refused.value.errors()[0]["loc"][0] == field
+
+
+def test_a_turn_is_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        turn().speaker = "boris"  # type: ignore[misc]

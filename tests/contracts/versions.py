@@ -1,0 +1,36 @@
+"""A small model version, for the tests that publish one."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from contracts.model_version import BotModels, Manifest, Stop, hash_files
+from contracts.prompt import PromptFormat
+
+FILES = ("model.bin", "tokenizer/vocab.json")
+
+
+def manifest(version_id: str, files: dict[str, str]) -> Manifest:
+    return Manifest(
+        schema=1,
+        id=version_id,
+        bot="avtobus",
+        created=datetime(2024, 5, 1, tzinfo=UTC),
+        base="demo",
+        dataset_sha256="abc",
+        prompt_format=PromptFormat.TURNS_1,
+        bos=1,
+        eos=2,
+        stop=Stop(token_ids=(2,)),
+        context=2048,
+        precision="int8",
+        metrics={"perplexity": 20.5},
+        files=files,
+    )
+
+
+def publish(models: BotModels, version_id: str) -> Path:
+    with models.locked(), models.staging() as staged:
+        for name in FILES:
+            (staged / name).parent.mkdir(exist_ok=True)
+            (staged / name).write_text(version_id, encoding="utf-8")
+        return models.publish(staged, manifest(version_id, hash_files(staged)))

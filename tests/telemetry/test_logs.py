@@ -1,0 +1,145 @@
+"""Logs are JSON lines with service and level; nothing below the level is written."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from contracts.refusal import BadValue
+from contracts.settings import from_environment
+from telemetry.logs import Level, LogSettings, configure, logger
+
+LEVELS: list[Level] = ["debug", "info", "warning", "error"]
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("LOG_LEVEL", raising=False)
+    monkeypatch.delenv("LOG_FORMAT", raising=False)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+
+
+def lines(capsys: Captured) -> list[dict[str, Any]]:
+    out, err = capsys.readouterr()
+    assert out == ""
+    return [json.loads(line) for line in err.splitlines()]
+
+
+def test_a_line_is_an_object_with_service_level_time_and_what_was_given(
+    capsys: Captured,
+) -> None:
+    configure(LogSettings(log_format="json"), "gateway")
+    logger().info("started", bot="avtobus", port=8080)
+    [line] = lines(capsys)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "started",
+        "service": "gateway",
+        "level": "info",
+        "bot": "avtobus",
+        "port": 8080,
+    }
+
+
+def test_without_a_terminal_the_format_is_json(capsys: Captured) -> None:
+    configure(LogSettings(log_format="auto"), "gateway")
+    logger().info("started")
+    assert [line["event"] for line in lines(capsys)] == ["started"]
+
+
+def test_russian_is_written_in_letters_and_line_breaks_do_not_break_lines(
+    capsys: Captured,
+) -> None:
+    configure(LogSettings(log_format="json"), "gateway")
+    logger().info("чат\nновый")
+    assert '"чат\\nновый"' in capsys.readouterr().err
+
+
+def test_text_for_a_terminal_is_no_json(capsys: Captured) -> None:
+    configure(LogSettings(log_format="text"), "gateway")
+    logger().info("started", bot="avtobus")
+    err = capsys.readouterr().err
+    assert "started" in err
+    assert "avtobus" in err
+    assert not err.startswith("{")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_nothing_below_the_level_is_written(capsys: Captured, level: Level) -> None:
+    configure(LogSettings(log_level=level, log_format="json"), "gateway")
+    for each in LEVELS:
+        getattr(logger(), each)("event")
+    assert [line["level"] for line in lines(capsys)] == LEVELS[LEVELS.index(level) :]
+
+
+def test_an_exception_is_one_line_with_its_traceback(capsys: Captured) -> None:
+    configure(LogSettings(log_format="json"), "gateway")
+    try:
+        raise KeyError("token")
+    except KeyError:
+        logger().exception("failed")
+    [line] = lines(capsys)
+    assert (line["event"], line["level"]) == ("failed", "error")
+    assert line["exception"].endswith("KeyError: 'token'")
+
+
+@pytest.mark.parametrize(("level", "written"), [("debug", ["slow", "lost"]), ("error", ["lost"])])
+def test_libraries_are_heard_from_warning_on_in_the_same_form(
+    capsys: Captured, level: Level, written: list[str]
+) -> None:
+    configure(LogSettings(log_level=level, log_format="json"), "gateway")
+    library = logging.getLogger("some.library")
+    library.info("chatty")
+    library.warning("slow")
+    library.error("%s", "lost")
+    found = lines(capsys)
+    assert [line["event"] for line in found] == written
+    assert {line["service"] for line in found} == {"gateway"}
+    assert found[-1]["level"] == "error"
+
+
+def test_configuring_again_replaces_the_first_and_doubles_no_line(capsys: Captured) -> None:
+    configure(LogSettings(log_format="json"), "gateway")
+    configure(LogSettings(log_format="json"), "generation")
+    logger().info("ours")
+    logging.getLogger("some.library").warning("theirs")
+    found = [(line["event"], line["service"]) for line in lines(capsys)]
+    assert found == [("ours", "generation"), ("theirs", "generation")]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+        ("LOG_LEVEL", "10", "'debug', 'info', 'warning' or 'error'"),
+        ("LOG_FORMAT", "xml", "'auto', 'json' or 'text'"),
+    ],
+)
+def test_a_level_or_format_that_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, allowed: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(BadValue) as refused:
+        from_environment(LogSettings)
+    assert refused.value.problems == [(variable, f"input should be {allowed} (given: {value!r})")]
+
+
+def test_lines_of_threads_name_the_service(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(LogSettings(log_format="json"), "gateway")
+    thread = threading.Thread(target=lambda: logger().info("x"))
+    thread.start()
+    thread.join()
+    assert '"service": "gateway"' in capsys.readouterr().err
