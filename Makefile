@@ -9,6 +9,8 @@ BOTS := avtobus polkson
 BASE ?= demo
 BOT ?= avtobus
 TEXT ?= Привет
+# the demo base is small and the samples too: as much as fits into a minute and a half on two cores
+TRAINING_demo := --epochs 10 --max-steps 400
 LOCKS := $(wildcard requirements/*.txt)
 STUBS := protos/generation/v1/generation_pb2.py
 DATA := var/data
@@ -46,7 +48,7 @@ $(DATA)/.samples: $(SAMPLES) | setup
 
 $(MODELS)/%/.made-from-$(notdir $(BASE)): $(DATA)/.samples k8s/bots/%/bot.yaml
 	$(PYTHON) -m training_jobs.pipeline --bot k8s/bots/$*/bot.yaml \
-	  --input $(DATA)/$*/exports/result.json --base $(BASE)
+	  --input $(DATA)/$*/exports/result.json --base $(BASE) $(TRAINING_$(BASE))
 	rm -f $(MODELS)/$*/.made-from-*
 	touch $@
 

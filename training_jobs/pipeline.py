@@ -15,17 +15,16 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def commands(
-    bot: Path, source: Path, persona: str | None, base: str | None, epochs: float | None
+    bot: Path, source: Path, persona: str | None = None, **training: str | float | None
 ) -> list[list[str]]:
-    """The jobs' command lines in order."""
+    """The jobs' command lines in order; `training` holds finetune's options."""
     extract = ["extraction_jobs.build_dataset", "--bot", str(bot), "--input", str(source)]
-    train = ["training_jobs.finetune", "--bot", str(bot)]
     if persona is not None:
         extract += ["--persona", persona]
-    if base is not None:
-        train += ["--base", base]
-    if epochs is not None:
-        train += ["--epochs", str(epochs)]
+    train = ["training_jobs.finetune", "--bot", str(bot)]
+    for name, value in training.items():
+        if value is not None:
+            train += [f"--{name.replace('_', '-')}", str(value)]
     return [extract, train, ["training_jobs.publish", "--bot", str(bot)]]
 
 
@@ -36,13 +35,14 @@ def main(
     persona: Annotated[str | None, typer.Option(help="As build_dataset's.")] = None,
     base: Annotated[str | None, typer.Option(help="As finetune's.")] = None,
     epochs: Annotated[float | None, typer.Option(help="As finetune's.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="As finetune's.")] = None,
 ) -> None:
     """Extract, fine-tune and publish; stops at the first job that fails, with its exit code."""
     try:
         name = BotFile.read(bot).name
     except Refusal as refusal:
         end_process(refusal)
-    for command in commands(bot, input, persona, base, epochs):
+    for command in commands(bot, input, persona, base=base, epochs=epochs, max_steps=max_steps):
         started = time.monotonic()
         code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
         if code:

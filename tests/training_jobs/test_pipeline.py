@@ -9,11 +9,13 @@ from training_jobs.pipeline import app, commands
 
 
 def test_options_reach_the_jobs_that_they_are_meant_for() -> None:
-    extract, train, publish = commands(Path("b.yaml"), Path("r.json"), "whole-chat", "demo", 2.0)
+    extract, train, publish = commands(
+        Path("b.yaml"), Path("r.json"), "whole-chat", base="demo", epochs=None, max_steps=2
+    )
     assert extract[0] == "extraction_jobs.build_dataset"
     assert extract[-2:] == ["--persona", "whole-chat"]
     assert train[0] == "training_jobs.finetune"
-    assert train[-4:] == ["--base", "demo", "--epochs", "2.0"]
+    assert train[-4:] == ["--base", "demo", "--max-steps", "2"]
     assert publish == ["training_jobs.publish", "--bot", "b.yaml"]
 
 
