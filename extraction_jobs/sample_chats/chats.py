@@ -11,7 +11,7 @@ from extraction_jobs.sample_chats.telegram import ChatWriter, Person
 
 _BANKS = Path(__file__).parent
 _START = datetime(2025, 1, 13, 7, 5, tzinfo=UTC)
-AVTOBUS_EXCHANGES, POLKSON_EXCHANGES = 1800, 2200
+AVTOBUS_EXCHANGES, POLKSON_EXCHANGES = 2000, 2200
 
 _COMMUTERS = tuple(
     Person(500000100 + number, name)
@@ -51,7 +51,7 @@ def avtobus() -> dict[str, Any]:
     names = [person.name for person in _COMMUTERS if person.name]
     chat.service(_START, _COMMUTERS[0], "create_group", title=chat.name, members=names)
     for moment in _moments(random, AVTOBUS_EXCHANGES):
-        exchange = bank.exchange(reaction_share=0.6)
+        exchange = bank.exchange(reaction_share=0.3)
         speakers = random.sample(_COMMUTERS, len(exchange.sides) + 1)
         last = 0
         for number, burst in enumerate(exchange.sides):
@@ -75,7 +75,7 @@ def polkson() -> dict[str, Any]:
     for moment in _moments(random, POLKSON_EXCHANGES):
         chat = private if random.random() < 0.6 else group
         friend = _FRIENDS[0] if chat is private else random.choice(_FRIENDS)
-        exchange = bank.exchange(reaction_share=0.5)
+        exchange = bank.exchange(reaction_share=0.3)
         asked = 0
         for number, burst in enumerate(exchange.sides):
             sender = _POLKSON if number % 2 else friend
