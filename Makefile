@@ -10,7 +10,7 @@ BASE ?= demo
 BOT ?= avtobus
 TEXT ?= Привет
 # the demo base is small and the samples too: as much as fits into a minute and a half on two cores
-TRAINING_demo := --epochs 10 --max-steps 400
+TRAINING_demo := --epochs 10 --max-steps 380
 LOCKS := $(wildcard requirements/*.txt)
 STUBS := protos/generation/v1/generation_pb2.py
 DATA := var/data
@@ -26,8 +26,9 @@ help: ## Show this list
 setup: $(VENV)/.ready $(STUBS) ## Install everything into .venv and generate the gRPC stubs
 
 $(VENV)/.ready: requirements/install.sh $(LOCKS)
-	requirements/install.sh $(VENV)
-	touch $@
+	@echo "installing into $(VENV), about a minute and a half"
+	@requirements/install.sh $(VENV)
+	@touch $@
 
 .PHONY: protos
 protos: $(STUBS) ## Generate the gRPC stubs
@@ -35,7 +36,7 @@ protos: $(STUBS) ## Generate the gRPC stubs
 $(STUBS): protos/generation/v1/generation.proto $(VENV)/.ready
 	$(PYTHON) -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. \
 	  --mypy_out=quiet:. --mypy_grpc_out=quiet:. $<
-	touch $@
+	@touch $@
 
 .PHONY: models
 models: $(BOTS:%=$(MODELS)/%/.made-from-$(notdir $(BASE))) ## Sample exports to two published bots (BASE=demo, a folder or a hub name)
@@ -43,14 +44,14 @@ models: $(BOTS:%=$(MODELS)/%/.made-from-$(notdir $(BASE))) ## Sample exports to 
 SAMPLES := $(wildcard extraction_jobs/sample_chats/*)
 
 $(DATA)/.samples: $(SAMPLES) | setup
-	$(PYTHON) -m extraction_jobs.sample_chats --output $(DATA)
-	touch $@
+	@$(PYTHON) -m extraction_jobs.sample_chats --output $(DATA)
+	@touch $@
 
 $(MODELS)/%/.made-from-$(notdir $(BASE)): $(DATA)/.samples k8s/bots/%/bot.yaml
 	$(PYTHON) -m training_jobs.pipeline --bot k8s/bots/$*/bot.yaml \
 	  --input $(DATA)/$*/exports/result.json --base $(BASE) $(TRAINING_$(BASE))
-	rm -f $(MODELS)/$*/.made-from-*
-	touch $@
+	@rm -f $(MODELS)/$*/.made-from-*
+	@touch $@
 
 .PHONY: ask
 ask: setup ## Ask a bot: make ask BOT=avtobus TEXT="Привет"

@@ -12,7 +12,11 @@ cpu_index=https://download.pytorch.org/whl/cpu
 "${PYTHON3:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   { echo "error: Python 3.11 or later is needed" >&2; exit 2; }
 "${PYTHON3:-python3}" -m venv "$venv"
-pip() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
+# bytecode is compiled when it is first imported: most of it never is
+pip() {
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-warn-conflicts \
+    --no-compile "$@"
+}
 
 pip --no-deps -r <(grep -v '^torch==' "$here/development.txt") -r "$here/openvino-export.txt"
 

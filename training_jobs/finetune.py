@@ -22,6 +22,7 @@ from training_jobs.config import TrainingConfig
 from training_jobs.figures import Figures, evaluate, printed
 from training_jobs.loop import Trained, cpu_has_bf16, train
 from training_jobs.packing import Examples, batches, documents
+from training_jobs.quiet import quieten
 from training_jobs.run_folder import Run, write_run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -153,6 +154,7 @@ def main(
     """Fine-tune a GPT-2 on a data set."""
     try:
         configure(from_environment(LogSettings), "training")
+        quieten()
         file = BotFile.read(bot)
         config = file.section("training", TrainingConfig)
         given = {"base": base, "epochs": epochs, "max_steps": max_steps}
