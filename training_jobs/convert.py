@@ -17,7 +17,7 @@ class ConversionFailed(Refusal):
 def convert(model: Path, output: Path) -> None:
     """Fill `output` with the OpenVINO model, its configuration, the weights and tokenizer.json."""
     try:
-        with without_library_logs(), warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"):
             _export(model, output)
     except Exception as error:  # torch, transformers and OpenVINO errors share no base class
         reason = " ".join(str(error).split())[:200]
@@ -32,11 +32,12 @@ def _export(model: Path, output: Path) -> None:
     from optimum.intel import OVModelForCausalLM, OVWeightQuantizationConfig
 
     quieten()
-    converted = OVModelForCausalLM.from_pretrained(
-        model,
-        export=True,
-        compile=False,
-        load_in_8bit=None,
-        quantization_config=OVWeightQuantizationConfig(bits=8, sym=False),
-    )
-    converted.save_pretrained(output)
+    with without_library_logs("nncf", "torch", "optimum"):
+        converted = OVModelForCausalLM.from_pretrained(
+            model,
+            export=True,
+            compile=False,
+            load_in_8bit=None,
+            quantization_config=OVWeightQuantizationConfig(bits=8, sym=False),
+        )
+        converted.save_pretrained(output)

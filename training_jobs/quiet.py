@@ -10,14 +10,18 @@ def quieten() -> None:
     import transformers
 
     transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
-def without_library_logs() -> Iterator[None]:
-    """Silence the standard library's loggers; ours write directly."""
-    logging.disable(logging.ERROR)
+def without_library_logs(*names: str) -> Iterator[None]:
+    """Silence the standard library's root logger and those named; ours write directly."""
+    loggers = [logging.getLogger(name) for name in ("", *names)]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
