@@ -9,7 +9,7 @@ def quieten() -> None:
     """Let transformers report nothing but errors; its errors reach us as exceptions."""
     import transformers
 
-    transformers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
