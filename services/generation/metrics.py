@@ -10,6 +10,7 @@ class Metrics:
     """One set a process; labels are bounded: bots, status codes, reasons."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
         name = "persona_generation_"
         self.requests = Counter(
             f"{name}requests",

@@ -2,13 +2,13 @@
 
 import asyncio
 import itertools
-from contextlib import suppress
 from dataclasses import dataclass
+from wsgiref.simple_server import WSGIServer
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import REGISTRY, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 
 from contracts.refusal import Refusal
 from protos.generation.v1 import generation_pb2 as pb
@@ -23,6 +23,7 @@ from telemetry.logs import logger
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"].full_name
 MAX_MESSAGE_BYTES = 1 << 20
+HEALTH_SECONDS = 0.25
 _HEALTH = health_pb2.HealthCheckResponse
 
 
@@ -45,14 +46,11 @@ async def serve(
     metrics = metrics or Metrics(REGISTRY)
     loop = asyncio.get_running_loop()
     statuses = health.aio.HealthServicer()
-    changes: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
     options = options or Options(settings.kv_cache_gb, threads=settings.threads)
     engine = Engine(options, metrics.batch.observe, metrics.restarts.inc)
     store = ModelStore(settings.bots_dir, settings.models_dir)
     job_id = itertools.count(1).__next__
-    versions = Versions(
-        store, engine, metrics, lambda bot, up: changes.put_nowait((bot, up)), job_id
-    )
+    versions = Versions(store, engine, metrics, job_id)
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -66,7 +64,9 @@ async def serve(
         [SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
 
-    ports = Ports(_listen(server, settings), _expose(settings))
+    grpc_port = _listen(server, settings)
+    exposed = _expose(settings, metrics.registry)
+    ports = Ports(grpc_port, exposed.server_port)
     tasks: list[asyncio.Task[None]] = []
     try:
         await engine.start()
@@ -74,7 +74,7 @@ async def serve(
         await server.start()
         tasks = [
             loop.create_task(versions.follow(settings.poll_seconds)),
-            loop.create_task(_tell_health(statuses, engine, changes)),
+            loop.create_task(_tell_health(statuses, engine, versions)),
         ]
         logger().info("serving", grpc_port=ports.grpc, metrics_port=ports.metrics)
         if started:
@@ -88,10 +88,11 @@ async def serve(
         await statuses.enter_graceful_shutdown()
         for task in tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
         await server.stop(settings.drain_seconds)
         await engine.close()
+        exposed.shutdown()
+        exposed.server_close()
         logger().info("stopped")
 
 
@@ -106,23 +107,22 @@ def _listen(server: grpc.aio.Server, settings: GenerationSettings) -> int:
     return port
 
 
-def _expose(settings: GenerationSettings) -> int:
+def _expose(settings: GenerationSettings, registry: CollectorRegistry) -> WSGIServer:
     try:
-        server, _ = start_http_server(settings.metrics_port, settings.grpc_host)
+        server, _ = start_http_server(settings.metrics_port, settings.grpc_host, registry)
     except OSError as error:
         where = f"{settings.grpc_host}:{settings.metrics_port}"
         raise Refusal(f"METRICS_PORT: cannot listen on {where} ({error.strerror})") from None
-    return int(server.server_port)
+    return server
 
 
 async def _tell_health(
-    statuses: health.aio.HealthServicer, engine: Engine, changes: "asyncio.Queue[tuple[str, bool]]"
+    statuses: health.aio.HealthServicer, engine: Engine, versions: Versions
 ) -> None:
     """Overall health is the engine's; a bot's own is whether a version of it answers."""
     while True:
-        alive = _HEALTH.SERVING if engine.alive else _HEALTH.NOT_SERVING
-        for name in ("", SERVICE):
-            await statuses.set(name, alive)
-        with suppress(TimeoutError):
-            bot, up = await asyncio.wait_for(changes.get(), 0.5)
-            await statuses.set(bot, _HEALTH.SERVING if up else _HEALTH.NOT_SERVING)
+        up = {name: state.current is not None for name, state in versions.states().items()}
+        for name, serving in {"": True, SERVICE: True, **up}.items():
+            alive = serving and engine.alive
+            await statuses.set(name, _HEALTH.SERVING if alive else _HEALTH.NOT_SERVING)
+        await asyncio.sleep(HEALTH_SECONDS)

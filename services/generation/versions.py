@@ -47,9 +47,6 @@ class _State:
         return next(reversed(self.refused.values()), "")
 
 
-OnServing = Callable[[str, bool], None]
-
-
 class Versions:
     """Follows the store; `lease` lends a version to a request."""
 
@@ -58,13 +55,11 @@ class Versions:
         store: ModelStore,
         engine: Engine,
         metrics: Metrics,
-        on_serving: OnServing,
         job_id: Callable[[], int],
     ) -> None:
         self._store = store
         self._engine = engine
         self._metrics = metrics
-        self._on_serving = on_serving
         self._job_id = job_id
         self._states: dict[str, _State] = {}
 
@@ -84,7 +79,6 @@ class Versions:
                 return  # it is starting again; the next look will do
             except OSError as error:
                 logger().error("the models volume cannot be read", bot=name, error=str(error))
-            self._on_serving(name, state.current is not None)
             self._metrics.serving.labels(name).set(state.current is not None)
 
     async def _refresh(self, name: str, state: _State) -> None:
