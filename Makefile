@@ -16,6 +16,7 @@ STUBS := protos/generation/v1/generation_pb2.py
 DATA := var/data
 MODELS := var/models
 
+export BOT TEXT
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help
@@ -55,7 +56,7 @@ $(MODELS)/%/.made-from-$(notdir $(BASE)): $(DATA)/.samples k8s/bots/%/bot.yaml
 
 .PHONY: ask
 ask: setup ## Ask a bot: make ask BOT=avtobus TEXT="Привет"
-	@$(PYTHON) -m services.generation.ask --bot "$(BOT)" --text "$(TEXT)"
+	@$(PYTHON) -m services.generation.ask --bot "$$BOT" --text "$$TEXT"
 
 .PHONY: test
 test: setup ## Run the tests, with coverage and import rules
@@ -70,6 +71,6 @@ lint: setup ## Check style, types and the proto
 
 .PHONY: clean
 clean: ## Remove everything that was generated, installed or trained
-	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 	rm -f protos/generation/v1/generation_pb2*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 A record is a stretch of one chat that ends in a persona turn.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -108,5 +109,22 @@ def read_card(folder: Path) -> Card:
 
 
 def write_card(folder: Path, card: Card) -> None:
+    """Write the card aside and rename it: a folder has a whole card or none."""
     text = json.dumps(card.model_dump(mode="json"), ensure_ascii=False, indent=2)
-    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+    part = folder / f"{CARD}.part"
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(folder / CARD)
+
+
+def dataset_sha256(folder: Path, suffix: str = "") -> str:
+    """The hash that the card names, of the files as they are (with a suffix to their names)."""
+    hashes = [sha256_of(folder / f"{name}{suffix}") for name in (TRAIN, HELDOUT)]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: missing; build the data set first") from None

@@ -20,15 +20,24 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StrictInt,
+    ValidationError,
+    field_validator,
+)
 
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 
 SCHEMA = 1
+KEEP = timedelta(days=1)
 MANIFEST = "manifest.json"
 MODEL_FILES = ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "config.json")
 """What generation loads; a manifest without them is no served version."""
@@ -76,17 +85,14 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    schema_: int = Field(default=SCHEMA, alias="schema")
+    schema_: StrictInt = Field(alias="schema", ge=1)
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     bot: str
     created: datetime
     base: str
     dataset_sha256: str
     prompt_format: PromptFormat
-    bos: int
-    eos: int
     stop: Stop
-    context: int = Field(gt=1)
     precision: str
     metrics: dict[str, FiniteFloat] = {}
     notes: tuple[str, ...] = ()
@@ -248,10 +254,29 @@ class BotModels:
 
     def _switch(self, version_id: str) -> None:
         before = self.linked()
-        if before is not None and before != version_id:
+        if before is not None and before != version_id and self._is_whole(before):
             self._link("previous", before)
         self._link("current", version_id)
         _sync(self.folder)
+
+    def _is_whole(self, version_id: str) -> bool:
+        """A version worth going back to."""
+        try:
+            verify(self.path(version_id))
+        except ModelVersionError:
+            return False
+        return True
+
+    def prune(self, now: datetime) -> list[str]:
+        """Remove versions older than a day but `current` and `previous`; returns their ids."""
+        kept = {self.linked("current"), self.linked("previous")}
+        removed = []
+        for version_id in self.ids():
+            made = datetime.fromtimestamp(self.path(version_id).stat().st_mtime, UTC)
+            if version_id not in kept and now - made > KEEP:
+                shutil.rmtree(self.path(version_id))
+                removed.append(version_id)
+        return removed
 
     def _link(self, name: str, version_id: str) -> None:
         temporary = self.folder / f".{name}"

@@ -13,6 +13,9 @@ from enum import StrEnum
 
 from contracts.turn import Turn, single_line
 
+BOS, EOS = "<s>", "</s>"
+"""The turns' marks, as ruGPT3's vocabulary has them."""
+
 Encode = Callable[[str], list[int]]
 
 

@@ -20,7 +20,7 @@ from extraction_jobs.filters import usable
 from extraction_jobs.personas import Senders
 from extraction_jobs.privacy import pseudonym
 from extraction_jobs.progress import tracked
-from extraction_jobs.split import PART, RECORDS, Written, put_in_place, write_split
+from extraction_jobs.split import PART, RECORDS, Written, discard, put_in_place, write_split
 from extraction_jobs.telegram_json import read_export
 from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
@@ -44,16 +44,19 @@ def build(bot: str, config: ExtractionConfig, source: Path, folder: Path) -> Car
         records = whole_chat(messages, config.pause, config.context_turns, pseudonym, dropped)
     else:
         records = named_persona(messages, config.pause, personas, pseudonym, dropped)
-    written = write_split(folder, records, config.heldout_share, config.persona == WHOLE_CHAT)
-    if not written.train:
-        raise Refusal(
-            f"{source}: no usable message of the persona in it (dropped: {dict(dropped)})"
-        )
-
-    persona = WHOLE_CHAT if config.persona == WHOLE_CHAT else pseudonym(min(personas))
-    card = _card(bot, persona, source, written, read.total(), dropped)
-    put_in_place(folder)
-    write_card(folder, card)
+    whole = config.persona == WHOLE_CHAT
+    try:
+        written = write_split(folder, records, config.heldout_share, whole)
+        if not written.train:
+            raise Refusal(f"{source}: nothing usable of the persona (dropped: {dict(dropped)})")
+        persona = WHOLE_CHAT if whole else pseudonym(min(personas))
+        card = _card(bot, persona, source, written, read.total(), dropped)
+        put_in_place(folder)
+        write_card(folder, card)
+    except OSError as error:
+        raise Refusal(f"{folder}: cannot write the data set ({error.strerror})") from None
+    finally:
+        discard(folder)
     return card
 
 
@@ -66,7 +69,7 @@ def _prepare(folder: Path) -> None:
     except OSError as error:
         raise Refusal(f"{folder}: cannot be made ({error.strerror})") from None
     ours = {TRAIN, HELDOUT, CARD, "report.html"}
-    parts = {f"{name}{PART}" for name in (RECORDS, TRAIN, HELDOUT)}
+    parts = {f"{name}{PART}" for name in (RECORDS, TRAIN, HELDOUT, CARD)}
     strange = [path.name for path in folder.iterdir() if path.name not in ours | parts]
     if strange:
         raise Refusal(f"{folder}: holds {strange[0]!r}; give an empty folder or one of a data set")
@@ -108,12 +111,14 @@ def report_card(report: JobReport, card: Card) -> None:
     report.gauge("heldout_records", "Records held out.", card.heldout_records)
 
 
-def run(bot: BotFile, source: Path, output: Path | None, persona: str | None) -> Card:
+def run(bot: BotFile, source: Path | None, output: Path | None, persona: str | None) -> Card:
     """The job as the command line calls it."""
+    volumes = from_environment(Volumes)
+    source = source or volumes.exports(bot.name) / "result.json"
     config = bot.section("extraction", ExtractionConfig)
     if persona:
         config = config.model_copy(update={"persona": persona})
-    folder = output or from_environment(Volumes).dataset(bot.name)
+    folder = output or volumes.dataset(bot.name)
     with job_report("extraction", bot.name, from_environment(PushSettings)) as report:
         card = build(bot.name, config, source, folder)
         report_card(report, card)
@@ -136,7 +141,10 @@ def run(bot: BotFile, source: Path, output: Path | None, persona: str | None) ->
 @app.command()
 def main(
     bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
-    input: Annotated[Path, typer.Option(help="result.json of a Telegram Desktop export.")],
+    input: Annotated[
+        Path | None,
+        typer.Option(help="A Telegram Desktop export [DATA_DIR/<bot>/exports/result.json]."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the data set [DATA_DIR/<bot>/dataset].")
     ] = None,

@@ -1,4 +1,7 @@
-"""Pseudonyms: a data set names no sender and no chat (a private chat's id is a person's)."""
+"""Pseudonyms: a data set names no sender and no chat (a private chat's id is a person's).
+
+Not anonymity: who knows an id can compute its pseudonym, and the texts are as they were written.
+"""
 
 import hashlib
 

@@ -1,17 +1,15 @@
-"""Writes a data set: records to a scratch file, then split by time; no text stays in memory."""
+"""Writes a data set: records to a scratch file, then split by time, a record in memory at once."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from contracts.dataset import HELDOUT, TRAIN, Record
-from contracts.model_version import file_sha256
+from contracts.dataset import CARD, HELDOUT, TRAIN, Record, dataset_sha256
 
 RECORDS, PART = "records.jsonl", ".part"
-"""Everything is written aside, so that a data set is the old one or the new one."""
+"""Everything is written aside: a data set with a card is the old one or the new one."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 MIN_HELDOUT = 10
 """With fewer records than this nothing is held out: too little to learn from, and to measure by."""
@@ -81,10 +79,17 @@ def _divide(
             (heldout if late else train).write(line)
             written.heldout += late
             written.train += not late
-    written.sha256 = hashlib.sha256("".join(map(file_sha256, parts)).encode()).hexdigest()
+    written.sha256 = dataset_sha256(folder, PART)
 
 
 def put_in_place(folder: Path) -> None:
-    """Let the files written aside be the data set."""
+    """Let the files written aside be the data set, which is none until its card is written."""
+    (folder / CARD).unlink(missing_ok=True)
     for name in (TRAIN, HELDOUT):
         (folder / f"{name}{PART}").replace(folder / name)
+
+
+def discard(folder: Path) -> None:
+    """Remove what was written aside."""
+    for name in (TRAIN, HELDOUT):
+        (folder / f"{name}{PART}").unlink(missing_ok=True)

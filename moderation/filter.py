@@ -4,6 +4,7 @@
 """
 
 from enum import StrEnum
+from functools import lru_cache
 
 from badwords import Options, ProfanityFilter
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,6 +49,16 @@ class Verdict(BaseModel):
     action: Action
     category: str
     text: str
+
+
+@lru_cache(maxsize=64)
+def _moderator(policy: Policy) -> "Moderator":
+    return Moderator(policy)
+
+
+def check(text: str, policy: Policy) -> Verdict:
+    """Judge a text by a policy; the policy's word list is compiled once."""
+    return _moderator(policy).check(text)
 
 
 class Moderator:

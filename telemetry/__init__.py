@@ -1,1 +1,1 @@
-"""What a process tells its operator: logs, a metrics port, and the Pushgateway for jobs."""
+"""What a process tells its operator: logs, and reports of jobs to a Pushgateway."""

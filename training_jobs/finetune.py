@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from contracts.bot_file import BotFile
-from contracts.dataset import HELDOUT, TRAIN, Card, read_card, read_records
-from contracts.refusal import Refusal, end_process
+from contracts.dataset import HELDOUT, TRAIN, Card, dataset_sha256, read_card, read_records
+from contracts.refusal import Refusal, end_process, parse
 from contracts.settings import Volumes, from_environment
 from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
@@ -23,7 +23,7 @@ from training_jobs.figures import Figures, evaluate, printed
 from training_jobs.loop import Trained, cpu_has_bf16, train
 from training_jobs.packing import Examples, batches, documents
 from training_jobs.quiet import quieten
-from training_jobs.run_folder import Run, write_run
+from training_jobs.run_folder import Run, prepare, write_run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -31,6 +31,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def finetune(bot: str, config: TrainingConfig, dataset: Path, output: Path) -> Run:
     """Base, documents, training, figures, files."""
     card = read_card(dataset)
+    if dataset_sha256(dataset) != card.sha256:
+        raise Refusal(f"{dataset}: the records are not those of the card; build the data set again")
+    prepare(output)
     base = _base(config, dataset)
     block_tokens = min(config.block_tokens, base.context)
     learn = _documents(dataset / TRAIN, config, card, base, block_tokens)
@@ -45,7 +48,10 @@ def finetune(bot: str, config: TrainingConfig, dataset: Path, output: Path) -> R
         cpu_has_bf16(),
     )
     run = _summary(bot, base, card, learn, held, trained, figures, block_tokens)
-    write_run(output, base, run)
+    try:
+        write_run(output, base, run)
+    except OSError as error:
+        raise Refusal(f"{output}: cannot write the model ({error.strerror})") from None
     return run
 
 
@@ -98,9 +104,7 @@ def _summary(
         bot=bot,
         base=base.name,
         dataset_sha256=card.sha256,
-        bos=base.words.bos,
         eos=base.words.eos,
-        context=base.context,
         notes=base.notes + (skipped if learn.skipped else ()),
         metrics=metrics,
         losses=trained.losses,
@@ -159,7 +163,8 @@ def main(
         config = file.section("training", TrainingConfig)
         given = {"base": base, "epochs": epochs, "max_steps": max_steps}
         changed = {key: value for key, value in given.items() if value is not None}
-        run(file, dataset, output, TrainingConfig(**{**config.model_dump(), **changed}))
+        values = {**config.model_dump(), **changed}
+        run(file, dataset, output, parse(TrainingConfig, values, "command line"))
     except Refusal as refusal:
         end_process(refusal)
 

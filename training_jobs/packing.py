@@ -6,6 +6,7 @@ cache is used: transformers then builds the block-diagonal mask itself (a test c
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
 import torch
@@ -42,7 +43,8 @@ def documents(
     made: list[Document] = []
     skipped = 0
     for record in records:
-        for rendered, said in _windows(record.turns, words, budget):
+        windows = _windows(record.turns, words, budget)
+        for rendered, said in islice(windows, 1) if last_turn_only else windows:
             if rendered.cut:
                 skipped += 1
                 continue

@@ -15,10 +15,15 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def commands(
-    bot: Path, source: Path, persona: str | None = None, **training: str | float | None
+    bot: Path,
+    source: Path | None = None,
+    persona: str | None = None,
+    **training: str | float | None,
 ) -> list[list[str]]:
     """The jobs' command lines in order; `training` holds finetune's options."""
-    extract = ["extraction_jobs.build_dataset", "--bot", str(bot), "--input", str(source)]
+    extract = ["extraction_jobs.build_dataset", "--bot", str(bot)]
+    if source is not None:
+        extract += ["--input", str(source)]
     if persona is not None:
         extract += ["--persona", persona]
     train = ["training_jobs.finetune", "--bot", str(bot)]
@@ -31,7 +36,7 @@ def commands(
 @app.command()
 def main(
     bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
-    input: Annotated[Path, typer.Option(help="result.json of a Telegram Desktop export.")],
+    input: Annotated[Path | None, typer.Option(help="As build_dataset's.")] = None,
     persona: Annotated[str | None, typer.Option(help="As build_dataset's.")] = None,
     base: Annotated[str | None, typer.Option(help="As finetune's.")] = None,
     epochs: Annotated[float | None, typer.Option(help="As finetune's.")] = None,

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from contracts.bot_file import BotFile
-from contracts.model_version import BotModels, Manifest, Stop, hash_files
+from contracts.model_version import SCHEMA, BotModels, Manifest, Stop, hash_files
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
@@ -38,18 +38,19 @@ def publish(
     run = read_run(run_folder)
     if run.bot != bot:
         raise Refusal(f"{run_folder}: is a run of bot {run.bot!r}, not of {bot!r}")
-    with models.locked(), models.staging() as staged:
-        try:
+    try:
+        with models.locked(), models.staging() as staged:
             convert(run_folder / MODEL, staged)
             created = clock()
             (staged / MODEL_CARD).write_text(_model_card(run, created), encoding="utf-8")
             manifest = _manifest(run, models, hash_files(staged), created)
             models.publish(staged, manifest)
-        except OSError as error:
-            raise Refusal(
-                f"{models.folder}: cannot write the version ({error.strerror});"
-                " the one before goes on serving"
-            ) from None
+            models.prune(created)
+    except OSError as error:
+        raise Refusal(
+            f"{models.folder}: cannot write the version ({error.strerror});"
+            " the one before goes on serving"
+        ) from None
     return manifest
 
 
@@ -57,16 +58,14 @@ def _manifest(run: Run, models: BotModels, files: dict[str, str], created: datet
     content = hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest()
     metrics = {key: value for key, value in run.metrics.items() if math.isfinite(value)}
     return Manifest(
+        schema=SCHEMA,
         id=models.new_id(created, content),
         bot=run.bot,
         created=created,
         base=run.base,
         dataset_sha256=run.dataset_sha256,
         prompt_format=PromptFormat.TURNS_1,
-        bos=run.bos,
-        eos=run.eos,
         stop=Stop(token_ids=(run.eos,)),
-        context=run.context,
         precision=PRECISION,
         metrics=metrics,
         notes=run.notes,

@@ -19,25 +19,32 @@ class Run(BaseModel):
     bot: str
     base: str
     dataset_sha256: str
-    bos: int
     eos: int
-    context: int
     notes: tuple[str, ...] = ()
     metrics: dict[str, float]
     losses: list[float] = []
 
 
+def prepare(folder: Path) -> None:
+    """Make the folder, and forget the run that it held; raises Refusal when it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SUMMARY).unlink(missing_ok=True)
+    except OSError as error:
+        raise Refusal(f"{folder}: cannot be written to ({error.strerror})") from None
+
+
 def write_run(folder: Path, base: Base, run: Run) -> None:
-    """Write aside and rename, so that a folder is either whole or absent."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / SUMMARY).unlink(missing_ok=True)
+    """Write aside and rename, run.json last: a folder with it is whole."""
     aside, target = folder / f".{MODEL}.part", folder / MODEL
     shutil.rmtree(aside, ignore_errors=True)
     base.model.save_pretrained(aside)
     base.tokenizer.save(str(aside / "tokenizer.json"))
     shutil.rmtree(target, ignore_errors=True)
     aside.rename(target)
-    (folder / SUMMARY).write_text(run.model_dump_json(indent=1), encoding="utf-8")
+    summary = folder / f"{SUMMARY}.part"
+    summary.write_text(run.model_dump_json(indent=1), encoding="utf-8")
+    summary.rename(folder / SUMMARY)
 
 
 def read_run(folder: Path) -> Run:

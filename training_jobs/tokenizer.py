@@ -9,10 +9,9 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from contracts.prompt import Vocabulary
+from contracts.prompt import BOS, EOS, Vocabulary
 from contracts.refusal import Refusal
 
-BOS, EOS = "<s>", "</s>"
 SPECIAL = ("<pad>", BOS, EOS, "<unk>", "<mask>")
 """ruGPT3's five."""
 

@@ -6,12 +6,14 @@ Asks the running service; where none runs, starts one for the question and ends 
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import grpc
 import typer
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.generation.client import (
     DEFAULT_ADDRESS,
@@ -26,19 +28,31 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 START_SECONDS = 30
 
 
-def reachable(address: str, seconds: float) -> bool:
+def ready(address: str, seconds: float, process: "subprocess.Popen[bytes] | None" = None) -> bool:
+    """Whether the service answers health checks with SERVING within the time.
+
+    Ends early when the process that should serve there has ended.
+    """
+    deadline = time.monotonic() + seconds
     with grpc.insecure_channel(address) as channel:
-        try:
-            grpc.channel_ready_future(channel).result(timeout=seconds)
-        except grpc.FutureTimeoutError:
-            return False
-    return True
+        stub = health_pb2_grpc.HealthStub(channel)
+        while (left := deadline - time.monotonic()) > 0:
+            if process is not None and process.poll() is not None:
+                return False
+            try:
+                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=left)
+            except grpc.RpcError:
+                answer = None
+            if answer and answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return True
+            time.sleep(min(0.05, left))
+    return False
 
 
 @contextmanager
 def service(address: str) -> Iterator[None]:
     """Make sure that something serves at the address inside the block."""
-    if reachable(address, 0.5):
+    if ready(address, 0.3):
         yield
         return
     host, _, port = address.rpartition(":")
@@ -48,8 +62,9 @@ def service(address: str) -> Iterator[None]:
         env={**environment, "GRPC_HOST": host, "GRPC_PORT": port},
     )
     try:
-        if not reachable(address, START_SECONDS):
-            raise typer.Exit(1)
+        if not ready(address, START_SECONDS, process):
+            typer.echo(f"error: no service started at {address}", err=True)
+            raise typer.Exit(process.poll() or 1)
         yield
     finally:
         process.terminate()
@@ -61,7 +76,7 @@ def main(
     bot: Annotated[str, typer.Option(help="The bot's name, e.g. avtobus.")],
     text: Annotated[str, typer.Option(help="What to say to it.")],
     address: Annotated[str, typer.Option(envvar="GENERATION_ADDRESS")] = DEFAULT_ADDRESS,
-    seed: Annotated[int | None, typer.Option(help="Makes the answer repeatable.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes the answer repeatable.")] = None,
 ) -> None:
     """Print a bot's answer, a message a line."""
     options: dict[str, Any] = {} if seed is None else {"seed": seed}
@@ -74,7 +89,7 @@ def main(
         except GenerationError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
-        for message in response.candidates[0].messages:
+        for message in response.candidates[0].messages or ("(it says nothing)",):
             typer.echo(message)
 
 

@@ -17,7 +17,10 @@ class JobFailed(Exception):
 
 @dataclass
 class Call:
-    """`accepted_at` and the events' times are of the same monotonic clock."""
+    """`accepted_at` and the events' times are of the same monotonic clock.
+
+    first_token_at  None where several candidates are drawn: nothing of them is read before the end
+    """
 
     accepted_at: float
     bot: Bot
@@ -48,14 +51,16 @@ class Call:
     def _note(self, event: Event) -> None:
         if event.error is not None:
             raise JobFailed(event.error)
-        self.first_token_at = self.first_token_at or event.at
+        if self.prepared.job.candidates == 1:
+            self.first_token_at = self.first_token_at or event.at
         self.last = event
 
     def response(self) -> pb.GenerateResponse:
         """What the caller gets after `run` has ended; raises EngineDown when nothing came."""
         if self.last is None:
             raise EngineDown
-        done = [self._candidate(ids, finish) for ids, finish in self._outputs(self.last)]
+        outputs = list(self._outputs(self.last)) * self.prepared.copies
+        done = [self._candidate(ids, finish) for ids, finish in outputs]
         replace_last_if_all_blocked(done, self.bot.moderator.policy.replacement)
         return pb.GenerateResponse(
             candidates=done,
@@ -64,7 +69,7 @@ class Call:
             turns_used=self.prepared.turns_used,
             timings=pb.Timings(
                 queue=max(0.0, self.last.started_at - self.accepted_at),
-                first_token=(self.first_token_at or self.last.at) - self.accepted_at,
+                first_token=(self.first_token_at or self.accepted_at) - self.accepted_at,
                 total=self.last.at - self.accepted_at,
             ),
         )

@@ -230,12 +230,14 @@ class SyncGenerationClient:
         turns: Iterable[pb.Turn | TurnLike],
         *,
         timeout: float | None = None,
+        request_id: str | None = None,
         **options: Any,
     ) -> Iterator[pb.GenerateStreamResponse]:
         """Deltas, then the response; raises GenerationError."""
         call = self._stub.GenerateStream(
             pb.GenerateStreamRequest(request=request(bot, turns, **options)),
             timeout=timeout or self._timeout,
+            metadata=_metadata(request_id),
         )
         try:
             yield from call

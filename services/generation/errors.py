@@ -5,7 +5,8 @@ Rejection              carries a status code and details
 ├── UnknownBot         NOT_FOUND, ErrorInfo
 ├── NotPublished       FAILED_PRECONDITION, ErrorInfo
 ├── Overloaded         RESOURCE_EXHAUSTED, RetryInfo
-└── EngineUnavailable  UNAVAILABLE, RetryInfo
+├── EngineUnavailable  UNAVAILABLE, RetryInfo
+└── Internal           INTERNAL; what went wrong is in our log alone
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,7 @@ class Rejection(Exception):
 
 class InvalidArgument(Rejection):
     def __init__(self, field: str, problem: str) -> None:
+        self.field, self.problem = field, problem
         violation = BadRequest.FieldViolation(field=field, description=problem)
         details = [BadRequest(field_violations=[violation])]
         super().__init__(grpc.StatusCode.INVALID_ARGUMENT, f"{field}: {problem}", details)
@@ -70,6 +72,11 @@ class EngineUnavailable(Rejection):
     def __init__(self, retry_after: float) -> None:
         text = f"the engine is starting; ask again in {retry_after:g} s"
         super().__init__(grpc.StatusCode.UNAVAILABLE, text, [_retry(retry_after)])
+
+
+class Internal(Rejection):
+    def __init__(self) -> None:
+        super().__init__(grpc.StatusCode.INTERNAL, "internal error; the server's log has it", [])
 
 
 def _info(reason: str) -> ErrorInfo:

@@ -3,6 +3,7 @@
 Tells which version a bot should serve and opens it; knows nothing of the engine.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from contracts.model_version import (
     ModelVersionError,
     verify,
 )
-from contracts.prompt import Vocabulary
+from contracts.prompt import BOS, EOS, PromptFormat, Vocabulary
+from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from moderation import Moderator, Policy
 from services.generation.config import GenerationConfig
@@ -35,24 +37,18 @@ class Bot:
 
 @dataclass(frozen=True)
 class Version:
-    """A verified version: its manifest and its tokenizer."""
+    """A verified version: its manifest, its tokenizer, and its context in tokens."""
 
     path: Path
     manifest: Manifest
     tokenizer: Tokenizer
+    words: Vocabulary
+    context: int
 
     @property
     def key(self) -> str:
         """Name of the model in the engine."""
         return f"{self.manifest.bot}/{self.manifest.id}"
-
-    @property
-    def words(self) -> Vocabulary:
-        def encode(text: str) -> list[int]:
-            ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
-            return ids
-
-        return Vocabulary(encode, self.manifest.bos, self.manifest.eos)
 
 
 class ModelStore:
@@ -69,7 +65,10 @@ class ModelStore:
         changed = path.stat().st_mtime_ns
         known = self._bots.get(name)
         if known is None or known[:2] != (path, changed):
-            known = self._bots[name] = (path, changed, _bot(BotFile.read(path)))
+            file = BotFile.read(path)
+            if file.name != name:
+                raise Refusal(f"{path}: is of bot {file.name!r}; the file's name and `name` differ")
+            known = self._bots[name] = (path, changed, _bot(file))
         return known[2]
 
     def wanted(self, bot: str) -> list[str]:
@@ -88,8 +87,33 @@ class ModelStore:
             tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
         except Exception as error:  # the library raises bare Exception
             raise ModelVersionError(f"{path}: tokenizer.json cannot be read ({error})") from None
-        tokenizer.encode_special_tokens = True  # "</s>" in a user's text is just text
-        return Version(path, manifest, tokenizer)
+        size = tokenizer.get_vocab_size()
+        if any(not 0 <= token < size for token in manifest.stop.token_ids):
+            raise ManifestInvalid(f"{path}: a stop token is none of the tokenizer's {size}")
+        words = _vocabulary(path, tokenizer, manifest.prompt_format)
+        return Version(path, manifest, tokenizer, words, _context(path))
+
+
+def _vocabulary(path: Path, tokenizer: Tokenizer, fmt: PromptFormat) -> Vocabulary:
+    """The renderer's view of the tokenizer; the turns' marks are looked up in its vocabulary."""
+    tokenizer.encode_special_tokens = True  # "</s>" in a user's text is just text
+
+    def encode(text: str) -> list[int]:
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    bos, eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
+    if fmt is PromptFormat.TURNS_1 and (bos is None or eos is None):
+        raise ModelVersionError(f"{path}: the tokenizer has no {BOS} and {EOS}")
+    return Vocabulary(encode, bos or 0, eos or 0)
+
+
+def _context(path: Path) -> int:
+    """Longest sequence in tokens, prompt and reply together."""
+    try:
+        return int(json.loads((path / "config.json").read_bytes())["n_positions"])
+    except (OSError, ValueError, TypeError, KeyError):
+        raise ModelVersionError(f"{path}: config.json names no n_positions") from None
 
 
 def _bot(file: BotFile) -> Bot:

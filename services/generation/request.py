@@ -1,6 +1,7 @@
 """A GenerateRequest checked and made ready for the engine. Pure, but for the tokenizer."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,22 +11,29 @@ from contracts.prompt import render_prompt
 from contracts.sampling import MAX_NEW_TOKENS, Sampling
 from contracts.turn import Role, Turn
 from protos.generation.v1 import generation_pb2 as pb
+from services.generation.config import GenerationConfig
 from services.generation.engine import Draw, Job
 from services.generation.errors import InvalidArgument
 from services.generation.model_store import Bot, Version
 
 MAX_TURNS, MAX_MESSAGES, MAX_CHARACTERS, MAX_KEY = 256, 64, 16_384, 128
 MAX_CANDIDATES = 4
+SEEDS = 1 << 63
+"""The engine takes seeds below this; larger ones are folded."""
 _ROLES = {pb.ROLE_PERSONA: Role.PERSONA, pb.ROLE_OTHER: Role.OTHER}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The engine's job and what is needed to read its answer."""
+    """The engine's job and what is needed to read its answer.
+
+    copies  how often each of the engine's candidates is given
+    """
 
     job: Job
     stop: tuple[str, ...]
     turns_used: int
+    copies: int
 
 
 def check(request: pb.GenerateRequest) -> None:
@@ -34,6 +42,8 @@ def check(request: pb.GenerateRequest) -> None:
         raise InvalidArgument("bot", "is required")
     if len(request.chat_key) > MAX_KEY:
         raise InvalidArgument("chat_key", f"at most {MAX_KEY} characters")
+    if len(request.version) > MAX_KEY:
+        raise InvalidArgument("version", f"at most {MAX_KEY} characters")
     if request.candidates > MAX_CANDIDATES:
         raise InvalidArgument("candidates", f"at most {MAX_CANDIDATES}, given {request.candidates}")
     if not 1 <= len(request.turns) <= MAX_TURNS:
@@ -81,29 +91,42 @@ def sampling_of(request: pb.GenerateRequest, default: Sampling) -> Sampling:
         raise InvalidArgument(f"sampling.{first['loc'][0]}", first["msg"]) from None
 
 
+def job_of(
+    turns: Sequence[Turn],
+    sampling: Sampling,
+    generation: GenerationConfig,
+    version: Version,
+    job_id: int,
+    candidates: int = 1,
+    seed: int | None = None,
+) -> tuple[Job, int]:
+    """Render the prompt and fill in the job; returns how many turns fitted as well."""
+    new_tokens = min(sampling.max_new_tokens, version.context // 2)
+    budget = min(generation.prompt_tokens, version.context - new_tokens)
+    prompt = render_prompt(turns, version.manifest.prompt_format, version.words, budget)
+    seed = random.getrandbits(32) if seed is None else seed % SEEDS
+    draw = Draw(
+        sampling.temperature,
+        sampling.top_p,
+        sampling.top_k,
+        sampling.repetition,
+        sampling.frequency,
+        sampling.presence,
+        seed,
+    )
+    stop_ids = frozenset(version.manifest.stop.token_ids)
+    job = Job(job_id, version.key, prompt.ids, draw, candidates, new_tokens, stop_ids)
+    return job, prompt.turns_used
+
+
 def prepare(request: pb.GenerateRequest, job_id: int, bot: Bot, version: Version) -> Prepared:
-    """Render the prompt and fill in the job."""
+    """The request as a job; a greedy draw has one candidate, which is given as often as asked."""
     turns = turns_of(request)
     sampling = sampling_of(request, bot.sampling)
-    manifest = version.manifest
-    budget = min(bot.generation.prompt_tokens, manifest.context - sampling.max_new_tokens)
-    prompt = render_prompt(turns, manifest.prompt_format, version.words, max(2, budget))
-    seed = request.seed if request.HasField("seed") else random.getrandbits(32)
-    job = Job(
-        id=job_id,
-        model=version.key,
-        ids=prompt.ids,
-        draw=Draw(
-            sampling.temperature,
-            sampling.top_p,
-            sampling.top_k,
-            sampling.repetition,
-            sampling.frequency,
-            sampling.presence,
-            seed,
-        ),
-        candidates=request.candidates or 1,
-        max_new_tokens=sampling.max_new_tokens,
-        stop_ids=frozenset(manifest.stop.token_ids),
+    candidates = request.candidates or 1
+    copies = candidates if sampling.temperature == 0 else 1
+    seed = request.seed if request.HasField("seed") else None
+    job, turns_used = job_of(
+        turns, sampling, bot.generation, version, job_id, candidates // copies, seed
     )
-    return Prepared(job, (*manifest.stop.strings, *sampling.stop), prompt.turns_used)
+    return Prepared(job, (*version.manifest.stop.strings, *sampling.stop), turns_used, copies)

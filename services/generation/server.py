@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from wsgiref.simple_server import WSGIServer
 
@@ -13,7 +15,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from contracts.refusal import Refusal
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
-from services.generation.engine import Engine, Options
+from services.generation.engine import Engine, EngineDown, Options
 from services.generation.metrics import Metrics
 from services.generation.model_store import ModelStore
 from services.generation.servicer import GenerationServicer
@@ -40,14 +42,15 @@ async def serve(
     stop: asyncio.Event,
     started: "asyncio.Future[Ports] | None" = None,
     options: Options | None = None,
-    metrics: Metrics | None = None,
+    registry: CollectorRegistry = REGISTRY,
 ) -> None:
     """Serve until `stop` is set, then let requests under way end within drain_seconds."""
-    metrics = metrics or Metrics(REGISTRY)
+    metrics = Metrics(registry)
     loop = asyncio.get_running_loop()
     statuses = health.aio.HealthServicer()
     options = options or Options(settings.kv_cache_gb, threads=settings.threads)
     engine = Engine(options, metrics.batch.observe, metrics.restarts.inc)
+    metrics.running.set_function(lambda: engine.running)
     store = ModelStore(settings.bots_dir, settings.models_dir)
     job_id = itertools.count(1).__next__
     versions = Versions(store, engine, metrics, job_id)
@@ -65,35 +68,52 @@ async def serve(
     )
 
     grpc_port = _listen(server, settings)
-    exposed = _expose(settings, metrics.registry)
-    ports = Ports(grpc_port, exposed.server_port)
-    tasks: list[asyncio.Task[None]] = []
-    try:
-        await engine.start()
-        await versions.refresh()  # what is published answers from the first request on
-        await server.start()
-        tasks = [
-            loop.create_task(versions.follow(settings.poll_seconds)),
-            loop.create_task(_tell_health(statuses, engine, versions)),
-        ]
-        logger().info("serving", grpc_port=ports.grpc, metrics_port=ports.metrics)
+    exposed = _expose(settings, registry)
+
+    def announce() -> None:
+        logger().info("serving", grpc_port=grpc_port, metrics_port=exposed.server_port)
         if started:
-            started.set_result(ports)
-        stopping = loop.create_task(stop.wait())
-        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            if task.done():
-                task.result()  # a loop that ended has failed: let the process fail with it
+            started.set_result(Ports(grpc_port, exposed.server_port))
+
+    stopping = loop.create_task(stop.wait())
+    serving = loop.create_task(_serve(engine, server, statuses, versions, settings, announce))
+    try:
+        await asyncio.wait([stopping, serving], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()  # it ends only by failing: let the process fail with it
     finally:
         await statuses.enter_graceful_shutdown()
-        for task in tasks:
+        for task in (stopping, serving):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(stopping, serving, return_exceptions=True)
         await server.stop(settings.drain_seconds)
         await engine.close()
         exposed.shutdown()
         exposed.server_close()
         logger().info("stopped")
+
+
+async def _serve(
+    engine: Engine,
+    server: grpc.aio.Server,
+    statuses: health.aio.HealthServicer,
+    versions: Versions,
+    settings: GenerationSettings,
+    announce: Callable[[], None],
+) -> None:
+    """Start everything, then follow the volume and tell the health for ever.
+
+    Requests that come before the first look at the volume are told to come back.
+    """
+    await statuses.set("", _HEALTH.NOT_SERVING)  # the library begins with SERVING
+    await server.start()
+    with suppress(EngineDown):  # it tries again by itself
+        await engine.start()
+    await versions.refresh()
+    announce()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(versions.follow(settings.poll_seconds))
+        tasks.create_task(_tell_health(statuses, engine, versions))
 
 
 def _listen(server: grpc.aio.Server, settings: GenerationSettings) -> int:
@@ -120,9 +140,13 @@ async def _tell_health(
     statuses: health.aio.HealthServicer, engine: Engine, versions: Versions
 ) -> None:
     """Overall health is the engine's; a bot's own is whether a version of it answers."""
+    told: set[str] = set()
     while True:
-        up = {name: state.current is not None for name, state in versions.states().items()}
-        for name, serving in {"": True, SERVICE: True, **up}.items():
-            alive = serving and engine.alive
-            await statuses.set(name, _HEALTH.SERVING if alive else _HEALTH.NOT_SERVING)
+        ready = engine.alive and versions.looked
+        up = {name: state.serving for name, state in versions.states().items()}
+        gone = dict.fromkeys(told - up.keys(), False)
+        for name, serves in {"": True, SERVICE: True, **up, **gone}.items():
+            status = _HEALTH.SERVING if serves and ready else _HEALTH.NOT_SERVING
+            await statuses.set(name, status)
+        told |= up.keys()
         await asyncio.sleep(HEALTH_SECONDS)

@@ -2,22 +2,24 @@
 
 import asyncio
 import time
+import traceback
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
 import structlog
 
 from contracts.bot_file import BotNotFound
-from contracts.refusal import Refusal
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from services.generation.call import Call, JobFailed
 from services.generation.engine import Engine, EngineDown
 from services.generation.errors import (
     EngineUnavailable,
+    Internal,
     InvalidArgument,
     NotPublished,
     Overloaded,
@@ -31,6 +33,7 @@ from telemetry.logs import logger
 
 REQUEST_ID = "x-request-id"
 RETRY_SECONDS = 1.0
+LONGEST_ID = 64
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -69,7 +72,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         async with self._answering(inner.bot, context):
             if inner.candidates > 1:
                 raise InvalidArgument("request.candidates", "a stream has one candidate")
-            async with self._call(inner) as call:
+            async with self._call(inner, "request.") as call:
                 async with aclosing(call.run(self._engine)) as deltas:
                     async for delta in deltas:
                         yield pb.GenerateStreamResponse(delta=delta)
@@ -90,28 +93,33 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         return pb.ListModelsResponse(models=models)
 
     @asynccontextmanager
-    async def _call(self, request: pb.GenerateRequest) -> AsyncIterator[Call]:
+    async def _call(self, request: pb.GenerateRequest, path: str = "") -> AsyncIterator[Call]:
+        """Lend the request a version; `path` is where in the RPC's message the request stands."""
         accepted_at = self._clock()
-        check(request)
+        with _named_from(path):
+            check(request)
         version_id = request.version if request.HasField("version") else None
         with self._versions.lease(request.bot, version_id) as (bot, version):
             if not self._engine.alive:
-                raise EngineUnavailable(EngineDown.retry_after)
+                raise EngineDown
             if self._engine.running >= self._max_requests:
                 raise Overloaded(self._engine.running, RETRY_SECONDS)
-            yield Call(accepted_at, bot, version, prepare(request, self._job_id(), bot, version))
+            with _named_from(path):
+                prepared = prepare(request, self._job_id(), bot, version)
+            yield Call(accepted_at, bot, version, prepared)
 
     @asynccontextmanager
     async def _answering(self, bot: str, context: Context) -> AsyncIterator[None]:
         """Give the request an id in the logs, and its exceptions a status."""
         metadata = dict(context.invocation_metadata() or ())
-        request_id = str(metadata.get(REQUEST_ID) or uuid.uuid4().hex)
+        request_id = str(metadata.get(REQUEST_ID) or uuid.uuid4().hex)[:LONGEST_ID]
         code = grpc.StatusCode.OK
-        with structlog.contextvars.bound_contextvars(request_id=request_id, bot=bot[:32]):
+        with structlog.contextvars.bound_contextvars(request_id=request_id, bot=bot[:LONGEST_ID]):
             try:
                 yield
             except (asyncio.CancelledError, GeneratorExit):
-                code = grpc.StatusCode.CANCELLED
+                late = (context.time_remaining() or 1.0) <= 0
+                code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
                 raise
             except Exception as error:
                 rejection = _rejection(error, bot)
@@ -119,15 +127,15 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
                 logger().info("rejected", code=code.name, reason=rejection.text)
                 await context.abort(code, rejection.text, rejection.trailing_metadata)
             finally:
-                known = bot if code is not grpc.StatusCode.NOT_FOUND else ""
+                known = bot if bot in self._versions.states() else ""
                 self._metrics.requests.labels(known, code.name).inc()
-                self._metrics.running.set(self._engine.running)
 
     def _counted(self, call: Call) -> pb.GenerateResponse:
         response = call.response()
         bot, timings = call.bot.name, response.timings
         self._metrics.queue.observe(timings.queue)
-        self._metrics.first_token.observe(timings.first_token)
+        if call.first_token_at is not None:
+            self._metrics.first_token.observe(timings.first_token)
         self._metrics.duration.observe(timings.total)
         self._metrics.prompt_tokens.observe(response.prompt_tokens)
         for each in response.candidates:
@@ -148,21 +156,31 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         return response
 
 
+@contextmanager
+def _named_from(path: str) -> Iterator[None]:
+    """Let a refused field be named by its whole path."""
+    try:
+        yield
+    except InvalidArgument as error:
+        raise InvalidArgument(path + error.field, error.problem) from None
+
+
 def _rejection(error: Exception, bot: str) -> Rejection:
     match error:
         case Rejection():
             return error
         case BotNotFound():
-            return UnknownBot(f"there is no bot {bot[:64]!r}")
+            return UnknownBot(f"there is no bot {bot[:LONGEST_ID]!r}")
         case NoVersionServed():
             return NotPublished(bot, error.reason)
         case VersionNotLoaded():
             return UnknownBot(f"version {error} of bot {bot!r} is not loaded", "VERSION_NOT_LOADED")
-        case Refusal():
-            return NotPublished(bot, str(error))
         case EngineDown():
             return EngineUnavailable(error.retry_after)
         case JobFailed():
             logger().error("the engine refused a job", reason=str(error))
-            return Rejection(grpc.StatusCode.INTERNAL, "the engine refused the request", [])
-    raise error
+        case _:  # its text may hold anything, a user's words among it
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(frame.filename).name}:{frame.lineno}"
+            logger().error("unexpected error", error=type(error).__name__, where=where)
+    return Internal()

@@ -7,17 +7,22 @@ serves on.
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from contracts.bot_file import bot_names
+from contracts.bot_file import BotNotFound, bot_names
 from contracts.refusal import Refusal
-from services.generation.engine import Draw, Engine, EngineDown, Job, LoadFailed
+from contracts.turn import Role, Turn
+from services.generation.engine import Engine, EngineDown, LoadFailed
 from services.generation.metrics import Metrics
 from services.generation.model_store import Bot, ModelStore, Version
+from services.generation.request import job_of
 from telemetry.logs import logger
 
-_WARM = Draw(temperature=0, top_p=1, top_k=0, repetition=1, frequency=0, presence=0, seed=0)
+PATIENCE = 2
+"""Deaths of the engine over one version after which the version is refused."""
+_PROBE = (Turn(speaker="user", role=Role.OTHER, messages=("Привет",)),)
+_PROBE_TOKENS = 4
 
 
 class NoVersionServed(Exception):
@@ -33,35 +38,55 @@ class VersionNotLoaded(Exception):
 
 
 @dataclass
-class _State:
-    """A bot's versions in the engine. `refused` holds ids that will not be tried again."""
+class BotState:
+    """A bot's settings and its versions in the engine.
 
+    wanted   ids that the volume names, the best first
+    refused  ids that will not be tried again while they are wanted, and why
+    deaths   how often the engine died over an id
+    fault    why the bot's file cannot be used
+    """
+
+    bot: Bot | None = None
     current: Version | None = None
     loaded: dict[str, Version] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
+    wanted: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    deaths: dict[str, int] = field(default_factory=dict)
+    fault: str = ""
+
+    @property
+    def serving(self) -> bool:
+        return self.bot is not None and self.current is not None
 
     @property
     def problem(self) -> str:
-        """Why the newest version is not served."""
-        return next(reversed(self.refused.values()), "")
+        """Why the newest version is not served, empty when it is."""
+        return self.fault or (self.refused.get(self.wanted[0], "") if self.wanted else "")
 
 
 class Versions:
     """Follows the store; `lease` lends a version to a request."""
 
     def __init__(
-        self,
-        store: ModelStore,
-        engine: Engine,
-        metrics: Metrics,
-        job_id: Callable[[], int],
+        self, store: ModelStore, engine: Engine, metrics: Metrics, job_id: Callable[[], int]
     ) -> None:
         self._store = store
         self._engine = engine
         self._metrics = metrics
         self._job_id = job_id
-        self._states: dict[str, _State] = {}
+        self._states: dict[str, BotState] = {}
+        self._looked = False
+
+    @property
+    def looked(self) -> bool:
+        """The volume has been looked at once: what can be served is."""
+        return self._looked
+
+    def states(self) -> dict[str, BotState]:
+        """All bots by name."""
+        return dict(sorted(self._states.items()))
 
     async def follow(self, poll_seconds: float) -> None:
         """Look at the volume for ever."""
@@ -70,70 +95,118 @@ class Versions:
             await asyncio.sleep(poll_seconds)
 
     async def refresh(self) -> None:
-        """Bring every bot to the version it should serve."""
-        for name in bot_names(self._store.bots_dir):
-            state = self._states.setdefault(name, _State())
-            try:
+        """Bring every bot to the version it should serve, and forget bots that are gone."""
+        if not self._engine.alive:
+            return
+        try:
+            names = await asyncio.to_thread(bot_names, self._store.bots_dir)
+            for name in [known for known in self._states if known not in names]:
+                self._forget(name)
+            for name in names:
+                state = self._states.setdefault(name, BotState())
                 await self._refresh(name, state)
-            except EngineDown:
-                return  # it is starting again; the next look will do
-            except OSError as error:
-                logger().error("the models volume cannot be read", bot=name, error=str(error))
-            self._metrics.serving.labels(name).set(state.current is not None)
+                self._metrics.serving.labels(name).set(state.serving)
+        except EngineDown:
+            return  # it is starting again; the next look will do
+        except OSError as error:
+            logger().error("a volume cannot be read", error=str(error))
+        self._looked = True
 
-    async def _refresh(self, name: str, state: _State) -> None:
-        wanted = await asyncio.to_thread(self._store.wanted, name)
-        newest = wanted[0] if wanted else None
-        state.refused = {key: why for key, why in state.refused.items() if key in wanted}
-        for version_id in wanted:
+    async def _refresh(self, name: str, state: BotState) -> None:
+        self._drop_lost(state)
+        self._read_bot(name, state)
+        state.wanted = await asyncio.to_thread(self._store.wanted, name)
+        for known in (state.refused, state.deaths):
+            for gone in known.keys() - set(state.wanted):
+                del known[gone]
+        if state.bot is None:
+            return
+        for version_id in state.wanted:
             if state.current and state.current.manifest.id == version_id:
                 return
             tried = version_id in state.refused
-            if not tried and await self._switch(name, state, version_id):
+            if not tried and await self._switch(state.bot, state, version_id):
                 return
-            if state.current and version_id == newest:
-                return  # what serves now goes on serving; `previous` is for a start only
+            if state.current:
+                return  # what serves goes on serving; `previous` is for a start only
 
-    async def _switch(self, name: str, state: _State, version_id: str) -> bool:
+    def _drop_lost(self, state: BotState) -> None:
+        """Forget versions that the engine no longer has: they did not load after its restart."""
+        for version_id, version in list(state.loaded.items()):
+            if self._engine.alive and version.key not in self._engine.loaded:
+                del state.loaded[version_id]
+                state.refused[version_id] = f"{version.path}: did not load again"
+                if state.current is version:
+                    state.current = None
+
+    def _read_bot(self, name: str, state: BotState) -> None:
         try:
-            version = await asyncio.to_thread(self._store.open, name, version_id)
+            state.bot, state.fault = self._store.bot(name), ""
+        except Refusal as refusal:
+            if state.fault != str(refusal):
+                logger().error("bot file refused", bot=name, reason=str(refusal))
+            state.bot, state.fault = None, str(refusal)
+
+    async def _switch(self, bot: Bot, state: BotState, version_id: str) -> bool:
+        try:
+            version = await asyncio.to_thread(self._store.open, bot.name, version_id)
             await self._engine.load(version.key, version.path)
-            await self._answer_once(version)
+            await self._answer_once(bot, version)
         except (Refusal, LoadFailed) as error:
-            state.refused[version_id] = str(error)
-            self._metrics.refused_versions.labels(name).inc()
-            logger().error("version refused", bot=name, version=version_id, reason=str(error))
+            self._refuse(bot.name, state, version_id, str(error))
             return False
+        except EngineDown:
+            state.deaths[version_id] = state.deaths.get(version_id, 0) + 1
+            if state.deaths[version_id] >= PATIENCE:
+                self._engine.unload(version.key)
+                self._refuse(bot.name, state, version_id, "the engine dies over it")
+            raise
         before, state.current = state.current, version
         state.loaded[version_id] = version
-        logger().info("version serves", bot=name, version=version_id)
+        logger().info("version serves", bot=bot.name, version=version_id)
         if before:
             self._retire(state, before.manifest.id)
         return True
 
-    async def _answer_once(self, version: Version) -> None:
-        ids = [version.manifest.bos]
-        job = Job(self._job_id(), version.key, ids, _WARM, 1, 1, frozenset())
-        async for event in self._engine.submit(job):
+    def _refuse(self, name: str, state: BotState, version_id: str, reason: str) -> None:
+        state.refused[version_id] = reason
+        self._metrics.refused_versions.labels(name).inc()
+        logger().error("version refused", bot=name, version=version_id, reason=reason)
+
+    async def _answer_once(self, bot: Bot, version: Version) -> None:
+        """Ask the version as a user would; raises LoadFailed when it does not answer."""
+        job, _ = job_of(_PROBE, bot.sampling, bot.generation, version, self._job_id())
+        async for event in self._engine.submit(job.limited(_PROBE_TOKENS)):
             if event.error is not None:
                 self._engine.unload(version.key)
                 raise LoadFailed(f"it does not answer: {event.error}")
 
-    def _retire(self, state: _State, version_id: str) -> None:
+    def _retire(self, state: BotState, version_id: str) -> None:
         """Unload a version that nobody uses and that is not the current one."""
         is_current = state.current is not None and state.current.manifest.id == version_id
         if not is_current and not state.users.get(version_id) and version_id in state.loaded:
             self._engine.unload(state.loaded.pop(version_id).key)
 
+    def _forget(self, name: str) -> None:
+        """The bot's file is gone: its versions go as soon as nobody uses them."""
+        state = self._states.pop(name)
+        state.current = None
+        self._metrics.serving.labels(name).set(0)
+        for version_id in list(state.loaded):
+            self._retire(state, version_id)
+
     @contextmanager
-    def lease(self, bot: str, version_id: str | None) -> Iterator[tuple[Bot, Version]]:
+    def lease(self, name: str, version_id: str | None) -> Iterator[tuple[Bot, Version]]:
         """The bot's settings and a version that stays loaded inside the block.
 
-        Raises BotNotFound, NoVersionServed, or VersionNotLoaded.
+        Raises EngineDown before the first look, BotNotFound, NoVersionServed, VersionNotLoaded.
         """
-        settings = self._store.bot(bot)
-        state = self._states.get(bot, _State())
-        if state.current is None:
+        state = self._states.get(name)
+        if state is None and self._looked:
+            raise BotNotFound(name)
+        if state is None or (state.current is None and not self._looked):
+            raise EngineDown
+        if state.bot is None or state.current is None:
             raise NoVersionServed(state.problem or "no version of it has been published")
         version = state.loaded.get(version_id) if version_id else state.current
         if version is None:
@@ -141,14 +214,7 @@ class Versions:
         key = version.manifest.id
         state.users[key] = state.users.get(key, 0) + 1
         try:
-            yield settings, version
+            yield state.bot, version
         finally:
             state.users[key] -= 1
             self._retire(state, key)
-
-    def states(self) -> dict[str, _State]:
-        """All bots by name."""
-        with suppress(OSError):
-            for name in bot_names(self._store.bots_dir):
-                self._states.setdefault(name, _State())
-        return dict(sorted(self._states.items()))

@@ -27,7 +27,7 @@ from extraction_jobs.build_dataset import build
 from extraction_jobs.config import ExtractionConfig
 from extraction_jobs.sample_chats.chats import avtobus
 from protos.generation.v1 import generation_pb2 as pb
-from services.generation.ask import reachable
+from services.generation.ask import ready
 from services.generation.client import SyncGenerationClient, turn
 from tests.benchmarks.report import Line, report
 from tests.benchmarks.rugpt3 import write_rugpt3
@@ -68,7 +68,7 @@ def served(root: Path) -> Iterator[SyncGenerationClient]:
     }
     process = subprocess.Popen([sys.executable, "-m", "services.generation"], env=environment)
     try:
-        if not reachable(f"127.0.0.1:{port}", 60):
+        if not ready(f"127.0.0.1:{port}", 60):
             raise RuntimeError("the service did not start")
         with SyncGenerationClient(f"127.0.0.1:{port}", timeout=120) as client:
             yield client

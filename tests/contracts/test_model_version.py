@@ -92,7 +92,7 @@ def test_ids_sort_by_time_in_any_zone_and_tell_contents_apart(models: BotModels)
         (lambda v: rewrite(v, files={"/etc/hostname": "0"}), ManifestInvalid, "leaves"),
         (lambda v: rewrite(v, files=["model.bin"]), ManifestInvalid, "files"),
         (lambda v: rewrite(v, prompt_format="turns-9"), ManifestInvalid, "prompt_format"),
-        (lambda v: rewrite(v, context=1), ManifestInvalid, "context"),
+        (lambda v: rewrite(v, schema="2"), ManifestInvalid, "schema"),
         (lambda v: rewrite(v, schema=2), NewerSchema, "schema 2"),
         (lambda v: (v / "manifest.json").write_text(""), ManifestInvalid, "manifest.json"),
         (lambda v: (v / "manifest.json").write_text("[]"), ManifestInvalid, "manifest.json"),

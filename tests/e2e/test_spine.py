@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.generation.ask import reachable
+from services.generation.ask import ready
 from services.generation.client import SyncGenerationClient, turn
 from tests.conftest import BOT, toy_export
 
@@ -42,7 +42,7 @@ def test_an_export_goes_in_and_an_answer_comes_out(
     environment = {**volumes, "GRPC_PORT": str(free_port), "METRICS_PORT": "0"}
     service = subprocess.Popen([*module, "services.generation"], env=environment, cwd=ROOT)
     try:
-        assert reachable(f"127.0.0.1:{free_port}", 20)
+        assert ready(f"127.0.0.1:{free_port}", 20)
         with SyncGenerationClient(f"127.0.0.1:{free_port}") as client:
             response = client.generate(BOT, [turn("Привет")], seed=1)
         assert response.candidates[0].tokens > 0
@@ -67,7 +67,7 @@ def test_ask_starts_a_service_for_one_question_and_ends_it(
     )
     assert result.returncode == 2
     assert "has no version to serve" in result.stderr
-    assert not reachable(address, 0.3)
+    assert not ready(address, 0.3)
 
 
 @pytest.mark.parametrize(

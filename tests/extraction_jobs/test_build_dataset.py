@@ -157,7 +157,7 @@ def test_a_sender_has_one_pseudonym_in_all_chats(save: Save, account: Entry, out
 def test_whole_chat_without_anything_usable_is_refused(
     save: Save, chat: Make, entry: Make, output: Path
 ) -> None:
-    with pytest.raises(Refusal, match=r"no usable message.*'bot_command': 1"):
+    with pytest.raises(Refusal, match=r"nothing usable.*'bot_command': 1"):
         build("avtobus", WHOLE, save(chat(entry(text="/start"))), output)
     assert not (output / CARD).exists()
 

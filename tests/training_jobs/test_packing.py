@@ -55,6 +55,12 @@ def test_loss_is_on_what_is_asked_for(base: Base, last_only: bool, learned: str)
     assert _learned(base, doc) == learned
 
 
+def test_a_long_record_of_a_whole_chat_is_learned_once(base: Base) -> None:
+    record = _record(_turn("persona", "старое " * 8), _turn("other", "ну"), _turn("persona", "да"))
+    made = documents([record], base.words, 40, last_turn_only=True, all_turns=False).documents
+    assert [_learned(base, doc) for doc in made] == ["да|"]
+
+
 def test_loss_on_all_turns_leaves_out_only_the_first_token(base: Base) -> None:
     [doc] = documents([TALK], base.words, 256, False, all_turns=True).documents
     assert doc.loss_mask == [False] + [True] * (len(doc.ids) - 1)

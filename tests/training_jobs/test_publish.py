@@ -1,6 +1,7 @@
 """Publishing: conversion, manifest, model card, and what cannot be published."""
 
 import errno
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,6 +73,24 @@ def test_a_full_disk_leaves_the_version_before(
     assert models.linked() == before
     verify(models.path(before or ""))
     assert not list(models.versions.glob(".staging*"))
+
+
+def test_a_volume_that_is_a_file_is_refused(toy: Toy, tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("")
+    with pytest.raises(Refusal, match="cannot write"):
+        publish(BOT, toy.run, BotModels(tmp_path / "models" / BOT))
+
+
+def test_versions_older_than_a_day_go_but_current_and_previous(toy: Toy, tmp_path: Path) -> None:
+    models = BotModels(tmp_path / BOT)
+    days = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2)]
+    first, second = (publish(BOT, toy.run, models, lambda day=day: day).id for day in days)  # type: ignore[misc]
+    stray = shutil.copytree(models.path(first), models.path("20250101-000000-stray"))
+    assert models.prune(datetime.now(UTC)) == []
+    for path in (stray, models.path(first), models.path(second)):
+        os.utime(path, (0, 0))
+    assert models.prune(datetime.now(UTC)) == ["20250101-000000-stray"]
+    assert models.ids() == [first, second]
 
 
 def test_the_command_refuses_with_one_line_and_exit_code_2(toy: Toy, tmp_path: Path) -> None:

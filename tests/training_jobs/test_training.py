@@ -1,6 +1,7 @@
 """The loop and its figures, and the fine-tuning job around them."""
 
 import math
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -98,23 +99,10 @@ def test_the_job_writes_a_run_and_prints_its_figures(toy: Toy, tmp_path: Path) -
     for figure in ("train_loss", "eval_loss", "eval_accuracy", "perplexity", "train_runtime"):
         assert figure in result.output
     run = read_run(tmp_path / "r")
-    assert (run.bot, run.bos, run.eos, run.context) == (BOT, 1, 2, 64)
+    assert (run.bot, run.eos) == (BOT, 2)
     assert len(run.losses) == 2
     names = {path.name for path in (tmp_path / "r" / "model").iterdir()}
     assert {"model.safetensors", "tokenizer.json", "config.json"} <= names
-
-
-def test_a_whole_chat_is_learned_on_the_last_turn_only(toy: Toy, tmp_path: Path) -> None:
-    copy = tmp_path / "dataset"
-    copy.mkdir()
-    for path in toy.dataset.iterdir():
-        text = path.read_text(encoding="utf-8")
-        persona = next(iter(read_records(toy.dataset / "train.jsonl"))).turns[-1].speaker
-        (copy / path.name).write_text(
-            text.replace(f'"persona": "{persona}"', '"persona": "whole-chat"')
-        )
-    run = finetune(BOT, TINY, copy, tmp_path / "run")
-    assert run.metrics["eval_samples"] > 0
 
 
 @pytest.mark.parametrize(
@@ -132,12 +120,24 @@ def test_a_folder_without_a_data_set_is_refused(
         finetune(BOT, TINY, tmp_path, tmp_path / "run")
 
 
-def test_a_broken_record_is_named_by_file_and_line(toy: Toy, tmp_path: Path) -> None:
-    for path in toy.dataset.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "train.jsonl").write_text('{"v": 1}\n')
-    with pytest.raises(Refusal, match=r"train.jsonl, line 1"):
-        finetune(BOT, TINY, tmp_path, tmp_path / "run")
+def test_records_that_are_not_the_cards_are_refused(toy: Toy, tmp_path: Path) -> None:
+    dataset = shutil.copytree(toy.dataset, tmp_path / "dataset")
+    (dataset / "train.jsonl").write_text('{"v": 1}\n')
+    with pytest.raises(Refusal, match="not those of the card"):
+        finetune(BOT, TINY, dataset, tmp_path / "run")
+
+
+@pytest.mark.parametrize("options", [["--epochs", "0"], ["--output", "{file}"]])
+def test_a_bad_option_is_refused_before_training(
+    toy: Toy, tmp_path: Path, options: list[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    given = [option.format(file=tmp_path / "file") for option in options]
+    known = ["--bot", str(toy.bot_file), "--dataset", str(toy.dataset), "--base", "scratch"]
+    result = CliRunner().invoke(app, [*known, *given])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
 
 
 def test_the_command_refuses_with_one_line_and_exit_code_2(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from services.generation.engine.protocol import (
     Load,
     Loaded,
     Options,
+    Ready,
     Stepped,
     Submit,
     Unload,
@@ -33,14 +34,24 @@ class Child:
 
     def run(self) -> None:
         """Take commands and step until the other side closes the connection."""
+        self._connection.send(Ready())
         while True:
-            busy = [pipeline for pipeline in self._pipelines.values() if pipeline.busy]
+            busy = [model for model, pipeline in self._pipelines.items() if pipeline.busy]
             while self._connection.poll(0 if busy else None):
                 self._obey(self._connection.recv())
-                busy = [pipeline for pipeline in self._pipelines.values() if pipeline.busy]
-            for pipeline in busy:
-                events, batch = pipeline.step()
-                self._connection.send(Stepped(events, batch))
+                busy = [model for model, pipeline in self._pipelines.items() if pipeline.busy]
+            for model in busy:
+                self._connection.send(self._step(model))
+
+    def _step(self, model: str) -> Stepped:
+        """One step; a pipeline that fails ends its jobs and is made anew."""
+        pipeline = self._pipelines[model]
+        try:
+            return Stepped(*pipeline.step())
+        except Exception as error:  # whatever the library raises, the other models go on
+            events = pipeline.failed(_one_line(error))
+            self._pipelines[model] = Pipeline(pipeline.path, self._options)
+            return Stepped(events, 0)
 
     def _obey(self, command: Command) -> None:
         match command:
@@ -58,7 +69,7 @@ class Child:
         try:
             self._pipelines[model] = Pipeline(path, self._options)
         except Exception as error:  # the library raises RuntimeError and others for a bad model
-            return Loaded(model, " ".join(str(error).split())[:300])
+            return Loaded(model, _one_line(error))
         return Loaded(model)
 
     def _submit(self, command: Submit) -> None:
@@ -67,8 +78,11 @@ class Child:
             self._pipelines[job.model].submit(job)
         except Exception as error:  # a refused configuration; the job ends, the engine does not
             now = time.monotonic()
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            self._connection.send(Stepped([Event(job.id, now, now, error=reason)], 0))
+            self._connection.send(Stepped([Event(job.id, now, now, error=_one_line(error))], 0))
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from services.generation.engine.protocol import (
     Load,
     Loaded,
     Options,
+    Ready,
     Report,
     Stepped,
     Submit,
@@ -40,7 +41,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 class EngineDown(Exception):
     """No child to work; `retry_after` is in seconds."""
 
-    retry_after = 2.0
+    retry_after = 1.0
 
 
 class LoadFailed(Exception):
@@ -63,29 +64,37 @@ class Engine:
         self._jobs: dict[int, asyncio.Queue[Event | None]] = {}
         self._writer = ThreadPoolExecutor(1, "engine-writer")
         self._pause = FIRST_PAUSE
-        self._ready = asyncio.Event()
+        self._ready = False
+        self._hello: asyncio.Future[None] | None = None
         self._closed = False
         self._restarting: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
-        """The child runs and has loaded all versions it had before."""
-        return self._ready.is_set()
+        """The child runs and has loaded all versions it had before, but those it cannot."""
+        return self._ready
 
     @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+    def loaded(self) -> frozenset[str]:
+        """Models that can be submitted to."""
+        return frozenset(self._paths)
 
     @property
     def running(self) -> int:
         return len(self._jobs)
 
     async def start(self) -> None:
+        """Start the child and load what it had; a model that does not load again is dropped."""
+        self._hello = asyncio.get_running_loop().create_future()
         self._spawn()
-        for model, path in self._paths.items():
-            with suppress(LoadFailed):
+        await self._hello
+        for model, path in list(self._paths.items()):
+            try:
                 await self._load(model, path)
-        self._ready.set()
+            except LoadFailed as error:
+                self._paths.pop(model, None)
+                logger().error("a version did not load again", model=model, reason=str(error))
+        self._ready = True
 
     def _spawn(self) -> None:
         ours, theirs = Pipe(duplex=True)
@@ -115,8 +124,12 @@ class Engine:
 
     def _receive(self, report: Report) -> None:
         match report:
+            case Ready():
+                if self._hello and not self._hello.done():
+                    self._hello.set_result(None)
             case Loaded(model):
-                if waiting := self._loading.pop(model, None):
+                waiting = self._loading.pop(model, None)
+                if waiting and not waiting.done():
                     waiting.set_result(report)
             case Stepped(events, batch):
                 self._pause = FIRST_PAUSE
@@ -128,28 +141,40 @@ class Engine:
     def _lost(self, connection: Connection) -> None:
         if connection is not self._connection or self._closed:
             return
-        self._ready.clear()
+        self._ready = False
         self._connection = None
         for queue in self._jobs.values():
             queue.put_nowait(None)
-        for waiting in self._loading.values():
-            waiting.set_exception(EngineDown())
+        for waiting in (*self._loading.values(), self._hello):
+            if waiting and not waiting.done():
+                waiting.set_exception(EngineDown())
         self._loading.clear()
         self._restarting = asyncio.get_running_loop().create_task(self._restart())
 
     async def _restart(self) -> None:
+        """Start again after a pause; when that fails as well, the next pause is longer."""
         process, pause = self._process, self._pause
         self._pause = min(2 * pause, LONGEST_PAUSE)
         code = await asyncio.to_thread(process.wait) if process else None
         logger().error("engine died, starting it again", exit_code=code, pause_seconds=pause)
         self._on_restart()
-        await asyncio.sleep(pause)
-        with suppress(EngineDown):  # it died again while loading: another restart is under way
-            await self.start()
-            logger().info("engine is back", versions=sorted(self._paths))
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self.start()
+            except EngineDown:
+                return  # it died again while loading, and another restart is under way
+            except OSError as error:
+                logger().error("engine cannot be started", error=str(error))
+                pause = LONGEST_PAUSE
+            else:
+                logger().info("engine is back", versions=sorted(self._paths))
+                return
 
     def _send(self, command: Command) -> None:
         """Queue a command; a connection that broke is noticed by the reader."""
+        if self._closed:
+            return
         connection = self._connection
 
         def write() -> None:
@@ -168,7 +193,8 @@ class Engine:
 
     async def load(self, model: str, path: Path) -> None:
         """Load a version; raises LoadFailed, or EngineDown when the child died over it."""
-        await self._ready.wait()
+        if not self._ready:
+            raise EngineDown
         await self._load(model, str(path))
         self._paths[model] = str(path)
 
@@ -178,7 +204,7 @@ class Engine:
 
     async def submit(self, job: Job) -> AsyncGenerator[Event, None]:
         """Yield the job's events up to the last; leaving the iterator early cancels the job."""
-        if not self._ready.is_set():
+        if not self._ready or job.model not in self._paths:
             raise EngineDown
         queue = self._jobs[job.id] = asyncio.Queue()
         ended = False
@@ -199,16 +225,16 @@ class Engine:
     async def close(self) -> None:
         """End the child by closing its connection."""
         self._closed = True
-        self._ready.clear()
+        self._ready = False
         if self._restarting:
             self._restarting.cancel()
-        self._writer.shutdown()
         connection, self._connection = self._connection, None
         if connection:
             # a shutdown also wakes the reader thread; closing alone would leave the child waiting
             with socket.socket(fileno=os.dup(connection.fileno())) as end, suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             connection.close()
+        self._writer.shutdown(wait=False, cancel_futures=True)
         if self._process:
             try:
                 await asyncio.to_thread(self._process.wait, 5)

@@ -38,6 +38,7 @@ class Pipeline:
         properties: dict[str, Any] = dict(_EXACT) if options.exact else {}
         if options.threads:
             properties["INFERENCE_NUM_THREADS"] = options.threads
+        self.path = path
         self._pipeline = genai.ContinuousBatchingPipeline(path, scheduler, "CPU", properties)
         self._running: dict[int, _Running] = {}
 
@@ -54,6 +55,11 @@ class Pipeline:
     def cancel(self, job_id: int) -> None:
         if running := self._running.pop(job_id, None):
             running.handle.cancel()
+
+    def failed(self, reason: str) -> list[Event]:
+        """End every job for that reason."""
+        now = time.monotonic()
+        return [Event(job_id, now, now, error=reason) for job_id in self._running]
 
     def step(self) -> tuple[list[Event], int]:
         """One step for every job under way; returns its events and the batch's size."""

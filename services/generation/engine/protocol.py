@@ -3,7 +3,7 @@
 Times are seconds of the system's monotonic clock, which both processes share.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -50,6 +50,10 @@ class Job:
     max_new_tokens: int
     stop_ids: frozenset[int]
 
+    def limited(self, max_new_tokens: int) -> "Job":
+        """The same job with a shorter reply."""
+        return replace(self, max_new_tokens=min(self.max_new_tokens, max_new_tokens))
+
 
 @dataclass(frozen=True)
 class Load:
@@ -73,6 +77,11 @@ class Cancel:
 
 
 Command = Load | Unload | Submit | Cancel
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The child has imported what it needs."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +121,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Stepped:
-    """What the child sends after a step: events and how many sequences the step worked on."""
+    """What the child sends after a step: events, and how many requests the step worked on."""
 
     events: list[Event]
     batch: int
 
 
-Report = Loaded | Stepped
+Report = Ready | Loaded | Stepped

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from protos.generation.v1 import generation_pb2 as pb
 from services.generation.client import GenerationClient
 from services.generation.engine import Options
-from services.generation.metrics import Metrics
 from services.generation.server import Ports, serve
 from services.generation.settings import GenerationSettings
 from tests.conftest import Toy
+
+LONG = pb.Sampling(temperature=2.0, top_p=1.0, top_k=0, repetition=2.0)
+"""Makes the toy model babble up to the limit."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ async def running(bots_dir: Path, models_dir: Path, **settings: object) -> Async
     )
     registry, stop = CollectorRegistry(), asyncio.Event()
     started: asyncio.Future[Ports] = asyncio.get_running_loop().create_future()
-    ended = asyncio.create_task(serve(chosen, stop, started, Options(), Metrics(registry)))
+    ended = asyncio.create_task(serve(chosen, stop, started, Options(), registry))
     waiting: list[asyncio.Future[Any]] = [started, ended]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if ended.done():
