@@ -34,6 +34,8 @@ from telemetry.logs import logger
 REQUEST_ID = "x-request-id"
 RETRY_SECONDS = 1.0
 LONGEST_ID = 64
+LATE_SECONDS = 0.01
+"""A call that is cancelled with less than this left has run into its deadline."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -118,7 +120,8 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
             try:
                 yield
             except (asyncio.CancelledError, GeneratorExit):
-                late = (context.time_remaining() or 1.0) <= 0
+                left = context.time_remaining()
+                late = left is not None and left <= LATE_SECONDS
                 code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
                 raise
             except Exception as error:
