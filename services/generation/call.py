@@ -36,6 +36,15 @@ class Call:
     def _decode(self, ids: list[int]) -> str:
         return str(self.version.tokenizer.decode(ids, skip_special_tokens=True))
 
+    async def finish(self, engine: Engine) -> None:
+        """Run the job to its end, or to a stop string, without telling what comes."""
+        if self.prepared.job.stream:
+            async for _ in self.run(engine):
+                pass
+            return
+        async for event in engine.submit(self.prepared.job):
+            self._note(event)
+
     async def run(self, engine: Engine) -> AsyncGenerator[str, None]:
         """Run the job and yield text that may be sent; ends early at a stop string or a block."""
         async with aclosing(engine.submit(self.prepared.job)) as events:

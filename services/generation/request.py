@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -119,8 +119,14 @@ def job_of(
     return job, prompt.turns_used
 
 
-def prepare(request: pb.GenerateRequest, job_id: int, bot: Bot, version: Version) -> Prepared:
-    """The request as a job; a greedy draw has one candidate, which is given as often as asked."""
+def prepare(
+    request: pb.GenerateRequest, job_id: int, bot: Bot, version: Version, stream: bool
+) -> Prepared:
+    """The request as a job.
+
+    A greedy draw has one candidate, which is given as often as asked; a single candidate is watched
+    token by token where it is streamed or may end at a stop string.
+    """
     turns = turns_of(request)
     sampling = sampling_of(request, bot.sampling)
     candidates = request.candidates or 1
@@ -129,4 +135,6 @@ def prepare(request: pb.GenerateRequest, job_id: int, bot: Bot, version: Version
     job, turns_used = job_of(
         turns, sampling, bot.generation, version, job_id, candidates // copies, seed
     )
-    return Prepared(job, (*version.manifest.stop.strings, *sampling.stop), turns_used, copies)
+    stop = (*version.manifest.stop.strings, *sampling.stop)
+    watched = replace(job, stream=job.candidates == 1 and (stream or bool(stop)))
+    return Prepared(watched, stop, turns_used, copies)

@@ -63,8 +63,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         self, request: pb.GenerateRequest, context: Context
     ) -> pb.GenerateResponse:
         async with self._answering(request.bot, context), self._call(request) as call:
-            async for _ in call.run(self._engine):
-                pass
+            await call.finish(self._engine)
             return self._counted(call)
 
     async def GenerateStream(  # noqa: N802
@@ -74,7 +73,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         async with self._answering(inner.bot, context):
             if inner.candidates > 1:
                 raise InvalidArgument("request.candidates", "a stream has one candidate")
-            async with self._call(inner, "request.") as call:
+            async with self._call(inner, "request.", stream=True) as call:
                 async with aclosing(call.run(self._engine)) as deltas:
                     async for delta in deltas:
                         yield pb.GenerateStreamResponse(delta=delta)
@@ -95,7 +94,9 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         return pb.ListModelsResponse(models=models)
 
     @asynccontextmanager
-    async def _call(self, request: pb.GenerateRequest, path: str = "") -> AsyncIterator[Call]:
+    async def _call(
+        self, request: pb.GenerateRequest, path: str = "", stream: bool = False
+    ) -> AsyncIterator[Call]:
         """Lend the request a version; `path` is where in the RPC's message the request stands."""
         accepted_at = self._clock()
         with _named_from(path):
@@ -107,7 +108,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
             if self._engine.running >= self._max_requests:
                 raise Overloaded(self._engine.running, RETRY_SECONDS)
             with _named_from(path):
-                prepared = prepare(request, self._job_id(), bot, version)
+                prepared = prepare(request, self._job_id(), bot, version, stream)
             yield Call(accepted_at, bot, version, prepared)
 
     @asynccontextmanager

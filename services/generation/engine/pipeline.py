@@ -97,30 +97,33 @@ def _config(job: Job) -> Any:
 
 def _read(running: _Running, now: float) -> Event | None:
     """What is new of a job: tokens of its only candidate, or, at the end, all candidates."""
+    job, known = running.job, len(running.ids)
     outputs: list[Any] = []
     while running.handle.can_read():
         read = running.handle.read()
         outputs = [read[key] for key in sorted(read)]
-        if running.job.candidates == 1:
+        if job.candidates == 1:
             running.ids += outputs[0].generated_ids
     if not outputs:
-        status = running.handle.get_status()
-        if status in (genai.GenerationStatus.RUNNING, genai.GenerationStatus.FINISHED):
-            return None
-        why = "the prompt does not fit" if status == genai.GenerationStatus.IGNORED else str(status)
-        return Event(running.job.id, running.started_at, now, error=why)
-    return _event(running, outputs, now)
-
-
-def _event(running: _Running, outputs: list[Any], now: float) -> Event | None:
-    job = running.job
+        return _silent(running, now)
     finished = all(output.finish_reason != genai.GenerationFinishReason.NONE for output in outputs)
-    if job.candidates > 1:
-        done = [_generated(job, list(output.generated_ids), output) for output in outputs]
-        return Event(job.id, running.started_at, now, generated=tuple(done)) if finished else None
-    new = tuple(token for token in outputs[-1].generated_ids if token not in job.stop_ids)
-    done = [_generated(job, running.ids, outputs[0])] if finished else []
-    return Event(job.id, running.started_at, now, new, tuple(done))
+    done: tuple[Generated, ...] = ()
+    if finished:
+        ids = [running.ids] if job.candidates == 1 else [each.generated_ids for each in outputs]
+        done = tuple(_generated(job, *pair) for pair in zip(ids, outputs, strict=True))
+    if not (finished or job.stream or (known == 0 and job.candidates == 1)):
+        return None
+    new = tuple(token for token in running.ids[known:] if token not in job.stop_ids)
+    return Event(job.id, running.started_at, now, new, done)
+
+
+def _silent(running: _Running, now: float) -> Event | None:
+    """Nothing to read: the job waits or is computed, unless the pipeline has given it up."""
+    status = running.handle.get_status()
+    if status in (genai.GenerationStatus.RUNNING, genai.GenerationStatus.FINISHED):
+        return None
+    why = "the prompt does not fit" if status == genai.GenerationStatus.IGNORED else str(status)
+    return Event(running.job.id, running.started_at, now, error=why)
 
 
 def _generated(job: Job, ids: list[int], output: Any) -> Generated:

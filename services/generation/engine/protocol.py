@@ -40,7 +40,10 @@ class Draw:
 
 @dataclass(frozen=True)
 class Job:
-    """One request: `candidates` replies of at most `max_new_tokens` to the prompt `ids`."""
+    """One request: `candidates` replies of at most `max_new_tokens` to the prompt `ids`.
+
+    stream  tell every step's tokens; otherwise the first ones, for the clock, and the end
+    """
 
     id: int
     model: str
@@ -49,6 +52,7 @@ class Job:
     candidates: int
     max_new_tokens: int
     stop_ids: frozenset[int]
+    stream: bool = False
 
     def limited(self, max_new_tokens: int) -> "Job":
         """The same job with a shorter reply."""
