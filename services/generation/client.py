@@ -8,7 +8,7 @@ GenerationError        any failed call: `code`, `text`
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from types import TracebackType
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import grpc
@@ -111,27 +111,38 @@ def _details(error: grpc.RpcError) -> dict[type, Any]:
     return found
 
 
-def _metadata(request_id: str | None) -> tuple[tuple[str, str], ...]:
-    return (("x-request-id", request_id),) if request_id else ()
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Let a failed call raise our exceptions."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise _error(error) from error
 
 
-class GenerationClient:
+class _Client:
+    """What both clients share: a stub and how a call is made."""
+
+    def __init__(self, channel: Any, timeout: float) -> None:
+        self._channel = channel
+        self._stub: Any = pb_grpc.GenerationServiceStub(channel)
+        self._timeout = timeout
+
+    def _how(self, timeout: float | None = None, request_id: str | None = None) -> dict[str, Any]:
+        metadata = (("x-request-id", request_id),) if request_id else ()
+        return {"timeout": timeout or self._timeout, "metadata": metadata}
+
+
+class GenerationClient(_Client):
     """For asyncio. Use as `async with GenerationClient(address) as client`."""
 
     def __init__(self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT) -> None:
-        self._channel = grpc.aio.insecure_channel(address)
-        self._stub: Any = pb_grpc.GenerationServiceStub(self._channel)
-        self._timeout = timeout
+        super().__init__(grpc.aio.insecure_channel(address), timeout)
 
     async def __aenter__(self) -> "GenerationClient":
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self._channel.close()
 
     async def generate(
@@ -144,14 +155,11 @@ class GenerationClient:
         **options: Any,
     ) -> pb.GenerateResponse:
         """All candidates; raises GenerationError."""
-        try:
+        asked = request(bot, turns, **options)
+        with _translated():
             response: pb.GenerateResponse = await self._stub.Generate(
-                request(bot, turns, **options),
-                timeout=timeout or self._timeout,
-                metadata=_metadata(request_id),
+                asked, **self._how(timeout, request_id)
             )
-        except grpc.RpcError as error:
-            raise _error(error) from error
         return response
 
     async def stream(
@@ -164,44 +172,31 @@ class GenerationClient:
         **options: Any,
     ) -> AsyncIterator[pb.GenerateStreamResponse]:
         """Deltas, then the response; raises GenerationError."""
-        call = self._stub.GenerateStream(
-            pb.GenerateStreamRequest(request=request(bot, turns, **options)),
-            timeout=timeout or self._timeout,
-            metadata=_metadata(request_id),
-        )
+        asked = pb.GenerateStreamRequest(request=request(bot, turns, **options))
+        call = self._stub.GenerateStream(asked, **self._how(timeout, request_id))
         try:
-            async for event in call:
-                yield event
-        except grpc.RpcError as error:
-            raise _error(error) from error
+            with _translated():
+                async for event in call:
+                    yield event
         finally:
             call.cancel()
 
     async def list_models(self) -> list[pb.Model]:
-        try:
-            response = await self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout)
-        except grpc.RpcError as error:
-            raise _error(error) from error
+        with _translated():
+            response = await self._stub.ListModels(pb.ListModelsRequest(), **self._how())
         return list(response.models)
 
 
-class SyncGenerationClient:
+class SyncGenerationClient(_Client):
     """For scripts and notebooks. Use as `with SyncGenerationClient(address) as client`."""
 
     def __init__(self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT) -> None:
-        self._channel = grpc.insecure_channel(address)
-        self._stub: Any = pb_grpc.GenerationServiceStub(self._channel)
-        self._timeout = timeout
+        super().__init__(grpc.insecure_channel(address), timeout)
 
     def __enter__(self) -> "SyncGenerationClient":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._channel.close()
 
     def generate(
@@ -214,14 +209,11 @@ class SyncGenerationClient:
         **options: Any,
     ) -> pb.GenerateResponse:
         """All candidates; raises GenerationError."""
-        try:
+        asked = request(bot, turns, **options)
+        with _translated():
             response: pb.GenerateResponse = self._stub.Generate(
-                request(bot, turns, **options),
-                timeout=timeout or self._timeout,
-                metadata=_metadata(request_id),
+                asked, **self._how(timeout, request_id)
             )
-        except grpc.RpcError as error:
-            raise _error(error) from error
         return response
 
     def stream(
@@ -234,21 +226,15 @@ class SyncGenerationClient:
         **options: Any,
     ) -> Iterator[pb.GenerateStreamResponse]:
         """Deltas, then the response; raises GenerationError."""
-        call = self._stub.GenerateStream(
-            pb.GenerateStreamRequest(request=request(bot, turns, **options)),
-            timeout=timeout or self._timeout,
-            metadata=_metadata(request_id),
-        )
+        asked = pb.GenerateStreamRequest(request=request(bot, turns, **options))
+        call = self._stub.GenerateStream(asked, **self._how(timeout, request_id))
         try:
-            yield from call
-        except grpc.RpcError as error:
-            raise _error(error) from error
+            with _translated():
+                yield from call
         finally:
             call.cancel()
 
     def list_models(self) -> list[pb.Model]:
-        try:
-            response = self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout)
-        except grpc.RpcError as error:
-            raise _error(error) from error
+        with _translated():
+            response = self._stub.ListModels(pb.ListModelsRequest(), **self._how())
         return list(response.models)

@@ -12,6 +12,7 @@ import pytest
 from services.generation.ask import ready
 from services.generation.client import SyncGenerationClient, turn
 from tests.conftest import BOT, toy_export
+from tests.training_jobs.conftest import EXTRA_ROWS, write_gpt2
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +24,7 @@ def volumes(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "bots" / f"{BOT}.yaml").write_text(
         f"name: {BOT}\n"
         "extraction: {persona: whole-chat}\n"
-        "training: {base: scratch, max_steps: 20, block_tokens: 64}\n"
+        "training: {max_steps: 20, block_tokens: 64}\n"
     )
     folders = {name: str(tmp_path / name) for name in ("data", "models", "base", "bots")}
     return {**os.environ, **{f"{name.upper()}_DIR": path for name, path in folders.items()}}
@@ -36,8 +37,11 @@ def test_an_export_goes_in_and_an_answer_comes_out(
     export.write_text(json.dumps(toy_export(), ensure_ascii=False), encoding="utf-8")
     bot = tmp_path / "bots" / f"{BOT}.yaml"
     module = [sys.executable, "-m"]
+    base = write_gpt2(tmp_path / "shaped-as-rugpt3", extra_rows=EXTRA_ROWS)
     pipeline = [*module, "training_jobs.pipeline", "--bot", str(bot), "--input", str(export)]
-    subprocess.run(pipeline, env=volumes, cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [*pipeline, "--base", str(base)], env=volumes, cwd=ROOT, check=True, capture_output=True
+    )
 
     environment = {**volumes, "GRPC_PORT": str(free_port), "METRICS_PORT": "0"}
     service = subprocess.Popen([*module, "services.generation"], env=environment, cwd=ROOT)
