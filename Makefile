@@ -70,7 +70,7 @@ lint: setup ## Check style, types and the proto
 	cd protos && buf lint
 
 .PHONY: clean
-clean: ## Remove everything that was generated, installed or trained
+clean: ## Remove all that was generated, installed or trained, your bots in var/ included
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 	rm -f protos/generation/v1/generation_pb2*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -45,11 +45,17 @@ class BotFile:
 
     @classmethod
     def read(cls, path: Path) -> "BotFile":
-        """Raises BotNotFound when there is no such file, Refusal when it is no bot file."""
+        """The file, or the bot.yaml of a folder.
+
+        Raises BotNotFound when there is no such file, Refusal when it is no bot file.
+        """
+        path = path / "bot.yaml" if path.is_dir() else path
         try:
             text = path.read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError):
-            raise BotNotFound(f"{path}: no such bot file") from None
+            raise BotNotFound(
+                f"{path}: no such bot file (want e.g. k8s/bots/NAME/bot.yaml)"
+            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise Refusal(f"{path}: cannot be read ({error})") from None
         try:

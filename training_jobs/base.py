@@ -61,7 +61,9 @@ def find_base(name: str, volumes: Volumes) -> Path:
     if kept.is_dir():
         return kept
     if name.count("/") != 1 or name.startswith((".", "/")):
-        raise BaseUnusable(f"base {name!r}: no such folder, and no hub name (owner/name) either")
+        raise BaseUnusable(
+            f"base {name!r}: no such folder, and no hub name (owner/name), demo or scratch either"
+        )
     return _download(name, kept)
 
 

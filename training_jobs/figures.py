@@ -10,6 +10,9 @@ from transformers import GPT2LMHeadModel
 
 from training_jobs.packing import IGNORED, Batch
 
+COUNTS = ("_samples", "_steps", "_tokens")
+"""Ends of the names of whole numbers."""
+
 
 @dataclass
 class Figures:
@@ -67,6 +70,8 @@ def printed(title: str, values: dict[str, float | str]) -> str:
     width = max(len(key) for key in values)
     lines = [f"***** {title} metrics *****"]
     for key, value in sorted(values.items()):
-        text = f"{value:.4f}" if isinstance(value, float) else str(value)
+        text = str(value)
+        if isinstance(value, float):
+            text = str(int(value)) if key.endswith(COUNTS) else f"{value:.4f}"
         lines.append(f"  {key:<{width}} = {text:>10}")
     return "\n".join(lines)

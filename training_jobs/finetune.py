@@ -150,10 +150,13 @@ def main(
         Path | None, typer.Option(help="Folder for the model [DATA_DIR/<bot>/run].")
     ] = None,
     base: Annotated[
-        str | None, typer.Option(help="Folder, hub name, demo, or scratch; over bot.yaml's.")
+        str | None,
+        typer.Option(help="A folder, a hub name, demo, or scratch; instead of bot.yaml's."),
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the data set.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Stop after so many steps, if the epochs last that long.")
+    ] = None,
 ) -> None:
     """Fine-tune a GPT-2 on a data set."""
     try:

@@ -1,5 +1,6 @@
 """`python -m services.generation`: the process of the generation service."""
 
+import argparse
 import asyncio
 import signal
 
@@ -18,6 +19,11 @@ async def main(settings: GenerationSettings) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        "python -m services.generation",
+        description="Serve every published bot over gRPC, until SIGTERM or Ctrl-C.",
+        epilog="Set up by environment variables: docs/settings.md lists them.",
+    ).parse_args()
     try:
         configure(from_environment(LogSettings), "generation")
         asyncio.run(main(from_environment(GenerationSettings)))

@@ -4,6 +4,7 @@ Asks the running service; where none runs, starts one for the question and ends 
 """
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from services.generation.client import (
     DEFAULT_ADDRESS,
     BotUnavailable,
     GenerationError,
+    InvalidRequest,
     SyncGenerationClient,
     turn,
 )
@@ -26,6 +28,7 @@ from services.generation.client import (
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 START_SECONDS = 30
+ADDRESS = re.compile(r"[^\s:]+:\d{1,5}")
 
 
 def ready(address: str, seconds: float, process: "subprocess.Popen[bytes] | None" = None) -> bool:
@@ -79,11 +82,14 @@ def main(
     seed: Annotated[int | None, typer.Option(min=0, help="Makes the answer repeatable.")] = None,
 ) -> None:
     """Print a bot's answer, a message a line."""
+    if not ADDRESS.fullmatch(address):
+        typer.echo(f"error: GENERATION_ADDRESS: must be host:port (given: {address!r})", err=True)
+        raise typer.Exit(2)
     options: dict[str, Any] = {} if seed is None else {"seed": seed}
     with service(address), SyncGenerationClient(address) as client:
         try:
             response = client.generate(bot, [turn(text)], chat_key="ask", **options)
-        except BotUnavailable as error:
+        except (BotUnavailable, InvalidRequest) as error:
             typer.echo(f"error: {error.text}", err=True)
             raise typer.Exit(2) from None
         except GenerationError as error:

@@ -58,7 +58,7 @@ class UnknownBot(Rejection):
 
 class NotPublished(Rejection):
     def __init__(self, bot: str, why: str) -> None:
-        text = f"bot {bot!r} has no version to serve: {why}"
+        text = f"bot {bot!r} cannot answer: {why}"
         super().__init__(grpc.StatusCode.FAILED_PRECONDITION, text, [_info("NO_VERSION")])
 
 

@@ -109,6 +109,10 @@ async def _serve(
     await server.start()
     with suppress(EngineDown):  # it tries again by itself
         await engine.start()
+    if not settings.models_dir.is_dir():
+        logger().warning(
+            "MODELS_DIR does not exist; nothing is published yet", path=str(settings.models_dir)
+        )
     await versions.refresh()
     announce()
     async with asyncio.TaskGroup() as tasks:
@@ -123,7 +127,9 @@ def _listen(server: grpc.aio.Server, settings: GenerationSettings) -> int:
     except RuntimeError:
         port = 0
     if not port:
-        raise Refusal(f"GRPC_PORT: cannot listen on {address}; is another one running there?")
+        raise Refusal(
+            f"GRPC_PORT: cannot listen on {address}; is the port taken, or the host not ours?"
+        )
     return port
 
 

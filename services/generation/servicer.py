@@ -126,7 +126,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
                 code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
                 raise
             except Exception as error:
-                rejection = _rejection(error, bot)
+                rejection = _rejection(error, bot, list(self._versions.states()))
                 code = rejection.code
                 logger().info("rejected", code=code.name, reason=rejection.text)
                 await context.abort(code, rejection.text, rejection.trailing_metadata)
@@ -169,12 +169,13 @@ def _named_from(path: str) -> Iterator[None]:
         raise InvalidArgument(path + error.field, error.problem) from None
 
 
-def _rejection(error: Exception, bot: str) -> Rejection:
+def _rejection(error: Exception, bot: str, bots: list[str]) -> Rejection:
     match error:
         case Rejection():
             return error
         case BotNotFound():
-            return UnknownBot(f"there is no bot {bot[:LONGEST_ID]!r}")
+            known = ", ".join(bots) or "none"
+            return UnknownBot(f"there is no bot {bot[:LONGEST_ID]!r}; there are: {known}")
         case NoVersionServed():
             return NotPublished(bot, error.reason)
         case VersionNotLoaded():

@@ -70,7 +70,7 @@ def test_ask_starts_a_service_for_one_question_and_ends_it(
         check=False,
     )
     assert result.returncode == 2
-    assert "has no version to serve" in result.stderr
+    assert "no version of it has been published" in result.stderr
     assert not ready(address, 0.3)
 
 
