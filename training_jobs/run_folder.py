@@ -53,7 +53,7 @@ def read_run(folder: Path) -> Run:
         return Run.model_validate_json((folder / SUMMARY).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise Refusal(
-            f"{folder}: no finished run here ({SUMMARY} is missing); run training_jobs.finetune first"
+            f"{folder}: no finished run here ({SUMMARY} is missing); fine-tune first"
         ) from None
     except ValidationError as error:
         raise Refusal(f"{folder / SUMMARY}: {error.errors()[0]['msg']}") from None
