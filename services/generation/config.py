@@ -4,8 +4,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class GenerationConfig(BaseModel):
-    """prompt_tokens  most tokens of history for a reply; the model's context may be shorter"""
+    """How much of a conversation a reply is based on.
+
+    prompt_turns   its newest turns; a small model knows no longer conversations than it learned
+    prompt_tokens  their tokens; the model's context may be shorter
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    prompt_turns: int = Field(default=32, ge=1, le=256)
     prompt_tokens: int = Field(default=640, ge=16, le=1920)

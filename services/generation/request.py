@@ -103,7 +103,8 @@ def job_of(
     """Render the prompt and fill in the job; returns how many turns fitted as well."""
     new_tokens = min(sampling.max_new_tokens, version.context // 2)
     budget = min(generation.prompt_tokens, version.context - new_tokens)
-    prompt = render_prompt(turns, version.manifest.prompt_format, version.words, budget)
+    newest = turns[-generation.prompt_turns :]
+    prompt = render_prompt(newest, version.manifest.prompt_format, version.words, budget)
     seed = random.getrandbits(32) if seed is None else seed % SEEDS
     draw = Draw(
         sampling.temperature,

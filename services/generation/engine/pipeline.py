@@ -80,6 +80,7 @@ def _config(job: Job) -> Any:
     draw = job.draw
     config = genai.GenerationConfig(
         max_new_tokens=job.max_new_tokens,
+        min_new_tokens=1,  # nobody says nothing: a reply does not end where it begins
         num_return_sequences=job.candidates,
         do_sample=draw.temperature > 0,
         repetition_penalty=draw.repetition,
@@ -88,6 +89,8 @@ def _config(job: Job) -> Any:
         rng_seed=draw.seed,
         stop_token_ids=set(job.stop_ids),
     )
+    if job.stop_ids:
+        config.eos_token_id = min(job.stop_ids)  # what min_new_tokens holds back
     if draw.temperature > 0:
         config.temperature, config.top_p = draw.temperature, draw.top_p
         if draw.top_k:

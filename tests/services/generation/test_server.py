@@ -2,6 +2,7 @@
 
 import asyncio
 import urllib.request
+from pathlib import Path
 
 import grpc
 import pytest
@@ -71,6 +72,23 @@ async def test_a_stream_ends_with_the_response_that_its_text_adds_up_to(service:
     assert reply_messages(text, PromptFormat.TURNS_1) == list(response.candidates[0].messages)
     whole = await service.client.generate(BOT, [turn("Привет")], seed=3, sampling=LONG)
     assert list(whole.candidates[0].messages) == list(response.candidates[0].messages)
+
+
+async def test_a_reply_is_never_empty(service: Service) -> None:
+    for seed in range(8):
+        response = await service.client.generate(
+            BOT, [turn("Привет")], seed=seed, candidates=4, sampling=LONG
+        )
+        assert all(each.tokens for each in response.candidates)
+
+
+async def test_a_reply_is_based_on_the_newest_turns_that_the_bot_allows(
+    toy: Toy, tmp_path: Path
+) -> None:
+    (tmp_path / f"{BOT}.yaml").write_text(f"name: {BOT}\ngeneration: {{prompt_turns: 2}}\n")
+    async with running(tmp_path, toy.models_dir) as service:
+        response = await service.client.generate(BOT, [turn("раз"), turn("два"), turn("три")])
+        assert response.turns_used == 2
 
 
 async def test_a_stop_string_ends_a_reply(service: Service) -> None:
