@@ -16,7 +16,7 @@ STUBS := protos/generation/v1/generation_pb2.py
 DATA := var/data
 MODELS := var/models
 
-export BOT TEXT
+export BOT TEXT TELEGRAM
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help
@@ -57,6 +57,10 @@ $(MODELS)/%/.made-from-$(notdir $(BASE)): $(DATA)/.samples k8s/bots/%/bot.yaml
 .PHONY: ask
 ask: setup ## Ask a bot: make ask BOT=avtobus TEXT="Привет"
 	@$(PYTHON) -m services.generation.ask --bot "$$BOT" --text "$$TEXT"
+
+.PHONY: demo
+demo: models ## Both bots on a page: chat with them without Telegram (TELEGRAM=1 for the real one)
+	@$(PYTHON) -m services.sandbox.demo
 
 .PHONY: test
 test: setup ## Run the tests, with coverage and import rules

@@ -1,0 +1,1 @@
+"""One process a bot: a Telegram update in, a reply out."""

@@ -1,0 +1,66 @@
+"""Between the chat and the model: history as turns, and the choice among candidates. Pure."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Protocol
+
+from contracts.turn import Role, Turn, single_line
+from protos.generation.v1 import generation_pb2 as pb
+
+HISTORY_MESSAGES = 60
+"""Most messages sent along; under generation's limits on turns and on messages in one turn."""
+CANDIDATES = 2
+PERSONA = "persona"
+_USABLE = (pb.MODERATION_ACTION_NONE, pb.MODERATION_ACTION_MASKED)
+
+
+class Said(Protocol):
+    """A message of the store."""
+
+    @property
+    def user_id(self) -> int: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+def chat_key(bot: str, chat: int, topic: int) -> str:
+    """Names a chat to generation without telling which it is."""
+    return hashlib.sha256(f"{bot}/{chat}/{topic}".encode()).hexdigest()[:32]
+
+
+def history(messages: Iterable[Said], key: str) -> list[Turn]:
+    """Turns out of messages, oldest first: a sender's messages in a row are one turn.
+
+    Speakers are pseudonyms, stable within the chat that `key` names.
+    """
+    spoken = [each for each in messages if single_line(each.text)]
+    bursts = groupby(spoken, lambda each: (each.role, _pseudonym(each, key)))
+    return [
+        Turn(speaker=speaker, role=Role(role), messages=tuple(each.text for each in burst))
+        for (role, speaker), burst in bursts
+    ]
+
+
+def _pseudonym(said: Said, key: str) -> str:
+    if said.role == Role.PERSONA:
+        return PERSONA
+    return hashlib.sha256(f"{key}/{said.user_id}".encode()).hexdigest()[:8]
+
+
+def choose(candidates: Sequence[pb.Candidate]) -> tuple[list[str], str]:
+    """The messages to send and what they are: `candidate`, `replaced` or, with none, `nothing`.
+
+    The first candidate as generated or with starred words; else the bot's own line instead.
+    """
+    for outcome, actions in (
+        ("candidate", _USABLE),
+        ("replaced", (pb.MODERATION_ACTION_REPLACED,)),
+    ):
+        for candidate in candidates:
+            lines = [line for text in candidate.messages if (line := single_line(text))]
+            if candidate.moderation.action in actions and lines:
+                return lines, outcome
+    return [], "nothing"

@@ -1,0 +1,46 @@
+"""The metrics port's HTTP server: /metrics, /healthz (alive) and /readyz (ready)."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from contracts.refusal import Refusal
+
+Probe = Callable[[], bool]
+
+
+@asynccontextmanager
+async def serve_health(
+    host: str, port: int, registry: CollectorRegistry, alive: Probe, ready: Probe
+) -> AsyncIterator[int]:
+    """Serve inside the block and yield the port; raises Refusal when it is taken."""
+
+    async def metrics(_request: web.Request) -> web.Response:
+        headers = {"Content-Type": CONTENT_TYPE_LATEST}
+        return web.Response(body=generate_latest(registry), headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/healthz", _answer(alive))
+    app.router.add_get("/readyz", _answer(ready))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            problem = f"cannot listen on {host}:{port} ({error.strerror})"
+            raise Refusal(f"METRICS_PORT: {problem}") from None
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def _answer(probe: Probe) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response(text="ok\n") if probe() else web.Response(text="no\n", status=503)
+
+    return handle

@@ -1,0 +1,41 @@
+"""The gateway's metrics: no label and no value tells of a chat or a person."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+
+class Metrics:
+    """One set a process; labels are reasons, outcomes and codes, all from closed lists."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.polls = self._counter("polls", "Calls of getUpdates by outcome.", "outcome")
+        self.last_poll = self._gauge(
+            "last_successful_poll_timestamp_seconds", "When Telegram last answered a poll."
+        )
+        self.reads_all = self._gauge(
+            "reads_all_group_messages", "1 when privacy mode is off, as insanity needs it."
+        )
+        self.taken = self._counter("updates_taken", "Updates put into the store.")
+        self.decided = self._counter("decisions", "Messages by why answered or not.", "reason")
+        self.failed_updates = self._counter("updates_failed", "Updates given up after errors.")
+        self.replies = self._counter("replies", "Generated replies by what was used.", "outcome")
+        self.retries = self._counter("generation_retries", "Calls to repeat, by status.", "code")
+        self.sent = self._counter("messages_sent", "Messages that Telegram took.")
+        self.failed = self._counter("messages_failed", "Messages Telegram refused.", "code")
+        self.limited = self._counter("rate_limited", "Answers 429 to a message.")
+        self.doubled = self._counter(
+            "messages_maybe_doubled", "Messages sent again that may have arrived before."
+        )
+        self.outbox = self._gauge("outbox_size", "Messages planned and not sent.")
+        self.answer = self._histogram("answer_duration_seconds", "Begin of handling to answer.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"persona_gateway_{name}", text, labels, registry=self._registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"persona_gateway_{name}", text, registry=self._registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(f"persona_gateway_{name}", text, buckets=_SECONDS, registry=self._registry)

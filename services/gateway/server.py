@@ -1,0 +1,174 @@
+"""Builds the gateway out of its parts; `serve` runs it until it is told to end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiogram import Bot
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from contracts.refusal import Refusal
+from services.gateway.addressing import Identity
+from services.gateway.config import GatewayConfig
+from services.gateway.database import Database
+from services.gateway.errors import Stopping
+from services.gateway.handlers import build_dispatcher
+from services.gateway.health import serve_health
+from services.gateway.inbox import Inbox
+from services.gateway.metrics import Metrics
+from services.gateway.outbox import Outboxes
+from services.gateway.pace import Clock, Pace, SystemClock
+from services.gateway.polling import Polling
+from services.gateway.settings import GatewaySettings, token_of
+from services.gateway.store import Store
+from services.gateway.thinking import Thinking
+from services.generation.client import GenerationClient
+from telemetry.logs import logger
+
+CALL_TIMEOUT = 30.0
+
+
+@dataclass
+class Outside:
+    """What the gateway does not make itself, so that tests give it theirs."""
+
+    bot: Bot
+    clock: Clock = field(default_factory=SystemClock)
+    registry: CollectorRegistry = REGISTRY
+
+
+@asynccontextmanager
+async def telegram(settings: GatewaySettings) -> AsyncIterator[Bot]:
+    """A client of the Bot API; raises TokenRefused, or Refusal for a proxy that cannot be used."""
+    token = token_of(settings)
+    proxy = settings.telegram_proxy.get_secret_value() if settings.telegram_proxy else None
+    try:
+        session = AiohttpSession(
+            proxy=proxy,
+            api=TelegramAPIServer.from_base(settings.telegram_api),
+            timeout=CALL_TIMEOUT,
+        )
+    except (RuntimeError, ValueError):
+        raise Refusal("TELEGRAM_PROXY: not usable; give socks5:// or http://, and install "
+                      "aiohttp-socks") from None  # fmt: skip
+    async with Bot(token, session) as bot:
+        yield bot
+
+
+async def serve(
+    settings: GatewaySettings,
+    config: GatewayConfig,
+    stop: asyncio.Event,
+    outside: Outside,
+    started: "asyncio.Future[int] | None" = None,
+) -> None:
+    """Serve until `stop` is set, then finish what is in hand; `started` gets the metrics port."""
+    database = await Database.open(settings.database)
+    try:
+        async with GenerationClient(settings.generation_address) as client:
+            gateway = Gateway(settings, config, Store(database.engine), client, outside)
+            async with serve_health(
+                settings.metrics_host,
+                settings.metrics_port,
+                outside.registry,
+                gateway.polling.alive,
+                lambda: gateway.ready,
+            ) as port:
+                logger().info("started", metrics_port=port)
+                if started:
+                    started.set_result(port)
+                await gateway.run(stop)
+    finally:
+        await database.close()
+        logger().info("stopped")
+
+
+class Gateway:
+    """The parts, and the order in which they start and end."""
+
+    def __init__(
+        self, settings: GatewaySettings, config: GatewayConfig, store: Store,
+        client: GenerationClient, outside: Outside,
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._config = config
+        self._store = store
+        self._bot = outside.bot
+        self._pace = Pace(outside.clock)
+        self._metrics = Metrics(outside.registry)
+        self._thinking = Thinking(client, settings.bot, self._pace, self._metrics)
+        self._outbox = Outboxes(self._bot, store, self._pace, self._metrics)
+        self._inbox: Inbox | None = None
+        self._polled: asyncio.Task[None] | None = None
+        self.polling = Polling(self._bot, store, self._pace, self._metrics, self._arrived)
+        self.ready = False
+
+    def _arrived(self) -> None:
+        if self._inbox is not None:
+            self._inbox.wake()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; raises what ends the work before that, a refused token above all."""
+        working = asyncio.create_task(self._work())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+            self._pace.stopping.set()
+            if self._polled is not None:
+                self._polled.cancel()
+            await self._finish(self._settings.drain_seconds)
+        finally:
+            self.ready = False
+            for task in (working, stopping):
+                task.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
+            await self._finish(0.0)
+
+    async def _work(self) -> None:
+        """Learn who we are, then poll, handle and send side by side."""
+        try:
+            me = await self.polling.introduce()
+        except Stopping:
+            return
+        self._metrics.reads_all.set(int(bool(me.can_read_all_group_messages)))
+        self._inbox = self._build_inbox(Identity(me.id, me.username or "", self._config.names))
+        logger().info("ready", bot=self._settings.bot)
+        self.ready = True
+        self._polled = asyncio.create_task(self.polling.run())
+        parts = [self._outbox.run(), self._inbox.run()]
+        tasks = [self._polled, *map(asyncio.create_task, parts)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _build_inbox(self, me: Identity) -> Inbox:
+        dispatcher = build_dispatcher(
+            me=me,
+            bot_name=self._settings.bot,
+            config=self._config,
+            store=self._store,
+            thinking=self._thinking,
+            pace=self._pace,
+            metrics=self._metrics,
+        )
+        return Inbox(
+            self._bot, dispatcher, self._store, self._pace, self._metrics, self._outbox.wake
+        )
+
+    async def _finish(self, seconds: float) -> None:
+        """End what is in hand and send what is due, within the time."""
+        ends = asyncio.get_running_loop().time() + seconds
+        if self._inbox is not None:
+            await self._inbox.lanes.close(seconds)
+        left = max(0.0, ends - asyncio.get_running_loop().time())
+        if left:
+            await self._outbox.feed()
+        await self._outbox.lanes.close(left)

@@ -1,0 +1,75 @@
+"""Asks generation for a reply, and waits with patience where it cannot answer.
+
+Knows turns and the service, and neither Telegram nor the store.
+"""
+
+from collections.abc import Sequence
+
+from contracts.turn import Turn
+from protos.generation.v1 import generation_pb2 as pb
+from services.gateway.conversation import CANDIDATES, choose
+from services.gateway.errors import Unavailable
+from services.gateway.metrics import Metrics
+from services.gateway.pace import Pace
+from services.generation.client import (
+    GenerationClient,
+    GenerationError,
+    InvalidRequest,
+    RetryLater,
+)
+from telemetry.logs import logger
+
+PATIENCE = 120.0
+"""Seconds after which a person is told that there will be no answer."""
+TELL_AGAIN = 600.0
+"""Seconds within which a chat is told so once."""
+
+
+class Thinking:
+    def __init__(self, client: GenerationClient, bot: str, pace: Pace, metrics: Metrics) -> None:
+        self._client = client
+        self._bot = bot
+        self._pace = pace
+        self._metrics = metrics
+        self._told: dict[int, float] = {}
+
+    async def reply(self, turns: Sequence[Turn], key: str, request_id: str) -> list[str]:
+        """The messages to send, none when moderation left nothing; raises Unavailable, Stopping."""
+        began = self._pace.now()
+        response = await self._ask(turns, key, request_id)
+        lines, outcome = choose(response.candidates)
+        self._metrics.replies.labels(outcome).inc()
+        self._metrics.answer.observe(self._pace.now() - began)
+        return lines
+
+    async def _ask(self, turns: Sequence[Turn], key: str, request_id: str) -> pb.GenerateResponse:
+        until = self._pace.now() + PATIENCE
+        attempt = 0
+        while True:
+            try:
+                return await self._client.generate(
+                    self._bot, turns, chat_key=key, candidates=CANDIDATES, request_id=request_id
+                )
+            except GenerationError as error:
+                left = until - self._pace.now()
+                if left <= 0 or isinstance(error, InvalidRequest):
+                    self._give_up(error)
+                self._metrics.retries.labels(error.code.name).inc()
+                asked = error.retry_after if isinstance(error, RetryLater) else 0.0
+                wait = max(asked, self._pace.backoff(attempt))
+            await self._pace.wait(min(wait, left))
+            attempt += 1
+
+    def _give_up(self, error: GenerationError) -> None:
+        self._metrics.replies.labels("unavailable").inc()
+        logger().warning("generation unavailable", code=error.code.name)
+        raise Unavailable(error.code.name) from None
+
+    def may_tell(self, chat: int) -> bool:
+        """Whether the chat is to hear of the outage now: not if it just did."""
+        now = self._pace.now()
+        self._told = {key: at for key, at in self._told.items() if now - at < TELL_AGAIN}
+        if chat in self._told:
+            return False
+        self._told[chat] = now
+        return True

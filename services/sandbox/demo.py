@@ -1,0 +1,223 @@
+"""`python -m services.sandbox.demo`: the whole system on one machine, with a page to talk on.
+
+Starts generation, the sandbox and a gateway a bot as processes, waits until every bot has answered
+a first message, prints the page's address, and ends them all when it is told to end. With
+TELEGRAM=1 the gateways speak to real Telegram instead, with the tokens in the environment.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from contracts.bot_file import bot_names
+from contracts.refusal import Refusal, end_process
+from contracts.settings import Settings, from_environment
+
+STOP_SECONDS = 10.0
+START_SECONDS = 60.0
+HELLO = "Привет"
+
+
+class DemoSettings(Settings):
+    """telegram: 1 speaks to real Telegram with <BOT>_TOKEN, e.g. AVTOBUS_TOKEN, of each bot."""
+
+    telegram: bool = False
+    bots_dir: Path = Path("k8s/bots")
+
+
+class ProcessEnded(Refusal):
+    """A process of the demo has ended though nobody asked it to."""
+
+
+def free_port(wanted: int) -> int:
+    """The wanted port of loopback, or another where that one is taken."""
+    for port in (wanted, 0):
+        try:
+            with socket.create_server(("127.0.0.1", port)) as probe:
+                return int(probe.getsockname()[1])
+        except OSError:
+            continue
+    raise Refusal("no free port on 127.0.0.1")
+
+
+def sandbox_token(number: int) -> str:
+    """A token as Telegram writes them; it opens nothing but the sandbox."""
+    return f"{100001 + number}:" + "A" * 35
+
+
+class Demo:
+    """The processes, in the order in which they were started."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._started_at = time.monotonic()
+        self._processes: list[tuple[str, asyncio.subprocess.Process]] = []
+
+    def stage(self, text: str) -> None:
+        self._say(f"[{time.monotonic() - self._started_at:5.1f} s] {text}")
+
+    async def start(self, name: str, module: str, **environment: str) -> None:
+        """Start a module of ours in a session of its own: a terminal's Ctrl-C reaches only us."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module),
+            env={**os.environ, "LOG_LEVEL": "warning", **environment},
+            start_new_session=True,
+        )
+        self._processes.append((name, process))
+
+    def check(self) -> None:
+        """Raise ProcessEnded when one has ended."""
+        for name, process in self._processes:
+            if process.returncode is not None:
+                raise ProcessEnded(f"{name} has ended with exit code {process.returncode}")
+
+    async def until(self, what: str, holds: Callable[[], bool]) -> None:
+        """Wait until it holds, while all processes live."""
+        deadline = time.monotonic() + START_SECONDS
+        while not await asyncio.to_thread(holds):
+            self.check()
+            if time.monotonic() > deadline:
+                raise Refusal(f"{what} did not happen within {START_SECONDS:.0f} s")
+            await asyncio.sleep(0.1)
+        self.stage(what)
+
+    async def watch(self) -> None:
+        """Return never, but raise when a process ends."""
+        ends = [asyncio.ensure_future(process.wait()) for _, process in self._processes]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        self.check()
+
+    async def stop(self) -> None:
+        """End all, the last started first; what does not end in time is killed."""
+        for _, process in reversed(self._processes):
+            if process.returncode is None:
+                process.terminate()
+        waits = [process.wait() for _, process in self._processes]
+        try:
+            await asyncio.wait_for(asyncio.gather(*waits), STOP_SECONDS)
+        except TimeoutError:
+            for _, process in self._processes:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+
+
+def _get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 (our own address)
+        return json.load(answer)
+
+
+def _post(url: str, body: dict[str, str]) -> None:
+    data = json.dumps(body).encode()
+    asked = urllib.request.Request(url, data, {"content-type": "application/json"})  # noqa: S310
+    urllib.request.urlopen(asked, timeout=5).close()  # noqa: S310
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=2).close()  # noqa: S310
+    except OSError:
+        return False
+    return True
+
+
+async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
+    """Start everything and stay until a process ends; `memory` is an empty folder."""
+    bots = bot_names(settings.bots_dir)
+    generation, metrics = free_port(50051), free_port(9464)
+    await demo.start(
+        "generation",
+        "services.generation",
+        GRPC_PORT=str(generation),
+        METRICS_PORT=str(metrics),
+        DRAIN_SECONDS="5",
+    )
+    page = "" if settings.telegram else await _sandbox(demo, bots)
+    health = {bot: free_port(0) for bot in bots}
+    for number, bot in enumerate(bots):
+        token = _telegram_token(bot) if settings.telegram else sandbox_token(number)
+        # the sandbox begins anew each time, and so must what the gateways remember of it
+        where = {} if settings.telegram else {"TELEGRAM_API": page, "GATEWAY_DATA_DIR": memory}
+        await demo.start(
+            f"gateway of {bot}",
+            "services.gateway",
+            BOT=bot,
+            TELEGRAM_TOKEN=token,
+            GENERATION_ADDRESS=f"127.0.0.1:{generation}",
+            METRICS_PORT=str(health[bot]),
+            DRAIN_SECONDS="5",
+            **where,
+        )
+    for bot in bots:
+        url = f"http://127.0.0.1:{health[bot]}/readyz"
+        await demo.until(f"{bot} listens", lambda url=url: _answers(url))  # type: ignore[misc]
+    if settings.telegram:
+        demo.stage("the bots are on Telegram")
+    else:
+        await _first_words(demo, page, bots)
+        print(page, flush=True)
+    await demo.watch()
+
+
+async def _sandbox(demo: Demo, bots: list[str]) -> str:
+    port = free_port(8081)
+    listed = ",".join(f"{bot}={sandbox_token(number)}" for number, bot in enumerate(bots))
+    await demo.start("sandbox", "services.sandbox", SANDBOX_PORT=str(port), SANDBOX_BOTS=listed)
+    page = f"http://127.0.0.1:{port}"
+    await demo.until("the page is up", lambda: _answers(page))
+    return page
+
+
+def _telegram_token(bot: str) -> str:
+    name = f"{bot.upper().replace('-', '_')}_TOKEN"
+    if not (token := os.environ.get(name)):
+        raise Refusal(f"{name}: is required with TELEGRAM=1 (BotFather gives it)")
+    return token
+
+
+async def _first_words(demo: Demo, page: str, bots: list[str]) -> None:
+    """Greet every bot and wait for its answer."""
+    for bot in bots:
+        _post(f"{page}/api/messages", {"chat": bot, "person": "Аня", "text": HELLO})
+    for bot in bots:
+        await demo.until(
+            f"{bot} has answered",
+            lambda bot=bot: any(sent["bot"] == bot for sent in _get(f"{page}/admin/log")["sent"]),  # type: ignore[misc]
+        )
+
+
+async def main(memory: str) -> None:
+    demo = Demo(lambda text: print(text, file=sys.stderr, flush=True))
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where they were inherited as ignored
+        loop.add_signal_handler(number, told.set)  # told twice, it still ends only once
+    running = loop.create_task(run(demo, from_environment(DemoSettings), memory))
+    ending = loop.create_task(told.wait())
+    try:
+        await asyncio.wait([running, ending], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        demo.stage("ending")
+    finally:
+        running.cancel()
+        ending.cancel()
+        await asyncio.gather(running, ending, return_exceptions=True)
+        await demo.stop()
+
+
+if __name__ == "__main__":
+    try:
+        with tempfile.TemporaryDirectory() as memory:
+            asyncio.run(main(memory))
+    except Refusal as refusal:
+        end_process(refusal)

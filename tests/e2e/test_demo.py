@@ -1,0 +1,90 @@
+"""The demo as its user meets it: bots answer on the page, and a stop leaves nothing behind."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import BOT, Toy
+
+ROOT = Path(__file__).parents[2]
+OTHER = "polkson"
+
+
+@pytest.fixture
+def environment(toy: Toy, tmp_path: Path) -> dict[str, str]:
+    """Two toy bots: the second is the first one's model under another name."""
+    bots, models = tmp_path / "Боты и модели", tmp_path / "models"
+    bots.mkdir()
+    shutil.copytree(toy.models_dir, models, symlinks=True)
+    shutil.copytree(models / BOT, models / OTHER, symlinks=True)
+    manifest = (models / OTHER / "current" / "manifest.json").resolve()
+    manifest.write_text(manifest.read_text().replace(f'"bot": "{BOT}"', f'"bot": "{OTHER}"'))
+    for name in (BOT, OTHER):
+        (bots / f"{name}.yaml").write_text(f"name: {name}\n")
+    folders = {"BOTS_DIR": bots, "MODELS_DIR": models}
+    return {**os.environ, **{key: str(path) for key, path in folders.items()}}
+
+
+def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
+    environment: dict[str, str],
+) -> None:
+    command = [sys.executable, "-m", "services.sandbox.demo"]
+    with subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as demo:
+        try:
+            assert demo.stdout
+            page = demo.stdout.readline().strip()
+            assert page.startswith("http://127.0.0.1:")
+            _say(page, "group", "Борис", f"@{BOT}_bot привет")
+            _until(lambda: [sent for sent in _sent(page) if sent["room"] == "group"])
+            assert {sent["bot"] for sent in _sent(page)} == {BOT, OTHER}
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):  # an impatient user
+                demo.send_signal(number)
+            assert demo.wait(15) == 0
+    assert not _left()
+
+
+def _say(page: str, chat: str, person: str, text: str) -> None:
+    body = json.dumps({"chat": chat, "person": person, "text": text}).encode()
+    headers = {"content-type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(f"{page}/api/messages", body, headers)).close()  # noqa: S310
+
+
+def _sent(page: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"{page}/admin/log") as answer:  # noqa: S310
+        sent: list[dict[str, Any]] = json.load(answer)["sent"]
+    return sent
+
+
+def _until(holds: Callable[[], object], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _left() -> list[str]:
+    """Processes of this test's demo that still run: its environment names its folder."""
+    marks = (b"services.gateway", b"services.sandbox", b"services.generation")
+    left = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            environ = (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if any(mark in command for mark in marks) and "Боты и модели".encode() in environ:
+            left.append(command.decode(errors="replace"))
+    return left

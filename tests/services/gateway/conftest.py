@@ -1,0 +1,196 @@
+"""A world for the gateway: Telegram, generation and time, all ours."""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from aiogram import Bot
+from prometheus_client import CollectorRegistry
+
+from protos.generation.v1 import generation_pb2 as pb
+from protos.generation.v1 import generation_pb2_grpc as pb_grpc
+from services.gateway.config import GatewayConfig
+from services.gateway.server import Outside, serve, telegram
+from services.gateway.settings import GatewaySettings
+from tests.services.gateway.telegram import TOKEN, FakeTelegram, fake_telegram
+
+CONFIG = GatewayConfig(names=("автобус", "Водитель"), unavailable="Стоим в пробке.")
+
+
+class FakeClock:
+    """Time stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self._now = 1_800_000_000.0
+        self._order = itertools.count()
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (self._now + seconds, next(self._order), over))
+        await over
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+        while self._waiting and self._waiting[0][0] <= self._now:
+            over = heapq.heappop(self._waiting)[2]
+            if not over.done():
+                over.set_result(None)
+
+
+def candidate(*messages: str, action: int = pb.MODERATION_ACTION_NONE) -> pb.Candidate:
+    said = pb.Candidate(messages=messages)
+    said.moderation.action = action  # type: ignore[assignment]
+    return said
+
+
+class FakeGeneration(pb_grpc.GenerationServiceServicer):
+    """Answers with the candidates it is given, else with the last message's echo."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.reset()
+
+    def reset(self) -> None:
+        self.requests: list[pb.GenerateRequest] = []
+        self.candidates: Sequence[pb.Candidate] | None = None
+        self.code: grpc.StatusCode | None = None
+        self.hold: asyncio.Event | None = None
+
+    async def Generate(  # noqa: N802
+        self, request: pb.GenerateRequest, context: "grpc.aio.ServicerContext[Any, Any]"
+    ) -> pb.GenerateResponse:
+        self.requests.append(request)
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.code is not None:
+            await context.abort(self.code, "no")
+        echo = candidate(f"эхо: {request.turns[-1].messages[-1]}")
+        said = [echo] if self.candidates is None else self.candidates
+        return pb.GenerateResponse(candidates=said)
+
+    def GenerateStream(self, request: object, context: object) -> Any:  # noqa: N802
+        raise NotImplementedError
+
+    def ListModels(self, request: object, context: object) -> Any:  # noqa: N802
+        raise NotImplementedError
+
+
+@asynccontextmanager
+async def fake_generation() -> AsyncIterator[FakeGeneration]:
+    fake, server = FakeGeneration(), grpc.aio.server()
+    pb_grpc.add_GenerationServiceServicer_to_server(fake, server)
+    fake.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    yield fake
+    await server.stop(None)
+
+
+@dataclass
+class Running:
+    """A gateway at work."""
+
+    port: int
+    registry: CollectorRegistry
+    stop: asyncio.Event
+    ended: "asyncio.Task[None]"
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"persona_gateway_{name}", labels) or 0.0
+
+    async def kill(self) -> None:
+        self.ended.cancel()
+        await asyncio.gather(self.ended, return_exceptions=True)
+
+
+@dataclass
+class World:
+    telegram: FakeTelegram
+    generation: FakeGeneration
+    bot: Bot
+    settings: GatewaySettings
+    clock: FakeClock = field(default_factory=FakeClock)
+    config: GatewayConfig = CONFIG
+
+    async def start(self) -> Running:
+        """A gateway on the world's database; the one before must have ended."""
+        registry, stop = CollectorRegistry(), asyncio.Event()
+        started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        outside = Outside(self.bot, self.clock, registry)
+        ended = asyncio.create_task(serve(self.settings, self.config, stop, outside, started))
+        waiting: list[asyncio.Future[Any]] = [started, ended]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            await ended
+        return Running(started.result(), registry, stop, ended)
+
+    @asynccontextmanager
+    async def gateway(self) -> AsyncIterator[Running]:
+        """A gateway inside the block, ended as by SIGTERM."""
+        running = await self.start()
+        try:
+            yield running
+        finally:
+            running.stop.set()
+            await running.ended
+
+    async def until(
+        self, holds: Callable[[], bool], step: float = 0.0, seconds: float = 5.0
+    ) -> None:
+        """Let everything run, and time go on by `step`, until something holds."""
+        async with asyncio.timeout(seconds):
+            while not holds():
+                self.clock.advance(step)
+                await asyncio.sleep(0.002)
+
+    async def settle(self, seconds: float = 0.06) -> None:
+        """Give whatever must not happen the time to happen."""
+        await asyncio.sleep(seconds)
+
+    async def talk(self, *messages: dict[str, Any]) -> None:
+        """People write; returns when the gateway has confirmed all to Telegram."""
+        self.telegram.put(*messages)
+        last = self.telegram.updates[-1]["update_id"]
+        await self.until(lambda: (self.telegram.offsets or [0])[-1] == last + 1)
+
+
+def settings_for(url: str, address: str, folder: Path, **more: object) -> GatewaySettings:
+    values = {
+        "telegram_api": url,
+        "telegram_token": TOKEN,
+        "bot": "avtobus",
+        "gateway_data_dir": folder,
+        "generation_address": address,
+        "metrics_port": 0,
+        "drain_seconds": 2.0,
+        **more,
+    }
+    return GatewaySettings.model_validate(values)
+
+
+@pytest.fixture(scope="session")
+async def servers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[FakeTelegram, FakeGeneration, Bot]]:
+    async with fake_telegram() as fake, fake_generation() as generation:
+        folder = tmp_path_factory.mktemp("unused")
+        async with telegram(settings_for(fake.url, generation.address, folder)) as bot:
+            yield fake, generation, bot
+
+
+@pytest.fixture
+def world(servers: tuple[FakeTelegram, FakeGeneration, Bot], tmp_path: Path) -> World:
+    fake, generation, bot = servers
+    fake.reset()
+    generation.reset()
+    return World(fake, generation, bot, settings_for(fake.url, generation.address, tmp_path))

@@ -1,0 +1,66 @@
+"""History as turns, the choice of a candidate, the pauses."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from contracts.turn import Role
+from protos.generation.v1 import generation_pb2 as pb
+from services.gateway.conversation import chat_key, choose, history
+from services.gateway.pace import backoff
+from tests.services.gateway.conftest import candidate
+
+NONE, MASKED = pb.MODERATION_ACTION_NONE, pb.MODERATION_ACTION_MASKED
+BLOCKED, REPLACED = pb.MODERATION_ACTION_BLOCKED, pb.MODERATION_ACTION_REPLACED
+
+
+@dataclass(frozen=True)
+class Line:
+    user_id: int
+    text: str
+    role: str = "other"
+
+
+def test_a_senders_messages_in_a_row_are_one_turn() -> None:
+    said = [Line(1, "а"), Line(1, "б\nв"), Line(2, "г"), Line(9, "д", "persona"), Line(1, " ")]
+    turns = history(said, "key")
+    assert [turn.messages for turn in turns] == [("а", "б в"), ("г",), ("д",)]
+    assert [turn.role for turn in turns] == [Role.OTHER, Role.OTHER, Role.PERSONA]
+    assert turns[0].speaker != turns[1].speaker
+
+
+def test_speakers_are_pseudonyms_of_their_chat() -> None:
+    [here], [there] = history([Line(777, "а")], "here"), history([Line(777, "а")], "there")
+    assert here.speaker != there.speaker
+    assert "777" not in here.speaker
+
+
+def test_chat_keys_are_stable_and_tell_nothing() -> None:
+    assert chat_key("b", -100123, 0) == chat_key("b", -100123, 0)
+    assert len({chat_key("b", 1, 0), chat_key("b", 1, 5), chat_key("c", 1, 0)}) == 3
+    assert "100123" not in chat_key("b", -100123, 0)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "lines", "outcome"),
+    [
+        ([candidate("а"), candidate("б")], ["а"], "candidate"),
+        ([candidate(action=BLOCKED), candidate("б", action=MASKED)], ["б"], "candidate"),
+        ([candidate(action=BLOCKED), candidate("н", action=REPLACED)], ["н"], "replaced"),
+        ([candidate("н", action=REPLACED), candidate("б", action=NONE)], ["б"], "candidate"),
+        ([candidate(), candidate("б")], ["б"], "candidate"),
+        ([candidate(" ", "а\nб")], ["а б"], "candidate"),
+        ([candidate(action=BLOCKED)], [], "nothing"),
+        ([candidate("а", action=pb.MODERATION_ACTION_UNSPECIFIED)], [], "nothing"),
+        ([], [], "nothing"),
+    ],
+)
+def test_the_first_good_candidate_is_chosen(
+    candidates: list[pb.Candidate], lines: list[str], outcome: str
+) -> None:
+    assert choose(candidates) == (lines, outcome)
+
+
+def test_pauses_grow_to_a_limit_and_differ() -> None:
+    assert [backoff(n, lambda: 1.0) for n in (0, 1, 2, 9, 99)] == [0.5, 1.0, 2.0, 15.0, 15.0]
+    assert backoff(3, lambda: 0.0) == backoff(3, lambda: 1.0) / 2

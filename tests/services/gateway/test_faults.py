@@ -1,0 +1,227 @@
+"""Telegram fails, or the disk: who waits, what is counted, what is logged."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+
+from contracts.refusal import Refusal
+from services.gateway.errors import TokenRefused
+from services.gateway.polling import ALIVE
+from services.gateway.server import telegram
+from services.gateway.store import Store
+from tests.services.gateway.conftest import World, settings_for
+from tests.services.gateway.telegram import TOKEN, Fault, failure, group, private
+
+
+def only(method: str, chat: int, code: int, text: str, **parameters: int) -> Fault:
+    """A fault of one method in one chat."""
+
+    def fault(called: str, values: dict[str, str]) -> web.Response | None:
+        hit = called == method and values.get("chat_id") == str(chat)
+        return failure(code, text, **parameters) if hit else None
+
+    return fault
+
+
+def of(method: str, code: int, text: str, **parameters: int) -> Fault:
+    return lambda called, _: failure(code, text, **parameters) if called == method else None
+
+
+async def test_a_slowed_chat_waits_alone(world: World) -> None:
+    world.telegram.fault = only("sendMessage", 1, 429, "Too Many Requests", retry_after=30)
+    async with world.gateway() as running:
+        world.telegram.put(private("а", 1))
+        await world.until(lambda: running.metric("rate_limited_total") == 1)
+        world.telegram.fault = None
+        world.telegram.put(private("б", 2), private("в", 1))
+        await world.until(lambda: world.telegram.texts(2) == ["эхо: б"])
+        world.clock.advance(29)
+        await world.settle()
+        assert world.telegram.texts(1) == []
+        world.clock.advance(1)
+        await world.until(lambda: world.telegram.texts(1) == ["эхо: а", "эхо: в"])
+
+
+async def test_a_wait_for_telegram_survives_a_restart(world: World) -> None:
+    world.telegram.fault = only("sendMessage", 1, 429, "Too Many Requests", retry_after=30)
+    async with world.gateway() as running:
+        world.telegram.put(private("а", 1))
+        await world.until(lambda: running.metric("rate_limited_total") == 1)
+    world.telegram.fault = None
+    async with world.gateway():
+        await world.settle()
+        assert world.telegram.sent == []
+        world.clock.advance(30)
+        await world.until(lambda: len(world.telegram.sent) == 1)
+
+
+@pytest.mark.parametrize("code", [400, 403])
+async def test_a_refused_message_is_counted_and_not_tried_again(world: World, code: int) -> None:
+    world.telegram.fault = only("sendMessage", 1, code, "bot was blocked by the user")
+    async with world.gateway() as running:
+        world.telegram.put(private("а", 1), private("б", 2))
+        await world.until(lambda: running.metric("messages_failed_total", code=str(code)) == 1)
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        world.clock.advance(100)
+        await world.settle()
+        assert world.telegram.calls.count("sendMessage") == 2
+
+
+async def test_a_server_error_is_tried_again(world: World) -> None:
+    world.telegram.fault = of("sendMessage", 500, "Internal Server Error")
+    async with world.gateway() as running:
+        world.telegram.put(private("а"))
+        await world.until(lambda: world.telegram.calls.count("sendMessage") == 3, step=1)
+        world.telegram.fault = None
+        await world.until(lambda: running.metric("messages_sent_total") == 1, step=1)
+        await world.until(lambda: running.metric("outbox_size") == 0)
+
+
+async def test_a_lost_answer_may_double_the_message_and_is_counted(world: World) -> None:
+    world.telegram.lose_answers = 1
+    async with world.gateway() as running:
+        world.telegram.put(private("а"))
+        await world.until(lambda: running.metric("messages_sent_total") == 1, step=1)
+        assert world.telegram.texts() == ["эхо: а"] * 2
+        assert running.metric("messages_maybe_doubled_total") == 1
+
+
+async def test_an_upgraded_group_is_written_to_where_it_moved(world: World) -> None:
+    world.telegram.fault = only("sendMessage", -5, 400, "upgraded", migrate_to_chat_id=-1005)
+    async with world.gateway():
+        world.telegram.put(group("автобус", chat=-5))
+        await world.until(lambda: len(world.telegram.texts(-1005)) == 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(409, "conflict"), (500, "server"), (429, "limited")]
+)
+async def test_polling_backs_off_and_comes_back(world: World, code: int, outcome: str) -> None:
+    more = {"retry_after": 40} if code == 429 else {}
+    world.telegram.fault = of("getUpdates", code, "no", **more)
+    async with world.gateway() as running:
+        await world.until(lambda: running.metric("polls_total", outcome=outcome) == 1)
+        await world.settle()
+        assert running.metric("polls_total", outcome=outcome) == 1
+        assert running.metric("last_successful_poll_timestamp_seconds") == 0
+        world.telegram.fault = None
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.telegram.sent) == 1, step=1)
+
+
+async def test_failing_polls_are_a_sign_of_life(world: World) -> None:
+    world.telegram.fault = of("getUpdates", 500, "no")
+    began = world.clock.now()
+    async with world.gateway() as running, ClientSession() as http:
+        await world.until(lambda: world.clock.now() - began > 2 * ALIVE, step=2)
+        assert running.metric("polls_total", outcome="server") > 5
+        async with http.get(f"http://127.0.0.1:{running.port}/healthz") as answer:
+            assert answer.status == 200
+
+
+async def test_a_poll_that_never_returns_is_none(world: World) -> None:
+    async def hang(_method: str, _values: dict[str, str]) -> None:
+        await asyncio.Event().wait()
+
+    world.telegram.slow = hang
+    async with world.gateway() as running, ClientSession() as http:
+        await world.until(lambda: "getMe" in world.telegram.calls)
+        world.clock.advance(ALIVE)
+        for probe in ("healthz", "readyz"):
+            async with http.get(f"http://127.0.0.1:{running.port}/{probe}") as answer:
+                assert answer.status == 503
+
+
+async def test_a_disk_that_fails_for_a_while_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = Store.settle, iter(range(2))
+
+    async def settle(self: Store, *args: Any) -> None:
+        if next(failures, None) is not None:
+            raise OSError
+        await real(self, *args)
+
+    monkeypatch.setattr(Store, "settle", settle)
+    async with world.gateway():
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.telegram.sent) == 1, step=1)
+        await world.settle()
+    assert world.telegram.texts() == ["эхо: эй"]
+
+
+async def test_an_update_that_nobody_can_read_spoils_no_other(world: World) -> None:
+    async with world.gateway() as running:
+        broken = private("эй")
+        broken["date"] = "yesterday"
+        world.telegram.put(broken, private("ой"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        await world.until(lambda: running.metric("updates_failed_total") == 1)
+    assert world.telegram.texts() == ["эхо: ой"]
+
+
+async def test_a_handler_that_fails_is_repeated_and_then_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(*_args: object) -> list[str]:
+        raise LookupError
+
+    monkeypatch.setattr("services.gateway.thinking.Thinking.reply", break_down)
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(lambda: running.metric("updates_failed_total") == 1, step=1)
+
+
+async def test_typing_that_is_refused_is_in_nobodys_way(world: World) -> None:
+    world.telegram.fault = of("sendChatAction", 403, "no")
+    async with world.gateway():
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+
+
+@pytest.mark.parametrize("method", ["getMe", "getUpdates"])
+async def test_a_token_that_telegram_does_not_know_ends_the_process(
+    world: World, method: str
+) -> None:
+    world.telegram.fault = of(method, 401, "Unauthorized")
+    running = await world.start()
+    with pytest.raises(TokenRefused) as refused:
+        await running.ended
+    assert TOKEN not in str(refused.value)
+
+
+async def test_the_token_and_the_texts_are_never_logged(
+    world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO)  # libraries are never heard below warning
+    world.telegram.lose_answers = 1
+    world.telegram.fault = of("getUpdates", 500, "no")
+    async with world.gateway() as running:
+        await world.until(lambda: running.metric("polls_total", outcome="server") == 2, step=1)
+        world.telegram.fault = of("sendChatAction", 500, "no")
+        world.telegram.put(private("тайна"))
+        await world.until(lambda: running.metric("messages_sent_total") == 1, step=1)
+    heard = "".join(capsys.readouterr()) + caplog.text
+    assert "message not sent" in heard
+    for secret in (TOKEN, TOKEN.split(":")[1], "тайна"):
+        assert secret not in heard
+
+
+async def test_an_unreachable_telegram_is_waited_for(world: World, free_port: int) -> None:
+    world.settings = settings_for(
+        f"http://127.0.0.1:{free_port}", world.generation.address, world.settings.gateway_data_dir
+    )
+    async with telegram(world.settings) as bot:
+        world.bot = bot
+        async with world.gateway() as running:
+            await world.until(lambda: running.metric("polls_total", outcome="network") > 1, step=1)
+            assert not running.ended.done()
+
+
+async def test_two_gateways_do_not_share_a_database(world: World) -> None:
+    async with world.gateway():
+        with pytest.raises(Refusal, match="another gateway"):
+            await world.start()

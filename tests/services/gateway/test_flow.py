@@ -1,0 +1,186 @@
+"""A message in, an answer out."""
+
+import pytest
+from aiohttp import ClientSession
+
+from protos.generation.v1 import generation_pb2 as pb
+from tests.services.gateway.conftest import CONFIG, World, candidate
+from tests.services.gateway.telegram import another_bot, as_json, entity, group, private
+
+
+async def test_a_private_message_is_answered_without_a_quote(world: World) -> None:
+    async with world.gateway() as running:
+        world.telegram.put(private("Долго ещё?"))
+        await world.until(lambda: running.metric("messages_sent_total") == 1)
+    [sent] = world.telegram.sent
+    assert sent["text"] == "эхо: Долго ещё?"
+    assert "reply_parameters" not in sent
+    assert world.telegram.actions[0]["action"] == "typing"
+
+
+async def test_a_group_message_is_quoted_and_stays_in_its_topic(world: World) -> None:
+    message = group("Автобус, едем?", is_topic_message=True, message_thread_id=33)
+    async with world.gateway():
+        world.telegram.put(message)
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    [sent] = world.telegram.sent
+    assert sent["message_thread_id"] == "33"
+    assert as_json(sent["reply_parameters"]) == {
+        "message_id": message["message_id"],
+        "allow_sending_without_reply": True,
+    }
+    assert world.telegram.actions[0]["message_thread_id"] == "33"
+
+
+async def test_the_request_holds_the_history_and_no_chat_id(world: World) -> None:
+    async with world.gateway() as running:
+        world.telegram.put(group("едем в парк", chat=-100777), group("ага", chat=-100777))
+        world.telegram.put(group("Автобус, ты где?", chat=-100777))
+        await world.until(lambda: running.metric("messages_sent_total") == 1)
+        world.telegram.put(group("водитель!", chat=-100777))
+        await world.until(lambda: running.metric("messages_sent_total") == 2)
+    request = world.generation.requests[-1]
+    assert [(turn.role, list(turn.messages)) for turn in request.turns] == [
+        (pb.ROLE_OTHER, ["едем в парк", "ага", "Автобус, ты где?"]),
+        (pb.ROLE_PERSONA, ["эхо: Автобус, ты где?"]),
+        (pb.ROLE_OTHER, ["водитель!"]),
+    ]
+    assert request.candidates == 2
+    assert "100777" not in str(request)
+    assert request.chat_key == world.generation.requests[0].chat_key
+
+
+async def test_a_reply_of_several_messages_goes_out_in_parts(world: World) -> None:
+    world.generation.candidates = [candidate("раз", "два", "три")]
+    message = group("Автобус, считай")
+    async with world.gateway() as running:
+        world.telegram.put(message)
+        await world.until(lambda: running.metric("messages_sent_total") == 3)
+    assert world.telegram.texts() == ["раз", "два", "три"]
+    assert ["reply_parameters" in each for each in world.telegram.sent] == [True, False, False]
+
+
+async def test_nothing_is_sent_where_moderation_left_nothing(world: World) -> None:
+    world.generation.candidates = [candidate(action=pb.MODERATION_ACTION_BLOCKED)]
+    async with world.gateway() as running:
+        world.telegram.put(private("скажи"))
+        await world.until(lambda: running.metric("replies_total", outcome="nothing") == 1)
+    assert world.telegram.sent == []
+
+
+@pytest.mark.parametrize(("command", "text"), [("/start", CONFIG.start), ("/help", CONFIG.help)])
+async def test_the_bot_introduces_itself_as_a_bot(world: World, command: str, text: str) -> None:
+    async with world.gateway():
+        world.telegram.put(private(command))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    assert world.telegram.texts() == [text]
+    assert "бот" in text
+    assert world.generation.requests == []
+
+
+async def test_introductions_are_no_part_of_the_history(world: World) -> None:
+    async with world.gateway():
+        world.telegram.put(private("/start"), private("привет"))
+        await world.until(lambda: len(world.telegram.sent) == 2)
+    [request] = world.generation.requests
+    assert [list(turn.messages) for turn in request.turns] == [["привет"]]
+
+
+async def test_insanity_is_switched_told_and_survives_a_restart(world: World) -> None:
+    world.telegram.administrators = {7}
+    async with world.gateway():
+        world.telegram.put(group("/insanity"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    async with world.gateway():
+        world.telegram.put(group("сам с собой говорю"))
+        await world.until(lambda: len(world.telegram.sent) == 2)
+        world.telegram.put(group("/insanity@avtobus_bot"))
+        await world.until(lambda: len(world.telegram.sent) == 3)
+    async with world.gateway():
+        await world.talk(group("теперь тихо"))
+        await world.settle()
+    assert world.telegram.texts() == [
+        CONFIG.insanity_on,
+        "эхо: сам с собой говорю",
+        CONFIG.insanity_off,
+    ]
+
+
+async def test_insanity_is_that_chats_alone(world: World) -> None:
+    world.telegram.administrators = {7}
+    async with world.gateway():
+        world.telegram.put(group("/insanity", chat=-1), group("а тут?", chat=-2))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        await world.settle()
+    assert world.telegram.texts(-2) == []
+
+
+async def test_in_groups_only_administrators_switch_insanity(world: World) -> None:
+    async with world.gateway():
+        world.telegram.put(group("/insanity"), group("и что?"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        await world.settle()
+    assert world.telegram.texts() == [CONFIG.insanity_refused]
+
+
+async def test_an_anonymous_administrator_switches_insanity(world: World) -> None:
+    chat = {"id": -100, "type": "supergroup", "title": "Салон"}
+    async with world.gateway():
+        world.telegram.put(group("/insanity", sender_chat=chat, sender=another_bot()))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    assert world.telegram.texts() == [CONFIG.insanity_on]
+
+
+async def test_two_insane_bots_stop_at_the_depth(world: World) -> None:
+    """Whatever the bot says, the other one answers at once."""
+    world.telegram.administrators = {7}
+    async with world.gateway() as running:
+        world.telegram.put(group("/insanity"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        world.telegram.put(group("ну, начали"))
+        answered = 1
+        for _ in range(10):
+            try:
+                await world.until(lambda seen=answered: len(world.telegram.sent) > seen)  # type: ignore[misc]
+            except TimeoutError:
+                break
+            answered = len(world.telegram.sent)
+            world.telegram.put(group(f"полка {answered}", sender=another_bot()))
+            await world.settle()
+            if running.metric("decisions_total", reason="bot_depth"):
+                break
+        assert answered == 1 + 1 + CONFIG.bot_depth
+        world.telegram.put(group("хватит, люди тут"))
+        await world.until(lambda: len(world.telegram.sent) == answered + 1)
+
+
+async def test_a_group_that_became_a_supergroup_keeps_its_insanity(world: World) -> None:
+    world.telegram.administrators = {7}
+    async with world.gateway():
+        world.telegram.put(group("/insanity", chat=-5))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        world.telegram.put(
+            group(None, chat=-5, migrate_to_chat_id=-1005),
+            group(None, chat=-1005, migrate_from_chat_id=-5),
+            group("мы переехали", chat=-1005),
+        )
+        await world.until(lambda: world.telegram.texts(-1005) == ["эхо: мы переехали"])
+
+
+async def test_mentions_after_emoji_are_seen(world: World) -> None:
+    text = "🚌🚌 привет @Avtobus_Bot!"
+    async with world.gateway():
+        world.telegram.put(group(text, entities=[entity("mention", text, "@Avtobus_Bot")]))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+
+
+async def test_health_is_served_beside_the_metrics(world: World) -> None:
+    async with world.gateway() as running, ClientSession() as http:
+        base = f"http://127.0.0.1:{running.port}"
+        await world.until(lambda: running.metric("polls_total", outcome="ok") > 0)
+        for path, word in (("healthz", "ok"), ("readyz", "ok"), ("metrics", "persona_gateway_")):
+            async with http.get(f"{base}/{path}") as answer:
+                assert answer.status == 200
+                assert word in await answer.text()
+        assert running.metric("last_successful_poll_timestamp_seconds") == world.clock.now()
+        assert running.metric("reads_all_group_messages") == 1

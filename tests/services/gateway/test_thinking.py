@@ -1,0 +1,55 @@
+"""Generation fails: who waits, who is told, and how often."""
+
+import grpc
+import pytest
+
+from tests.services.gateway.conftest import CONFIG, World
+from tests.services.gateway.telegram import another_bot, group, private
+
+
+async def test_without_generation_people_are_told_once_after_two_minutes(world: World) -> None:
+    world.generation.code = grpc.StatusCode.UNAVAILABLE
+    began = world.clock.now()
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.generation.requests) == 2, step=0.2)
+        assert world.telegram.sent == []
+        await world.until(lambda: len(world.telegram.sent) == 1, step=1)
+        assert 120 <= world.clock.now() - began < 135
+        tried = len(world.generation.requests)
+        world.clock.advance(300)
+        await world.settle()
+        assert len(world.generation.requests) == tried
+        assert running.metric("replies_total", outcome="unavailable") == 1
+    assert world.telegram.texts() == [CONFIG.unavailable]
+
+
+async def test_an_outage_is_told_a_chat_once_and_to_no_bot(world: World) -> None:
+    world.generation.code = grpc.StatusCode.UNAVAILABLE
+    async with world.gateway() as running:
+        world.telegram.put(group("автобус", sender=another_bot()))
+        world.telegram.put(private("эй"), private("ой"))
+        await world.until(
+            lambda: running.metric("replies_total", outcome="unavailable") == 3, step=2
+        )
+    assert world.telegram.texts() == [CONFIG.unavailable]
+
+
+@pytest.mark.parametrize("code", ["RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "DEADLINE_EXCEEDED"])
+async def test_generation_that_comes_back_answers(world: World, code: str) -> None:
+    world.generation.code = grpc.StatusCode[code]
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.generation.requests) == 3, step=0.5)
+        world.generation.code = None
+        await world.until(lambda: len(world.telegram.sent) == 1, step=0.5)
+        assert running.metric("generation_retries_total", code=code) >= 2
+    assert world.telegram.texts() == ["эхо: эй"]
+
+
+async def test_a_refused_request_is_not_repeated(world: World) -> None:
+    world.generation.code = grpc.StatusCode.INVALID_ARGUMENT
+    async with world.gateway():
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    assert len(world.generation.requests) == 1

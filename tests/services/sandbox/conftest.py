@@ -1,0 +1,117 @@
+"""A real sandbox on a free port, driven by real aiogram bots and an HTTP client."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from aiogram import Bot
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+
+from services.sandbox.server import serve
+from services.sandbox.settings import SandboxSettings
+
+TOKENS = {"avtobus": "100001:AAA_avtobus-token", "polkson": "100002:BBB_polkson-token"}
+GROUP_ID = -1_001_000_000_001
+NOON = 1_760_000_000
+ANYA = 7_000_001
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox, a bot for each token, and a client of the page's API."""
+
+    url: str
+    http: aiohttp.ClientSession
+    avtobus: Bot
+    polkson: Bot
+    stop: asyncio.Event
+
+    async def post(self, path: str, body: object, status: int = 200) -> Any:
+        async with self.http.post(self.url + path, json=body) as answer:
+            assert answer.status == status, await answer.text()
+            return await answer.json()
+
+    async def get(self, path: str) -> Any:
+        async with self.http.get(self.url + path) as answer:
+            assert answer.status == 200
+            return await answer.json()
+
+    async def say(self, text: str, chat: str = "group", person: str = "Аня", **more: Any) -> Any:
+        body = {"chat": chat, "person": person, "text": text, **more}
+        return await self.post("/api/messages", body, 201)
+
+    async def polled(self, *names: str) -> None:
+        """Wait until the long polls of these bots are at the server."""
+        await polled(self.http, self.url, *names)
+
+    @asynccontextmanager
+    async def events(self) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """Events of the page, once it listens."""
+        async with self.http.get(f"{self.url}/events") as answer:
+            while (await answer.content.readline()) != b": listening\n":
+                pass
+
+            async def read() -> AsyncIterator[dict[str, Any]]:
+                async for line in answer.content:
+                    if line.startswith(b"data: "):
+                        yield json.loads(line[6:])
+
+            yield read()
+
+
+async def polled(http: aiohttp.ClientSession, url: str, *names: str) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            async with http.get(f"{url}/admin/log") as answer:
+                if set((await answer.json())["polling"]) >= set(names):
+                    return
+
+
+def bot(url: str, name: str) -> Bot:
+    session = AiohttpSession(api=TelegramAPIServer.from_base(url))
+    return Bot(TOKENS.get(name, name), session=session)
+
+
+@asynccontextmanager
+async def running(**settings: object) -> AsyncIterator[Sandbox]:
+    bots = ",".join(f"{name}={token}" for name, token in TOKENS.items())
+    values = {"sandbox_port": 0, "sandbox_bots": bots, **settings}
+    stop = asyncio.Event()
+    started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    ended = asyncio.create_task(
+        serve(SandboxSettings.model_validate(values), stop, started, lambda: NOON)
+    )
+    url = await started
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        avtobus, polkson = bot(url, "avtobus"), bot(url, "polkson")
+        for one in (avtobus, polkson):
+            stack.push_async_callback(closed, one)
+        yield Sandbox(url, http, avtobus, polkson, stop)
+    stop.set()
+    await ended
+
+
+async def closed(one: Bot) -> None:
+    """Close the session without the quarter of a second that TLS would need."""
+    if isinstance(one.session, AiohttpSession) and one.session._session:
+        await one.session._session.close()
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with running() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+async def untouched() -> AsyncIterator[Sandbox]:
+    """One sandbox for all tests that leave it as it was."""
+    async with running() as sandbox:
+        yield sandbox

@@ -1,0 +1,112 @@
+"""Faults strike the calls they are meant for, as often as told, and no others."""
+
+import asyncio
+
+import pytest
+from aiogram import exceptions
+
+from services.sandbox.faults import Call, Fault, Faults
+from tests.services.sandbox.conftest import GROUP_ID, TOKENS, Sandbox
+
+CALL = Call("sendMessage", "avtobus", TOKENS["avtobus"], GROUP_ID)
+
+
+async def sent(sandbox: Sandbox) -> list[str]:
+    return [entry["text"] for entry in (await sandbox.get("/admin/log"))["sent"]]
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "strikes"),
+    [
+        ({}, True),
+        ({"method": "sendmessage", "bot": "avtobus", "chat": GROUP_ID}, True),
+        ({"token": TOKENS["avtobus"]}, True),
+        ({"method": "getUpdates"}, False),
+        ({"bot": "polkson"}, False),
+        ({"token": TOKENS["polkson"]}, False),
+        ({"chat": 5}, False),
+    ],
+)
+def test_a_fault_strikes_what_it_names(narrowed: dict[str, object], strikes: bool) -> None:
+    faults = Faults()
+    faults.on(Fault.model_validate({"kind": "drop", **narrowed}))
+    assert (faults.take(CALL) is not None) == strikes
+
+
+def test_faults_are_counted_and_switched_off() -> None:
+    faults = Faults()
+    faults.on(Fault(kind="drop", times=2))
+    lasting = faults.on(Fault(kind="server_error"))
+    struck = [faults.take(CALL) for _ in range(4)]
+    assert [fault and fault.kind for fault in struck] == ["drop"] * 2 + ["server_error"] * 2
+    faults.off(lasting)
+    assert faults.take(CALL) is None
+    faults.on(Fault(kind="hold"))
+    faults.off()
+    assert faults.listed() == []
+
+
+async def test_too_many_requests_says_how_long_to_wait(sandbox: Sandbox) -> None:
+    fault = {"kind": "retry_after", "method": "sendMessage", "times": 1, "retry_after": 7}
+    await sandbox.post("/admin/faults", {"on": fault})
+    with pytest.raises(exceptions.TelegramRetryAfter) as raised:
+        await sandbox.avtobus.send_message(GROUP_ID, "раз")
+    assert raised.value.retry_after == 7
+    await sandbox.avtobus.send_message(GROUP_ID, "два")
+    assert await sent(sandbox) == ["два"]
+
+
+async def test_a_server_error_lasts_until_switched_off(sandbox: Sandbox) -> None:
+    answer = await sandbox.post("/admin/faults", {"on": {"kind": "server_error", "bot": "avtobus"}})
+    for _ in range(2):
+        with pytest.raises(exceptions.TelegramServerError, match="Internal Server Error"):
+            await sandbox.avtobus.get_me()
+    await sandbox.polkson.get_me()
+    assert (await sandbox.get("/admin/faults"))["faults"][0]["id"] == answer["id"]
+    await sandbox.post("/admin/faults", {"off": answer["id"]})
+    await sandbox.avtobus.get_me()
+
+
+async def test_a_held_request_gets_no_answer_in_time(sandbox: Sandbox) -> None:
+    await sandbox.post("/admin/faults", {"on": {"kind": "hold", "times": 1}})
+    with pytest.raises(exceptions.TelegramNetworkError, match="timeout"):
+        await sandbox.avtobus.send_message(GROUP_ID, "раз", request_timeout=0.1)  # type: ignore[arg-type]
+    assert await sent(sandbox) == []
+    await sandbox.post("/admin/faults", {"on": {"kind": "hold", "times": 1, "seconds": 0.01}})
+    with pytest.raises(exceptions.TelegramServerError, match="Gateway Timeout"):
+        await sandbox.avtobus.get_me()
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_dropped_connection_before_or_after_the_effect(
+    sandbox: Sandbox, after: bool
+) -> None:
+    await sandbox.post("/admin/faults", {"on": {"kind": "drop", "times": 1, "after": after}})
+    with pytest.raises(exceptions.TelegramNetworkError):
+        await sandbox.avtobus.send_message(GROUP_ID, "раз")
+    assert await sent(sandbox) == ["раз"] * after
+    await sandbox.avtobus.send_message(GROUP_ID, "два")
+
+
+async def test_bad_faults_are_refused_by_key(untouched: Sandbox) -> None:
+    answer = await untouched.post("/admin/faults", {"on": {"kind": "flood"}}, 400)
+    assert answer["error"].startswith("faults: on.kind: ")
+    assert (await untouched.post("/admin/faults", {"offf": 1}, 400))["error"].endswith(
+        "unknown key"
+    )
+
+
+async def test_polls_and_streams_end_when_the_sandbox_does(sandbox: Sandbox) -> None:
+    await sandbox.post("/admin/faults", {"on": {"kind": "hold", "bot": "polkson", "times": 1}})
+    held = asyncio.create_task(sandbox.polkson.get_me())
+    async with sandbox.events() as events:
+        polling = asyncio.create_task(sandbox.avtobus.get_updates(timeout=30))
+        await sandbox.polled("avtobus")
+        while (await sandbox.get("/admin/faults"))["faults"]:
+            pass
+        sandbox.stop.set()
+        async with asyncio.timeout(2):
+            assert [event async for event in events] == []
+            outcomes = await asyncio.gather(polling, held, return_exceptions=True)
+    assert outcomes[0] == []
+    assert isinstance(outcomes[1], exceptions.TelegramServerError)

@@ -1,0 +1,102 @@
+"""The page and what stands behind it: state, messages, events; nothing from outside, no markup."""
+
+import re
+
+import pytest
+
+from services.sandbox.page import STATIC
+from tests.services.sandbox.conftest import ANYA, GROUP_ID, Sandbox
+
+
+async def test_events_tell_messages_typing_and_deletions(sandbox: Sandbox) -> None:
+    async with sandbox.events() as events:
+        said = await sandbox.say("Привет", chat="avtobus")
+        assert await anext(events) == {"type": "message", **said}
+        await sandbox.avtobus.send_chat_action(ANYA, "typing")
+        room = f"avtobus/{ANYA}"
+        expected = {"type": "action", "room": room, "bot": "avtobus", "action": "typing"}
+        assert await anext(events) == expected
+        sent = await sandbox.avtobus.send_message(ANYA, "Заходите")
+        told = await anext(events)
+        assert (told["room"], told["from"], told["text"]) == (room, 100001, "Заходите")
+        await sent.delete()
+        assert await anext(events) == {"type": "deleted", "room": room, "id": sent.message_id}
+
+
+async def test_the_state_holds_all_that_the_page_shows(sandbox: Sandbox) -> None:
+    said = await sandbox.say("Раз", person="Борис")
+    await sandbox.avtobus.send_message(GROUP_ID, "Два", reply_to_message_id=said["id"])
+    state = await sandbox.get("/api/state")
+    assert [one["name"] for one in state["people"] if one["owner"]] == ["Аня"]
+    assert [(one["mention"], one["emoji"]) for one in state["bots"]] == [
+        ("@avtobus_bot", "🚌"),
+        ("@polkson_bot", "🐘"),
+    ]
+    assert [(m["text"], m["name"], m["reply_to"]) for m in state["messages"]] == [
+        ("Раз", "Борис", None),
+        ("Два", "Avtobus", 1),
+    ]
+    (logged,) = (await sandbox.get("/admin/log"))["sent"]
+    assert (logged["bot"], logged["chat"], logged["id"]) == ("avtobus", GROUP_ID, 2)
+
+
+async def test_anybody_may_join_and_is_known_by_name(sandbox: Sandbox) -> None:
+    joined = await sandbox.post("/api/people", {"name": "Глеб"}, 201)
+    assert await sandbox.post("/api/people", {"name": "Глеб"}, 201) == joined
+    assert (await sandbox.say("Я новый", person="Глеб"))["from"] == joined["id"]
+    assert (await sandbox.avtobus.get_chat_member(GROUP_ID, joined["id"])).status == "member"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"chat": "group", "person": "Аня", "text": " "}, "text is empty"),
+        ({"chat": "nobody", "person": "Аня", "text": "а"}, "chat not found"),
+        ({"chat": "group", "person": "Яна", "text": "а"}, "user not found"),
+        ({"chat": "group", "person": "Аня", "text": "а", "reply_to": 9}, "replied not found"),
+        ({"chat": "group", "person": "Аня"}, "text: is required"),
+    ],
+)
+async def test_bad_messages_are_refused_with_a_reason(
+    untouched: Sandbox, body: dict[str, object], words: str
+) -> None:
+    assert words in (await untouched.post("/api/messages", body, 400))["error"]
+
+
+async def test_a_body_that_is_no_json_is_refused(untouched: Sandbox) -> None:
+    async with untouched.http.post(f"{untouched.url}/api/messages", data=b"{") as answer:
+        assert answer.status == 400
+
+
+async def test_the_page_is_served_and_asks_for_nothing_outside(untouched: Sandbox) -> None:
+    for path in ("/", "/static/page.css", "/static/page.js"):
+        async with untouched.http.get(untouched.url + path) as answer:
+            assert answer.status == 200
+            text = await answer.text()
+            assert not re.search(r"(https?:)?//[\w-]+\.\w|@import|url\(", text), path
+            if path == "/":
+                assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+                assert "<script>" not in text
+                assert not re.search(r"\son\w+=", text)
+
+
+def test_the_page_never_makes_markup_of_a_text() -> None:
+    script = (STATIC / "page.js").read_text(encoding="utf-8")
+    forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|DOMParser|srcdoc"
+    assert not re.search(forbidden, script)
+
+
+async def test_markup_in_a_text_stays_a_text(sandbox: Sandbox) -> None:
+    attack = "<script>alert(1)</script><img src=x onerror=alert(1)>\n\ndata: x"
+    async with sandbox.events() as events:
+        await sandbox.say(attack)
+        assert (await anext(events))["text"] == attack
+    assert (await sandbox.get("/api/state"))["messages"][0]["text"] == attack
+
+
+def test_every_element_the_script_looks_for_is_on_the_page() -> None:
+    script = (STATIC / "page.js").read_text(encoding="utf-8")
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    wanted = set(re.findall(r'\$\("(\w+)"\)', script))
+    assert wanted
+    assert wanted <= set(re.findall(r'id="(\w+)"', page))
