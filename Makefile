@@ -16,7 +16,7 @@ STUBS := protos/generation/v1/generation_pb2.py
 DATA := var/data
 MODELS := var/models
 
-export BOT TEXT TELEGRAM
+export BOT TEXT
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help
