@@ -9,6 +9,9 @@ BOTS := avtobus polkson
 BASE ?= demo
 BOT ?= avtobus
 TEXT ?= Привет
+USERS ?= 20
+SECONDS ?= 60
+PAGE ?= http://127.0.0.1:8081
 # the demo base is small and the samples too: as much as fits into a minute and a half on two cores
 TRAINING_demo := --epochs 10 --max-steps 380
 LOCKS := $(wildcard requirements/*.txt)
@@ -61,6 +64,10 @@ ask: setup ## Ask a bot: make ask BOT=avtobus TEXT="Привет"
 .PHONY: demo
 demo: models ## Both bots on a page: chat with them without Telegram (TELEGRAM=1 for the real one)
 	@$(PYTHON) -m services.sandbox.demo
+
+.PHONY: load
+load: setup ## People who write to the running demo: make load USERS=20 SECONDS=60
+	@$(PYTHON) -m services.sandbox.load --page $(PAGE) --users $(USERS) --seconds $(SECONDS)
 
 .PHONY: test
 test: setup ## Run the tests, with coverage and import rules

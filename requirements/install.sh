@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Install the development environment, exactly as locked: requirements/install.sh VENV
+# Install what one of the locks here names, exactly: requirements/install.sh VENV [LOCK]
 #
-# optimum-intel declares torchvision, which nothing here uses and which breaks beside some builds of
-# torch; so the lock leaves it out, and everything but torch is installed without dependencies. Torch
-# comes last and brings its own: none for a CPU build, NVIDIA's libraries for a CUDA build.
+# LOCK is an image's name, or `development` (the default). optimum-intel declares torchvision, which
+# nothing here uses and which breaks beside some builds of torch; so the lock leaves it out, and
+# everything but torch is installed without dependencies. Torch comes last and brings its own: none
+# for a CPU build, NVIDIA's libraries for a CUDA build.
 set -euo pipefail
 venv=$1
 here=$(dirname "$0")
+lock=$here/${2:-development}.txt
 cpu_index=https://download.pytorch.org/whl/cpu
 
 "${PYTHON3:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
@@ -18,11 +20,13 @@ pip() {
     --no-compile "$@"
 }
 
-pip --no-deps -r <(grep -v '^torch==' "$here/development.txt") -r "$here/openvino-export.txt"
+torch=$(grep '^torch==' "$lock" || true)
+pip --no-deps -r <(grep -v '^torch==' "$lock") ${torch:+-r "$here/openvino-export.txt"}
+[ -n "$torch" ] || exit 0
 
 # PyPI's torch for Linux is a CUDA build of several GB: prefer the CPU build where its index answers
 extra=()
 if "$venv/bin/python" -c "import urllib.request as u; u.urlopen('$cpu_index/torch/', timeout=3)" 2>/dev/null; then
   extra=(--extra-index-url "$cpu_index")
 fi
-pip "${extra[@]}" "$(grep '^torch==' "$here/development.txt")"
+pip "${extra[@]}" "$torch"

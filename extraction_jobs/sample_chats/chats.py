@@ -50,15 +50,17 @@ def avtobus() -> dict[str, Any]:
     chat = ChatWriter("Автобус 37 🚌", "private_supergroup", 1500000037, random)
     names = [person.name for person in _COMMUTERS if person.name]
     chat.service(_START, _COMMUTERS[0], "create_group", title=chat.name, members=names)
-    for moment in _moments(random, AVTOBUS_EXCHANGES):
+    speakers: list[Person] = []
+    for moment, goes_on in _moments(random, AVTOBUS_EXCHANGES):
         exchange = bank.exchange(reaction_share=0.3)
-        speakers = random.sample(_COMMUTERS, len(exchange.sides) + 1)
+        if not goes_on:
+            speakers = random.sample(_COMMUTERS, random.choice((2, 4)))
         last = 0
         for number, burst in enumerate(exchange.sides):
             reply_to = last if number and random.random() < 0.25 else None
             for text in burst:
                 moment += timedelta(seconds=random.randint(4, 70))
-                last = chat.say(moment, speakers[number], text, reply_to)
+                last = chat.say(moment, speakers[number % len(speakers)], text, reply_to)
                 reply_to = None
         _between(chat, random, moment, speakers[-1])
     return chat.export()
@@ -72,9 +74,11 @@ def polkson() -> dict[str, Any]:
     group = ChatWriter("Полка и компания", "private_group", 400000212, random)
     saved = ChatWriter("", "saved_messages", _POLKSON.id, random)
     group.service(_START, _POLKSON, "create_group", title=group.name, members=["Лена", "Рома"])
-    for moment in _moments(random, POLKSON_EXCHANGES):
-        chat = private if random.random() < 0.6 else group
-        friend = _FRIENDS[0] if chat is private else random.choice(_FRIENDS)
+    chat, friend = private, _FRIENDS[0]
+    for moment, goes_on in _moments(random, POLKSON_EXCHANGES):
+        if not goes_on:
+            chat = private if random.random() < 0.6 else group
+            friend = _FRIENDS[0] if chat is private else random.choice(_FRIENDS)
         exchange = bank.exchange(reaction_share=0.3)
         asked = 0
         for number, burst in enumerate(exchange.sides):
@@ -97,12 +101,16 @@ def polkson() -> dict[str, Any]:
     }
 
 
-def _moments(random: Random, count: int) -> Iterator[datetime]:
-    """When conversations begin: further apart than a session's pause."""
+def _moments(random: Random, count: int) -> Iterator[tuple[datetime, bool]]:
+    """When a topic begins, and whether the conversation before it goes on: half of them do.
+
+    Other conversations begin further apart than a session's pause.
+    """
     moment = _START
     for _ in range(count):
-        moment += timedelta(minutes=random.randint(75, 420))
-        yield moment
+        goes_on = moment > _START and random.random() < 0.5
+        moment += timedelta(minutes=random.randint(5, 20) if goes_on else random.randint(75, 420))
+        yield moment, goes_on
 
 
 def _between(chat: ChatWriter, random: Random, moment: datetime, sender: Person) -> None:

@@ -71,6 +71,12 @@ def text_of(message: Message) -> str:
     return message.text or message.caption or ""
 
 
+def spoken_text(message: Message, me: Identity) -> str:
+    """What was said, without the bot's own @username: chats do not talk like that among friends."""
+    said = re.sub(rf"@{re.escape(me.username)}(?!\w)[,:;]?", "", text_of(message), flags=re.I)
+    return " ".join(said.split()) or text_of(message)
+
+
 def from_bot(message: Message) -> bool:
     """A bot wrote it; people who write as a chat or a channel come under a bot's id and do not."""
     sender = message.from_user

@@ -19,7 +19,7 @@ from services.gateway.addressing import (
     Reason,
     decide,
     from_bot,
-    text_of,
+    spoken_text,
     topic_of,
 )
 from services.gateway.config import GatewayConfig
@@ -87,7 +87,7 @@ async def _decided(handler: Handler, event: TelegramObject, data: dict[str, Any]
             message_id=event.message_id,
             user_id=_sender(event),
             is_bot=from_bot(event),
-            text=text_of(event),
+            text=spoken_text(event, data["me"]),
             at=event.date.timestamp(),
         )
     return await handler(event, {**data, "decision": decision})

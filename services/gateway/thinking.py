@@ -21,6 +21,8 @@ from telemetry.logs import logger
 
 PATIENCE = 120.0
 """Seconds after which a person is told that there will be no answer."""
+DRAWS = 3
+"""How often generation is asked for a reply that has words in it."""
 TELL_AGAIN = 600.0
 """Seconds within which a chat is told so once."""
 
@@ -34,10 +36,13 @@ class Thinking:
         self._told: dict[int, float] = {}
 
     async def reply(self, turns: Sequence[Turn], key: str, request_id: str) -> list[str]:
-        """The messages to send, none when moderation left nothing; raises Unavailable, Stopping."""
+        """The messages to send, none where each draw was blank; raises Unavailable, Stopping."""
         began = self._pace.now()
-        response = await self._ask(turns, key, request_id)
-        lines, outcome = choose(response.candidates)
+        for _ in range(DRAWS):
+            response = await self._ask(turns, key, request_id)
+            lines, outcome = choose(response.candidates)
+            if lines:
+                break
         self._metrics.replies.labels(outcome).inc()
         self._metrics.answer.observe(self._pace.now() - began)
         return lines

@@ -4,6 +4,7 @@ import pytest
 from aiohttp import ClientSession
 
 from protos.generation.v1 import generation_pb2 as pb
+from services.gateway.thinking import DRAWS
 from tests.services.gateway.conftest import CONFIG, World, candidate
 from tests.services.gateway.telegram import another_bot, as_json, entity, group, private
 
@@ -60,12 +61,25 @@ async def test_a_reply_of_several_messages_goes_out_in_parts(world: World) -> No
     assert ["reply_parameters" in each for each in world.telegram.sent] == [True, False, False]
 
 
-async def test_nothing_is_sent_where_moderation_left_nothing(world: World) -> None:
-    world.generation.candidates = [candidate(action=pb.MODERATION_ACTION_BLOCKED)]
+async def test_a_blank_reply_is_drawn_again(world: World) -> None:
+    world.generation.candidates = [candidate(), candidate(" ")]
     async with world.gateway() as running:
         world.telegram.put(private("скажи"))
         await world.until(lambda: running.metric("replies_total", outcome="nothing") == 1)
-    assert world.telegram.sent == []
+        assert len(world.generation.requests) == DRAWS
+        assert world.telegram.sent == []
+        world.generation.candidates = [candidate(), candidate("вот")]
+        world.telegram.put(private("скажи"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    assert world.telegram.texts() == ["вот"]
+
+
+async def test_generation_does_not_hear_the_bots_own_username(world: World) -> None:
+    text = "@Avtobus_bot, едем? @avtobus_bottle"
+    async with world.gateway():
+        world.telegram.put(group(text, entities=[entity("mention", text, "@Avtobus_bot")]))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    assert world.generation.requests[0].turns[0].messages == ["едем? @avtobus_bottle"]
 
 
 @pytest.mark.parametrize(("command", "text"), [("/start", CONFIG.start), ("/help", CONFIG.help)])

@@ -1,0 +1,106 @@
+"""A gateway killed with -9 again and again while people write: nothing lost, doubles accounted for.
+
+Real processes of gateway and sandbox; generation echoes, so that every answer names its message.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from services.sandbox.load import Crowd
+from services.sandbox.server import serve
+from services.sandbox.settings import SandboxSettings
+from tests.services.gateway.conftest import FakeGeneration, fake_generation
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "4242:" + "A" * 35
+PEOPLE = 10
+
+
+class Gateway:
+    """The process, killed at random moments and started again at once."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._environment, self._log = environment, log
+
+    async def start(self) -> asyncio.subprocess.Process:
+        command = (sys.executable, "-m", "services.gateway")
+        with self._log.open("a") as log:
+            return await asyncio.create_subprocess_exec(
+                *command, env={**os.environ, **self._environment}, cwd=ROOT, stdout=log, stderr=log
+            )
+
+    async def killed(self, lives: list[float]) -> None:
+        for seconds in lives:
+            process = await self.start()
+            await asyncio.sleep(seconds)
+            process.kill()
+            await process.wait()
+
+    def said_doubled(self) -> int:
+        """Messages of which the log says that they may arrive twice."""
+        entries = [json.loads(line) for line in self._log.read_text().splitlines()]
+        return sum(e["count"] for e in entries if e["event"] == "messages may arrive twice")
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])
+async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
+    kills: int, tmp_path: Path
+) -> None:
+    stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
+    settings = SandboxSettings(sandbox_port=0, sandbox_bots=f"avtobus={TOKEN}")
+    sandbox = asyncio.create_task(serve(settings, stop, started))
+    page = await started
+    written: list[str] = []
+    # it is up after three or four seconds: some kills come before, most while it works
+    lives = [random.uniform(2.0, 8.0) for _ in range(kills)]
+
+    def texts() -> object:
+        while True:
+            written.append(f"сообщение {len(written)}.")
+            yield written[-1]
+
+    async with fake_generation() as generation, aiohttp.ClientSession() as session:
+        gateway = Gateway(_environment(page, generation, tmp_path), tmp_path / "log")
+        crowd = Crowd(session, page, texts(), (0.05, 0.4))  # type: ignore[arg-type]
+        writing = asyncio.create_task(crowd.run(PEOPLE, seconds=sum(lives) + 4.0, patience=60.0))
+        await gateway.killed(lives)
+        last = await gateway.start()
+        report = await writing
+        last.send_signal(signal.SIGTERM)
+        assert await last.wait() == 0
+        async with session.get(f"{page}/admin/log") as response:
+            sent = Counter(each["text"] for each in (await response.json())["sent"])
+    stop.set()
+    await sandbox
+
+    answers = {text: sent[f"эхо: {text}"] for text in written}
+    doubled = sum(count - 1 for count in answers.values() if count > 1)
+    print(f"{kills} kills, {len(written)} messages, {doubled} doubled, "
+          f"{gateway.said_doubled()} logged as perhaps doubled")  # fmt: skip
+    assert [text for text, count in answers.items() if count == 0] == []
+    assert report.lost == 0
+    assert doubled <= gateway.said_doubled()
+    assert sum(sent.values()) == len(written) + doubled
+
+
+def _environment(page: str, generation: FakeGeneration, folder: Path) -> dict[str, str]:
+    (folder / "avtobus.yaml").write_text("name: avtobus\n")
+    return {
+        "BOT": "avtobus",
+        "BOTS_DIR": str(folder),
+        "TELEGRAM_TOKEN": TOKEN,
+        "TELEGRAM_API": page,
+        "GATEWAY_DATA_DIR": str(folder),
+        "GENERATION_ADDRESS": generation.address,
+        "METRICS_PORT": "0",
+        "LOG_FORMAT": "json",
+    }

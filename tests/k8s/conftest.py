@@ -1,0 +1,54 @@
+"""Overlays as kubectl builds them, and the tool's absence."""
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+OVERLAYS = sorted(path.parent.name for path in ROOT.glob("k8s/overlays/*/kustomization.yaml"))
+BOTS = sorted(path.parent.name for path in ROOT.glob("k8s/bots/*/bot.yaml"))
+
+Resource = dict[str, Any]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def kubectl() -> None:
+    """Skips where there is no kubectl, except in the gate."""
+    if shutil.which("kubectl") is None:
+        assert not os.environ.get("CI"), "kubectl is missing"
+        pytest.skip("kubectl is missing")
+
+
+@functools.cache
+def built(overlay: str) -> list[Resource]:
+    made = subprocess.run(
+        ["kubectl", "kustomize", ROOT / "k8s/overlays" / overlay],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    assert not made.stderr, made.stderr  # deprecations are told there
+    return list(yaml.safe_load_all(made.stdout))
+
+
+def kinds(overlay: str, kind: str) -> dict[str, Resource]:
+    """The overlay's resources of a kind by name."""
+    return {one["metadata"]["name"]: one for one in built(overlay) if one["kind"] == kind}
+
+
+def pods(overlay: str) -> dict[str, Resource]:
+    """The specification of each pod, by kind and name."""
+    found = {}
+    for one in built(overlay):
+        spec = one.get("spec", {})
+        spec = spec.get("jobTemplate", {}).get("spec", spec)
+        if "template" in spec:
+            found[f"{one['kind']}/{one['metadata']['name']}"] = spec["template"]["spec"]
+    return found

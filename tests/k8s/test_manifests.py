@@ -1,0 +1,105 @@
+"""Every overlay builds, keeps to the schemas, and gives each bot what it needs."""
+
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from contracts.bot_file import BotFile
+from contracts.settings import Volumes
+from services.gateway.settings import GatewaySettings
+from services.generation.settings import GenerationSettings
+from services.sandbox.settings import SandboxSettings
+from tests.k8s.conftest import BOTS, OVERLAYS, ROOT, built, kinds, pods
+
+SETTINGS = {
+    name.upper()
+    for model in (GatewaySettings, GenerationSettings, SandboxSettings, Volumes)
+    for name in model.model_fields
+} | {"HF_HOME"}
+
+
+@pytest.mark.parametrize("version", ["1.32", "1.36"])
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_resource_keeps_to_the_schema(overlay: str, version: str) -> None:
+    for resource in built(overlay):
+        kubernetes_validate.validate(resource, version, strict=True)
+
+
+def test_an_unknown_kind_or_key_would_be_refused() -> None:
+    odd: dict[str, Any] = {"apiVersion": "v1", "kind": "Sock", "metadata": {"name": "x"}}
+    with pytest.raises(kubernetes_validate.SchemaNotFoundError):
+        kubernetes_validate.validate(odd, "1.36", strict=True)
+    odd = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spce": {}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(odd, "1.36", strict=True)
+
+
+def test_every_folder_of_a_bot_is_listed() -> None:
+    listed = yaml.safe_load((ROOT / "k8s/bots/Kustomization").read_text())
+    assert sorted(listed["resources"]) == BOTS
+    files = listed["configMapGenerator"][0]["files"]
+    assert sorted(files) == [f"{bot}.yaml={bot}/bot.yaml" for bot in BOTS]
+
+
+@pytest.mark.parametrize("bot", BOTS)
+def test_a_folder_differs_from_the_others_only_by_its_name(bot: str) -> None:
+    texts = {
+        (ROOT / "k8s/bots" / name / "kustomization.yaml").read_text().replace(name, "NAME")
+        for name in BOTS
+    }
+    assert len(texts) == 1
+    assert BotFile.read(ROOT / "k8s/bots" / bot).name == bot
+
+
+@pytest.mark.parametrize("bot", BOTS)
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_bot_gets_its_own_label_token_file_and_volume(overlay: str, bot: str) -> None:
+    gateway = kinds(overlay, "Deployment")[f"gateway-{bot}"]
+    template = gateway["spec"]["template"]
+    assert template["metadata"]["labels"]["persona-bots/bot"] == bot
+    assert gateway["spec"]["selector"]["matchLabels"]["persona-bots/bot"] == bot
+    assert gateway["spec"]["strategy"] == {"type": "Recreate"}
+    environment = {one["name"]: one for one in template["spec"]["containers"][0]["env"]}
+    secret = environment["TELEGRAM_TOKEN"]["valueFrom"]["secretKeyRef"]
+    assert secret["name"].startswith(f"{bot}-telegram")
+    volumes = {one["name"]: one for one in template["spec"]["volumes"]}
+    config = kinds(overlay, "ConfigMap")[volumes["bot"]["configMap"]["name"]]
+    assert config["data"] == {f"{bot}.yaml": (ROOT / f"k8s/bots/{bot}/bot.yaml").read_text()}
+    assert volumes["data"]["persistentVolumeClaim"]["claimName"] == f"gateway-{bot}"
+    jobs = {name for name in kinds(overlay, "CronJob") if name.endswith(f"-{bot}")}
+    assert jobs == {f"extract-{bot}", f"train-{bot}", f"publish-{bot}"}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_generation_gets_every_bots_file(overlay: str) -> None:
+    spec = pods(overlay)["Deployment/generation"]
+    volume = next(one for one in spec["volumes"] if one["name"] == "bots")
+    assert sorted(kinds(overlay, "ConfigMap")[volume["configMap"]["name"]]["data"]) == [
+        f"{bot}.yaml" for bot in BOTS
+    ]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_claim_and_every_setting_exists(overlay: str) -> None:
+    claims = kinds(overlay, "PersistentVolumeClaim")
+    for pod in pods(overlay).values():
+        for volume in pod.get("volumes", ()):
+            if "persistentVolumeClaim" in volume:
+                assert volume["persistentVolumeClaim"]["claimName"] in claims
+        for one in pod["containers"][0]["env"]:
+            assert one["name"] in SETTINGS
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_pod_may_write_to_its_image_or_run_as_root(overlay: str) -> None:
+    for pod in pods(overlay).values():
+        assert pod["securityContext"]["runAsUser"] == 10001
+        assert pod["automountServiceAccountToken"] is False
+        security = pod["containers"][0]["securityContext"]
+        assert security == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
