@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.bot_file import bot_names
+from contracts.model_version import BotModels
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Settings, from_environment
 
@@ -28,10 +29,11 @@ HELLO = "Привет"
 
 
 class DemoSettings(Settings):
-    """telegram: 1 speaks to real Telegram with <BOT>_TOKEN, e.g. AVTOBUS_TOKEN, of each bot."""
+    """telegram: 1 speaks to real Telegram, with the bots whose token is set, e.g. AVTOBUS_TOKEN."""
 
     telegram: bool = False
     bots_dir: Path = Path("k8s/bots")
+    models_dir: Path = Path("var/models")
 
 
 class ProcessEnded(Refusal):
@@ -132,7 +134,7 @@ def _answers(url: str) -> bool:
 
 async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
     """Start everything and stay until a process ends; `memory` is an empty folder."""
-    bots = bot_names(settings.bots_dir)
+    bots = _bots(demo, settings)
     generation, metrics = free_port(50051), free_port(9464)
     await demo.start(
         "generation",
@@ -144,7 +146,7 @@ async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
     page = "" if settings.telegram else await _sandbox(demo, bots)
     health = {bot: free_port(0) for bot in bots}
     for number, bot in enumerate(bots):
-        token = _telegram_token(bot) if settings.telegram else sandbox_token(number)
+        token = os.environ[_token_of(bot)] if settings.telegram else sandbox_token(number)
         # the sandbox begins anew each time, and so must what the gateways remember of it
         where = {} if settings.telegram else {"TELEGRAM_API": page, "GATEWAY_DATA_DIR": memory}
         await demo.start(
@@ -177,11 +179,26 @@ async def _sandbox(demo: Demo, bots: list[str]) -> str:
     return page
 
 
-def _telegram_token(bot: str) -> str:
-    name = f"{bot.upper().replace('-', '_')}_TOKEN"
-    if not (token := os.environ.get(name)):
-        raise Refusal(f"{name}: is required with TELEGRAM=1 (BotFather gives it)")
-    return token
+def _bots(demo: Demo, settings: DemoSettings) -> list[str]:
+    """The bots that have a model and, on real Telegram, a token."""
+    bots = bot_names(settings.bots_dir)
+    if settings.telegram:
+        names = ", ".join(_token_of(bot) for bot in bots)
+        bots = [bot for bot in bots if os.environ.get(_token_of(bot))]
+        if not bots:
+            raise Refusal(f"TELEGRAM=1 wants a token from BotFather in at least one of {names}")
+    ready = [bot for bot in bots if BotModels(settings.models_dir / bot).linked()]
+    for bot in bots:
+        if bot not in ready:
+            demo.stage(f"{bot} is left out: it has no model yet (training_jobs.pipeline makes one)")
+    if not ready:
+        raise Refusal(f"{settings.models_dir}: no bot has a model")
+    return ready
+
+
+def _token_of(bot: str) -> str:
+    """Name of the variable that holds the bot's token."""
+    return f"{bot.upper().replace('-', '_')}_TOKEN"
 
 
 async def _first_words(demo: Demo, page: str, bots: list[str]) -> None:

@@ -29,7 +29,7 @@ def environment(toy: Toy, tmp_path: Path) -> dict[str, str]:
     shutil.copytree(models / BOT, models / OTHER, symlinks=True)
     manifest = (models / OTHER / "current" / "manifest.json").resolve()
     manifest.write_text(manifest.read_text().replace(f'"bot": "{BOT}"', f'"bot": "{OTHER}"'))
-    for name in (BOT, OTHER):
+    for name in (BOT, OTHER, "unborn"):  # the last one has no model
         (bots / f"{name}.yaml").write_text(f"name: {name}\n")
     folders = {"BOTS_DIR": bots, "MODELS_DIR": models}
     return {**os.environ, **{key: str(path) for key, path in folders.items()}}
@@ -54,6 +54,16 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
                 demo.send_signal(number)
             assert demo.wait(15) == 0
     assert not _left()
+
+
+def test_on_telegram_a_token_is_asked_for_by_name(environment: dict[str, str]) -> None:
+    environment = {**environment, "TELEGRAM": "1"}
+    command = [sys.executable, "-m", "services.sandbox.demo"]
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert f"{BOT.upper()}_TOKEN" in done.stderr
 
 
 def _say(page: str, chat: str, person: str, text: str) -> None:

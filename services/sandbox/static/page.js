@@ -7,7 +7,7 @@ const rooms = new Map(); // room key -> Map of message id -> message
 const typing = new Map(); // "room bot" -> timer
 const unread = new Set();
 let state = { bots: [], people: [], group: { chat: "group", title: "" } };
-let chat = "group";
+let chat = ""; // a bot's name or the group's; the first bot's to begin with, since it answers everything
 let answering = null;
 let waiting = null; // events that came while the state was being fetched
 
@@ -31,6 +31,7 @@ function fill(parent, children) {
 async function refresh() {
   waiting = [];
   state = await (await fetch("/api/state")).json();
+  chat ||= (state.bots[0] ?? { name: state.group.chat }).name;
   const chosen = $("person").value;
   fill($("person"), state.people.map((one) =>
     make("option", one.name + (one.owner ? " (создатель группы)" : ""), { value: one.id })));
@@ -76,6 +77,7 @@ function renderChips() {
   const insanity = make("button", "🌀 /insanity",
     { type: "button", title: "Режим безумия: отвечать на всё", onclick: () => send("/insanity") });
   $("chips").replaceChildren(...mentions, insanity);
+  $("text").placeholder = mentions.length ? "Сообщение: боты отвечают, когда их зовут" : "Сообщение";
 }
 
 function renderMessages() {
