@@ -78,6 +78,7 @@ async def test_a_server_error_is_tried_again(world: World) -> None:
         world.telegram.fault = None
         await world.until(lambda: running.metric("messages_sent_total") == 1, step=1)
         await world.until(lambda: running.metric("outbox_size") == 0)
+        assert running.metric("messages_maybe_doubled_total") == 3
 
 
 async def test_a_lost_answer_may_double_the_message_and_is_counted(world: World) -> None:
@@ -110,6 +111,19 @@ async def test_polling_backs_off_and_comes_back(world: World, code: int, outcome
         world.telegram.fault = None
         world.telegram.put(private("эй"))
         await world.until(lambda: len(world.telegram.sent) == 1, step=1)
+
+
+async def test_polling_waits_as_long_as_it_is_told_to(world: World) -> None:
+    world.telegram.fault = of("getUpdates", 429, "no", retry_after=40)
+    async with world.gateway() as running:
+        await world.until(lambda: running.metric("polls_total", outcome="limited") == 1)
+        await world.settle()
+        world.telegram.fault = None
+        world.clock.advance(39)
+        await world.settle()
+        assert world.telegram.calls.count("getUpdates") == 1
+        world.clock.advance(1)
+        await world.until(lambda: world.telegram.calls.count("getUpdates") > 1)
 
 
 async def test_failing_polls_are_a_sign_of_life(world: World) -> None:

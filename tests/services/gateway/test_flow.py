@@ -51,6 +51,15 @@ async def test_the_request_holds_the_history_and_no_chat_id(world: World) -> Non
     assert request.chat_key == world.generation.requests[0].chat_key
 
 
+async def test_a_topics_talk_stays_in_the_topic(world: World) -> None:
+    async with world.gateway():
+        for topic, text in ((5, "автобус, из пятой"), (6, "автобус, из шестой")):
+            world.telegram.put(group(text, is_topic_message=True, message_thread_id=topic))
+        await world.until(lambda: len(world.telegram.sent) == 2)
+    turns = world.generation.requests[1].turns
+    assert [list(turn.messages) for turn in turns] == [["автобус, из шестой"]]
+
+
 async def test_a_reply_of_several_messages_goes_out_in_parts(world: World) -> None:
     world.generation.candidates = [candidate("раз", "два", "три")]
     message = group("Автобус, считай")

@@ -100,6 +100,19 @@ async def test_bad_texts_are_refused(untouched: Sandbox, text: str, words: str) 
         await untouched.avtobus.send_message(GROUP_ID, text)
 
 
+async def test_a_text_of_just_the_longest_length_is_taken(sandbox: Sandbox) -> None:
+    longest = "🚌" * 2048  # 4096 UTF-16 units
+    assert (await sandbox.avtobus.send_message(GROUP_ID, longest)).text == longest
+
+
+async def test_an_edit_has_entities_of_its_own(sandbox: Sandbox) -> None:
+    sent = await sandbox.avtobus.send_message(GROUP_ID, "раз")
+    edited = await sent.edit_text("🚌 @polkson_bot")
+    assert isinstance(edited, type(sent))
+    found = [entity.extract_from(edited.text or "") for entity in edited.entities or ()]
+    assert found == ["@polkson_bot"]
+
+
 async def test_bad_requests_are_worded_as_telegram_does(untouched: Sandbox) -> None:
     avtobus = untouched.avtobus
     for call, words in (
@@ -256,3 +269,9 @@ async def test_privacy_mode_lets_through_what_is_addressed() -> None:
         "ответ",
         "@polkson_bot, а ты?",
     ]
+
+
+async def test_privacy_mode_is_for_groups() -> None:
+    async with running(sandbox_privacy="polkson") as sandbox:
+        await sandbox.say("просто слова", chat="polkson")
+        assert len(await sandbox.polkson.get_updates()) == 1
