@@ -16,6 +16,8 @@ PAGE ?= http://127.0.0.1:8081
 TRAINING_demo := --epochs 10 --max-steps 380
 LOCKS := $(wildcard requirements/*.txt)
 STUBS := protos/generation/v1/generation_pb2.py
+# which base the models were made from: a path may hold what no file name may
+MARK = .made-from-$(if $(filter demo,$(BASE)),demo,$(shell printf %s "$(BASE)" | cksum | cut -d" " -f1))
 DATA := var/data
 MODELS := var/models
 
@@ -43,17 +45,17 @@ $(STUBS): protos/generation/v1/generation.proto $(VENV)/.ready
 	@touch $@
 
 .PHONY: models
-models: $(BOTS:%=$(MODELS)/%/.made-from-$(notdir $(BASE))) ## Sample exports to two published bots (BASE=demo, a folder or a hub name)
+models: $(BOTS:%=$(MODELS)/%/$(MARK)) ## Sample exports to two published bots (BASE=demo, a folder or a hub name)
 
-SAMPLES := $(wildcard extraction_jobs/sample_chats/*)
+SAMPLES := $(wildcard extraction_jobs/sample_chats/*.py extraction_jobs/sample_chats/*.yaml)
 
 $(DATA)/.samples: $(SAMPLES) | setup
 	@$(PYTHON) -m extraction_jobs.sample_chats --output $(DATA)
 	@touch $@
 
-$(MODELS)/%/.made-from-$(notdir $(BASE)): $(DATA)/.samples k8s/bots/%/bot.yaml
+$(MODELS)/%/$(MARK): $(DATA)/.samples k8s/bots/%/bot.yaml
 	$(PYTHON) -m training_jobs.pipeline --bot k8s/bots/$*/bot.yaml \
-	  --input $(DATA)/$*/exports/result.json --base $(BASE) $(TRAINING_$(BASE))
+	  --input $(DATA)/$*/exports/result.json --base "$(BASE)" $(if $(filter demo,$(BASE)),$(TRAINING_demo))
 	@rm -f $(MODELS)/$*/.made-from-*
 	@touch $@
 

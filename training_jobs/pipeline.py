@@ -1,5 +1,6 @@
 """All jobs in a row, each a process of its own: an export in, a served version out."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -33,6 +34,14 @@ def commands(
     return [extract, train, ["training_jobs.publish", "--bot", str(bot)]]
 
 
+def _run(command: list[str]) -> int:
+    """The job's exit code; a signal to end reaches the job, and is waited for."""
+    with subprocess.Popen(command) as job:
+        for number in (signal.SIGTERM, signal.SIGINT):  # also where they came in as ignored
+            signal.signal(number, lambda *_: job.terminate())
+        return job.wait()
+
+
 @app.command()
 def main(
     bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
@@ -49,7 +58,7 @@ def main(
         end_process(refusal)
     for command in commands(bot, input, persona, base=base, epochs=epochs, max_steps=max_steps):
         started = time.monotonic()
-        code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
+        code = _run([sys.executable, "-m", *command])
         if code:
             typer.echo(f"error: {command[0]} failed for {name} (exit code {code})", err=True)
             raise typer.Exit(code if code > 0 else 1)

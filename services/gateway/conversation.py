@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Protocol
 
 from contracts.turn import Role, Turn, single_line
@@ -10,6 +10,8 @@ from protos.generation.v1 import generation_pb2 as pb
 
 HISTORY_MESSAGES = 60
 """Most messages sent along; under generation's limits on turns and on messages in one turn."""
+HISTORY_CHARACTERS = 12_000
+"""Most characters of them, under generation's limit on one turn: the newest are kept."""
 CANDIDATES = 2
 PERSONA = "persona"
 _USABLE = (pb.MODERATION_ACTION_NONE, pb.MODERATION_ACTION_MASKED)
@@ -37,7 +39,9 @@ def history(messages: Iterable[Said], key: str) -> list[Turn]:
     Speakers are pseudonyms, stable within the chat that `key` names.
     """
     spoken = [each for each in messages if single_line(each.text)]
-    bursts = groupby(spoken, lambda each: (each.role, _pseudonym(each, key)))
+    sizes = accumulate(len(each.text) for each in reversed(spoken))
+    kept = sum(size <= HISTORY_CHARACTERS for size in sizes)
+    bursts = groupby(spoken[len(spoken) - kept :], lambda each: (each.role, _pseudonym(each, key)))
     return [
         Turn(speaker=speaker, role=Role(role), messages=tuple(each.text for each in burst))
         for (role, speaker), burst in bursts

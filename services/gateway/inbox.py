@@ -48,25 +48,24 @@ class Inbox:
             await self._wake.wait()
 
     async def _handle(self, update_id: int) -> None:
-        begun = await self._store.begin(update_id)
-        if begun is None:
-            return
-        payload, attempt = begun
-        try:
-            answer = await self._answer(payload)
-        except Stopping:
-            raise
-        except Exception as error:
-            logger().warning("update failed", error=kind(error), attempt=attempt)
-            if not _hopeless(error, attempt):
-                await self._pace.wait(self._pace.backoff(attempt))
-                self.wake()
-                return
-            self._metrics.failed_updates.inc()
-            await self._store.settle(update_id, Answer(), "failed")
-        else:
-            await self._store.settle(update_id, answer)
-            self._answered()
+        """Until it has an end: what comes after it in the chat waits for its turn."""
+        while (begun := await self._store.begin(update_id)) is not None:
+            payload, attempt = begun
+            try:
+                answer = await self._answer(payload)
+            except Stopping:
+                raise
+            except Exception as error:
+                logger().warning("update failed", error=kind(error), attempt=attempt)
+                if not _hopeless(error, attempt):
+                    asked = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
+                    await self._pace.wait(max(asked, self._pace.backoff(attempt)))
+                    continue
+                self._metrics.failed_updates.inc()
+                await self._store.settle(update_id, Answer(), "failed")
+            else:
+                await self._store.settle(update_id, answer)
+                self._answered()
 
     async def _answer(self, payload: dict[str, Any]) -> Answer:
         update = Update.model_validate(payload, context={"bot": self._bot})

@@ -16,7 +16,8 @@ from aiogram.exceptions import (
     TelegramNotFound,
     TelegramRetryAfter,
 )
-from aiogram.types import Message, ReplyParameters
+from aiogram.methods import TelegramMethod
+from aiogram.types import ReplyParameters
 
 from services.gateway.errors import kind, may_have_arrived
 from services.gateway.lanes import Lanes
@@ -28,6 +29,23 @@ from telemetry.logs import logger
 
 _REFUSED = (TelegramForbiddenError, TelegramBadRequest, TelegramNotFound, TelegramEntityTooLarge)
 _CODES = {TelegramForbiddenError: "403", TelegramBadRequest: "400", TelegramNotFound: "404"}
+
+
+AMBIGUOUS = 10
+"""Attempts after which a message that may have arrived each time is given up."""
+
+
+class SendRawMessage(TelegramMethod[dict[str, Any]]):
+    """sendMessage without a reading of the message that comes back: only its id is wanted, and one
+    that cannot be read has arrived all the same."""
+
+    __returning__ = dict[str, Any]
+    __api_method__ = "sendMessage"
+
+    chat_id: int
+    text: str
+    message_thread_id: int | None
+    reply_parameters: ReplyParameters | None
 
 
 class Outboxes:
@@ -68,7 +86,7 @@ class Outboxes:
     async def _send(self, row: Any) -> None:
         await self._rows.sending(row.id)
         try:
-            message = await self._call(row)
+            message_id = await self._call(row)
         except TelegramRetryAfter as error:
             self._metrics.limited.inc()
             await self._rows.postpone(row.id, self._pace.now() + error.retry_after)
@@ -81,21 +99,30 @@ class Outboxes:
             await self._rows.fail(row.id)
         except Exception as error:
             logger().warning("message not sent", error=kind(error), attempt=row.attempts + 1)
-            self._maybe_doubled(int(may_have_arrived(error)))
+            if may_have_arrived(error):
+                if row.attempts + 1 >= AMBIGUOUS:
+                    self._metrics.failed.labels("unknown").inc()
+                    await self._rows.fail(row.id)
+                    return
+                self._maybe_doubled(1)
             until = self._pace.now() + self._pace.backoff(row.attempts)
             await self._rows.postpone(row.id, until)
         else:
-            await self._rows.sent(row, message.message_id, self._bot.id, self._pace.now())
+            await self._rows.sent(row, message_id, self._bot.id, self._pace.now())
             self._metrics.sent.inc()
 
-    async def _call(self, row: Any) -> Message:
+    async def _call(self, row: Any) -> int:
+        """The id that the message got."""
         quote = ReplyParameters(message_id=row.reply_to, allow_sending_without_reply=True)
-        return await self._bot.send_message(
-            row.chat,
-            row.text,
-            message_thread_id=row.topic or None,
-            reply_parameters=quote if row.reply_to else None,
+        message = await self._bot(
+            SendRawMessage(
+                chat_id=row.chat,
+                text=row.text,
+                message_thread_id=row.topic or None,
+                reply_parameters=quote if row.reply_to else None,
+            )
         )
+        return int(message["message_id"])
 
     def _maybe_doubled(self, count: int) -> None:
         if count:

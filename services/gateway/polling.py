@@ -91,6 +91,13 @@ class Polling:
             self._metrics.taken.inc(len(updates))
             self._arrived()
 
+    async def _rest(self, seconds: float) -> None:
+        """A pause, however long, in which the loop shows that it lives."""
+        until = self._pace.now() + seconds
+        while (left := until - self._pace.now()) > 0:
+            self._turned = self._pace.now()
+            await self._pace.wait(min(left, ALIVE / 2))
+
     async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
         """Repeat the step until it succeeds, with longer and longer pauses."""
         for attempt in itertools.count():
@@ -105,5 +112,5 @@ class Polling:
                 logger().warning("telegram did not answer", outcome=outcome, error=kind(error))
                 asked = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
                 wait = max(asked, self._pace.backoff(attempt))
-            await self._pace.wait(wait)
+            await self._rest(wait)
         raise AssertionError("unreachable")

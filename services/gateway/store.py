@@ -60,10 +60,15 @@ class Store:
 
     async def take(self, payloads: Sequence[dict[str, Any]], now: float) -> None:
         """Keep raw updates; one that is here already stays as it is."""
+        if not payloads:
+            return
+        async with self._transaction() as db:
+            latest = (await db.execute(select(func.max(Update.taken_at)))).scalar_one() or 0.0
+        now = max(now, latest)  # a clock set back must not hide what came last from `offset`
         rows = [
             {
                 "update_id": each["update_id"],
-                "payload": json.dumps(each, ensure_ascii=False),
+                "payload": json.dumps(each),  # escaped: half a surrogate pair is no UTF-8
                 "state": "new",
                 "attempts": 0,
                 "chat": chat_of(each),
@@ -71,8 +76,6 @@ class Store:
             }
             for each in payloads
         ]
-        if not rows:
-            return
         seen = upsert(Update).on_conflict_do_update(set_={"taken_at": now})
         async with self._transaction() as db:
             await db.execute(seen, rows)
@@ -167,15 +170,13 @@ class Store:
             return bool((await _settings(db, chat)).get("insane", False))
 
     async def migrate(self, old: int, new: int) -> None:
-        """A group became a supergroup: its settings and unsent messages go along, once."""
+        """A group became a supergroup: settings go along once, unsent messages always."""
         known = select(Chat.chat).where(Chat.chat == old, Chat.migrated_to == new)
         async with self._transaction() as db:
-            if (await db.execute(known)).first() is not None:
-                return
-            settings = await _settings(db, old)
-            await _set(db, new, **settings)
-            await _set(db, old)
-            await db.execute(update(Chat).where(Chat.chat == old).values(migrated_to=new))
+            if (await db.execute(known)).first() is None:
+                await _set(db, new, **await _settings(db, old))
+                await _set(db, old)
+                await db.execute(update(Chat).where(Chat.chat == old).values(migrated_to=new))
             await db.execute(
                 update(Outbox).where(Outbox.chat == old, Outbox.state == "planned")
                 .values(chat=new, reply_to=0)

@@ -17,6 +17,7 @@ import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.generation.client import (
+    CHANNEL_OPTIONS,
     DEFAULT_ADDRESS,
     BotUnavailable,
     GenerationError,
@@ -37,7 +38,7 @@ def ready(address: str, seconds: float, process: "subprocess.Popen[bytes] | None
     Ends early when the process that should serve there has ended.
     """
     deadline = time.monotonic() + seconds
-    with grpc.insecure_channel(address) as channel:
+    with grpc.insecure_channel(address, CHANNEL_OPTIONS) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         while (left := deadline - time.monotonic()) > 0:
             if process is not None and process.poll() is not None:

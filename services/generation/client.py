@@ -20,6 +20,8 @@ from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT = 30.0
+CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0)]
+"""The service is near: a proxy set for the outside world is not on the way to it."""
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -137,7 +139,7 @@ class GenerationClient(_Client):
     """For asyncio. Use as `async with GenerationClient(address) as client`."""
 
     def __init__(self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT) -> None:
-        super().__init__(grpc.aio.insecure_channel(address), timeout)
+        super().__init__(grpc.aio.insecure_channel(address, CHANNEL_OPTIONS), timeout)
 
     async def __aenter__(self) -> "GenerationClient":
         return self
@@ -191,7 +193,7 @@ class SyncGenerationClient(_Client):
     """For scripts and notebooks. Use as `with SyncGenerationClient(address) as client`."""
 
     def __init__(self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT) -> None:
-        super().__init__(grpc.insecure_channel(address), timeout)
+        super().__init__(grpc.insecure_channel(address, CHANNEL_OPTIONS), timeout)
 
     def __enter__(self) -> "SyncGenerationClient":
         return self

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,10 @@ from contracts.settings import Settings, from_environment
 
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
+GRPC_PORT = 50051
 HELLO = "Привет"
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine itself, whatever proxy is set for others."""
 
 
 class DemoSettings(Settings):
@@ -59,10 +62,13 @@ def sandbox_token(number: int) -> str:
 class Demo:
     """The processes, in the order in which they were started."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], bots: Iterable[str]) -> None:
         self._say = say
         self._started_at = time.monotonic()
         self._processes: list[tuple[str, asyncio.subprocess.Process]] = []
+        # each bot's token is its own gateway's alone
+        tokens = {_token_of(bot) for bot in bots}
+        self._environment = {k: v for k, v in os.environ.items() if k not in tokens}
 
     def stage(self, text: str) -> None:
         self._say(f"[{time.monotonic() - self._started_at:5.1f} s] {text}")
@@ -71,7 +77,7 @@ class Demo:
         """Start a module of ours in a session of its own: a terminal's Ctrl-C reaches only us."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module),
-            env={**os.environ, "LOG_LEVEL": "warning", **environment},
+            env={**self._environment, "LOG_LEVEL": "warning", **environment},
             start_new_session=True,
         )
         self._processes.append((name, process))
@@ -114,19 +120,19 @@ class Demo:
 
 
 def _get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 (our own address)
+    with _DIRECT.open(url, timeout=5) as answer:
         return json.load(answer)
 
 
 def _post(url: str, body: dict[str, str]) -> None:
     data = json.dumps(body).encode()
     asked = urllib.request.Request(url, data, {"content-type": "application/json"})  # noqa: S310
-    urllib.request.urlopen(asked, timeout=5).close()  # noqa: S310
+    _DIRECT.open(asked, timeout=5).close()
 
 
 def _answers(url: str) -> bool:
     try:
-        urllib.request.urlopen(url, timeout=2).close()  # noqa: S310
+        _DIRECT.open(url, timeout=2).close()
     except OSError:
         return False
     return True
@@ -135,7 +141,7 @@ def _answers(url: str) -> bool:
 async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
     """Start everything and stay until a process ends; `memory` is an empty folder."""
     bots = _bots(demo, settings)
-    generation, metrics = free_port(50051), free_port(9464)
+    generation, metrics = free_port(GRPC_PORT), free_port(9464)
     await demo.start(
         "generation",
         "services.generation",
@@ -143,6 +149,8 @@ async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
         METRICS_PORT=str(metrics),
         DRAIN_SECONDS="5",
     )
+    if generation != GRPC_PORT:
+        demo.stage(f"port {GRPC_PORT} is taken: GENERATION_ADDRESS=127.0.0.1:{generation} make ask")
     page = "" if settings.telegram else await _sandbox(demo, bots)
     health = {bot: free_port(0) for bot in bots}
     for number, bot in enumerate(bots):
@@ -159,8 +167,10 @@ async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
             DRAIN_SECONDS="5",
             **where,
         )
+    # ready is who has reached Telegram: the real one may take its time
+    probe = "healthz" if settings.telegram else "readyz"
     for bot in bots:
-        url = f"http://127.0.0.1:{health[bot]}/readyz"
+        url = f"http://127.0.0.1:{health[bot]}/{probe}"
         await demo.until(f"{bot} listens", lambda url=url: _answers(url))  # type: ignore[misc]
     if settings.telegram:
         demo.stage("the bots are on Telegram")
@@ -213,12 +223,14 @@ async def _first_words(demo: Demo, page: str, bots: list[str]) -> None:
 
 
 async def main(memory: str) -> None:
-    demo = Demo(lambda text: print(text, file=sys.stderr, flush=True))
+    settings = from_environment(DemoSettings)
+    demo = Demo(lambda text: print(text, file=sys.stderr, flush=True), bot_names(settings.bots_dir))
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where they were inherited as ignored
-        loop.add_signal_handler(number, told.set)  # told twice, it still ends only once
-    running = loop.create_task(run(demo, from_environment(DemoSettings), memory))
+    # also where they were inherited as ignored; told twice, it still ends only once
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, told.set)
+    running = loop.create_task(run(demo, settings, memory))
     ending = loop.create_task(told.wait())
     try:
         await asyncio.wait([running, ending], return_when=asyncio.FIRST_COMPLETED)

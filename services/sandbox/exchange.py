@@ -25,7 +25,7 @@ class Exchange:
     def __init__(self, world: World, clock: Callable[[], float]) -> None:
         self.world = world
         self.faults = Faults()
-        self.queues = {token: Updates() for token in world.bots}
+        self.queues = {token: Updates(world.first_id + 1) for token in world.bots}
         self.sent: list[Event] = []
         self.closed = asyncio.Event()
         self._clock = clock

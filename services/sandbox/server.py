@@ -47,7 +47,8 @@ async def serve(
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Serve until `stop` is set; `started` gets the address, `http://host:port`."""
-    exchange = Exchange(world(settings), clock)
+    # ids go on from the clock: a bot that remembers the sandbox before this one sees no id again
+    exchange = Exchange(world(settings, int(clock())), clock)
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
 
@@ -79,9 +80,9 @@ async def serve(
         logger().info("stopped")
 
 
-def world(settings: SandboxSettings) -> World:
+def world(settings: SandboxSettings, first_id: int = 0) -> World:
     accounts = [_account(entry, entry.name in settings.private_bots) for entry in settings.bots]
-    return World(accounts, settings.people)
+    return World(accounts, settings.people, first_id)
 
 
 def _account(entry: BotEntry, privacy: bool) -> BotAccount:
@@ -89,7 +90,7 @@ def _account(entry: BotEntry, privacy: bool) -> BotAccount:
         id=int(entry.token.partition(":")[0]),
         is_bot=True,
         first_name=entry.title,
-        username=f"{entry.name}_bot",
+        username=f"{entry.name.replace('-', '_')}_bot",
     )
     return BotAccount(entry.name, entry.token, user, privacy)
 

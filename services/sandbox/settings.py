@@ -7,7 +7,9 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from contracts.settings import Settings
 
-_ENTRY = re.compile(r"(?P<name>[a-z][a-z0-9_]{1,26})(?::(?P<title>[^=:,]+))?=(?P<token>\d+:[\w-]+)")
+_ENTRY = re.compile(
+    r"(?P<name>[a-z][a-z0-9_-]{0,31})(?::(?P<title>[^=:,]+))?=(?P<token>\d+:[\w-]+)"
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class SandboxSettings(Settings):
 
     sandbox_host      address to listen on; the sandbox asks nobody for a password
     sandbox_port      0 takes a free port
-    sandbox_bots      `name=token` or `name:Title=token`, comma-separated; @username is `<name>_bot`
+    sandbox_bots      `name=token` or `name:Title=token`, comma-separated; @username is
+                      `<name>_bot`, with _ for -
     sandbox_people    comma-separated names; the first one created the group
     sandbox_privacy   names of the bots whose privacy mode is on, comma-separated
     """

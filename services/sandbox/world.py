@@ -72,11 +72,16 @@ class Draft:
 
 
 class World:
-    def __init__(self, bots: Iterable[BotAccount], people: Iterable[str]) -> None:
+    """`first_id` is what ids of messages and updates count from."""
+
+    def __init__(
+        self, bots: Iterable[BotAccount], people: Iterable[str], first_id: int = 0
+    ) -> None:
+        self.first_id = first_id
         self.bots = {bot.token: bot for bot in bots}
         self.people: dict[int, User] = {}
         chat = Chat(id=GROUP_ID, type="supergroup", title=GROUP_TITLE)
-        self.group = Room(GROUP, chat, list(self.bots.values()), started=True)
+        self.group = Room(GROUP, chat, list(self.bots.values()), started=True, last_id=first_id)
         self.rooms = {GROUP: self.group}
         for name in people:
             self.add_person(name)
@@ -133,7 +138,7 @@ class World:
         key = f"{bot.name}/{person.id}"
         if key not in self.rooms:
             chat = Chat(id=person.id, type="private", first_name=person.first_name)
-            self.rooms[key] = Room(key, chat, [bot])
+            self.rooms[key] = Room(key, chat, [bot], last_id=self.first_id)
         return self.rooms[key]
 
     def post(self, room: Room, author: User, draft: Draft, at: datetime) -> Message:

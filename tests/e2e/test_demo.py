@@ -32,7 +32,8 @@ def environment(toy: Toy, tmp_path: Path) -> dict[str, str]:
     for name in (BOT, OTHER, "unborn"):  # the last one has no model
         (bots / f"{name}.yaml").write_text(f"name: {name}\n")
     folders = {"BOTS_DIR": bots, "MODELS_DIR": models}
-    return {**os.environ, **{key: str(path) for key, path in folders.items()}}
+    proxy = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    return {**os.environ, **proxy, **{key: str(path) for key, path in folders.items()}}
 
 
 def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
@@ -50,7 +51,7 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
             _until(lambda: [sent for sent in _sent(page) if sent["room"] == "group"])
             assert {sent["bot"] for sent in _sent(page)} == {BOT, OTHER}
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):  # an impatient user
+            for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):  # an impatient user
                 demo.send_signal(number)
             assert demo.wait(15) == 0
     assert not _left()

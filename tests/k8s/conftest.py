@@ -12,7 +12,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = sorted(path.parent.name for path in ROOT.glob("k8s/overlays/*/kustomization.yaml"))
-BOTS = sorted(path.parent.name for path in ROOT.glob("k8s/bots/*/bot.yaml"))
+LISTED = yaml.safe_load((ROOT / "k8s/bots/Kustomization").read_text())
+BOTS: list[str] = sorted(LISTED["resources"])
 
 Resource = dict[str, Any]
 

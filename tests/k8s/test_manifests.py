@@ -1,17 +1,21 @@
 """Every overlay builds, keeps to the schemas, and gives each bot what it needs."""
 
+import re
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import typer
 import yaml
 
 from contracts.bot_file import BotFile
 from contracts.settings import Volumes
+from extraction_jobs import build_dataset
 from services.gateway.settings import GatewaySettings
 from services.generation.settings import GenerationSettings
 from services.sandbox.settings import SandboxSettings
-from tests.k8s.conftest import BOTS, OVERLAYS, ROOT, built, kinds, pods
+from tests.k8s.conftest import BOTS, LISTED, OVERLAYS, ROOT, built, kinds, pods
+from training_jobs import finetune, publish
 
 SETTINGS = {
     name.upper()
@@ -36,10 +40,8 @@ def test_an_unknown_kind_or_key_would_be_refused() -> None:
         kubernetes_validate.validate(odd, "1.36", strict=True)
 
 
-def test_every_folder_of_a_bot_is_listed() -> None:
-    listed = yaml.safe_load((ROOT / "k8s/bots/Kustomization").read_text())
-    assert sorted(listed["resources"]) == BOTS
-    files = listed["configMapGenerator"][0]["files"]
+def test_a_listed_bot_is_listed_for_generation_too() -> None:
+    files = LISTED["configMapGenerator"][0]["files"]
     assert sorted(files) == [f"{bot}.yaml={bot}/bot.yaml" for bot in BOTS]
 
 
@@ -63,7 +65,8 @@ def test_a_bot_gets_its_own_label_token_file_and_volume(overlay: str, bot: str) 
     assert gateway["spec"]["strategy"] == {"type": "Recreate"}
     environment = {one["name"]: one for one in template["spec"]["containers"][0]["env"]}
     secret = environment["TELEGRAM_TOKEN"]["valueFrom"]["secretKeyRef"]
-    assert secret["name"].startswith(f"{bot}-telegram")
+    assert re.fullmatch(rf"{bot}-telegram(-\w{{10}})?", secret["name"])
+    assert secret["key"] == "token"
     volumes = {one["name"]: one for one in template["spec"]["volumes"]}
     config = kinds(overlay, "ConfigMap")[volumes["bot"]["configMap"]["name"]]
     assert config["data"] == {f"{bot}.yaml": (ROOT / f"k8s/bots/{bot}/bot.yaml").read_text()}
@@ -103,3 +106,54 @@ def test_no_pod_may_write_to_its_image_or_run_as_root(overlay: str) -> None:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
+        assert pod["enableServiceLinks"] is False
+        mounts = {mount["name"] for mount in pod["containers"][0].get("volumeMounts", ())}
+        assert mounts == {volume["name"] for volume in pod.get("volumes", ())}
+
+
+JOBS = {
+    "extraction_jobs.build_dataset": build_dataset.app,
+    "training_jobs.finetune": finetune.app,
+    "training_jobs.publish": publish.app,
+}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_jobs_get_arguments_that_they_know(overlay: str) -> None:
+    found = [pod for name, pod in pods(overlay).items() if name.startswith("CronJob/")]
+    assert len(found) == 3 * len(BOTS)
+    for pod in found:
+        module, *arguments = pod["containers"][0]["args"]
+        typer.main.get_command(JOBS[module]).make_context(module, arguments)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_addresses_probes_and_secrets_lead_somewhere(overlay: str) -> None:
+    ports = {
+        f"{name}:{port['port']}"
+        for name, service in kinds(overlay, "Service").items()
+        for port in service["spec"]["ports"]
+    }
+    secrets = kinds(overlay, "Secret")
+    for pod in pods(overlay).values():
+        container = pod["containers"][0]
+        named = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
+        for one in container["env"]:
+            if one["name"] in ("GENERATION_ADDRESS", "TELEGRAM_API"):
+                assert one["value"].removeprefix("http://") in ports
+            secret = one.get("valueFrom", {}).get("secretKeyRef")
+            if secret and (overlay == "local" or secret["name"] in secrets):
+                assert secret["key"] in secrets[secret["name"]]["data"]
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            if http := container.get(probe, {}).get("httpGet"):
+                assert http["port"] in named
+                assert http["path"] in ("/healthz", "/readyz", "/api/state")
+            if grpc := container.get(probe, {}).get("grpc"):
+                assert grpc["port"] in named.values()
+
+
+def test_the_shelf_keeps_to_the_schema_and_runs_a_released_image() -> None:
+    shelf = yaml.safe_load((ROOT / "k8s/shelf.yaml").read_text())
+    kubernetes_validate.validate(shelf, "1.36", strict=True)
+    released = {pod["containers"][0]["image"] for pod in pods("vds").values()}
+    assert shelf["spec"]["containers"][0]["image"] in released

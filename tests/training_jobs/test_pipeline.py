@@ -1,11 +1,17 @@
 """The pipeline: the jobs' order, and that it stops at the first that fails."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from tests.conftest import Toy
 from training_jobs.pipeline import app, commands
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_options_reach_the_jobs_that_they_are_meant_for() -> None:
@@ -24,6 +30,21 @@ def test_stops_at_the_first_job_that_fails_with_its_exit_code(toy: Toy, tmp_path
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert "extraction_jobs.build_dataset failed for avtobus" in result.stderr
+
+
+def test_a_signal_to_end_reaches_the_job(toy: Toy, tmp_path: Path) -> None:
+    environment = {**os.environ, "DATA_DIR": str(tmp_path)}
+    export = tmp_path / "export.json"
+    os.mkfifo(export)  # nobody writes to it: the job waits
+    command = [sys.executable, "-m", "training_jobs.pipeline", "--bot", str(toy.bot_file)]
+    with subprocess.Popen(
+        [*command, "--input", str(export)], cwd=ROOT, env=environment, stderr=subprocess.PIPE
+    ) as pipeline:
+        with export.open("w"):  # opens once the job reads
+            pipeline.send_signal(signal.SIGTERM)
+            pipeline.wait(20)
+        assert pipeline.stderr
+        assert b"extraction_jobs.build_dataset failed" in pipeline.stderr.read()
 
 
 def test_a_bad_bot_file_is_refused_before_anything_runs(tmp_path: Path) -> None:

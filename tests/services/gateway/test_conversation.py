@@ -29,6 +29,11 @@ def test_a_senders_messages_in_a_row_are_one_turn() -> None:
     assert turns[0].speaker != turns[1].speaker
 
 
+def test_only_as_many_characters_are_sent_as_generation_takes() -> None:
+    turns = history([Line(1, str(number) * 4096) for number in range(5)], "key")
+    assert [message[0] for message in turns[0].messages] == ["3", "4"]
+
+
 def test_speakers_are_pseudonyms_of_their_chat() -> None:
     [here], [there] = history([Line(777, "а")], "here"), history([Line(777, "а")], "there")
     assert here.speaker != there.speaker

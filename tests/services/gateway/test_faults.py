@@ -9,10 +9,11 @@ from aiohttp import ClientSession, web
 
 from contracts.refusal import Refusal
 from services.gateway.errors import TokenRefused
+from services.gateway.outbox import AMBIGUOUS
 from services.gateway.polling import ALIVE
 from services.gateway.server import telegram
 from services.gateway.store import Store
-from tests.services.gateway.conftest import World, settings_for
+from tests.services.gateway.conftest import CONFIG, World, settings_for
 from tests.services.gateway.telegram import TOKEN, Fault, failure, group, private
 
 
@@ -90,6 +91,56 @@ async def test_a_lost_answer_may_double_the_message_and_is_counted(world: World)
         assert running.metric("messages_maybe_doubled_total") == 1
 
 
+async def test_an_answer_that_cannot_be_read_is_an_answer(world: World) -> None:
+    sent = world.telegram._sendMessage
+
+    async def unreadable(values: dict[str, str]) -> object:
+        return {"message_id": (await sent(values))["message_id"], "date": "yesterday"}  # type: ignore[index]
+
+    world.telegram._sendMessage = unreadable  # type: ignore[method-assign]
+    async with world.gateway() as running:
+        world.telegram.put(private("а"))
+        await world.until(lambda: running.metric("messages_sent_total") == 1)
+    del world.telegram._sendMessage
+    assert len(world.telegram.sent) == 1
+
+
+async def test_a_message_that_may_have_arrived_each_time_is_given_up(world: World) -> None:
+    world.telegram.lose_answers = 1000
+    async with world.gateway() as running:
+        world.telegram.put(private("а"))
+        lost = {"code": "unknown"}
+        await world.until(lambda: running.metric("messages_failed_total", **lost) == 1, step=2)
+    assert len(world.telegram.sent) == AMBIGUOUS
+
+
+async def test_an_answer_settled_after_the_group_moved_follows_it(world: World) -> None:
+    world.telegram.fault = only("sendMessage", -5, 400, "upgraded", migrate_to_chat_id=-1005)
+    world.generation.hold = asyncio.Event()
+    async with world.gateway():
+        world.telegram.put(group("автобус", chat=-5))
+        await world.until(lambda: len(world.generation.requests) == 1)
+        await world.talk(group(None, chat=-1005, migrate_from_chat_id=-5))
+        world.generation.hold.set()
+        await world.until(lambda: len(world.telegram.texts(-1005)) == 1)
+
+
+async def test_a_command_that_fails_for_a_while_keeps_its_place(world: World) -> None:
+    world.telegram.administrators = {7}
+    world.telegram.fault = of("getChatMember", 429, "no", retry_after=60)
+    async with world.gateway():
+        world.telegram.put(group("/insanity"), group("и мне"))
+        await world.until(lambda: "getChatMember" in world.telegram.calls)
+        await world.settle()
+        world.clock.advance(59)
+        await world.settle()
+        assert world.telegram.calls.count("getChatMember") == 1
+        world.telegram.fault = None
+        world.clock.advance(1)
+        await world.until(lambda: len(world.telegram.sent) == 2)
+    assert world.telegram.texts() == [CONFIG.insanity_on, "эхо: и мне"]
+
+
 async def test_an_upgraded_group_is_written_to_where_it_moved(world: World) -> None:
     world.telegram.fault = only("sendMessage", -5, 400, "upgraded", migrate_to_chat_id=-1005)
     async with world.gateway():
@@ -124,6 +175,27 @@ async def test_polling_waits_as_long_as_it_is_told_to(world: World) -> None:
         assert world.telegram.calls.count("getUpdates") == 1
         world.clock.advance(1)
         await world.until(lambda: world.telegram.calls.count("getUpdates") > 1)
+
+
+async def test_a_long_wait_for_polling_is_alive(world: World) -> None:
+    world.telegram.fault = of("getUpdates", 429, "no", retry_after=3000)
+    began = world.clock.now()
+    async with world.gateway() as running, ClientSession() as http:
+        await world.until(lambda: world.clock.now() - began > 3 * ALIVE, step=1)
+        async with http.get(f"http://127.0.0.1:{running.port}/healthz") as answer:
+            assert answer.status == 200
+        assert world.telegram.calls.count("getUpdates") == 1
+
+
+async def test_half_a_surrogate_pair_and_a_clock_set_back_stop_nothing(world: World) -> None:
+    async with world.gateway():
+        await world.talk(private("до"))
+        world.clock.advance(-3600)
+        await world.talk(private("половина \ud83d"), private("после"))
+        last = world.telegram.offsets[-1]
+        await world.until(lambda: len(world.telegram.offsets) > 5)
+        assert world.telegram.offsets[-1] == last
+        await world.until(lambda: "эхо: после" in world.telegram.texts(), step=0.5)
 
 
 async def test_failing_polls_are_a_sign_of_life(world: World) -> None:

@@ -65,7 +65,7 @@ async def test_bad_settings_end_it_with_the_key() -> None:
     ("key", "value", "words"),
     [
         ("SANDBOX_BOTS", "", "at least one bot"),
-        ("SANDBOX_BOTS", "a=1:x", "is not `name=token`"),
+        ("SANDBOX_BOTS", "1=1:x", "is not `name=token`"),
         ("SANDBOX_BOTS", "one=1:x,one=2:y", "a name is given twice"),
         ("SANDBOX_BOTS", "one=1:x,two=1:y", "a bot id is given twice"),
         ("SANDBOX_PEOPLE", " , ", "at least one name"),
