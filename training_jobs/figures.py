@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import GPT2LMHeadModel
 
-from training_jobs.packing import IGNORED, Batch
+from training_jobs.hardware import Hardware
+from training_jobs.head import CHUNK, hidden_states
+from training_jobs.packing import Batch
 
 COUNTS = ("_samples", "_steps", "_tokens")
 """Ends of the names of whole numbers."""
@@ -21,6 +23,12 @@ class Figures:
     loss_sum: float = 0.0
     right: int = 0
     tokens: int = 0
+
+    def add(self, logits: Tensor, targets: Tensor) -> None:
+        """Count positions by their logits (n, vocabulary) and the tokens that came (n)."""
+        self.loss_sum += float(nn.functional.cross_entropy(logits, targets, reduction="sum"))
+        self.right += int((logits.argmax(-1) == targets).sum())
+        self.tokens += targets.numel()
 
     @property
     def loss(self) -> float:
@@ -35,32 +43,17 @@ class Figures:
         return self.right / self.tokens if self.tokens else math.nan
 
 
-def token_logits(model: GPT2LMHeadModel, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Logits (n, vocabulary) and targets (n) of the n tokens with a loss.
-
-    The head is computed for those positions alone: it is a third of a small model's work.
-    """
-    hidden = model.transformer(
-        input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False
-    ).last_hidden_state
-    targets = batch.labels[:, 1:]
-    wanted = targets != IGNORED
-    return model.lm_head(hidden[:, :-1][wanted]), targets[wanted]
-
-
 @torch.no_grad()
-def evaluate(model: GPT2LMHeadModel, batches: Iterable[Batch], bf16: bool) -> Figures:
+def measure(model: GPT2LMHeadModel, batches: Iterable[Batch], hardware: Hardware) -> Figures:
     """Figures of the model on the batches, dropout off."""
     was_training = model.training
     model.train(False)
     figures = Figures()
     for batch in batches:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            logits, targets = token_logits(model, batch)
-        loss = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
-        figures.loss_sum += float(loss)
-        figures.right += int((logits.argmax(-1) == targets).sum())
-        figures.tokens += targets.numel()
+        with hardware.autocast():
+            hidden, targets = hidden_states(model, batch.to(hardware.device))
+            for part, chosen in zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True):
+                figures.add(model.lm_head(part).float(), chosen)
     model.train(was_training)
     return figures
 

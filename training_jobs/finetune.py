@@ -1,8 +1,13 @@
 """The fine-tuning job: a data set and a base go in, a fine-tuned model comes out.
 
-`finetune` lists the steps. Exit codes: 0 done, 2 refused (one line on standard error says why).
+`finetune` lists the steps. Exit codes: 0 done, 2 refused (one line on standard error says why),
+75 told to end by SIGTERM: the same command goes on from its checkpoint.
 """
 
+import hashlib
+import signal
+import sys
+import time
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
@@ -18,41 +23,136 @@ from contracts.settings import Volumes, from_environment
 from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import SCRATCH, Base, load_base, make_base
+from training_jobs.checkpoint import FOLDER, Checkpoints
 from training_jobs.config import TrainingConfig
-from training_jobs.figures import Figures, evaluate, printed
-from training_jobs.loop import Trained, cpu_has_bf16, train
+from training_jobs.figures import Figures, measure, printed
+from training_jobs.hardware import Hardware, hardware, memory_told, peak_memory, preload_jemalloc
+from training_jobs.loop import Curve, Interrupted, Trainer
+from training_jobs.lora import add_lora, merge_lora
 from training_jobs.packing import Examples, batches, documents
+from training_jobs.plan import Plan
 from training_jobs.quiet import quieten
 from training_jobs.run_folder import Run, prepare, write_run
+from training_jobs.watch import Watch
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+TOLD_TO_END = 75
+"""EX_TEMPFAIL: what the job ends with after SIGTERM."""
+ESTIMATE_STEPS = 3
 
-def finetune(bot: str, config: TrainingConfig, dataset: Path, output: Path) -> Run:
-    """Base, documents, training, figures, files."""
+
+class Job:
+    """A fine-tuning run with all that it needs, loaded and checked."""
+
+    def __init__(
+        self, config: TrainingConfig, dataset: Path, output: Path, machine: Hardware
+    ) -> None:
+        self.config = config
+        self.machine = machine
+        self.card = _card(dataset)
+        self.output = output
+        self.base = _base(config, dataset)
+        self.block_tokens = min(config.block_tokens, self.base.context)
+        self.learn = self._documents(dataset / TRAIN)
+        self.held = self._documents(dataset / HELDOUT)
+        if not self.learn.documents:
+            raise Refusal(
+                f"{dataset}: no record fits into a block of {self.block_tokens} tokens"
+                if self.card.train_records
+                else f"{dataset}: there is nothing in it to learn from"
+            )
+        self.plan = Plan.of(
+            self.learn.documents,
+            block_tokens=self.block_tokens,
+            pad=self.base.words.eos,
+            tokens_per_step=config.tokens_per_step,
+            tokens_at_once=config.tokens_at_once,
+            epochs=config.epochs_for(len(self.learn.documents)),
+            max_steps=config.max_steps,
+            seed=config.seed,
+        )
+
+    def _documents(self, path: Path) -> Examples:
+        return documents(
+            read_records(path),
+            self.base.words,
+            self.block_tokens,
+            last_turn_only=self.card.whole_chat,
+            all_turns=self.config.loss_on == "all",
+        )
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Those of this very run: the same data, base and settings."""
+        settings = self.config.model_dump_json(exclude={"checkpoint_minutes"})
+        told = f"{self.card.sha256} {self.base.name} {settings}"
+        fingerprint = hashlib.sha256(told.encode()).hexdigest()
+        return Checkpoints(self.output / FOLDER, fingerprint)
+
+    def figures(self) -> Figures | None:
+        """Of the held-out part, None where nothing is held out."""
+        if not self.held.documents:
+            return None
+        pad, order = self.base.words.eos, Random(0)
+        held = batches(self.held.documents, self.block_tokens, 4096, pad, order)
+        return measure(self.base.model, held, self.machine)
+
+
+def finetune(
+    bot: str,
+    config: TrainingConfig,
+    dataset: Path,
+    output: Path,
+    report: JobReport | None = None,
+    told: list[int] | None = None,
+) -> Run:
+    """Base, documents, training, figures, files; `told` is not empty once it is to end."""
+    prepare(output)
+    with hardware(config.precision) as machine, memory_told():
+        job = Job(config, dataset, output, machine)
+        watch = Watch(
+            report or JobReport("training", bot), from_environment(PushSettings),
+            job.plan.steps_an_epoch,
+        )  # fmt: skip
+        curve = _train(job, watch, [] if told is None else told)
+        run = _summary(bot, job, curve, job.figures())
+        if machine.leads:
+            _write(job, run)
+    return run
+
+
+def _train(job: Job, watch: Watch, told: list[int]) -> Curve:
+    model, config = job.base.model, job.config
+    model.to(job.machine.device)  # type: ignore[arg-type]
+    if config.method == "lora":
+        model = add_lora(model, config)
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
+    trainer = Trainer(
+        model, job.plan, config, job.machine, job.checkpoints, job.figures,
+        told=lambda: bool(told), seen=watch.seen if job.machine.leads else lambda curve: None,
+    )  # fmt: skip
+    with watch.running(job.plan.steps):
+        curve = trainer.run()
+    merge_lora(model)
+    return curve
+
+
+def _write(job: Job, run: Run) -> None:
+    job.base.model.to("cpu")  # type: ignore[arg-type]
+    try:
+        write_run(job.output, job.base, run)
+    except OSError as error:
+        raise Refusal(f"{job.output}: cannot write the model ({error.strerror})") from None
+    job.checkpoints.clear()
+
+
+def _card(dataset: Path) -> Card:
     card = read_card(dataset)
     if dataset_sha256(dataset) != card.sha256:
         raise Refusal(f"{dataset}: the records are not those of the card; build the data set again")
-    prepare(output)
-    base = _base(config, dataset)
-    block_tokens = min(config.block_tokens, base.context)
-    learn = _documents(dataset / TRAIN, config, card, base, block_tokens)
-    held = _documents(dataset / HELDOUT, config, card, base, block_tokens)
-    if not learn.documents:
-        raise Refusal(f"{dataset}: no record fits into a block of {block_tokens} tokens")
-
-    trained = train(base.model, learn.documents, config, block_tokens, base.words.eos)
-    figures = evaluate(
-        base.model,
-        batches(held.documents, block_tokens, 4096, base.words.eos, Random(0)),
-        cpu_has_bf16(),
-    )
-    run = _summary(bot, base, card, learn, held, trained, figures, block_tokens)
-    try:
-        write_run(output, base, run)
-    except OSError as error:
-        raise Refusal(f"{output}: cannot write the model ({error.strerror})") from None
-    return run
+    return card
 
 
 def _base(config: TrainingConfig, dataset: Path) -> Base:
@@ -62,52 +162,57 @@ def _base(config: TrainingConfig, dataset: Path) -> Base:
     return make_base((turn.text for turn in turns), config.seed)
 
 
-def _documents(
-    path: Path, config: TrainingConfig, card: Card, base: Base, block_tokens: int
-) -> Examples:
-    return documents(
-        read_records(path),
-        base.words,
-        block_tokens,
-        last_turn_only=card.whole_chat,
-        all_turns=config.loss_on == "all",
-    )
-
-
-def _summary(
-    bot: str,
-    base: Base,
-    card: Card,
-    learn: Examples,
-    held: Examples,
-    trained: Trained,
-    figures: Figures,
-    block_tokens: int,
-) -> Run:
+def _summary(bot: str, job: Job, curve: Curve, figures: Figures | None) -> Run:
     metrics = {
-        "train_loss": trained.loss,
-        "train_steps": float(trained.steps),
-        "train_tokens": float(trained.tokens),
-        "train_runtime": trained.seconds,
-        "train_tokens_per_second": trained.tokens / max(trained.seconds, 1e-9),
-        "train_samples": float(len(learn.documents)),
+        "train_loss": curve.loss,
+        "train_steps": float(curve.steps),
+        "train_tokens": float(curve.tokens),
+        "train_runtime": curve.seconds,
+        "train_tokens_per_second": curve.tokens / max(curve.seconds, 1e-9),
+        "train_samples": float(len(job.learn.documents)),
     }
-    if held.documents:
+    if figures is not None:
         metrics |= {
             "eval_loss": figures.loss,
             "eval_accuracy": figures.accuracy,
-            "eval_samples": float(len(held.documents)),
+            "eval_samples": float(len(job.held.documents)),
             "perplexity": figures.perplexity,
         }
-    skipped = (f"{learn.skipped} turns longer than {block_tokens} tokens left out",)
+    notes = job.base.notes
+    if job.learn.skipped:
+        notes += (f"{job.learn.skipped} turns longer than {job.block_tokens} tokens left out",)
+    if curve.steps < job.plan.steps:
+        notes += (f"stopped after {curve.steps} of {job.plan.steps} steps: the held-out loss rose",)
     return Run(
         bot=bot,
-        base=base.name,
-        dataset_sha256=card.sha256,
-        eos=base.words.eos,
-        notes=base.notes + (skipped if learn.skipped else ()),
+        base=job.base.name,
+        dataset_sha256=job.card.sha256,
+        eos=job.base.words.eos,
+        notes=notes,
         metrics=metrics,
-        losses=trained.losses,
+        losses=curve.losses,
+        heldout=curve.heldout,
+    )
+
+
+def estimate(config: TrainingConfig, dataset: Path) -> str:
+    """What the run would cost, by a few steps of it; nothing is written."""
+    with hardware(config.precision) as machine, memory_told():
+        began = time.monotonic()
+        job = Job(config, dataset, dataset / ".estimate", machine)
+        tried = config.model_copy(update={"max_steps": ESTIMATE_STEPS, "measure_share": 1.0})
+        steps, tokens = job.plan.steps, job.plan.tokens
+        job.config, job.plan.max_steps = tried, ESTIMATE_STEPS
+        loaded = time.monotonic()
+        watch = Watch(JobReport("training", ""), PushSettings(), 1)
+        job.held.documents.clear()
+        curve = _train(job, watch, [])
+    rate = curve.tokens / max(curve.seconds, 1e-9)
+    most = timedelta(seconds=round(tokens / rate + loaded - began))
+    return (
+        f"{len(job.learn.documents)} documents, {len(job.held.documents)} held out"
+        f"\n{tokens} tokens in {steps} steps, at {rate:.0f} tokens/s at most {most}"
+        f"\n{peak_memory() / 2**30:.1f} GiB of memory"
     )
 
 
@@ -124,12 +229,13 @@ def _print(run: Run) -> None:
             print(printed(title, chosen))
 
 
-def run(bot: BotFile, dataset: Path | None, output: Path | None, config: TrainingConfig) -> Run:
+def run(bot: BotFile, dataset: Path, output: Path | None, config: TrainingConfig) -> Run:
     """The job as the command line calls it."""
-    volumes = from_environment(Volumes)
-    output = output or volumes.run(bot.name)
+    output = output or from_environment(Volumes).run(bot.name)
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     with job_report("training", bot.name, from_environment(PushSettings)) as report:
-        done = finetune(bot.name, config, dataset or volumes.dataset(bot.name), output)
+        done = finetune(bot.name, config, dataset, output, report, told)
         report_run(report, done)
     _print(done)
     logger().info("fine-tuned", bot=bot.name, base=done.base, folder=str(output))
@@ -157,20 +263,33 @@ def main(
     max_steps: Annotated[
         int | None, typer.Option(help="Stop after so many steps, if the epochs last that long.")
     ] = None,
+    method: Annotated[str | None, typer.Option(help="full, or lora: half the memory.")] = None,
+    estimate_only: Annotated[
+        bool, typer.Option("--estimate", help="Say what it would cost in time and memory, and end.")
+    ] = False,
 ) -> None:
-    """Fine-tune a GPT-2 on a data set."""
+    """Fine-tune a GPT-2 on a data set. Killed, the same command goes on where it was."""
     try:
         configure(from_environment(LogSettings), "training")
         quieten()
         file = BotFile.read(bot)
         config = file.section("training", TrainingConfig)
-        given = {"base": base, "epochs": epochs, "max_steps": max_steps}
+        given = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
         changed = {key: value for key, value in given.items() if value is not None}
         values = {**config.model_dump(), **changed}
-        run(file, dataset, output, parse(TrainingConfig, values, "command line"))
+        config = parse(TrainingConfig, values, "command line")
+        source = dataset or from_environment(Volumes).dataset(file.name)
+        if estimate_only:
+            print(estimate(config, source))
+        else:
+            run(file, source, output, config)
     except Refusal as refusal:
         end_process(refusal)
+    except Interrupted:
+        logger().info("told to end; the same command goes on from the checkpoint")
+        sys.exit(TOLD_TO_END)
 
 
 if __name__ == "__main__":
+    preload_jemalloc()
     app()

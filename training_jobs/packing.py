@@ -83,6 +83,10 @@ class Batch:
     def tokens(self) -> int:
         return self.input_ids.numel()
 
+    def to(self, device: torch.device) -> "Batch":
+        parts = (self.input_ids, self.position_ids, self.labels)
+        return Batch(*(part.to(device, non_blocking=True) for part in parts))
+
 
 def pack(docs: Sequence[Document], block_tokens: int, order: Random) -> list[list[Document]]:
     """Shuffle the documents and fill blocks first-fit, looking at the last few open ones."""

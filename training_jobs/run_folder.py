@@ -12,7 +12,8 @@ MODEL, SUMMARY = "model", "run.json"
 
 
 class Run(BaseModel):
-    """run.json; `losses` has one value a step, `notes` what was changed about the base."""
+    """run.json; `losses` has one value a step, `heldout` (steps done, loss) pairs, `notes` what the
+    figures do not say."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,6 +24,7 @@ class Run(BaseModel):
     notes: tuple[str, ...] = ()
     metrics: dict[str, float]
     losses: list[float] = []
+    heldout: list[tuple[int, float]] = []
 
 
 def prepare(folder: Path) -> None:

@@ -14,21 +14,27 @@ from contracts.refusal import Refusal
 from tests.conftest import BOT, Toy
 from tests.training_jobs.conftest import write_gpt2
 from training_jobs.base import make_base
+from training_jobs.checkpoint import Checkpoints
 from training_jobs.config import TrainingConfig
-from training_jobs.figures import evaluate, printed
+from training_jobs.figures import measure, printed
 from training_jobs.finetune import app, finetune
-from training_jobs.loop import TrainingFailed, schedule, train
+from training_jobs.hardware import Hardware
+from training_jobs.loop import Trainer, TrainingFailed, schedule
 from training_jobs.packing import batches, documents
+from training_jobs.plan import Plan
 from training_jobs.run_folder import read_run
 
 TINY = TrainingConfig(base="scratch", max_steps=3, block_tokens=64, tokens_per_step=256)
+
+
+CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
 def test_figures_equal_an_independent_count(toy: Toy) -> None:
     base = make_base(["Привет, заходите"] * 5, seed=1)
     records = list(read_records(toy.dataset / "train.jsonl"))[:20]
     docs = documents(records, base.words, 64, last_turn_only=False, all_turns=False).documents
-    figures = evaluate(base.model, batches(docs, 64, 256, 2, Random(0)), bf16=False)
+    figures = measure(base.model, batches(docs, 64, 256, 2, Random(0)), CPU)
 
     losses, right = [], 0
     base.model.train(False)
@@ -50,14 +56,19 @@ def test_training_learns(toy: Toy) -> None:
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
-def test_a_loss_that_is_no_number_stops_the_run(toy: Toy) -> None:
+def test_a_loss_that_is_no_number_stops_the_run(toy: Toy, tmp_path: Path) -> None:
     base = make_base(["Привет"], seed=1)
     with torch.no_grad():
         base.model.transformer.wte.weight.fill_(math.nan)
     records = list(read_records(toy.dataset / "train.jsonl"))
     docs = documents(records, base.words, 256, last_turn_only=False, all_turns=False).documents
+    plan = Plan.of(
+        docs, block_tokens=256, pad=2, tokens_per_step=256, tokens_at_once=256, epochs=1,
+        max_steps=3, seed=1,
+    )  # fmt: skip
+    trainer = Trainer(base.model, plan, TINY, CPU, Checkpoints(tmp_path, ""), lambda: None)
     with pytest.raises(TrainingFailed, match="loss is nan at step 0"):
-        train(base.model, docs, TINY, 256, 2)
+        trainer.run()
 
 
 @pytest.mark.parametrize(
