@@ -11,6 +11,7 @@ from contracts.model_version import BotModels, Manifest
 from extraction_jobs.build_dataset import build
 from extraction_jobs.config import ExtractionConfig
 from training_jobs.config import TrainingConfig
+from training_jobs.convert import convert
 from training_jobs.finetune import finetune
 from training_jobs.publish import publish
 
@@ -77,6 +78,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     dataset, run = root / "dataset", root / "run"
     build(BOT, config, export, dataset)
     finetune(BOT, training, dataset, run)
+    convert(run, dataset, "int8")
     manifest = publish(BOT, run, BotModels(root / "models" / BOT))
     return Toy(bots, root / "models", export, dataset, run, manifest)
 

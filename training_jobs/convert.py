@@ -1,43 +1,143 @@
-"""Fine-tuned weights to OpenVINO IR with int8 weights, as generation serves them."""
+"""The conversion job: a finished run's weights to OpenVINO, int4 where that costs next to nothing.
 
+Exit codes: 0 done, 2 refused (one line on standard error says why).
+"""
+
+import math
 import shutil
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
-from contracts.refusal import Refusal
+import typer
+
+from contracts.bot_file import BotFile
+from contracts.dataset import HELDOUT, read_card, read_records
+from contracts.refusal import Refusal, end_process
+from contracts.settings import Volumes, from_environment
+from telemetry.logs import LogSettings, configure, logger
+from training_jobs.base import Base, load_base
+from training_jobs.config import TrainingConfig
+from training_jobs.fidelity.contexts import contexts
+from training_jobs.fidelity.likelihood import nats, tokens
+from training_jobs.hardware import hardware
+from training_jobs.packing import Document
 from training_jobs.quiet import quieten, without_library_logs
+from training_jobs.run_folder import CONVERTED, MODEL, Conversion, read_run, write_conversion
 
-PRECISION = "int8"
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+ALLOWED = 0.01
+"""Most by which the converted model's perplexity may differ from the trained one's."""
+MOST_CONTEXTS, BUDGET = 100, 256
 
 
 class ConversionFailed(Refusal):
     """OpenVINO could not take the model."""
 
 
-def convert(model: Path, output: Path) -> None:
-    """Fill `output` with the OpenVINO model, its configuration, the weights and tokenizer.json."""
+def export(model: Path, output: Path, bits: Literal[4, 8]) -> None:
+    """Fill `output` with the OpenVINO model and its configuration."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            _export(model, output)
+            _export(model, output, bits)
     except Exception as error:  # torch, transformers and OpenVINO errors share no base class
         reason = " ".join(str(error).split())[:200]
         raise ConversionFailed(f"{model}: cannot be converted to OpenVINO ({reason})") from None
-    # the weights as they were trained, for whoever fine-tunes on
-    for path in sorted(model.iterdir()):
-        if path.suffix == ".safetensors" or path.name == "tokenizer.json":
-            shutil.copyfile(path, output / path.name)
+    shutil.copyfile(model / "tokenizer.json", output / "tokenizer.json")
 
 
-def _export(model: Path, output: Path) -> None:
+def _export(model: Path, output: Path, bits: Literal[4, 8]) -> None:
     from optimum.intel import OVModelForCausalLM, OVWeightQuantizationConfig
 
     quieten()
+    kind = {"bits": 8, "sym": False} if bits == 8 else {
+        "bits": 4, "sym": True, "group_size": 64, "ratio": 1.0,
+    }  # fmt: skip
     with without_library_logs("nncf", "torch", "optimum"):
         converted = OVModelForCausalLM.from_pretrained(
             model,
             export=True,
             compile=False,
             load_in_8bit=None,
-            quantization_config=OVWeightQuantizationConfig(bits=8, sym=False),
+            quantization_config=OVWeightQuantizationConfig(**kind),
         )
         converted.save_pretrained(output)
+
+
+def converted_nats(model: Path, docs: Sequence[Document]) -> list[float]:
+    """Summed loss of each document by the OpenVINO model."""
+    import numpy as np
+    import openvino as ov
+
+    request = ov.Core().compile_model(model / "openvino_model.xml", "CPU").create_infer_request()
+    losses = []
+    for doc in docs:
+        request.reset_state()
+        ids = np.array([doc.ids], dtype=np.int64)
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        places = np.arange(len(doc.ids), dtype=np.int64)[None]
+        inputs |= {"position_ids": places, "beam_idx": np.zeros(1, dtype=np.int32)}
+        known = {name for each in request.model_inputs for name in each.get_names()}
+        logits = request.infer({k: v for k, v in inputs.items() if k in known})["logits"][0]
+        logits = logits[:-1].astype(np.float64)
+        top = logits.max(-1, keepdims=True)
+        logs = logits - top - np.log(np.exp(logits - top).sum(-1, keepdims=True))
+        chosen = -logs[np.arange(len(doc.ids) - 1), doc.ids[1:]]
+        losses.append(float((chosen * np.array(doc.loss_mask[1:])).sum()))
+    return losses
+
+
+def convert(
+    run_folder: Path, dataset: Path, precision: Literal["auto", "int4", "int8"]
+) -> Conversion:
+    """The first precision of those allowed whose perplexity stays, else the last one's figures."""
+    read_run(run_folder)
+    base = load_base(str(run_folder / MODEL), from_environment(Volumes))
+    docs = _documents(dataset, base)
+    with hardware("fp32") as machine:
+        trained = sum(nats(base.model, docs, machine))
+    count = max(1, sum(tokens(docs)))
+    wanted = ("int4", "int8") if precision == "auto" else (precision,)
+    aside = run_folder / f".{CONVERTED}.part"
+    for name in wanted:
+        shutil.rmtree(aside, ignore_errors=True)
+        export(run_folder / MODEL, aside, 4 if name == "int4" else 8)
+        drift = math.expm1((sum(converted_nats(aside, docs)) - trained) / count)
+        logger().info("converted", precision=name, perplexity_drift=round(drift, 5))
+        if abs(drift) <= ALLOWED:
+            break
+    done = Conversion(precision=name, perplexity_drift=drift)
+    write_conversion(run_folder, aside, done)
+    return done
+
+
+def _documents(dataset: Path, base: Base) -> list[Document]:
+    asked = contexts(read_records(dataset / HELDOUT), read_card(dataset).whole_chat, MOST_CONTEXTS)
+    return [each.document(base.words, min(BUDGET, base.context)) for each in asked]
+
+
+@app.command()
+def main(
+    bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
+    run_folder: Annotated[
+        Path | None, typer.Option("--run", help="Folder of the run [DATA_DIR/<bot>/run].")
+    ] = None,
+    dataset: Annotated[
+        Path | None, typer.Option(help="Folder of the data set [DATA_DIR/<bot>/dataset].")
+    ] = None,
+) -> None:
+    """Convert a fine-tuned model to what generation serves."""
+    try:
+        configure(from_environment(LogSettings), "conversion")
+        file, volumes = BotFile.read(bot), from_environment(Volumes)
+        folder = run_folder or volumes.run(file.name)
+        wanted = file.section("training", TrainingConfig).weights
+        convert(folder, dataset or volumes.dataset(file.name), wanted)
+    except Refusal as refusal:
+        end_process(refusal)
+
+
+if __name__ == "__main__":
+    app()

@@ -52,7 +52,9 @@ def measure(model: GPT2LMHeadModel, batches: Iterable[Batch], hardware: Hardware
     for batch in batches:
         with hardware.autocast():
             hidden, targets = hidden_states(model, batch.to(hardware.device))
-            for part, chosen in zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True):
+            for part, chosen in zip(
+                torch.split(hidden, CHUNK), torch.split(targets, CHUNK), strict=True
+            ):
                 figures.add(model.lm_head(part).float(), chosen)
     model.train(was_training)
     return figures

@@ -12,6 +12,7 @@ from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -197,9 +198,9 @@ def _summary(bot: str, job: Job, curve: Curve, figures: Figures | None) -> Run:
 
 def estimate(config: TrainingConfig, dataset: Path) -> str:
     """What the run would cost, by a few steps of it; nothing is written."""
-    with hardware(config.precision) as machine, memory_told():
+    with TemporaryDirectory() as folder, hardware(config.precision) as machine, memory_told():
         began = time.monotonic()
-        job = Job(config, dataset, dataset / ".estimate", machine)
+        job = Job(config, dataset, Path(folder), machine)
         tried = config.model_copy(update={"max_steps": ESTIMATE_STEPS, "measure_share": 1.0})
         steps, tokens = job.plan.steps, job.plan.tokens
         job.config, job.plan.max_steps = tried, ESTIMATE_STEPS

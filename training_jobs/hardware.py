@@ -60,7 +60,7 @@ class Hardware:
 def has_bf16(device: torch.device) -> bool:
     """Whether the hardware multiplies bfloat16 itself."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

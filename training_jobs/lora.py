@@ -2,7 +2,6 @@
 
 from typing import cast
 
-from torch import nn
 from transformers import GPT2LMHeadModel
 
 from training_jobs.config import TrainingConfig
@@ -34,7 +33,7 @@ def merge_lora(model: GPT2LMHeadModel) -> None:
 
     for name, module in list(model.named_modules()):
         if isinstance(module, LoraLayer):
-            module.merge()  # type: ignore[operator]
-            parent = cast(nn.Module, model.get_submodule(name.rpartition(".")[0]))
-            setattr(parent, name.rpartition(".")[2], module.get_base_layer())
+            module.merge()
+            place, _, last = name.rpartition(".")
+            setattr(model.get_submodule(place), last, module.get_base_layer())
     model.requires_grad_(True)

@@ -19,6 +19,7 @@ def commands(
     bot: Path,
     source: Path | None = None,
     persona: str | None = None,
+    evaluate: bool = True,
     **training: str | float | None,
 ) -> list[list[str]]:
     """The jobs' command lines in order; `training` holds finetune's options."""
@@ -31,7 +32,8 @@ def commands(
     for name, value in training.items():
         if value is not None:
             train += [f"--{name.replace('_', '-')}", str(value)]
-    return [extract, train, ["training_jobs.publish", "--bot", str(bot)]]
+    rest = ["convert", "evaluate", "publish"] if evaluate else ["convert", "publish"]
+    return [extract, train, *([f"training_jobs.{job}", "--bot", str(bot)] for job in rest)]
 
 
 def _run(command: list[str]) -> int:
@@ -50,13 +52,18 @@ def main(
     base: Annotated[str | None, typer.Option(help="As finetune's.")] = None,
     epochs: Annotated[float | None, typer.Option(help="As finetune's.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="As finetune's.")] = None,
+    method: Annotated[str | None, typer.Option(help="As finetune's.")] = None,
+    evaluate: Annotated[
+        bool, typer.Option(help="Measure how well it imitates; the gate wants to know.")
+    ] = True,
 ) -> None:
-    """Extract, fine-tune and publish; stops at the first job that fails, with its exit code."""
+    """All jobs in a row; stops at the first that fails, with its exit code."""
     try:
         name = BotFile.read(bot).name
     except Refusal as refusal:
         end_process(refusal)
-    for command in commands(bot, input, persona, base=base, epochs=epochs, max_steps=max_steps):
+    training = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
+    for command in commands(bot, input, persona, evaluate, **training):
         started = time.monotonic()
         code = _run([sys.executable, "-m", *command])
         if code:

@@ -5,22 +5,38 @@
 
 import hashlib
 import math
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from contracts.bot_file import BotFile
-from contracts.model_version import SCHEMA, BotModels, Manifest, Stop, hash_files
+from contracts.model_version import MODEL_FILES, SCHEMA, BotModels, Manifest, Stop, hash_files
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
 from telemetry.jobs import PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
-from training_jobs.convert import PRECISION, convert
-from training_jobs.run_folder import MODEL, Run, read_run
+from training_jobs.base import load_base
+from training_jobs.convert import export
+from training_jobs.evaluate import read_evaluation
+from training_jobs.gate import objections
+from training_jobs.run_folder import (
+    CONVERTED,
+    EVALUATION,
+    MODEL,
+    REPORT,
+    Conversion,
+    Run,
+    read_conversion,
+    read_run,
+    write_conversion,
+    write_run,
+)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,18 +48,41 @@ def now() -> datetime:
 
 
 def publish(
-    bot: str, run_folder: Path, models: BotModels, clock: Callable[[], datetime] = now
+    bot: str,
+    run_folder: Path,
+    models: BotModels,
+    clock: Callable[[], datetime] = now,
+    force: bool = False,
 ) -> Manifest:
-    """Convert aside, describe, hash, and let `current` name the result."""
-    run = read_run(run_folder)
+    """Judge, copy aside, describe, hash, and let `current` name the result.
+
+    Raises Refusal, with the number that is against it, unless forced; what was overridden is noted.
+    """
+    run, conversion = read_run(run_folder), read_conversion(run_folder)
     if run.bot != bot:
         raise Refusal(f"{run_folder}: is a run of bot {run.bot!r}, not of {bot!r}")
+    notes = _notes(run_folder, run, conversion, force)
     try:
         with models.locked(), models.staging() as staged:
-            convert(run_folder / MODEL, staged)
             created = clock()
-            (staged / MODEL_CARD).write_text(_model_card(run, created), encoding="utf-8")
-            manifest = _manifest(run, models, hash_files(staged), created)
+            _copy(run_folder, staged)
+            card = _model_card(run, conversion, notes, created)
+            (staged / MODEL_CARD).write_text(card, encoding="utf-8")
+            files = hash_files(staged)
+            manifest = Manifest(
+                schema=SCHEMA,
+                id=models.new_id(created, _content(files)),
+                bot=run.bot,
+                created=created,
+                base=run.base,
+                dataset_sha256=run.dataset_sha256,
+                prompt_format=run.prompt_format,
+                stop=Stop(token_ids=(run.eos,), strings=run.prompt_format.stop_strings),
+                precision=conversion.precision,
+                metrics={k: v for k, v in run.metrics.items() if math.isfinite(v)},
+                notes=notes,
+                files=files,
+            )
             models.publish(staged, manifest)
             models.prune(created)
     except OSError as error:
@@ -54,42 +93,72 @@ def publish(
     return manifest
 
 
-def _manifest(run: Run, models: BotModels, files: dict[str, str], created: datetime) -> Manifest:
-    content = hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest()
-    metrics = {key: value for key, value in run.metrics.items() if math.isfinite(value)}
-    return Manifest(
-        schema=SCHEMA,
-        id=models.new_id(created, content),
-        bot=run.bot,
-        created=created,
-        base=run.base,
-        dataset_sha256=run.dataset_sha256,
-        prompt_format=PromptFormat.TURNS_1,
-        stop=Stop(token_ids=(run.eos,)),
-        precision=PRECISION,
-        metrics=metrics,
-        notes=run.notes,
-        files=files,
-    )
+def _notes(run_folder: Path, run: Run, conversion: Conversion, force: bool) -> tuple[str, ...]:
+    """What the version's figures do not say; raises Refusal when the gate keeps it out."""
+    evaluation = read_evaluation(run_folder)
+    against = list(objections(conversion, evaluation))
+    if against and not force:
+        raise Refusal(f"{run_folder}: {'; '.join(against)}. --force publishes it all the same")
+    notes = run.notes + tuple(f"published by force: {each}" for each in against)
+    return notes if evaluation is not None else (*notes, "not evaluated")
 
 
-def _model_card(run: Run, created: datetime) -> str:
+def _copy(run_folder: Path, staged: Path) -> None:
+    """The OpenVINO model, the weights as they were trained, and what was measured."""
+    weights = list((run_folder / MODEL).glob("*.safetensors"))
+    converted = [run_folder / CONVERTED / name for name in MODEL_FILES]
+    for path in [*(weights or [run_folder / MODEL / "model.safetensors"]), *converted]:
+        if not path.is_file():
+            raise Refusal(f"{path}: is missing; fine-tune and convert again")
+    wanted = [*(run_folder / CONVERTED).iterdir(), *weights]
+    wanted += [run_folder / name for name in (EVALUATION, REPORT)]
+    for path in sorted(wanted):
+        if path.is_file():
+            shutil.copyfile(path, staged / path.name)
+
+
+def _content(files: dict[str, str]) -> str:
+    return hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest()
+
+
+def _model_card(run: Run, conversion: Conversion, notes: tuple[str, ...], created: datetime) -> str:
     figures = "\n".join(f"- {key}: {value:.4g}" for key, value in sorted(run.metrics.items()))
-    notes = "".join(f"- {note}\n" for note in run.notes)
+    noted = "".join(f"- {note}\n" for note in notes)
     return (
         f"# {run.bot}\n\nA persona model, fine-tuned from `{run.base}` on {created:%Y-%m-%d}."
-        f" It imitates how a chat or a person writes; what it says is not theirs.\n\n"
-        f"Data set: SHA-256 `{run.dataset_sha256}`. Weights for serving: {PRECISION}.\n\n"
-        f"## Figures\n{figures}\n" + (f"\n## Notes\n{notes}" if notes else "")
+        f" It imitates how a chat or a person writes; what it says is not theirs. The base's"
+        f" licence holds for it too.\n\n"
+        f"Data set: SHA-256 `{run.dataset_sha256}`. Weights for serving: {conversion.precision},"
+        f" whose perplexity is {conversion.perplexity_drift:+.2%} off.\n\n"
+        f"## Figures\n{figures}\n" + (f"\n## Notes\n{noted}" if noted else "")
     )
 
 
-def run(bot: BotFile, run_folder: Path | None) -> Manifest:
+def foreign_run(bot: str, model: Path, fmt: PromptFormat, run_folder: Path) -> None:
+    """Make a run folder of a model that was fine-tuned elsewhere; code in it is not run."""
+    base = load_base(str(model), from_environment(Volumes))
+    run = Run(
+        bot=bot,
+        base=model.name,
+        dataset_sha256="",
+        eos=base.words.eos,
+        prompt_format=fmt,
+        notes=("fine-tuned elsewhere",),
+        metrics={},
+    )
+    write_run(run_folder, base, run)
+    aside = run_folder / ".part"
+    export(run_folder / MODEL, aside, 8)
+    write_conversion(run_folder, aside, Conversion(precision="int8", perplexity_drift=0.0))
+
+
+def run(bot: BotFile, run_folder: Path | None, force: bool) -> Manifest:
     """The job as the command line calls it."""
     volumes = from_environment(Volumes)
     models = BotModels(volumes.models(bot.name))
     with job_report("publishing", bot.name, from_environment(PushSettings)) as report:
-        manifest = publish(bot.name, run_folder or volumes.run(bot.name), models)
+        folder = run_folder or volumes.run(bot.name)
+        manifest = publish(bot.name, folder, models, force=force)
         report.gauge("files", "Files in the published version.", len(manifest.files))
     logger().info("published", bot=bot.name, version=manifest.id, folder=str(models.folder))
     return manifest
@@ -101,11 +170,28 @@ def main(
     run_folder: Annotated[
         Path | None, typer.Option("--run", help="Folder of the run [DATA_DIR/<bot>/run].")
     ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A GPT-2 that was fine-tuned elsewhere.")
+    ] = None,
+    prompt_format: Annotated[
+        PromptFormat, typer.Option(help="With --from: how its training texts were written.")
+    ] = PromptFormat.TURNS_1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Publish whatever the figures say; it is noted.")
+    ] = False,
 ) -> None:
-    """Publish a fine-tuned model as the version that is served."""
+    """Publish a converted model as the version that is served, if its figures allow it."""
     try:
         configure(from_environment(LogSettings), "publishing")
-        run(BotFile.read(bot), run_folder)
+        file = BotFile.read(bot)
+        if source is None:
+            run(file, run_folder, force)
+            return
+        if not source.is_dir():
+            raise Refusal(f"--from {source}: no such folder")
+        with TemporaryDirectory() as folder:
+            foreign_run(file.name, source, prompt_format, Path(folder))
+            run(file, Path(folder), force)
     except Refusal as refusal:
         end_process(refusal)
 

@@ -5,10 +5,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 from training_jobs.base import Base
 
 MODEL, SUMMARY = "model", "run.json"
+CONVERTED, CONVERSION = "openvino", "conversion.json"
+EVALUATION, REPORT = "evaluation.json", "report.html"
 
 
 class Run(BaseModel):
@@ -21,6 +24,7 @@ class Run(BaseModel):
     base: str
     dataset_sha256: str
     eos: int
+    prompt_format: PromptFormat = PromptFormat.TURNS_1
     notes: tuple[str, ...] = ()
     metrics: dict[str, float]
     losses: list[float] = []
@@ -31,7 +35,8 @@ def prepare(folder: Path) -> None:
     """Make the folder, and forget the run that it held; raises Refusal when it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / SUMMARY).unlink(missing_ok=True)
+        for name in (SUMMARY, CONVERSION, EVALUATION):
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise Refusal(f"{folder}: cannot be written to ({error.strerror})") from None
 
@@ -59,3 +64,30 @@ def read_run(folder: Path) -> Run:
         ) from None
     except ValidationError as error:
         raise Refusal(f"{folder / SUMMARY}: {error.errors()[0]['msg']}") from None
+
+
+class Conversion(BaseModel):
+    """conversion.json: what the weights became, and by which share the perplexity moved."""
+
+    model_config = ConfigDict(frozen=True)
+
+    precision: str
+    perplexity_drift: float
+
+
+def write_conversion(folder: Path, aside: Path, done: Conversion) -> None:
+    """The converted model takes its place; its description comes last."""
+    (folder / CONVERSION).unlink(missing_ok=True)
+    shutil.rmtree(folder / CONVERTED, ignore_errors=True)
+    aside.rename(folder / CONVERTED)
+    (folder / CONVERSION).write_text(done.model_dump_json(indent=1), encoding="utf-8")
+
+
+def read_conversion(folder: Path) -> Conversion:
+    """Raises Refusal when the run has not been converted."""
+    try:
+        return Conversion.model_validate_json((folder / CONVERSION).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise Refusal(f"{folder}: is not converted yet; run training_jobs.convert first") from None
+    except ValidationError as error:
+        raise Refusal(f"{folder / CONVERSION}: {error.errors()[0]['msg']}") from None

@@ -68,6 +68,5 @@ class Watch:
         self._report.gauges(_HELP, values)
         self._report.push(self._push)
         if not self._console.is_terminal:
-            logger().info(
-                "training", step=curve.steps, **{k: round(v, 3) for k, v in values.items()}
-            )
+            rounded = {name: round(value, 3) for name, value in values.items()}
+            logger().info("training", step=curve.steps, **rounded)

@@ -32,6 +32,7 @@ from services.generation.client import SyncGenerationClient, turn
 from tests.benchmarks.report import Line, report
 from tests.benchmarks.rugpt3 import write_rugpt3
 from training_jobs.config import TrainingConfig
+from training_jobs.convert import convert
 from training_jobs.finetune import finetune
 from training_jobs.publish import publish
 
@@ -50,6 +51,7 @@ def made(root: Path) -> Path:
         base=str(write_rugpt3(root / "base")), max_steps=2, learning_rate=1e-6, block_tokens=256
     )
     finetune(BOT, config, root / "dataset", root / "run")
+    convert(root / "run", root / "dataset", "int8")
     publish(BOT, root / "run", BotModels(root / "models" / BOT))
     return root / "run" / "model"
 

@@ -21,7 +21,12 @@ MODULES = {
     "persona-bots/generation": ["services.generation.__main__"],
     "persona-bots/sandbox": ["services.sandbox.__main__", "services.sandbox.server"],
     "persona-bots/extraction": ["extraction_jobs.build_dataset"],
-    "persona-bots/training": ["training_jobs.finetune", "training_jobs.publish"],
+    "persona-bots/training": [
+        "training_jobs.finetune",
+        "training_jobs.convert",
+        "training_jobs.evaluate",
+        "training_jobs.publish",
+    ],
 }
 
 

@@ -15,7 +15,7 @@ from services.gateway.settings import GatewaySettings
 from services.generation.settings import GenerationSettings
 from services.sandbox.settings import SandboxSettings
 from tests.k8s.conftest import BOTS, LISTED, OVERLAYS, ROOT, built, kinds, pods
-from training_jobs import finetune, publish
+from training_jobs import convert, evaluate, finetune, publish
 
 SETTINGS = {
     name.upper()
@@ -100,20 +100,23 @@ def test_no_pod_may_write_to_its_image_or_run_as_root(overlay: str) -> None:
     for pod in pods(overlay).values():
         assert pod["securityContext"]["runAsUser"] == 10001
         assert pod["automountServiceAccountToken"] is False
-        security = pod["containers"][0]["securityContext"]
-        assert security == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
+        for one in (*pod.get("initContainers", ()), *pod["containers"]):
+            assert one["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
         assert pod["enableServiceLinks"] is False
-        mounts = {mount["name"] for mount in pod["containers"][0].get("volumeMounts", ())}
+        containers = (*pod.get("initContainers", ()), *pod["containers"])
+        mounts = {mount["name"] for one in containers for mount in one.get("volumeMounts", ())}
         assert mounts == {volume["name"] for volume in pod.get("volumes", ())}
 
 
 JOBS = {
     "extraction_jobs.build_dataset": build_dataset.app,
     "training_jobs.finetune": finetune.app,
+    "training_jobs.convert": convert.app,
+    "training_jobs.evaluate": evaluate.app,
     "training_jobs.publish": publish.app,
 }
 
@@ -123,8 +126,9 @@ def test_jobs_get_arguments_that_they_know(overlay: str) -> None:
     found = [pod for name, pod in pods(overlay).items() if name.startswith("CronJob/")]
     assert len(found) == 3 * len(BOTS)
     for pod in found:
-        module, *arguments = pod["containers"][0]["args"]
-        typer.main.get_command(JOBS[module]).make_context(module, arguments)
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
+            module, *arguments = container["args"]
+            typer.main.get_command(JOBS[module]).make_context(module, arguments)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from contracts.dataset import read_records
-from contracts.refusal import Refusal
 from tests.conftest import BOT, Toy
 from training_jobs.base import make_base
 from training_jobs.checkpoint import FOLDER, Checkpoints
@@ -224,7 +223,7 @@ def test_each_epoch_sees_every_document_once_in_another_order() -> None:
         steps = range(epoch * plan.steps_an_epoch, (epoch + 1) * plan.steps_an_epoch)
         passes = [batch for step in steps for batch in plan.step(step)]
         assert all(batch.tokens <= 64 for batch in passes)
-        epochs.append([tuple(batch.input_ids.unique().tolist()) for batch in passes])
+        epochs.append([tuple(sorted(set(batch.input_ids.flatten().tolist()))) for batch in passes])
     assert epochs[0] != epochs[1]
     assert sorted(epochs[0]) == sorted(epochs[1])
     assert plan.tokens == 2 * len(plan.blocks) * 64
@@ -244,9 +243,3 @@ def test_an_estimate_writes_nothing(toy: Toy) -> None:
     assert "tokens in 14 steps" in told
     assert "GiB of memory" in told
     assert sorted(toy.dataset.rglob("*")) == before
-
-
-def test_an_empty_data_set_is_refused(toy: Toy, tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="no record fits into a block of 16 tokens"):
-        config = TrainingConfig.model_validate({**SETTINGS, "block_tokens": 16, "base": "demo"})
-        finetune(BOT, config, toy.dataset, tmp_path)

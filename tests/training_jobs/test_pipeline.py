@@ -15,13 +15,16 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_options_reach_the_jobs_that_they_are_meant_for() -> None:
-    extract, train, publish = commands(
+    extract, train, convert, evaluate, publish = commands(
         Path("b.yaml"), Path("r.json"), "whole-chat", base="demo", epochs=None, max_steps=2
     )
     assert extract[0] == "extraction_jobs.build_dataset"
     assert extract[-2:] == ["--persona", "whole-chat"]
     assert train[0] == "training_jobs.finetune"
     assert train[-4:] == ["--base", "demo", "--max-steps", "2"]
+    assert convert == ["training_jobs.convert", "--bot", "b.yaml"]
+    assert evaluate == ["training_jobs.evaluate", "--bot", "b.yaml"]
+    assert commands(Path("b.yaml"), evaluate=False)[-2:] == [convert, publish]
     assert publish == ["training_jobs.publish", "--bot", "b.yaml"]
 
 

@@ -44,7 +44,15 @@ def test_another_bots_run_is_refused(toy: Toy, tmp_path: Path) -> None:
         publish("polkson", toy.run, BotModels(tmp_path / "polkson"))
 
 
-@pytest.mark.parametrize("name", ["run.json", "model/model.safetensors"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "run.json",
+        "conversion.json",
+        "model/model.safetensors",
+        "openvino/openvino_model.bin",
+    ],
+)
 def test_an_unfinished_run_is_refused_and_nothing_is_published(
     toy: Toy, tmp_path: Path, name: str
 ) -> None:
@@ -98,3 +106,22 @@ def test_the_command_refuses_with_one_line_and_exit_code_2(toy: Toy, tmp_path: P
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
     assert "no finished run" in result.stderr
+
+
+def test_a_model_fine_tuned_elsewhere_is_published_with_its_format(
+    toy: Toy, rugpt3: Path, tmp_path: Path
+) -> None:
+    options = ["--bot", str(toy.bot_file), "--from", str(rugpt3), "--prompt-format", "plain"]
+    result = CliRunner().invoke(app, options, env={"MODELS_DIR": str(tmp_path / "models")})
+    assert result.exit_code == 0, result.output
+    models = BotModels(tmp_path / "models" / BOT)
+    manifest = verify(models.path(models.linked() or ""))
+    assert (manifest.prompt_format, manifest.stop.strings) == ("plain", ("\n",))
+    assert "fine-tuned elsewhere" in manifest.notes
+
+
+def test_a_folder_that_is_not_there_is_refused(toy: Toy, tmp_path: Path) -> None:
+    options = ["--bot", str(toy.bot_file), "--from", str(tmp_path / "none")]
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 2
+    assert "no such folder" in result.stderr

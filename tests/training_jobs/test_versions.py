@@ -1,0 +1,43 @@
+"""The commands on published versions."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.model_version import BotModels
+from tests.conftest import BOT, Toy
+from training_jobs.publish import publish
+from training_jobs.versions import app
+
+
+@pytest.fixture
+def models(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BotModels:
+    """Two versions."""
+    monkeypatch.setenv("MODELS_DIR", str(tmp_path))
+    found = BotModels(tmp_path / BOT)
+    for day in (1, 2):
+        publish(BOT, toy.run, found, lambda day=day: datetime(2026, 1, day, tzinfo=UTC))  # type: ignore[misc]
+    return found
+
+
+def test_versions_are_listed_and_rolled_back(toy: Toy, models: BotModels) -> None:
+    first, second = models.ids()
+    (models.path(first) / "manifest.json").write_text("{")
+    bot = ["--bot", str(toy.bot_file)]
+    lines = CliRunner().invoke(app, ["list", *bot]).output.splitlines()
+    assert lines[0].startswith(f"{first}  previous  broken: ")
+    assert lines[1].startswith(f"{second}  current   int8 of scratch, perplexity ")
+    refused = CliRunner().invoke(app, ["rollback", *bot])
+    assert refused.exit_code == 2
+    shutil.copy(models.path(second) / "manifest.json", models.path(first) / "manifest.json")
+    assert models.linked() == second
+
+
+def test_rolling_back_goes_to_the_version_before(toy: Toy, models: BotModels) -> None:
+    first, _ = models.ids()
+    done = CliRunner().invoke(app, ["rollback", "--bot", str(toy.bot_file)])
+    assert done.output.strip() == first == models.linked()
+    assert CliRunner().invoke(app, ["prune", "--bot", str(toy.bot_file)]).output == ""

@@ -1,0 +1,337 @@
+"""The evaluation job: how well a converted run sounds like its persona, and what it copies.
+
+All figures are of the held-out part, which is later than all that was learned. `evaluate` lists
+them. Exit codes: 0 done, 2 refused (one line on standard error says why).
+"""
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from contracts.bot_file import BotFile
+from contracts.dataset import HELDOUT, TRAIN, Record, dataset_sha256, read_card, read_records
+from contracts.model_version import BotModels
+from contracts.refusal import Refusal, end_process
+from contracts.sampling import Sampling
+from contracts.settings import Volumes, from_environment
+from contracts.turn import Turn
+from moderation import Action, Policy, check
+from telemetry.jobs import JobReport, PushSettings, job_report
+from telemetry.logs import LogSettings, configure, logger
+from training_jobs.base import SCRATCH, Base, load_base
+from training_jobs.convert import export
+from training_jobs.fidelity.attribution import judge
+from training_jobs.fidelity.bootstrap import Estimate, mean, ratio
+from training_jobs.fidelity.contexts import Context, contexts, shuffled
+from training_jobs.fidelity.likelihood import nats, tokens
+from training_jobs.fidelity.memory import Stretches, distinct
+from training_jobs.fidelity.replies import Reply, draw
+from training_jobs.fidelity.report import write_report
+from training_jobs.fidelity.style import distance, profile
+from training_jobs.hardware import Hardware, hardware
+from training_jobs.quiet import quieten
+from training_jobs.run_folder import CONVERTED, EVALUATION, MODEL, read_run
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+MOST_CONTEXTS = 300
+BUDGET = 384
+"""Tokens of a context and what was said: about what people look back on."""
+FEWEST_CONTEXTS = 5
+BITS = 1 / math.log(2)
+"""In a nat."""
+
+
+class Likelihood(BaseModel):
+    """How well a model foretells what the persona really said."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bits_per_character: Estimate
+    perplexity: Estimate
+
+
+class Evaluation(BaseModel):
+    """evaluation.json. An absent figure could not be had; `notes` say why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    contexts: int
+    tuned: Likelihood
+    shuffled: Likelihood
+    context_gain: Estimate
+    base: Likelihood | None = None
+    current: Likelihood | None = None
+    current_id: str | None = None
+    against_current: Estimate | None = None
+    current_context_gain: Estimate | None = None
+    attribution: dict[str, Estimate] = {}
+    style_distance: dict[str, float] = {}
+    profiles: dict[str, dict[str, float]] = {}
+    memorised: dict[str, Estimate] = {}
+    diversity: dict[str, float] = {}
+    cut: float = 0.0
+    empty: float = 0.0
+    moderated: float = 0.0
+    examples: list[dict[str, list[str]]] = []
+    notes: list[str] = []
+
+
+class Subject:
+    """A model with the held-out contexts as it sees them."""
+
+    def __init__(self, base: Base, asked: Sequence[Context], machine: Hardware) -> None:
+        self.base = base
+        budget = min(BUDGET, base.context)
+        self._docs = [each.document(base.words, budget) for each in asked]
+        base.model.to(machine.device)  # type: ignore[arg-type]
+        self.nats = nats(base.model, self._docs, machine)
+        self.likelihood = Likelihood(
+            bits_per_character=ratio(
+                self.nats, [each.characters for each in asked], 1 / math.log(2)
+            ),
+            perplexity=_perplexity(self.nats, tokens(self._docs)),
+        )
+
+
+def _perplexity(losses: Sequence[float], counts: Sequence[int]) -> Estimate:
+    loss = ratio(losses, counts)
+    return Estimate(math.exp(loss.value), math.exp(loss.low), math.exp(loss.high))
+
+
+def gain(worse: Sequence[float], better: Sequence[float], asked: Sequence[Context]) -> Estimate:
+    """Bits per character by which the second is better, pair by pair."""
+    less = [left - right for left, right in zip(worse, better, strict=True)]
+    return ratio(less, [each.characters for each in asked], BITS)
+
+
+def evaluate(
+    bot: BotFile, run_folder: Path, dataset: Path, against: Path | None, machine: Hardware
+) -> Evaluation:
+    """Likelihood, replies, whose they seem to be, how they look, what they copy."""
+    run, card = read_run(run_folder), read_card(dataset)
+    if run.dataset_sha256 != dataset_sha256(dataset):
+        raise Refusal(f"{run_folder}: was not trained on {dataset}; fine-tune again")
+    if not (run_folder / CONVERTED).is_dir():
+        raise Refusal(f"{run_folder}: is not converted yet; run training_jobs.convert first")
+    held, learned = list(read_records(dataset / HELDOUT)), list(read_records(dataset / TRAIN))
+    asked = contexts(held, card.whole_chat, MOST_CONTEXTS)
+    if len(asked) < FEWEST_CONTEXTS:
+        raise Refusal(f"{dataset}: only {len(asked)} held-out answers; that measures nothing")
+    found: dict[str, object] = {"contexts": len(asked), "notes": []}
+    tuned = Subject(load_base(str(run_folder / MODEL), from_environment(Volumes)), asked, machine)
+    other = Subject(tuned.base, shuffled(asked), machine)
+    found |= {
+        "tuned": tuned.likelihood,
+        "shuffled": other.likelihood,
+        "context_gain": gain(other.nats, tuned.nats, asked),
+        **_against_current(bot.name, tuned, asked, machine),
+    }
+    base = None if run.base == SCRATCH else load_base(run.base, from_environment(Volumes))
+    if base is not None:
+        found["base"] = Subject(base, asked, machine).likelihood
+    sampling = bot.section("sampling", Sampling)
+    drawn = {"tuned": _drawn(run_folder / CONVERTED, tuned.base, asked, sampling)}
+    if base is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            export(_saved(base, Path(folder) / "base"), Path(folder) / "ov", 8)
+            drawn["base"] = _drawn(Path(folder) / "ov", base, asked, sampling)
+    persona = [turn for record in learned for turn in _persona(record.turns, card.whole_chat)]
+    others = _others(learned, card.whole_chat, against, found)
+    found |= _look(drawn, asked, persona, others)
+    found |= _copied(drawn["tuned"], tuned.base, asked, persona)
+    found |= _faults(drawn["tuned"], bot.section("moderation", Policy))
+    found["examples"] = [
+        {
+            "before": [turn.text for turn in each.turns[-3:]],
+            "really": list(each.said.messages),
+            "reply": reply.messages,
+        }
+        for each, reply in list(zip(asked, drawn["tuned"], strict=True))[
+            :: max(1, len(asked) // 10)
+        ]
+    ][:10]
+    return Evaluation.model_validate(found)
+
+
+def _examples(asked: Sequence[Context], replies: Sequence[Reply]) -> list[dict[str, list[str]]]:
+    """Ten, evenly over the held-out part."""
+    pairs = list(zip(asked, replies, strict=True))
+    return [
+        {
+            "before": [turn.text for turn in each.turns[-3:]],
+            "really": list(each.said.messages),
+            "reply": reply.messages,
+        }
+        for each, reply in pairs[:: max(1, len(pairs) // 10)][:10]
+    ]
+
+
+def _against_current(
+    bot: str, tuned: Subject, asked: Sequence[Context], machine: Hardware
+) -> dict[str, object]:
+    """The version that serves now, measured anew on the same contexts."""
+    models = BotModels(from_environment(Volumes).models(bot))
+    version = models.linked()
+    if version is None:
+        return {}
+    base = load_base(str(models.path(version)), from_environment(Volumes))
+    current = Subject(base, asked, machine)
+    elsewhere = Subject(base, shuffled(asked), machine)
+    return {
+        "current": current.likelihood,
+        "current_id": version,
+        "against_current": gain(current.nats, tuned.nats, asked),
+        "current_context_gain": gain(elsewhere.nats, current.nats, asked),
+    }
+
+
+def _drawn(model: Path, base: Base, asked: Sequence[Context], sampling: Sampling) -> list[Reply]:
+    budget = min(BUDGET, base.context - sampling.max_new_tokens)
+    prompts = [each.prompt(base.words, budget) for each in asked]
+    return draw(model, prompts, sampling, base.words.eos, _decoder(base))
+
+
+def _decoder(base: Base) -> Callable[[list[int]], str]:
+    def decode(ids: list[int]) -> str:
+        return str(base.tokenizer.decode(ids))
+
+    return decode
+
+
+def _saved(base: Base, folder: Path) -> Path:
+    base.model.to("cpu")  # type: ignore[arg-type]
+    base.model.save_pretrained(folder)
+    base.tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def _persona(turns: Sequence[Turn], last_only: bool) -> list[Turn]:
+    chosen = turns[-1:] if last_only else turns
+    return [turn for turn in chosen if turn.is_persona]
+
+
+def _others(
+    learned: Sequence[Record], whole_chat: bool, against: Path | None, found: dict[str, object]
+) -> list[Turn]:
+    """Whom the persona is told from: who talked to it, or for a whole chat another data set."""
+    if against is not None:
+        records = read_records(against / TRAIN)
+        return [turn for record in records for turn in record.turns if turn.is_persona]
+    if whole_chat:
+        notes: list[str] = found["notes"]  # type: ignore[assignment]
+        notes.append("no attribution: a whole chat is told from another data set (--against)")
+        return []
+    return [turn for record in learned for turn in record.turns if not turn.is_persona]
+
+
+def _look(
+    drawn: dict[str, list[Reply]],
+    asked: Sequence[Context],
+    persona: Sequence[Turn],
+    others: Sequence[Turn],
+) -> dict[str, object]:
+    """Attribution and style: replies beside the real ones (ceiling) and the base's (floor)."""
+    texts = {name: [reply.messages for reply in replies] for name, replies in drawn.items()}
+    texts["real"] = [list(each.said.messages) for each in asked]
+    learned = [list(turn.messages) for turn in persona]
+    judged = judge([turn.text for turn in persona], [turn.text for turn in others])
+    return {
+        "attribution": {
+            name: mean(judged.share(["\n".join(each) for each in replies]))
+            for name, replies in texts.items()
+        }
+        if judged
+        else {},
+        "style_distance": {name: distance(replies, learned) for name, replies in texts.items()},
+        "profiles": {name: profile(replies) for name, replies in texts.items()},
+    }
+
+
+def _copied(
+    replies: Sequence[Reply], base: Base, asked: Sequence[Context], persona: Sequence[Turn]
+) -> dict[str, object]:
+    known = Stretches(base.words.encode(turn.text) for turn in persona)
+    real = [base.words.encode(each.said.text) for each in asked]
+    texts = ["\n".join(reply.messages) for reply in replies]
+    return {
+        "memorised": {
+            "tuned": mean([float(known.repeats(reply.ids)) for reply in replies]),
+            "real": mean([float(known.repeats(ids)) for ids in real]),
+        },
+        "diversity": {
+            "replies": len(set(texts)) / len(texts),
+            "words": distinct(texts, 1),
+            "pairs of words": distinct(texts, 2),
+            "pairs of words, real": distinct([each.said.text for each in asked], 2),
+        },
+    }
+
+
+def _faults(replies: Sequence[Reply], policy: Policy) -> dict[str, object]:
+    verdicts = [check("\n".join(reply.messages), policy).action for reply in replies]
+    return {
+        "cut": sum(reply.cut for reply in replies) / len(replies),
+        "empty": sum(not reply.messages for reply in replies) / len(replies),
+        "moderated": sum(action is not Action.NONE for action in verdicts) / len(replies),
+    }
+
+
+def read_evaluation(folder: Path) -> Evaluation | None:
+    """None when the run has not been evaluated; raises Refusal for a broken file."""
+    try:
+        return Evaluation.model_validate_json((folder / EVALUATION).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValidationError as error:
+        raise Refusal(f"{folder / EVALUATION}: {error.errors()[0]['msg']}") from None
+
+
+def report_metrics(report: JobReport, done: Evaluation) -> None:
+    values = {
+        "bits_per_character": done.tuned.bits_per_character.value,
+        "context_gain_bits_per_character": done.context_gain.value,
+        "memorised_share": done.memorised["tuned"].value,
+        **{f"attribution_{name}": each.value for name, each in done.attribution.items()},
+    }
+    report.gauges("Of the last evaluated run, on the held-out part.", values)
+
+
+@app.command()
+def main(
+    bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
+    run_folder: Annotated[
+        Path | None, typer.Option("--run", help="Folder of the run [DATA_DIR/<bot>/run].")
+    ] = None,
+    dataset: Annotated[
+        Path | None, typer.Option(help="Folder of the data set [DATA_DIR/<bot>/dataset].")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Data set of somebody else, to tell a whole chat from.")
+    ] = None,
+) -> None:
+    """Measure how well a converted run sounds like its persona."""
+    try:
+        configure(from_environment(LogSettings), "evaluation")
+        quieten()
+        file, volumes = BotFile.read(bot), from_environment(Volumes)
+        folder = run_folder or volumes.run(file.name)
+        source = dataset or volumes.dataset(file.name)
+        push = from_environment(PushSettings)
+        with job_report("evaluation", file.name, push) as report, hardware("auto") as machine:
+            done = evaluate(file, folder, source, against, machine)
+            report_metrics(report, done)
+        (folder / EVALUATION).write_text(done.model_dump_json(indent=1), encoding="utf-8")
+        write_report(folder, file.name, read_run(folder), done.model_dump())
+        logger().info("evaluated", bot=file.name, folder=str(folder))
+    except Refusal as refusal:
+        end_process(refusal)
+
+
+if __name__ == "__main__":
+    app()

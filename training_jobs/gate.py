@@ -1,0 +1,39 @@
+"""May this run replace the version that serves? A pure function of its figures."""
+
+from collections.abc import Iterator
+
+from training_jobs.convert import ALLOWED
+from training_jobs.evaluate import Evaluation
+from training_jobs.run_folder import Conversion
+
+MEMORISED = 0.1
+"""Most by which more replies than real answers may repeat what was learned."""
+
+
+def objections(conversion: Conversion, evaluation: Evaluation | None) -> Iterator[str]:
+    """Why it may not, each with its numbers."""
+    if abs(conversion.perplexity_drift) > ALLOWED:
+        yield (
+            f"the converted model's perplexity differs by {conversion.perplexity_drift:+.1%}"
+            f" from the trained one's (at most {ALLOWED:.0%})"
+        )
+    if evaluation is None:
+        return
+    better = evaluation.against_current
+    if better is not None and better.high < 0:
+        yield (
+            f"it foretells the held-out part worse than {evaluation.current_id}:"
+            f" by {-better.value:.3f} bits per character [{-better.high:.3f}, {-better.low:.3f}]"
+        )
+    used, before = evaluation.context_gain, evaluation.current_context_gain
+    if before is not None and before.low > 0 and used.low <= 0:
+        yield (
+            f"it gains nothing from the conversation ({used} bits per character),"
+            f" where {evaluation.current_id} did ({before})"
+        )
+    own, real = evaluation.memorised["tuned"], evaluation.memorised["real"]
+    if own.low > real.high and own.value > real.value + MEMORISED:
+        yield (
+            f"{own.value:.0%} of its replies repeat a stretch of what was learned,"
+            f" of real answers {real.value:.0%}"
+        )

@@ -1,0 +1,64 @@
+"""The owner's view of a bot's published versions: list them, roll back, prune."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.bot_file import BotFile
+from contracts.model_version import BotModels, ModelVersionError, read_manifest
+from contracts.refusal import Refusal, end_process
+from contracts.settings import Volumes, from_environment
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+Bot = Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")]
+
+
+def _models(bot: Path) -> BotModels:
+    return BotModels(from_environment(Volumes).models(BotFile.read(bot).name))
+
+
+@app.command("list")
+def list_versions(bot: Bot) -> None:
+    """Show the versions, oldest first, with their main figures."""
+    try:
+        models = _models(bot)
+        marks = {models.linked("previous"): "previous", models.linked(): "current"}
+        for version in models.ids():
+            print(f"{version}  {marks.get(version, ''):8}  {_told(models.path(version))}".rstrip())
+    except Refusal as refusal:
+        end_process(refusal)
+
+
+def _told(version: Path) -> str:
+    try:
+        manifest = read_manifest(version)
+    except ModelVersionError as error:
+        return f"broken: {error}"
+    perplexity = manifest.metrics.get("perplexity")
+    figure = "" if perplexity is None else f", perplexity {perplexity:.2f}"
+    return f"{manifest.precision} of {manifest.base}{figure}"
+
+
+@app.command()
+def rollback(bot: Bot) -> None:
+    """Let the version before serve again; a running service takes it over."""
+    try:
+        print(_models(bot).roll_back())
+    except Refusal as refusal:
+        end_process(refusal)
+
+
+@app.command()
+def prune(bot: Bot) -> None:
+    """Remove versions older than a day, but not the current one and the one before."""
+    try:
+        for version in _models(bot).prune(datetime.now(UTC)):
+            print(version)
+    except Refusal as refusal:
+        end_process(refusal)
+
+
+if __name__ == "__main__":
+    app()
