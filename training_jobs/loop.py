@@ -108,7 +108,7 @@ class Trainer:
         self._seen = seen
         self._clock = clock
         self._learned = [p for p in model.parameters() if p.requires_grad]
-        self._rate = config.rate_for(model.num_parameters())
+        self._rate = config.rate_for(model.num_parameters(), plan.documents)
         self._optimizer = _optimizer(self._learned, self._rate, config.weight_decay)
         self.curve = Curve()
 

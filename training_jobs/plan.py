@@ -46,6 +46,10 @@ class Plan:
         )
 
     @property
+    def documents(self) -> int:
+        return sum(map(len, self.blocks))
+
+    @property
     def steps_an_epoch(self) -> int:
         return math.ceil(len(self.blocks) / self.step_blocks)
 

@@ -28,4 +28,5 @@ class GatewayConfig(BaseModel):
     unavailable: Text = "Мысль не идёт. Спросите меня попозже."
     insanity_on: Text = "Безумие включено: отвечаю на каждое сообщение."
     insanity_off: Text = "Безумие выключено: отвечаю, только когда зовут."
+    insanity_private: Text = "В личном чате я и так отвечаю на всё."
     insanity_refused: Text = "Безумием здесь распоряжаются администраторы."

@@ -127,6 +127,8 @@ async def tell_help(message: Message, config: GatewayConfig) -> Answer:
 
 async def insanity(message: Message, bot: Bot, config: GatewayConfig, store: Store) -> Answer:
     """Turn the mode over; the change is committed with the answer that tells it."""
+    if message.chat.type == "private":
+        return _to(message, config.insanity_private)
     if not await _may_command(message, bot):
         return _to(message, config.insanity_refused)
     insane = not await store.insane(message.chat.id)
@@ -136,8 +138,6 @@ async def insanity(message: Message, bot: Bot, config: GatewayConfig, store: Sto
 
 async def _may_command(message: Message, bot: Bot) -> bool:
     """In groups administrators alone, the anonymous ones too, who write as the group itself."""
-    if message.chat.type == "private":
-        return True
     if message.sender_chat is not None:
         return message.sender_chat.id == message.chat.id
     if message.from_user is None:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from contracts.bot_file import bot_names
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal, end_process
@@ -37,6 +39,7 @@ class DemoSettings(Settings):
     telegram: bool = False
     bots_dir: Path = Path("k8s/bots")
     models_dir: Path = Path("var/models")
+    sandbox_port: int = Field(default=8081, ge=0, le=65535)
 
 
 class ProcessEnded(Refusal):
@@ -151,7 +154,7 @@ async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
     )
     if generation != GRPC_PORT:
         demo.stage(f"port {GRPC_PORT} is taken: GENERATION_ADDRESS=127.0.0.1:{generation} make ask")
-    page = "" if settings.telegram else await _sandbox(demo, bots)
+    page = "" if settings.telegram else await _sandbox(demo, bots, settings.sandbox_port)
     health = {bot: free_port(0) for bot in bots}
     for number, bot in enumerate(bots):
         token = os.environ[_token_of(bot)] if settings.telegram else sandbox_token(number)
@@ -180,8 +183,10 @@ async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
     await demo.watch()
 
 
-async def _sandbox(demo: Demo, bots: list[str]) -> str:
-    port = free_port(8081)
+async def _sandbox(demo: Demo, bots: list[str], wanted: int) -> str:
+    port = free_port(wanted)
+    if port != wanted:
+        demo.stage(f"port {wanted} is taken: make load PAGE=http://127.0.0.1:{port}")
     listed = ",".join(f"{bot}={sandbox_token(number)}" for number, bot in enumerate(bots))
     await demo.start("sandbox", "services.sandbox", SANDBOX_PORT=str(port), SANDBOX_BOTS=listed)
     page = f"http://127.0.0.1:{port}"

@@ -175,7 +175,8 @@ async def main(page: str, users: int, seconds: float) -> None:
             report = await crowd.run(users, seconds)
         finally:
             telling.cancel()
-        print("\r", *report.lines(), sep="\n")
+            print(file=sys.stderr)
+        print(*report.lines(), sep="\n")
 
 
 async def _tell(report: Report, seconds: float) -> None:

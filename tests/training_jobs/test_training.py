@@ -79,13 +79,19 @@ def test_the_rate_warms_up_and_falls_along_a_cosine(step: int, share: float) -> 
 
 
 @pytest.mark.parametrize(
-    ("parameters", "given", "rate"),
-    [(8_000_000, None, 2e-3), (125_000_000, None, 5e-5), (8_000_000, 1e-4, 1e-4)],
+    ("parameters", "documents", "given", "rate"),
+    [
+        (8_000_000, 7000, None, 5e-4),
+        (8_000_000, 500, None, 1e-4),
+        (125_000_000, 500, None, 5e-5),
+        (8_000_000, 500, 1e-3, 1e-3),
+    ],
 )
 def test_the_default_rate_depends_on_the_size(
-    parameters: int, given: float | None, rate: float
+    parameters: int, documents: int, given: float | None, rate: float
 ) -> None:
-    assert TrainingConfig(learning_rate=given).rate_for(parameters) == rate
+    found = TrainingConfig(learning_rate=given).rate_for(parameters, documents)
+    assert found == pytest.approx(rate)
 
 
 def test_figures_are_printed_as_run_clm_prints_them() -> None:

@@ -70,13 +70,13 @@ function renderChats() {
 }
 
 function renderChips() {
-  const mentions = chat === state.group.chat
-    ? state.bots.map((bot) => make("button", `${bot.emoji} ${bot.mention}`,
-      { type: "button", onclick: () => insert(`${bot.mention} `) }))
-    : [];
-  const insanity = make("button", "🌀 /insanity",
-    { type: "button", title: "Режим безумия: отвечать на всё", onclick: () => send("/insanity") });
-  $("chips").replaceChildren(...mentions, insanity);
+  const chip = (text, title, onclick) => make("button", text, { type: "button", title, onclick });
+  const here = chat === state.group.chat ? state.bots : [];
+  const mentions = here.map((bot) =>
+    chip(`${bot.emoji} ${bot.mention}`, "Позвать", () => insert(`${bot.mention} `)));
+  const insanities = here.map((bot) =>
+    chip(`🌀 ${bot.title}`, "Режим безумия: отвечать на всё", () => send(`/insanity${bot.mention}`)));
+  $("chips").replaceChildren(...mentions, ...insanities);
   $("text").placeholder = mentions.length ? "Сообщение: боты отвечают, когда их зовут" : "Сообщение";
 }
 

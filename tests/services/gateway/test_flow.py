@@ -129,6 +129,13 @@ async def test_insanity_is_switched_told_and_survives_a_restart(world: World) ->
     ]
 
 
+async def test_insanity_means_nothing_where_all_is_answered_anyway(world: World) -> None:
+    async with world.gateway():
+        world.telegram.put(private("/insanity"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    assert world.telegram.texts() == [CONFIG.insanity_private]
+
+
 async def test_insanity_is_that_chats_alone(world: World) -> None:
     world.telegram.administrators = {7}
     async with world.gateway():
