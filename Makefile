@@ -13,7 +13,7 @@ USERS ?= 20
 SECONDS ?= 60
 PAGE ?= http://127.0.0.1:8081
 # the demo base is small and the samples too: as much as fits into a minute and a half on two cores
-TRAINING_demo := --epochs 10 --max-steps 380 --no-evaluate
+TRAINING_demo := --epochs 10 --max-steps 340 --no-evaluate
 LOCKS := $(wildcard requirements/*.txt)
 STUBS := protos/generation/v1/generation_pb2.py
 # which base the models were made from: a path may hold what no file name may

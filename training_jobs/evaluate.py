@@ -192,7 +192,9 @@ def _against_current(
 
 
 def _drawn(model: Path, base: Base, asked: Sequence[Context], sampling: Sampling) -> list[Reply]:
-    budget = min(BUDGET, base.context - sampling.max_new_tokens)
+    longest = min(sampling.max_new_tokens, base.context // 2)
+    sampling = sampling.model_copy(update={"max_new_tokens": longest})
+    budget = min(BUDGET, base.context - longest)
     prompts = [each.prompt(base.words, budget) for each in asked]
     return draw(model, prompts, sampling, base.words.eos, _decoder(base))
 
