@@ -47,6 +47,10 @@ BITS = 1 / math.log(2)
 """In a nat."""
 
 
+class TooFewAnswers(Refusal):
+    """The held-out part is too small to measure by; the run may be published all the same."""
+
+
 class Likelihood(BaseModel):
     """How well a model foretells what the persona really said."""
 
@@ -92,9 +96,7 @@ class Subject:
         base.model.to(machine.device)  # type: ignore[arg-type]
         self.nats = nats(base.model, self._docs, machine)
         self.likelihood = Likelihood(
-            bits_per_character=ratio(
-                self.nats, [each.characters for each in asked], 1 / math.log(2)
-            ),
+            bits_per_character=ratio(self.nats, [each.characters for each in asked], BITS),
             perplexity=_perplexity(self.nats, tokens(self._docs)),
         )
 
@@ -122,7 +124,7 @@ def evaluate(
     held, learned = list(read_records(dataset / HELDOUT)), list(read_records(dataset / TRAIN))
     asked = contexts(held, card.whole_chat, MOST_CONTEXTS)
     if len(asked) < FEWEST_CONTEXTS:
-        raise Refusal(f"{dataset}: only {len(asked)} held-out answers; that measures nothing")
+        raise TooFewAnswers(f"{dataset}: only {len(asked)} held-out answers: nothing is measured")
     found: dict[str, object] = {"contexts": len(asked), "notes": []}
     tuned = Subject(load_base(str(run_folder / MODEL), from_environment(Volumes)), asked, machine)
     other = Subject(tuned.base, shuffled(asked), machine)
@@ -331,6 +333,8 @@ def main(
         (folder / EVALUATION).write_text(done.model_dump_json(indent=1), encoding="utf-8")
         write_report(folder, file.name, read_run(folder), done.model_dump())
         logger().info("evaluated", bot=file.name, folder=str(folder))
+    except TooFewAnswers as few:
+        logger().warning(str(few))
     except Refusal as refusal:
         end_process(refusal)
 

@@ -200,3 +200,12 @@ def test_what_cannot_be_evaluated_is_refused(toy: Toy, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, options)
     assert result.exit_code == 2
     assert "not converted yet" in result.stderr
+
+
+def test_too_few_held_out_answers_measure_nothing_and_stop_nothing(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training_jobs.evaluate.FEWEST_CONTEXTS", 1000)
+    options = ["--bot", str(toy.bot_file), "--run", str(toy.run), "--dataset", str(toy.dataset)]
+    assert CliRunner().invoke(app, options).exit_code == 0
+    assert read_evaluation(toy.run) is None
