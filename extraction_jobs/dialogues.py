@@ -15,6 +15,8 @@ from extraction_jobs.privacy import pseudonym
 
 Pseudonym = Callable[[str], str]
 UNANSWERED = "unanswered_turn"
+MOST_TURNS = 32
+"""A longer session gives several records, so that its end can be held out when there are few."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,16 @@ def named_persona(
     name: Pseudonym,
     dropped: Counter[str],
 ) -> Iterator[Record]:
-    """A record a session, up to the persona's last turn in it."""
+    """Records that end in a persona turn: one a session, more of a session of many turns."""
     for session in sessions(messages, pause):
         said = turns(session, personas, name)
-        last = max((i for i, turn in enumerate(said) if turn.is_persona), default=-1)
-        after = sum(len(turn.messages) for turn in said[last + 1 :])
-        dropped["session_without_persona" if last < 0 else "after_last_persona_turn"] += after
-        if last >= 0:
-            yield _record(session, last, said[: last + 1])
+        start, last = 0, max((i for i, turn in enumerate(said) if turn.is_persona), default=-1)
+        for index, turn in enumerate(said):
+            if turn.is_persona and (index == last or index + 1 - start >= MOST_TURNS):
+                yield _record(session, index, _within(said[start : index + 1]))
+                start = index + 1
+        after = sum(len(turn.messages) for turn in said[start:])
+        dropped["after_last_persona_turn" if start else "session_without_persona"] += after
 
 
 def whole_chat(
@@ -131,13 +135,16 @@ def whole_chat(
 
 
 def _seen_by(speaker: str, window: Sequence[Turn]) -> list[Turn]:
-    """The window with `speaker` as its persona; replies that point out of it are forgotten."""
+    """The window with `speaker` as its persona."""
     return [
-        turn.model_copy(
-            update={
-                "role": Role.PERSONA if turn.speaker == speaker else Role.OTHER,
-                "reply_to": turn.reply_to if (turn.reply_to or 0) <= index else None,
-            }
-        )
+        turn.model_copy(update={"role": Role.PERSONA if turn.speaker == speaker else Role.OTHER})
+        for turn in _within(window)
+    ]
+
+
+def _within(window: Sequence[Turn]) -> list[Turn]:
+    """The window without replies that point out of it."""
+    return [
+        turn if (turn.reply_to or 0) <= index else turn.model_copy(update={"reply_to": None})
         for index, turn in enumerate(window)
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from contracts.refusal import Refusal
 from telemetry.logs import logger
 
 FOLDER = "checkpoints"
@@ -53,13 +54,19 @@ class Checkpoints:
         return sorted(self._folder.glob("step-*.pt"), key=lambda path: int(path.stem[5:]))
 
     def _write(self, path: Path, content: State) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + _PART)
-        with part.open("wb") as file:
-            torch.save({"fingerprint": self._fingerprint, "content": content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(path)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                torch.save({"fingerprint": self._fingerprint, "content": content}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(path)
+        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
+            part.unlink(missing_ok=True)
+            cause = error if isinstance(error, OSError) else error.__context__
+            reason = cause.strerror if isinstance(cause, OSError) else error
+            raise Refusal(f"{path}: cannot write a checkpoint ({reason})") from None
 
     def _read(self, path: Path) -> State | None:
         try:

@@ -4,14 +4,12 @@ All figures are of the held-out part, which is later than all that was learned. 
 them. Exit codes: 0 done, 2 refused (one line on standard error says why).
 """
 
-import math
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.bot_file import BotFile
 from contracts.dataset import HELDOUT, TRAIN, Record, dataset_sha256, read_card, read_records
@@ -26,13 +24,14 @@ from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import SCRATCH, Base, load_base
 from training_jobs.convert import export
 from training_jobs.fidelity.attribution import judge
-from training_jobs.fidelity.bootstrap import Estimate, mean, ratio
+from training_jobs.fidelity.bootstrap import mean
 from training_jobs.fidelity.contexts import Context, contexts, shuffled
-from training_jobs.fidelity.likelihood import nats, tokens
 from training_jobs.fidelity.memory import Stretches, distinct
 from training_jobs.fidelity.replies import Reply, draw
 from training_jobs.fidelity.report import write_report
+from training_jobs.fidelity.results import Evaluation
 from training_jobs.fidelity.style import distance, profile
+from training_jobs.fidelity.subject import BUDGET, Subject, gain
 from training_jobs.hardware import Hardware, hardware
 from training_jobs.quiet import quieten
 from training_jobs.run_folder import CONVERTED, EVALUATION, MODEL, read_run
@@ -40,76 +39,11 @@ from training_jobs.run_folder import CONVERTED, EVALUATION, MODEL, read_run
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 MOST_CONTEXTS = 300
-BUDGET = 384
-"""Tokens of a context and what was said: about what people look back on."""
 FEWEST_CONTEXTS = 5
-BITS = 1 / math.log(2)
-"""In a nat."""
 
 
 class TooFewAnswers(Refusal):
     """The held-out part is too small to measure by; the run may be published all the same."""
-
-
-class Likelihood(BaseModel):
-    """How well a model foretells what the persona really said."""
-
-    model_config = ConfigDict(frozen=True)
-
-    bits_per_character: Estimate
-    perplexity: Estimate
-
-
-class Evaluation(BaseModel):
-    """evaluation.json. An absent figure could not be had; `notes` say why."""
-
-    model_config = ConfigDict(frozen=True)
-
-    contexts: int
-    tuned: Likelihood
-    shuffled: Likelihood
-    context_gain: Estimate
-    base: Likelihood | None = None
-    current: Likelihood | None = None
-    current_id: str | None = None
-    against_current: Estimate | None = None
-    current_context_gain: Estimate | None = None
-    attribution: dict[str, Estimate] = {}
-    style_distance: dict[str, float] = {}
-    profiles: dict[str, dict[str, float]] = {}
-    memorised: dict[str, Estimate] = {}
-    diversity: dict[str, float] = {}
-    cut: float = 0.0
-    empty: float = 0.0
-    moderated: float = 0.0
-    examples: list[dict[str, list[str]]] = []
-    notes: list[str] = []
-
-
-class Subject:
-    """A model with the held-out contexts as it sees them."""
-
-    def __init__(self, base: Base, asked: Sequence[Context], machine: Hardware) -> None:
-        self.base = base
-        budget = min(BUDGET, base.context)
-        self._docs = [each.document(base.words, budget) for each in asked]
-        base.model.to(machine.device)  # type: ignore[arg-type]
-        self.nats = nats(base.model, self._docs, machine)
-        self.likelihood = Likelihood(
-            bits_per_character=ratio(self.nats, [each.characters for each in asked], BITS),
-            perplexity=_perplexity(self.nats, tokens(self._docs)),
-        )
-
-
-def _perplexity(losses: Sequence[float], counts: Sequence[int]) -> Estimate:
-    loss = ratio(losses, counts)
-    return Estimate(math.exp(loss.value), math.exp(loss.low), math.exp(loss.high))
-
-
-def gain(worse: Sequence[float], better: Sequence[float], asked: Sequence[Context]) -> Estimate:
-    """Bits per character by which the second is better, pair by pair."""
-    less = [left - right for left, right in zip(worse, better, strict=True)]
-    return ratio(less, [each.characters for each in asked], BITS)
 
 
 def evaluate(
@@ -148,16 +82,7 @@ def evaluate(
     found |= _look(drawn, asked, persona, others)
     found |= _copied(drawn["tuned"], tuned.base, asked, persona)
     found |= _faults(drawn["tuned"], bot.section("moderation", Policy))
-    found["examples"] = [
-        {
-            "before": [turn.text for turn in each.turns[-3:]],
-            "really": list(each.said.messages),
-            "reply": reply.messages,
-        }
-        for each, reply in list(zip(asked, drawn["tuned"], strict=True))[
-            :: max(1, len(asked) // 10)
-        ]
-    ][:10]
+    found["examples"] = _examples(asked, drawn["tuned"])
     return Evaluation.model_validate(found)
 
 
@@ -284,16 +209,6 @@ def _faults(replies: Sequence[Reply], policy: Policy) -> dict[str, object]:
         "empty": sum(not reply.messages for reply in replies) / len(replies),
         "moderated": sum(action is not Action.NONE for action in verdicts) / len(replies),
     }
-
-
-def read_evaluation(folder: Path) -> Evaluation | None:
-    """None when the run has not been evaluated; raises Refusal for a broken file."""
-    try:
-        return Evaluation.model_validate_json((folder / EVALUATION).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValidationError as error:
-        raise Refusal(f"{folder / EVALUATION}: {error.errors()[0]['msg']}") from None
 
 
 def report_metrics(report: JobReport, done: Evaluation) -> None:

@@ -23,6 +23,7 @@ class Figures:
     loss_sum: float = 0.0
     right: int = 0
     tokens: int = 0
+    blocks: int = 0
 
     def add(self, logits: Tensor, targets: Tensor) -> None:
         """Count positions by their logits (n, vocabulary) and the tokens that came (n)."""
@@ -50,6 +51,7 @@ def measure(model: GPT2LMHeadModel, batches: Iterable[Batch], hardware: Hardware
     model.train(False)
     figures = Figures()
     for batch in batches:
+        figures.blocks += len(batch.input_ids)
         with hardware.autocast():
             hidden, targets = hidden_states(model, batch.to(hardware.device))
             for part, chosen in zip(

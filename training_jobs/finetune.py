@@ -4,6 +4,11 @@
 75 told to end by SIGTERM: the same command goes on from its checkpoint.
 """
 
+from training_jobs.allocator import give_back_memory, preload_jemalloc
+
+if __name__ == "__main__":
+    preload_jemalloc()  # the process starts anew: better before torch is loaded
+
 import hashlib
 import signal
 import sys
@@ -27,10 +32,16 @@ from training_jobs.base import SCRATCH, Base, load_base, make_base
 from training_jobs.checkpoint import FOLDER, Checkpoints
 from training_jobs.config import TrainingConfig
 from training_jobs.figures import Figures, measure, printed
-from training_jobs.hardware import Hardware, hardware, memory_told, peak_memory, preload_jemalloc
+from training_jobs.hardware import (
+    Hardware,
+    hardware,
+    memory_told,
+    peak_memory,
+)
+from training_jobs.layers import quicken
 from training_jobs.loop import Curve, Interrupted, Trainer
 from training_jobs.lora import add_lora, merge_lora
-from training_jobs.packing import Examples, batches, documents
+from training_jobs.packing import Examples, batches, documents, grouped
 from training_jobs.plan import Plan
 from training_jobs.quiet import quieten
 from training_jobs.run_folder import Run, prepare, write_run
@@ -41,6 +52,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 TOLD_TO_END = 75
 """EX_TEMPFAIL: what the job ends with after SIGTERM."""
 ESTIMATE_STEPS = 3
+AT_ONCE = 4096
+"""Tokens in one pass when nothing is learned."""
 
 
 class Job:
@@ -52,6 +65,7 @@ class Job:
         self.config = config
         self.machine = machine
         self.card = _card(dataset)
+        self.dataset = dataset
         self.output = output
         self.base = _base(config, dataset)
         self.block_tokens = min(config.block_tokens, self.base.context)
@@ -68,7 +82,7 @@ class Job:
             block_tokens=self.block_tokens,
             pad=self.base.words.eos,
             tokens_per_step=config.tokens_per_step,
-            tokens_at_once=config.tokens_at_once,
+            tokens_at_once=config.pass_tokens,
             epochs=config.epochs_for(len(self.learn.documents)),
             max_steps=config.max_steps,
             seed=config.seed,
@@ -92,12 +106,17 @@ class Job:
         return Checkpoints(self.output / FOLDER, fingerprint)
 
     def figures(self) -> Figures | None:
-        """Of the held-out part, None where nothing is held out."""
+        """Of the persona's turns in the held-out part, None where nothing is held out."""
         if not self.held.documents:
             return None
         pad, order = self.base.words.eos, Random(0)
-        held = batches(self.held.documents, self.block_tokens, 4096, pad, order)
+        held = batches(self.held.documents, self.block_tokens, AT_ONCE, pad, order)
         return measure(self.base.model, held, self.machine)
+
+    def clm_figures(self) -> Figures | None:
+        """Of all tokens of the held-out part, in run_clm's blocks."""
+        blocks = grouped(self.held.documents, self.block_tokens, AT_ONCE)
+        return measure(self.base.model, blocks, self.machine) if blocks else None
 
 
 def finetune(
@@ -116,18 +135,19 @@ def finetune(
             report or JobReport("training", bot), from_environment(PushSettings),
             job.plan.steps_an_epoch,
         )  # fmt: skip
-        curve = _train(job, watch, [] if told is None else told)
-        run = _summary(bot, job, curve, job.figures())
+        curve = train(job, watch, [] if told is None else told)
+        run = _summary(bot, job, curve)
         if machine.leads:
             _write(job, run)
     return run
 
 
-def _train(job: Job, watch: Watch, told: list[int]) -> Curve:
+def train(job: Job, watch: Watch, told: list[int]) -> Curve:
     model, config = job.base.model, job.config
     model.to(job.machine.device)  # type: ignore[arg-type]
+    quicken(model, lora=config.method == "lora")
     if config.method == "lora":
-        model = add_lora(model, config)
+        add_lora(model, config, job.machine.bf16)
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
     trainer = Trainer(
@@ -136,7 +156,11 @@ def _train(job: Job, watch: Watch, told: list[int]) -> Curve:
     )  # fmt: skip
     with watch.running(job.plan.steps):
         curve = trainer.run()
-    merge_lora(model)
+    if config.method == "lora":
+        give_back_memory()
+        job.base = _base(config, job.dataset)
+        merge_lora(model, job.base.model)
+        job.base.model.to(job.machine.device)  # type: ignore[arg-type]
     return curve
 
 
@@ -163,21 +187,34 @@ def _base(config: TrainingConfig, dataset: Path) -> Base:
     return make_base((turn.text for turn in turns), config.seed)
 
 
-def _summary(bot: str, job: Job, curve: Curve, figures: Figures | None) -> Run:
+def _summary(bot: str, job: Job, curve: Curve) -> Run:
+    """Figures under run_clm's names count as it counts; the persona's own begin with heldout_."""
+    seconds = max(curve.seconds, 1e-9)
+    blocks = curve.tokens / job.block_tokens
     metrics = {
         "train_loss": curve.loss,
         "train_steps": float(curve.steps),
         "train_tokens": float(curve.tokens),
         "train_runtime": curve.seconds,
-        "train_tokens_per_second": curve.tokens / max(curve.seconds, 1e-9),
-        "train_samples": float(len(job.learn.documents)),
+        "train_samples": float(len(job.plan.blocks)),
+        "train_samples_per_second": blocks / seconds,
+        "train_tokens_per_second": curve.tokens / seconds,
     }
-    if figures is not None:
+    began = time.monotonic()
+    if (clm := job.clm_figures()) is not None:
+        runtime = max(time.monotonic() - began, 1e-9)
         metrics |= {
-            "eval_loss": figures.loss,
-            "eval_accuracy": figures.accuracy,
-            "eval_samples": float(len(job.held.documents)),
-            "perplexity": figures.perplexity,
+            "eval_loss": clm.loss,
+            "eval_accuracy": clm.accuracy,
+            "eval_samples": float(clm.blocks),
+            "eval_samples_per_second": clm.blocks / runtime,
+            "perplexity": clm.perplexity,
+        }
+    if (figures := job.figures()) is not None:
+        metrics |= {
+            "heldout_loss": figures.loss,
+            "heldout_accuracy": figures.accuracy,
+            "heldout_perplexity": figures.perplexity,
         }
     notes = job.base.notes
     if job.learn.skipped:
@@ -207,7 +244,7 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
         loaded = time.monotonic()
         watch = Watch(JobReport("training", ""), PushSettings(), 1)
         job.held.documents.clear()
-        curve = _train(job, watch, [])
+        curve = train(job, watch, [])
     rate = curve.tokens / max(curve.seconds, 1e-9)
     most = timedelta(seconds=round(tokens / rate + loaded - began))
     return (
@@ -218,7 +255,7 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
 
 
 def _print(run: Run) -> None:
-    for title, prefix in (("train", "train_"), ("eval", "eval_")):
+    for title, prefix in (("train", "train_"), ("eval", "eval_"), ("held-out persona", "heldout_")):
         chosen: dict[str, float | str] = {
             key: value for key, value in run.metrics.items() if key.startswith(prefix)
         }
@@ -292,5 +329,4 @@ def main(
 
 
 if __name__ == "__main__":
-    preload_jemalloc()
     app()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from training_jobs.convert import ALLOWED
-from training_jobs.evaluate import Evaluation
+from training_jobs.fidelity.results import Evaluation
 from training_jobs.run_folder import Conversion
 
 MEMORISED = 0.1

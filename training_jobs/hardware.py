@@ -1,12 +1,9 @@
 """What the job runs on: device, precision, the other processes of a distributed run, memory."""
 
-import ctypes
 import os
 import resource
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes.util import find_library
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +11,6 @@ import torch
 from torch import Tensor, distributed
 
 from contracts.refusal import Refusal
-
-_PRELOADED = "PERSONA_PRELOADED"
 
 
 class OutOfMemory(Refusal):
@@ -100,23 +95,3 @@ def memory_told() -> Iterator[None]:
 def peak_memory() -> int:
     """Most bytes that this process has held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def preload_jemalloc() -> None:
-    """Start this process anew with jemalloc where it is installed: it reuses large blocks, which
-    the C library gives back and takes again at every step."""
-    library = find_library("jemalloc")
-    if library is None or os.environ.get(_PRELOADED) or sys.platform != "linux":
-        return
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        return
-    preloaded = " ".join(filter(None, (os.environ.get("LD_PRELOAD"), library)))
-    environment = {
-        **os.environ,
-        _PRELOADED: "1",
-        "LD_PRELOAD": preloaded,
-        "MALLOC_CONF": "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1",
-    }
-    os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606 (ourselves)

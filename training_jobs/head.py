@@ -14,7 +14,7 @@ from transformers import GPT2LMHeadModel
 
 from training_jobs.packing import IGNORED, Batch
 
-CHUNK = 256
+CHUNK = 128
 """Positions at once."""
 
 
@@ -47,28 +47,27 @@ class _ChunkedLoss(torch.autograd.Function):
         ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, kind: torch.dtype
     ) -> Tensor:
         total = torch.zeros((), device=hidden.device)
-        narrow = weight.to(kind)
-        learn_head = weight.requires_grad
+        seen, narrow = hidden.to(kind), weight.to(kind)
         to_hidden = torch.empty_like(hidden)
-        to_weight = torch.zeros_like(weight, dtype=torch.float32) if learn_head else None
+        learn_head = weight.requires_grad
+        slopes = seen.new_empty((len(hidden), len(weight))) if learn_head else None
         for start in range(0, len(hidden), CHUNK):
             part = slice(start, start + CHUNK)
-            seen = hidden[part].to(kind)
-            logits = (seen @ narrow.T).float()
-            rows = torch.arange(len(logits), device=hidden.device)
-            chosen = logits[rows, targets[part]]
-            total += (logits.logsumexp(-1) - chosen).sum()
-            slope = logits.softmax(-1)
+            logs = torch.log_softmax(seen[part] @ narrow.T, -1, dtype=torch.float32)
+            rows = torch.arange(len(logs), device=hidden.device)
+            total -= logs[rows, targets[part]].sum()
+            slope = logs.exp_()
             slope[rows, targets[part]] -= 1.0
-            slope = slope.to(kind)
-            to_hidden[part] = slope @ narrow
-            if to_weight is not None:
-                to_weight += slope.T @ seen
-        ctx.save_for_backward(to_hidden, *([] if to_weight is None else [to_weight]))
+            narrow_slope = slope.to(kind)
+            to_hidden[part] = narrow_slope @ narrow
+            if slopes is not None:
+                slopes[part] = narrow_slope
+        ctx.save_for_backward(to_hidden, *([] if slopes is None else [slopes, seen]))
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
-        to_hidden, *to_weight = ctx.saved_tensors
-        return to_hidden * outer, to_weight[0] * outer if to_weight else None, None, None
+        to_hidden, *head = ctx.saved_tensors
+        to_weight = (head[0].T @ head[1]).float().mul_(outer) if head else None
+        return to_hidden.mul_(outer), to_weight, None, None

@@ -159,12 +159,13 @@ class Trainer:
             loss += part.detach()
         self._share(loss)
         value = float(loss)
-        if not math.isfinite(value):
-            raise TrainingFailed(
-                f"the loss is {value} at step {number}; lower training.learning_rate."
-                " The checkpoint before it is kept"
-            )
-        nn.utils.clip_grad_norm_(self._learned, 1.0)
+        slope = float(nn.utils.clip_grad_norm_(self._learned, 1.0))
+        for name, found in (("loss", value), ("gradient", slope)):
+            if not math.isfinite(found):
+                raise TrainingFailed(
+                    f"the {name} is {found} at step {number}; lower training.learning_rate."
+                    " The checkpoint before it is kept"
+                )
         self._optimizer.step()
         self.curve.losses.append(value)
         self.curve.tokens += sum(batch.tokens for batch in passes)

@@ -135,3 +135,23 @@ def batches(
     size = max(1, tokens_per_step // block_tokens)
     for start in range(0, len(blocks), size):
         yield collate(blocks[start : start + size], block_tokens, pad)
+
+
+def grouped(docs: Sequence[Document], block_tokens: int, tokens_at_once: int) -> list[Batch]:
+    """run_clm's blocks: the documents one after another, cut anywhere, all tokens with a loss.
+
+    What does not fill a block is left out, unless it is all there is.
+    """
+    ids = torch.tensor([token for doc in docs for token in doc.ids], dtype=torch.long)
+    length = min(block_tokens, len(ids))
+    if length < 2:
+        return []
+    blocks = ids[: len(ids) // length * length].view(-1, length)
+    places = torch.arange(length).expand_as(blocks)
+    rows = max(1, tokens_at_once // length)
+    return [
+        Batch(
+            blocks[start : start + rows], places[start : start + rows], blocks[start : start + rows]
+        )
+        for start in range(0, len(blocks), rows)
+    ]

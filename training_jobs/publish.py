@@ -23,7 +23,7 @@ from telemetry.jobs import PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import load_base
 from training_jobs.convert import export
-from training_jobs.evaluate import read_evaluation
+from training_jobs.fidelity.results import read_evaluation
 from training_jobs.gate import objections
 from training_jobs.run_folder import (
     CONVERTED,

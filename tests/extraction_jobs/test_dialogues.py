@@ -45,6 +45,18 @@ def replies(said: Sequence[Turn]) -> list[int | None]:
     return [turn.reply_to for turn in said]
 
 
+def test_a_long_session_gives_several_records_that_leave_nothing_out(talk: Talk) -> None:
+    said = talk("anna boris bot " * 30 + "anna bot>1 anna")
+    dropped: Counter[str] = Counter()
+    records = list(named_persona(said, HOUR, BOT, str, dropped))
+    lengths = [len(record.turns) for record in records]
+    assert lengths == [33, 33, 26]
+    assert all(record.turns[-1].is_persona for record in records)
+    assert +dropped == {"after_last_persona_turn": 1}
+    assert replies(records[-1].turns) == [None] * 26  # the answered turn is in another record
+    assert len({record.id for record in records}) == 3
+
+
 @pytest.mark.parametrize(
     ("silence", "together"),
     [

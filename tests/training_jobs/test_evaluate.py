@@ -16,12 +16,13 @@ from contracts.turn import Role, Turn
 from tests.conftest import BOT, Toy
 from training_jobs.base import make_base
 from training_jobs.convert import converted_nats
-from training_jobs.evaluate import Evaluation, app, read_evaluation
+from training_jobs.evaluate import app
 from training_jobs.fidelity.attribution import judge
 from training_jobs.fidelity.bootstrap import Estimate, mean, ratio
 from training_jobs.fidelity.contexts import Context, contexts, shuffled
 from training_jobs.fidelity.likelihood import nats, tokens
 from training_jobs.fidelity.memory import Stretches, distinct
+from training_jobs.fidelity.results import Evaluation, read_evaluation
 from training_jobs.fidelity.style import distance, features, profile
 from training_jobs.gate import objections
 from training_jobs.hardware import Hardware

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from contracts.dataset import read_records
 from tests.conftest import BOT, Toy
+from training_jobs.allocator import PRELOADED
 from training_jobs.base import make_base
 from training_jobs.checkpoint import FOLDER, Checkpoints
 from training_jobs.config import TrainingConfig
@@ -92,7 +94,8 @@ def test_sigterm_leaves_a_checkpoint_and_tells_kubernetes_to_go_on(
     toy: Toy, tmp_path: Path
 ) -> None:
     bot = tmp_path / "bot.yaml"
-    bot.write_text(f"name: {BOT}\ntraining: {{base: scratch, epochs: 900, patience: 0}}\n")
+    often = "epochs: 900, patience: 0, measure_share: 0.001"
+    bot.write_text(f"name: {BOT}\ntraining: {{base: scratch, {often}}}\n")
     command = [sys.executable, "-m", "training_jobs.finetune", "--bot", str(bot)]
     options = ["--dataset", str(toy.dataset), "--output", str(tmp_path)]
     environment = {**os.environ, "LOG_FORMAT": "json"}
@@ -131,6 +134,7 @@ def test_two_processes_have_one_processs_curve(toy: Toy, tmp_path: Path) -> None
 
 SHARED = f"""
 import sys
+from ctypes.util import find_library
 from pathlib import Path
 from training_jobs.config import TrainingConfig
 from training_jobs.finetune import finetune
@@ -192,7 +196,7 @@ def test_it_stops_when_the_held_out_loss_no_longer_falls_and_keeps_the_best(
     run = finetune(BOT, TrainingConfig.model_validate(changed), toy.dataset, tmp_path)
     assert run.metrics["train_steps"] < 400
     best = min(loss for _, loss in run.heldout)
-    assert run.metrics["eval_loss"] == pytest.approx(best, abs=0.01)
+    assert run.metrics["heldout_loss"] == pytest.approx(best, abs=0.01)
     assert any("stopped after" in note for note in run.notes)
 
 
@@ -227,6 +231,17 @@ def test_each_epoch_sees_every_document_once_in_another_order() -> None:
     assert epochs[0] != epochs[1]
     assert sorted(epochs[0]) == sorted(epochs[1])
     assert plan.tokens == 2 * len(plan.blocks) * 64
+
+
+def test_jemalloc_is_preloaded_where_it_is_installed() -> None:
+    if find_library("jemalloc") is None:
+        assert not os.environ.get("CI"), "libjemalloc2 is missing"
+        pytest.skip("libjemalloc2 is missing")
+    program = "from training_jobs.allocator import *; preload_jemalloc(); give_back_memory(); "
+    command = [sys.executable, "-c", program + "print(open('/proc/self/maps').read())"]
+    environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", PRELOADED)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert b"libjemalloc" in done.stdout
 
 
 def test_out_of_memory_is_told_with_what_to_lower() -> None:

@@ -1,12 +1,16 @@
 """The loop and its figures, and the fine-tuning job around them."""
 
 import math
+import resource
 import shutil
+import signal
 from pathlib import Path
 from random import Random
 
 import pytest
 import torch
+from torch import Tensor
+from transformers import GPT2LMHeadModel
 from typer.testing import CliRunner
 
 from contracts.dataset import read_records
@@ -14,14 +18,13 @@ from contracts.refusal import Refusal
 from tests.conftest import BOT, Toy
 from tests.training_jobs.conftest import write_gpt2
 from training_jobs.base import make_base
-from training_jobs.checkpoint import Checkpoints
 from training_jobs.config import TrainingConfig
 from training_jobs.figures import measure, printed
 from training_jobs.finetune import app, finetune
 from training_jobs.hardware import Hardware
-from training_jobs.loop import Trainer, TrainingFailed, schedule
-from training_jobs.packing import batches, documents
-from training_jobs.plan import Plan
+from training_jobs.head import summed_loss
+from training_jobs.loop import Interrupted, TrainingFailed, schedule
+from training_jobs.packing import Batch, Document, batches, documents, grouped
 from training_jobs.run_folder import read_run
 
 TINY = TrainingConfig(base="scratch", max_steps=3, block_tokens=64, tokens_per_step=256)
@@ -51,24 +54,79 @@ def test_figures_equal_an_independent_count(toy: Toy) -> None:
     assert figures.accuracy == right / len(losses)
 
 
+def test_run_clms_figures_equal_an_independent_count_on_the_same_blocks(toy: Toy) -> None:
+    base = make_base(["Привет, заходите"] * 5, seed=1)
+    records = list(read_records(toy.dataset / "train.jsonl"))[:20]
+    docs = documents(records, base.words, 64, last_turn_only=False, all_turns=False).documents
+    figures = measure(base.model, grouped(docs, 48, 256), CPU)
+
+    everything = [token for doc in docs for token in doc.ids]
+    blocks = [everything[start : start + 48] for start in range(0, len(everything) - 47, 48)]
+    base.model.train(False)
+    losses, right, counted = [], 0, 0
+    with torch.no_grad():
+        for block in blocks:
+            ids = torch.tensor([block])
+            output = base.model(input_ids=ids, labels=ids)
+            losses.append(float(output.loss))
+            right += int((output.logits[:, :-1].argmax(-1) == ids[:, 1:]).sum())
+            counted += 47
+    assert figures.blocks == len(blocks) > 5
+    assert figures.loss == pytest.approx(sum(losses) / len(losses), abs=1e-4)
+    assert figures.perplexity == pytest.approx(math.exp(sum(losses) / len(losses)), rel=1e-4)
+    assert figures.accuracy == pytest.approx(right / counted, abs=1e-4)
+
+
+def test_less_than_a_block_is_a_block_of_its_own() -> None:
+    [batch] = grouped([Document([1, 2, 3], [True] * 3)], 48, 256)
+    assert batch.input_ids.tolist() == [[1, 2, 3]]
+    assert grouped([], 48, 256) == []
+
+
 def test_training_learns(toy: Toy) -> None:
     losses = read_run(toy.run).losses
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
-def test_a_loss_that_is_no_number_stops_the_run(toy: Toy, tmp_path: Path) -> None:
-    base = make_base(["Привет"], seed=1)
-    with torch.no_grad():
-        base.model.transformer.wte.weight.fill_(math.nan)
-    records = list(read_records(toy.dataset / "train.jsonl"))
-    docs = documents(records, base.words, 256, last_turn_only=False, all_turns=False).documents
-    plan = Plan.of(
-        docs, block_tokens=256, pad=2, tokens_per_step=256, tokens_at_once=256, epochs=1,
-        max_steps=3, seed=1,
-    )  # fmt: skip
-    trainer = Trainer(base.model, plan, TINY, CPU, Checkpoints(tmp_path, ""), lambda: None)
-    with pytest.raises(TrainingFailed, match="loss is nan at step 0"):
-        trainer.run()
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_what_is_no_number_stops_the_run_and_the_checkpoint_before_it_is_good(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    steps = iter(range(9))
+
+    def spoiled(model: GPT2LMHeadModel, batch: Batch) -> Tensor:
+        loss = summed_loss(model, batch)
+        if next(steps) < 2:
+            return loss
+        return loss * math.nan if what == "loss" else loss + (0 * loss).sqrt()  # its slope is not
+
+    monkeypatch.setattr("training_jobs.loop.summed_loss", spoiled)
+    often = TINY.model_copy(update={"checkpoint_minutes": 0.0, "max_steps": 5})
+    with pytest.raises(TrainingFailed, match=rf"the {what} is .* step 2; lower .*learning_rate"):
+        finetune(BOT, often, toy.dataset, tmp_path)
+    [kept] = (tmp_path / "checkpoints").glob("step-*.pt")
+    content = torch.load(kept, weights_only=True)["content"]
+    assert len(content["curve"]["losses"]) == 2
+    assert all(weights.isfinite().all() for weights in content["weights"].values())
+    with pytest.raises(Refusal, match="no finished run"):
+        read_run(tmp_path)
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_the_checkpoint_before_it_is_kept(
+    toy: Toy, tmp_path: Path
+) -> None:
+    often = TINY.model_copy(update={"checkpoint_minutes": 0.0, "max_steps": 5})
+    with pytest.raises(Interrupted):
+        finetune(BOT, often, toy.dataset, tmp_path, told=[signal.SIGTERM])
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, most))  # as a disk that is full by then
+    try:
+        with pytest.raises(Refusal, match=r"\.pt: cannot write a checkpoint \(File too large\)"):
+            finetune(BOT, often, toy.dataset, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"step-1.pt", "best.pt"}
+    assert finetune(BOT, often, toy.dataset, tmp_path).metrics["train_steps"] == 5
 
 
 @pytest.mark.parametrize(

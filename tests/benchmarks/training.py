@@ -1,0 +1,192 @@
+"""Fine-tuning against `transformers.Trainer` with run_clm's defaults, ruGPT3Small's shape.
+
+Both sides learn the same packed batches of 1,024 tokens, in turn, each time in a new process;
+speeds are medians over all steps but each process's first two. Losses are compared on the same
+schedule with dropout off. `python -m tests.benchmarks.training --json FILE` (10 minutes)
+"""
+
+import os
+
+from training_jobs.allocator import preload_jemalloc
+
+if __name__ == "__main__" and os.environ.get("ALLOCATOR") == "ours":
+    preload_jemalloc()  # the process starts anew: better before torch is loaded
+
+import json as jsonlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from transformers import Trainer as PlainTrainer
+from transformers import TrainerCallback, TrainingArguments
+
+from extraction_jobs.build_dataset import build
+from extraction_jobs.config import ExtractionConfig
+from extraction_jobs.sample_chats.chats import avtobus
+from telemetry.jobs import JobReport, PushSettings
+from tests.benchmarks.report import Line, report
+from tests.benchmarks.rugpt3 import write_rugpt3
+from training_jobs import finetune
+from training_jobs.config import TrainingConfig
+from training_jobs.hardware import hardware, peak_memory
+from training_jobs.loop import Curve, schedule
+from training_jobs.watch import Watch
+
+SIDES = ("plain", "full", "lora")
+ROUNDS, STEPS, LOSS_STEPS = 3, 8, 30
+FULL_BAR, LORA_BAR = 2.3, 3.0
+FULL_GB, LORA_GB, START_SECONDS, LOSS_SHARE = 3.5, 1.8, 20.0, 0.01
+TOKENS = 1024
+
+
+def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
+    """One run in this process: seconds of each step, losses, peak bytes, seconds to the first."""
+    seconds: list[float] = []
+    config = TrainingConfig(
+        base=str(root / "base"), method="lora" if name == "lora" else "full", learning_rate=5e-5,
+        max_steps=steps, epochs=100, patience=0, measure_share=1.0, tokens_per_step=TOKENS,
+        precision="fp32" if name == "plain" else "auto",
+    )  # fmt: skip
+    with hardware(config.precision) as machine:
+        job = finetune.Job(config, root / "dataset", root / "run", machine)
+        job.held.documents.clear()
+        if not dropout:
+            for module in job.base.model.modules():
+                if isinstance(module, torch.nn.Dropout):
+                    module.p = 0.0
+        started = time.perf_counter()
+        first: list[float] = []
+
+        def seen() -> None:
+            seconds.append(time.perf_counter() - started - sum(seconds))
+            first.append(time.time() - float(os.environ["STARTED"]))
+
+        losses = (plain if name == "plain" else ours)(job, steps, seen)
+    return {
+        "losses": losses,
+        "seconds": seconds,
+        "peak": peak_memory(),
+        "first": first[0],
+    }
+
+
+def ours(job: finetune.Job, steps: int, seen: Callable[[], None]) -> list[float]:
+    watch = Watch(JobReport("training", "benchmark"), PushSettings(), job.plan.steps_an_epoch)
+    watch.seen = lambda curve: seen()  # type: ignore[method-assign]
+    curve: Curve = finetune.train(job, watch, [])
+    return curve.losses
+
+
+def plain(job: finetune.Job, steps: int, seen: Callable[[], None]) -> list[float]:
+    """The Trainer as run_clm calls it, but for our schedule and betas, so that losses compare."""
+    batches = [batch for step in range(steps) for batch in job.plan.step(step)]
+    rows = [
+        {"input_ids": ids, "position_ids": places, "labels": labels}
+        for batch in batches
+        for ids, places, labels in zip(
+            batch.input_ids, batch.position_ids, batch.labels, strict=True
+        )
+    ]
+    model: Any = job.base.model
+    model.config.use_cache = False
+    decayed = [p for p in model.parameters() if p.dim() >= 2]
+    others = [p for p in model.parameters() if p.dim() < 2]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}],
+        lr=5e-5, betas=(0.9, 0.99),
+    )  # fmt: skip
+    warmup = max(1, int(steps * job.config.warmup_share))
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step, steps, warmup))
+    losses: list[float] = []
+
+    class Steps(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            seen()
+
+        def on_log(self, *_: Any, **told: Any) -> None:
+            losses.extend([told["logs"]["loss"]] if "loss" in told["logs"] else [])
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder, max_steps=steps, logging_steps=1, report_to=[], save_strategy="no",
+            per_device_train_batch_size=job.plan.step_blocks, use_cpu=True, disable_tqdm=True,
+            train_sampling_strategy="sequential",
+        )  # fmt: skip
+        PlainTrainer(
+            model=model, args=arguments, train_dataset=rows, callbacks=[Steps()],
+            optimizers=(optimizer, rates),
+        ).train()  # fmt: skip
+    return losses
+
+
+def apart(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
+    """`side` in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.training", "--side", name]
+    options = ["--root", str(root), "--steps", str(steps), *([] if dropout else ["--no-dropout"])]
+    environment = {**os.environ, "STARTED": str(time.time()), "LOG_LEVEL": "error"}
+    if name != "plain":
+        environment["ALLOCATOR"] = "ours"
+    done = subprocess.run([*command, *options], env=environment, stdout=subprocess.PIPE, check=True)
+    found: dict[str, Any] = jsonlib.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def made(root: Path) -> None:
+    """A base of ruGPT3Small's shape and a data set of the sample chat."""
+    write_rugpt3(root / "base")
+    export = root / "result.json"
+    export.write_text(jsonlib.dumps(avtobus(), ensure_ascii=False), encoding="utf-8")
+    build("avtobus", ExtractionConfig(persona="whole-chat"), export, root / "dataset")
+
+
+def compare(root: Path) -> list[Line]:
+    made(root)
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in SIDES}
+    for _ in range(ROUNDS):
+        for name in SIDES:
+            runs[name].append(apart(name, root, STEPS, dropout=True))
+    speed = {
+        name: TOKENS / statistics.median(s for run in of for s in run["seconds"][2:])
+        for name, of in runs.items()
+    }
+    peak = {name: max(run["peak"] for run in of) / 1e9 for name, of in runs.items()}
+    first = max(run["first"] for name in ("full", "lora") for run in runs[name])
+    last = {
+        name: statistics.mean(apart(name, root, LOSS_STEPS, dropout=False)["losses"][-5:])
+        for name in ("plain", "full")
+    }
+    share = abs(last["full"] - last["plain"]) / last["plain"]
+    return [
+        Line("full, tokens/s", speed["full"], speed["plain"], FULL_BAR),
+        Line("LoRA, tokens/s", speed["lora"], speed["plain"], LORA_BAR),
+        Line("peak of full, GB under the bar", FULL_GB, peak["full"], 1.0),
+        Line("peak of LoRA, GB under the bar", LORA_GB, peak["lora"], 1.0),
+        Line("seconds to the first step, under the bar", START_SECONDS, first, 1.0),
+        Line("loss after 30 steps, share allowed / found", LOSS_SHARE, max(share, 1e-9), 1.0),
+    ]
+
+
+def main(
+    json: Annotated[Path | None, typer.Option(help="Where to write the figures.")] = None,
+    only: Annotated[str | None, typer.Option("--side", hidden=True)] = None,
+    root: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    steps: Annotated[int, typer.Option(hidden=True)] = STEPS,
+    dropout: Annotated[bool, typer.Option(hidden=True)] = True,
+) -> None:
+    """Compare both ways of fine-tuning."""
+    if only and root:
+        print(jsonlib.dumps(side(only, root, steps, dropout)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        report(compare(Path(folder)), json)
+
+
+if __name__ == "__main__":
+    typer.run(main)
