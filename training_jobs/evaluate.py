@@ -23,8 +23,8 @@ from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import SCRATCH, Base, load_base
 from training_jobs.convert import export
-from training_jobs.fidelity.attribution import judge
-from training_jobs.fidelity.bootstrap import mean
+from training_jobs.fidelity.attribution import FEWEST, judge
+from training_jobs.fidelity.bootstrap import Estimate, mean
 from training_jobs.fidelity.contexts import Context, contexts, shuffled
 from training_jobs.fidelity.memory import Stretches, distinct
 from training_jobs.fidelity.replies import Reply, draw
@@ -59,7 +59,7 @@ def evaluate(
     asked = contexts(held, card.whole_chat, MOST_CONTEXTS)
     if len(asked) < FEWEST_CONTEXTS:
         raise TooFewAnswers(f"{dataset}: only {len(asked)} held-out answers: nothing is measured")
-    found: dict[str, object] = {"contexts": len(asked), "notes": []}
+    found: dict[str, object] = {"contexts": len(asked)}
     tuned = Subject(load_base(str(run_folder / MODEL), from_environment(Volumes)), asked, machine)
     other = Subject(tuned.base, shuffled(asked), machine)
     found |= {
@@ -78,8 +78,11 @@ def evaluate(
             export(_saved(base, Path(folder) / "base"), Path(folder) / "ov", 8)
             drawn["base"] = _drawn(Path(folder) / "ov", base, asked, sampling)
     persona = [turn for record in learned for turn in _persona(record.turns, card.whole_chat)]
-    others = _others(learned, card.whole_chat, against, found)
-    found |= _look(drawn, asked, persona, others)
+    others = [
+        _others(records, card.whole_chat, against and against / name)
+        for records, name in ((learned, TRAIN), (held, HELDOUT))
+    ]
+    found |= _look(drawn, asked, persona, *others)
     found |= _copied(drawn["tuned"], tuned.base, asked, persona)
     found |= _faults(drawn["tuned"], bot.section("moderation", Policy))
     found["examples"] = _examples(asked, drawn["tuned"])
@@ -145,18 +148,13 @@ def _persona(turns: Sequence[Turn], last_only: bool) -> list[Turn]:
     return [turn for turn in chosen if turn.is_persona]
 
 
-def _others(
-    learned: Sequence[Record], whole_chat: bool, against: Path | None, found: dict[str, object]
-) -> list[Turn]:
+def _others(records: Sequence[Record], whole_chat: bool, against: Path | None) -> list[Turn]:
     """Whom the persona is told from: who talked to it, or for a whole chat another data set."""
     if against is not None:
-        records = read_records(against / TRAIN)
-        return [turn for record in records for turn in record.turns if turn.is_persona]
+        return [turn for record in read_records(against) for turn in _persona(record.turns, True)]
     if whole_chat:
-        notes: list[str] = found["notes"]  # type: ignore[assignment]
-        notes.append("no attribution: a whole chat is told from another data set (--against)")
         return []
-    return [turn for record in learned for turn in record.turns if not turn.is_persona]
+    return [turn for record in records for turn in record.turns if not turn.is_persona]
 
 
 def _look(
@@ -164,22 +162,44 @@ def _look(
     asked: Sequence[Context],
     persona: Sequence[Turn],
     others: Sequence[Turn],
+    others_held: Sequence[Turn],
 ) -> dict[str, object]:
     """Attribution and style: replies beside the real ones (ceiling) and the base's (floor)."""
     texts = {name: [reply.messages for reply in replies] for name, replies in drawn.items()}
     texts["real"] = [list(each.said.messages) for each in asked]
     learned = [list(turn.messages) for turn in persona]
-    judged = judge([turn.text for turn in persona], [turn.text for turn in others])
+    attribution, notes = _attribution(texts, persona, others, others_held)
     return {
-        "attribution": {
-            name: mean(judged.share(["\n".join(each) for each in replies]))
-            for name, replies in texts.items()
-        }
-        if judged
-        else {},
+        "attribution": attribution,
         "style_distance": {name: distance(replies, learned) for name, replies in texts.items()},
         "profiles": {name: profile(replies) for name, replies in texts.items()},
+        "notes": notes,
     }
+
+
+def _attribution(
+    texts: dict[str, list[list[str]]],
+    persona: Sequence[Turn],
+    others: Sequence[Turn],
+    others_held: Sequence[Turn],
+) -> tuple[dict[str, Estimate], list[str]]:
+    """By whom the texts seem to be, and what is to be thought of that."""
+    if not others:
+        return {}, ["no attribution: a whole chat is told from another data set (--against)"]
+    judged = judge([turn.text for turn in persona], [turn.text for turn in others])
+    if judged is None:
+        return {}, [f"no attribution: fewer than {FEWEST} turns on a side to learn from"]
+    asked = {**texts, "others": [list(turn.messages) for turn in others_held]}
+    found = {
+        name: mean(judged.share(["\n".join(each) for each in said]))
+        for name, said in asked.items()
+        if said
+    }
+    if "others" in found and found["others"].high >= found["real"].low:
+        return found, [
+            "attribution says little: real turns of the persona and of others look alike"
+        ]
+    return found, []
 
 
 def _copied(

@@ -57,8 +57,10 @@ def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
     assert done.current
     assert done.current.bits_per_character == bits  # it is the same model
     assert done.against_current == Estimate(0.0, 0.0, 0.0)
-    assert set(done.attribution) == {"tuned", "real"}
+    assert set(done.attribution) == {"tuned", "real", "others"}
     assert done.attribution["real"].value > 0.8
+    assert done.attribution["others"].value < 0.2
+    assert done.notes == []
     assert done.style_distance["real"] < 0.2
     assert done.memorised["real"].value == 0.5  # four things said for ever, two of them long
     assert 0 <= done.empty <= 1
