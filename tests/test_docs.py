@@ -30,7 +30,12 @@ from tests.conftest import Toy
 from tests.services.generation.conftest import running
 from training_jobs import finetune
 from training_jobs.config import TrainingConfig
+from training_jobs.evaluate import report_metrics
+from training_jobs.fidelity.bootstrap import Estimate
+from training_jobs.fidelity.results import Evaluation, Likelihood
+from training_jobs.loop import Curve
 from training_jobs.run_folder import read_run
+from training_jobs.watch import LINE_SECONDS, Watch
 
 ROOT = Path(__file__).parents[1]
 SETTINGS: tuple[type[Settings], ...] = (
@@ -80,7 +85,7 @@ def test_documented_defaults_are_the_real_ones(key: str, default: object) -> Non
     if written == "plain":  # a sentence in Russian, too long for a table
         assert re.search("[а-я]", str(default))
     elif default is None or default in ((), ""):
-        assert written in ("none", "by size")
+        assert written in ("none", "by size", "by method")
     elif isinstance(default, bool):
         assert written == ("on" if default else "off")
     elif isinstance(default, int | float):
@@ -95,10 +100,24 @@ def test_every_metric_is_documented_and_every_documented_one_exists(toy: Toy) ->
     GatewayMetrics(registry)
     kinds = {metric.name: metric.type for metric in registry.collect()}
     names = {name + ("_total" if kind == "counter" else "") for name, kind in kinds.items()}
-    extraction, training = JobReport("extraction", "b"), JobReport("training", "b")
+    jobs = ("extraction", "training", "evaluation")
+    extraction, training, evaluation = (JobReport(job, "b") for job in jobs)
     build_dataset.report_card(extraction, read_card(toy.dataset))
     finetune.report_run(training, read_run(toy.run))
-    for report in (extraction, training):
+    times = iter((0.0, LINE_SECONDS))
+    watch = Watch(
+        training, PushSettings(), steps_an_epoch=1, clock=lambda: next(times, LINE_SECONDS)
+    )
+    with watch.running(1):
+        watch.seen(Curve(losses=[1.0], heldout=[(1, 1.0)]))
+    one = Estimate(1.0, 1.0, 1.0)
+    foretold = Likelihood(bits_per_character=one, perplexity=one)
+    found = Evaluation(
+        contexts=5, tuned=foretold, shuffled=foretold, context_gain=one,
+        attribution={"tuned": one}, memorised={"tuned": one},
+    )  # fmt: skip
+    report_metrics(evaluation, found)
+    for report in (extraction, training, evaluation):
         names |= {metric.name for metric in report.registry.collect()}
     assert _documented("metrics.md") == names | {"persona_publishing_files"}
 

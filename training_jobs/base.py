@@ -5,6 +5,7 @@ Refusal
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ SCRATCH_VOCABULARY = 1024
 ATTENTION = "eager"
 """Faster than sdpa under the masks of packed blocks: 4,300 to 4,800 tokens/s against 3,300 to 3,400
 (demo base, bf16, two cores, blocks of 128 and 256)."""
-WEIGHTS = ("*.json", "*.txt", "*.safetensors", "pytorch_model.bin")
+WEIGHTS = ("*.json", "*.txt", "*.safetensors", "pytorch_model.bin", "README.md")
 
 
 class BaseUnusable(Refusal):
@@ -40,6 +41,7 @@ class Base:
     model: GPT2LMHeadModel
     tokenizer: Tokenizer
     notes: tuple[str, ...] = field(default=())
+    licence: str = ""
 
     @property
     def words(self) -> Vocabulary:
@@ -96,7 +98,17 @@ def load_base(name: str, volumes: Volumes) -> Base:
     if size > rows:
         model.resize_token_embeddings(size)
         notes.append(f"embedding grown from {rows} to {size}")
-    return _declared(Base(name, model, tokenizer, tuple(notes)))
+    return _declared(Base(name, model, tokenizer, tuple(notes), _licence(folder)))
+
+
+def _licence(folder: Path) -> str:
+    """What the base's model card declares; empty where it says nothing."""
+    try:
+        card = (folder / "README.md").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    found = re.search(r"^license:\s*(\S+)", card, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def make_base(texts: Iterable[str], seed: int) -> Base:

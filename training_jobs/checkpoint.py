@@ -33,8 +33,8 @@ class Checkpoints:
             if path.name != f"step-{step}.pt":
                 path.unlink(missing_ok=True)
 
-    def save_best(self, weights: State) -> None:
-        self._write(self._folder / BEST, weights)
+    def save_best(self, step: int, weights: State) -> None:
+        self._write(self._folder / BEST, {"step": step, **weights})
 
     def latest(self) -> State | None:
         """The newest state of this very run that can be read."""
@@ -43,8 +43,10 @@ class Checkpoints:
                 return state
         return None
 
-    def best(self) -> State | None:
-        return self._read(self._folder / BEST)
+    def best(self, step: int) -> State | None:
+        """The best weights, if they are those after so many steps."""
+        found = self._read(self._folder / BEST)
+        return found if found is not None and found["step"] == step else None
 
     def clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -71,13 +73,14 @@ class Checkpoints:
     def _read(self, path: Path) -> State | None:
         try:
             found = torch.load(path, map_location="cpu", weights_only=True)
-            content: State = found["content"]
+            content, fingerprint = found["content"], found["fingerprint"]
         except FileNotFoundError:
             return None
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
             logger().warning("checkpoint passed over: it cannot be read", path=str(path))
             return None
-        if found["fingerprint"] != self._fingerprint:
+        if fingerprint != self._fingerprint:
             logger().warning("checkpoint passed over: it is of another run", path=str(path))
             return None
-        return content
+        kept: State = content
+        return kept

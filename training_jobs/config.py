@@ -12,7 +12,7 @@ SMALL_RATE, LORA_RATE = 5e-4, 3e-4
 FEW = 1_000
 """Documents up to which a small model needs smaller steps."""
 EPOCHS = ((1_000, 10.0), (10_000, 5.0), (50_000, 3.0))
-"""Passes by persona turns up to a number; above all of them 1. Early stopping ends most sooner."""
+"""Passes by documents up to a number; above all of them 1. Early stopping ends most sooner."""
 
 
 class TrainingConfig(BaseModel):
@@ -79,8 +79,8 @@ class TrainingConfig(BaseModel):
         """Most tokens in one pass over the model."""
         return self.tokens_at_once or (512 if self.method == "lora" else 1024)
 
-    def epochs_for(self, persona_turns: int) -> float:
+    def epochs_for(self, documents: int) -> float:
         """Passes over a data set of that size."""
         if self.epochs is not None:
             return self.epochs
-        return next((epochs for most, epochs in EPOCHS if persona_turns <= most), 1.0)
+        return next((epochs for most, epochs in EPOCHS if documents <= most), 1.0)

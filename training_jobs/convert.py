@@ -45,7 +45,6 @@ def export(model: Path, output: Path, bits: Literal[4, 8]) -> None:
     except Exception as error:  # torch, transformers and OpenVINO errors share no base class
         reason = " ".join(str(error).split())[:200]
         raise ConversionFailed(f"{model}: cannot be converted to OpenVINO ({reason})") from None
-    shutil.copyfile(model / "tokenizer.json", output / "tokenizer.json")
 
 
 def _export(model: Path, output: Path, bits: Literal[4, 8]) -> None:
@@ -64,6 +63,7 @@ def _export(model: Path, output: Path, bits: Literal[4, 8]) -> None:
             quantization_config=OVWeightQuantizationConfig(**kind),
         )
         converted.save_pretrained(output)
+    shutil.copyfile(model / "tokenizer.json", output / "tokenizer.json")
 
 
 def converted_nats(model: Path, docs: Sequence[Document]) -> list[float]:
@@ -98,8 +98,10 @@ def convert(
     docs = _documents(dataset, base)
     with hardware("fp32") as machine:
         trained = sum(nats(base.model, docs, machine))
-    count = max(1, sum(tokens(docs)))
-    wanted = ("int4", "int8") if precision == "auto" else (precision,)
+    count = sum(tokens(docs))
+    wanted = ("int4", "int8") if precision == "auto" and count else ("int8",)
+    if precision != "auto":
+        wanted = (precision,)
     aside = run_folder / f".{CONVERTED}.part"
     for name in wanted:
         shutil.rmtree(aside, ignore_errors=True)
@@ -110,18 +112,23 @@ def convert(
                 raise
             logger().info("not converted", precision=name)  # too narrow for groups of 64, say
             continue
-        drift = math.expm1((sum(converted_nats(aside, docs)) - trained) / count)
-        logger().info("converted", precision=name, perplexity_drift=round(drift, 5))
-        if abs(drift) <= ALLOWED:
+        drift = _drift(converted_nats(aside, docs), trained, count)
+        logger().info("converted", precision=name, perplexity_drift=drift)
+        if drift is None or abs(drift) <= ALLOWED:
             break
     done = Conversion(precision=name, perplexity_drift=drift)
     write_conversion(run_folder, aside, done)
     return done
 
 
+def _drift(losses: Sequence[float], trained: float, count: int) -> float | None:
+    return math.expm1((sum(losses) - trained) / count) if count else None
+
+
 def _documents(dataset: Path, base: Base) -> list[Document]:
-    asked = contexts(read_records(dataset / HELDOUT), read_card(dataset).whole_chat, MOST_CONTEXTS)
-    return [each.document(base.words, min(BUDGET, base.context)) for each in asked]
+    longest, whole = min(BUDGET, base.context), read_card(dataset).whole_chat
+    asked = contexts(read_records(dataset / HELDOUT), whole, MOST_CONTEXTS, longest)
+    return [each.document(base.words, longest) for each in asked]
 
 
 @app.command()
@@ -143,6 +150,8 @@ def main(
         convert(folder, dataset or volumes.dataset(file.name), wanted)
     except Refusal as refusal:
         end_process(refusal)
+    except OSError as error:
+        end_process(Refusal(f"cannot write the converted model ({error})"))
 
 
 if __name__ == "__main__":

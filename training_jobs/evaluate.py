@@ -13,7 +13,8 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.dataset import HELDOUT, TRAIN, Record, dataset_sha256, read_card, read_records
-from contracts.model_version import BotModels
+from contracts.model_version import BotModels, read_manifest
+from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal, end_process
 from contracts.sampling import Sampling
 from contracts.settings import Volumes, from_environment
@@ -34,7 +35,7 @@ from training_jobs.fidelity.style import distance, profile
 from training_jobs.fidelity.subject import BUDGET, Subject, gain
 from training_jobs.hardware import Hardware, hardware
 from training_jobs.quiet import quieten
-from training_jobs.run_folder import CONVERTED, EVALUATION, MODEL, read_run
+from training_jobs.run_folder import CONVERTED, EVALUATION, MODEL, read_conversion, read_run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -53,21 +54,23 @@ def evaluate(
     run, card = read_run(run_folder), read_card(dataset)
     if run.dataset_sha256 != dataset_sha256(dataset):
         raise Refusal(f"{run_folder}: was not trained on {dataset}; fine-tune again")
-    if not (run_folder / CONVERTED).is_dir():
-        raise Refusal(f"{run_folder}: is not converted yet; run training_jobs.convert first")
+    read_conversion(run_folder)
     held, learned = list(read_records(dataset / HELDOUT)), list(read_records(dataset / TRAIN))
-    asked = contexts(held, card.whole_chat, MOST_CONTEXTS)
+    model = load_base(str(run_folder / MODEL), from_environment(Volumes))
+    longest = min(BUDGET, model.context)
+    asked = contexts(held, card.whole_chat, MOST_CONTEXTS, longest)
     if len(asked) < FEWEST_CONTEXTS:
         raise TooFewAnswers(f"{dataset}: only {len(asked)} held-out answers: nothing is measured")
     found: dict[str, object] = {"contexts": len(asked)}
-    tuned = Subject(load_base(str(run_folder / MODEL), from_environment(Volumes)), asked, machine)
+    tuned = Subject(model, asked, machine)
     other = Subject(tuned.base, shuffled(asked), machine)
     found |= {
         "tuned": tuned.likelihood,
         "shuffled": other.likelihood,
         "context_gain": gain(other.nats, tuned.nats, asked),
-        **_against_current(bot.name, tuned, asked, machine),
     }
+    compared, notes = _against_current(bot.name, tuned, asked, machine)
+    found |= compared
     base = None if run.base == SCRATCH else load_base(run.base, from_environment(Volumes))
     if base is not None:
         found["base"] = Subject(base, asked, machine).likelihood
@@ -82,35 +85,42 @@ def evaluate(
         _others(records, card.whole_chat, against and against / name)
         for records, name in ((learned, TRAIN), (held, HELDOUT))
     ]
-    found |= _look(drawn, asked, persona, *others)
-    found |= _copied(drawn["tuned"], tuned.base, asked, persona)
+    look, doubts = _look(drawn, asked, persona, *others)
+    found |= look | {"notes": [*notes, *doubts]}
+    found |= _copied(drawn["tuned"], tuned.base, asked, learned)
     found |= _faults(drawn["tuned"], bot.section("moderation", Policy))
-    found["examples"] = _examples(asked, drawn["tuned"])
+    found["examples"] = _examples(asked, drawn)
     return Evaluation.model_validate(found)
 
 
-def _examples(asked: Sequence[Context], replies: Sequence[Reply]) -> list[dict[str, list[str]]]:
+def _examples(
+    asked: Sequence[Context], drawn: dict[str, list[Reply]]
+) -> list[dict[str, list[str]]]:
     """Ten, evenly over the held-out part."""
-    pairs = list(zip(asked, replies, strict=True))
     return [
         {
-            "before": [turn.text for turn in each.turns[-3:]],
-            "really": list(each.said.messages),
-            "reply": reply.messages,
+            "asked": [turn.text for turn in asked[place].turns[-3:]],
+            "really": list(asked[place].said.messages),
+            **{name: replies[place].messages for name, replies in drawn.items()},
         }
-        for each, reply in pairs[:: max(1, len(pairs) // 10)][:10]
-    ]
+        for place in range(0, len(asked), max(1, len(asked) // 10))
+    ][:10]
 
 
 def _against_current(
     bot: str, tuned: Subject, asked: Sequence[Context], machine: Hardware
-) -> dict[str, object]:
-    """The version that serves now, measured anew on the same contexts."""
+) -> tuple[dict[str, object], list[str]]:
+    """The version that serves now, measured anew on the same contexts; or why it was not."""
     models = BotModels(from_environment(Volumes).models(bot))
     version = models.linked()
     if version is None:
-        return {}
-    base = load_base(str(models.path(version)), from_environment(Volumes))
+        return {}, []
+    try:
+        if read_manifest(models.path(version)).prompt_format is not PromptFormat.TURNS_1:
+            return {"current_id": version}, [f"{version} has prompts of its own: not compared"]
+        base = load_base(str(models.path(version)), from_environment(Volumes))
+    except Refusal as refusal:
+        return {"current_id": version}, [f"not compared: {refusal}"]
     current = Subject(base, asked, machine)
     elsewhere = Subject(base, shuffled(asked), machine)
     return {
@@ -118,7 +128,7 @@ def _against_current(
         "current_id": version,
         "against_current": gain(current.nats, tuned.nats, asked),
         "current_context_gain": gain(elsewhere.nats, current.nats, asked),
-    }
+    }, []
 
 
 def _drawn(model: Path, base: Base, asked: Sequence[Context], sampling: Sampling) -> list[Reply]:
@@ -163,18 +173,18 @@ def _look(
     persona: Sequence[Turn],
     others: Sequence[Turn],
     others_held: Sequence[Turn],
-) -> dict[str, object]:
+) -> tuple[dict[str, object], list[str]]:
     """Attribution and style: replies beside the real ones (ceiling) and the base's (floor)."""
     texts = {name: [reply.messages for reply in replies] for name, replies in drawn.items()}
     texts["real"] = [list(each.said.messages) for each in asked]
     learned = [list(turn.messages) for turn in persona]
-    attribution, notes = _attribution(texts, persona, others, others_held)
-    return {
+    attribution, doubts = _attribution(texts, persona, others, others_held)
+    figures: dict[str, object] = {
         "attribution": attribution,
         "style_distance": {name: distance(replies, learned) for name, replies in texts.items()},
         "profiles": {name: profile(replies) for name, replies in texts.items()},
-        "notes": notes,
     }
+    return figures, doubts
 
 
 def _attribution(
@@ -183,15 +193,19 @@ def _attribution(
     others: Sequence[Turn],
     others_held: Sequence[Turn],
 ) -> tuple[dict[str, Estimate], list[str]]:
-    """By whom the texts seem to be, and what is to be thought of that."""
+    """By whom the texts seem to be, and what is to be thought of that.
+
+    Only first messages are judged: a base does not know where a turn ends, and would be judged by
+    its length.
+    """
     if not others:
         return {}, ["no attribution: a whole chat is told from another data set (--against)"]
-    judged = judge([turn.text for turn in persona], [turn.text for turn in others])
+    judged = judge(*([turn.messages[0] for turn in side] for side in (persona, others)))
     if judged is None:
         return {}, [f"no attribution: fewer than {FEWEST} turns on a side to learn from"]
     asked = {**texts, "others": [list(turn.messages) for turn in others_held]}
     found = {
-        name: mean(judged.share(["\n".join(each) for each in said]))
+        name: mean(judged.share([each[0] if each else "" for each in said]))
         for name, said in asked.items()
         if said
     }
@@ -203,14 +217,16 @@ def _attribution(
 
 
 def _copied(
-    replies: Sequence[Reply], base: Base, asked: Sequence[Context], persona: Sequence[Turn]
+    replies: Sequence[Reply], base: Base, asked: Sequence[Context], learned: Sequence[Record]
 ) -> dict[str, object]:
-    known = Stretches(base.words.encode(turn.text) for turn in persona)
+    """Against all that was said in the train part, by whomever."""
+    turns = (turn for record in learned for turn in record.turns)
+    known = Stretches(base.words.encode(turn.text) for turn in turns)
     real = [base.words.encode(each.said.text) for each in asked]
     texts = ["\n".join(reply.messages) for reply in replies]
     return {
         "memorised": {
-            "tuned": mean([float(known.repeats(reply.ids)) for reply in replies]),
+            "tuned": mean([float(known.repeats(base.words.encode(text))) for text in texts]),
             "real": mean([float(known.repeats(ids)) for ids in real]),
         },
         "diversity": {
@@ -272,6 +288,8 @@ def main(
         logger().warning(str(few))
     except Refusal as refusal:
         end_process(refusal)
+    except OSError as error:
+        end_process(Refusal(f"cannot write the evaluation ({error})"))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ if __name__ == "__main__":
     preload_jemalloc()  # the process starts anew: better before torch is loaded
 
 import hashlib
+import math
 import signal
 import sys
 import time
@@ -54,6 +55,9 @@ TOLD_TO_END = 75
 ESTIMATE_STEPS = 3
 AT_ONCE = 4096
 """Tokens in one pass when nothing is learned."""
+MOST_MEASURED = 500
+"""Held-out documents, evenly over all, by which a run is measured: a quarter of a minute's work for
+ruGPT3Small, and a SIGTERM waits for it."""
 
 
 class Job:
@@ -71,6 +75,7 @@ class Job:
         self.block_tokens = min(config.block_tokens, self.base.context)
         self.learn = self._documents(dataset / TRAIN)
         self.held = self._documents(dataset / HELDOUT)
+        self.measured = self.held.documents[:: max(1, len(self.held.documents) // MOST_MEASURED)]
         if not self.learn.documents:
             raise Refusal(
                 f"{dataset}: no record fits into a block of {self.block_tokens} tokens"
@@ -82,7 +87,7 @@ class Job:
             block_tokens=self.block_tokens,
             pad=self.base.words.eos,
             tokens_per_step=config.tokens_per_step,
-            tokens_at_once=config.pass_tokens,
+            tokens_at_once=min(config.pass_tokens, config.tokens_per_step // machine.world),
             epochs=config.epochs_for(len(self.learn.documents)),
             max_steps=config.max_steps,
             seed=config.seed,
@@ -100,22 +105,23 @@ class Job:
     @property
     def checkpoints(self) -> Checkpoints:
         """Those of this very run: the same data, base and settings."""
-        settings = self.config.model_dump_json(exclude={"checkpoint_minutes"})
-        told = f"{self.card.sha256} {self.base.name} {settings}"
-        fingerprint = hashlib.sha256(told.encode()).hexdigest()
-        return Checkpoints(self.output / FOLDER, fingerprint)
+        settings = self.config.model_dump_json(exclude={"checkpoint_minutes", "weights"})
+        told = hashlib.sha256(f"{self.card.sha256} {settings}".encode())
+        for name, weights in self.base.model.named_parameters():
+            told.update(name.encode() + weights.detach().cpu().numpy().tobytes())
+        return Checkpoints(self.output / FOLDER, told.hexdigest())
 
     def figures(self) -> Figures | None:
         """Of the persona's turns in the held-out part, None where nothing is held out."""
-        if not self.held.documents:
+        if not self.measured:
             return None
         pad, order = self.base.words.eos, Random(0)
-        held = batches(self.held.documents, self.block_tokens, AT_ONCE, pad, order)
+        held = batches(self.measured, self.block_tokens, AT_ONCE, pad, order)
         return measure(self.base.model, held, self.machine)
 
     def clm_figures(self) -> Figures | None:
         """Of all tokens of the held-out part, in run_clm's blocks."""
-        blocks = grouped(self.held.documents, self.block_tokens, AT_ONCE)
+        blocks = grouped(self.measured, self.block_tokens, AT_ONCE)
         return measure(self.base.model, blocks, self.machine) if blocks else None
 
 
@@ -128,9 +134,9 @@ def finetune(
     told: list[int] | None = None,
 ) -> Run:
     """Base, documents, training, figures, files; `told` is not empty once it is to end."""
-    prepare(output)
     with hardware(config.precision) as machine, memory_told():
         job = Job(config, dataset, output, machine)
+        prepare(output)
         watch = Watch(
             report or JobReport("training", bot), from_environment(PushSettings),
             job.plan.steps_an_epoch,
@@ -143,7 +149,11 @@ def finetune(
 
 
 def train(job: Job, watch: Watch, told: list[int]) -> Curve:
-    model, config = job.base.model, job.config
+    model, config, checkpoints = job.base.model, job.config, job.checkpoints
+    if config.method == "lora" and any("added to the vocabulary" in n for n in job.base.notes):
+        raise Refusal(
+            "LoRA cannot learn the tokens that this base lacks; use training.method: full"
+        )
     model.to(job.machine.device)  # type: ignore[arg-type]
     quicken(model, lora=config.method == "lora")
     if config.method == "lora":
@@ -151,14 +161,14 @@ def train(job: Job, watch: Watch, told: list[int]) -> Curve:
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
     trainer = Trainer(
-        model, job.plan, config, job.machine, job.checkpoints, job.figures,
+        model, job.plan, config, job.machine, checkpoints, job.figures,
         told=lambda: bool(told), seen=watch.seen if job.machine.leads else lambda curve: None,
     )  # fmt: skip
     with watch.running(job.plan.steps):
         curve = trainer.run()
     if config.method == "lora":
         give_back_memory()
-        job.base = _base(config, job.dataset)
+        job.base = _base(config, job.dataset)  # as it was
         merge_lora(model, job.base.model)
         job.base.model.to(job.machine.device)  # type: ignore[arg-type]
     return curve
@@ -188,7 +198,8 @@ def _base(config: TrainingConfig, dataset: Path) -> Base:
 
 
 def _summary(bot: str, job: Job, curve: Curve) -> Run:
-    """Figures under run_clm's names count as it counts; the persona's own begin with heldout_."""
+    """Figures under run_clm's names, counted as it counts them but for one: train_loss is, as all
+    that is learned, of the persona's turns. Their held-out figures begin with heldout_."""
     seconds = max(curve.seconds, 1e-9)
     blocks = curve.tokens / job.block_tokens
     metrics = {
@@ -226,7 +237,15 @@ def _summary(bot: str, job: Job, curve: Curve) -> Run:
         base=job.base.name,
         dataset_sha256=job.card.sha256,
         eos=job.base.words.eos,
+        licence=job.base.licence,
         notes=notes,
+        data={
+            "chats": job.card.chats,
+            "messages": job.card.messages_used,
+            "persona messages": job.card.persona_messages,
+            "records learned from": job.card.train_records,
+            "records held out": job.card.heldout_records,
+        },
         metrics=metrics,
         losses=curve.losses,
         heldout=curve.heldout,
@@ -242,11 +261,13 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
         steps, tokens = job.plan.steps, job.plan.tokens
         job.config, job.plan.max_steps = tried, ESTIMATE_STEPS
         loaded = time.monotonic()
+        job.figures()
+        measuring = (time.monotonic() - loaded) * (1 + math.ceil(1 / config.measure_share))
         watch = Watch(JobReport("training", ""), PushSettings(), 1)
-        job.held.documents.clear()
+        job.measured.clear()
         curve = train(job, watch, [])
     rate = curve.tokens / max(curve.seconds, 1e-9)
-    most = timedelta(seconds=round(tokens / rate + loaded - began))
+    most = timedelta(seconds=round(tokens / rate + measuring + loaded - began))
     return (
         f"{len(job.learn.documents)} documents, {len(job.held.documents)} held out"
         f"\n{tokens} tokens in {steps} steps, at {rate:.0f} tokens/s at most {most}"

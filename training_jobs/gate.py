@@ -10,15 +10,22 @@ MEMORISED = 0.1
 """Most by which more replies than real answers may repeat what was learned."""
 
 
-def objections(conversion: Conversion, evaluation: Evaluation | None) -> Iterator[str]:
-    """Why it may not, each with its numbers."""
-    if abs(conversion.perplexity_drift) > ALLOWED:
+def objections(
+    conversion: Conversion, evaluation: Evaluation | None, current: str | None
+) -> Iterator[str]:
+    """Why it may not take the place of version `current`, each with its numbers."""
+    if abs(conversion.perplexity_drift or 0.0) > ALLOWED:
         yield (
             f"the converted model's perplexity differs by {conversion.perplexity_drift:+.1%}"
             f" from the trained one's (at most {ALLOWED:.0%})"
         )
     if evaluation is None:
         return
+    if evaluation.current_id != current:
+        yield (
+            f"it was compared with {evaluation.current_id or 'nothing'}, and {current or 'nothing'}"
+            " serves now; run training_jobs.evaluate again"
+        )
     better = evaluation.against_current
     if better is not None and better.high < 0:
         yield (

@@ -93,5 +93,7 @@ def memory_told() -> Iterator[None]:
 
 
 def peak_memory() -> int:
-    """Most bytes that this process has held."""
+    """Most bytes that this process has held, of the GPU where it uses one."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

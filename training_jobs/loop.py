@@ -114,7 +114,6 @@ class Trainer:
 
     def run(self) -> Curve:
         """Train in place, and leave the best weights; raises TrainingFailed or Interrupted."""
-        torch.manual_seed(self._config.seed + self._hardware.rank)
         self._resume()
         saved, measured_every = self._clock(), self._measured_every()
         self._model.train()
@@ -131,7 +130,7 @@ class Trainer:
             if self._clock() - saved > 60 * self._config.checkpoint_minutes:
                 self._save()
                 saved = self._clock()
-        if best := self._checkpoints.best():
+        if best := self._checkpoints.best(self.curve.best[0]):
             self._load_weights(best["weights"])
         return self.curve
 
@@ -145,6 +144,7 @@ class Trainer:
         return 0 < self._config.patience <= since
 
     def _step(self, number: int) -> None:
+        torch.manual_seed(hash((self._config.seed, number, self._hardware.rank)))  # dropout's
         passes = self._plan.step(number)
         counted = sum(int((batch.labels[:, 1:] != IGNORED).sum()) for batch in passes)
         rate = self._rate * schedule(number, self._plan.steps, self._warmup())
@@ -188,7 +188,7 @@ class Trainer:
             return
         self.curve.heldout.append((self.curve.steps, figures.loss))
         if self.curve.best[0] == self.curve.steps and self._hardware.leads:
-            self._checkpoints.save_best({"weights": self._weights()})
+            self._checkpoints.save_best(self.curve.steps, {"weights": self._weights()})
 
     def _weights(self) -> dict[str, Tensor]:
         """What is learned, by name."""
@@ -209,7 +209,6 @@ class Trainer:
             "curve": vars(self.curve),
             "weights": self._weights(),
             "optimizer": self._optimizer.state_dict(),
-            "random": torch.get_rng_state(),
         }
         if self._hardware.leads:
             self._checkpoints.save(self.curve.steps, state)
@@ -221,4 +220,3 @@ class Trainer:
         self.curve = Curve(**state["curve"])
         self._load_weights(state["weights"])
         self._optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"])

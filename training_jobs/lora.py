@@ -50,4 +50,4 @@ def merge_lora(model: GPT2LMHeadModel, plain: nn.Module) -> None:
             if isinstance(module, Linear):
                 delta = module.get_delta_weight(ADAPTER)
                 weight = plain.get_parameter(f"{name}.weight")
-                weight += delta.to(weight.device)
+                weight.add_(delta.to(weight.device))

@@ -7,6 +7,7 @@ import hashlib
 import math
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ from telemetry.jobs import PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import load_base
 from training_jobs.convert import export
-from training_jobs.fidelity.results import read_evaluation
+from training_jobs.fidelity.results import Evaluation, read_evaluation
 from training_jobs.gate import objections
 from training_jobs.run_folder import (
     CONVERTED,
@@ -61,12 +62,13 @@ def publish(
     run, conversion = read_run(run_folder), read_conversion(run_folder)
     if run.bot != bot:
         raise Refusal(f"{run_folder}: is a run of bot {run.bot!r}, not of {bot!r}")
-    notes = _notes(run_folder, run, conversion, force)
+    evaluation = read_evaluation(run_folder)
     try:
         with models.locked(), models.staging() as staged:
+            notes = _notes(run_folder, run, conversion, evaluation, models.linked(), force)
             created = clock()
             _copy(run_folder, staged)
-            card = _model_card(run, conversion, notes, created)
+            card = _model_card(run, conversion, evaluation, notes, created)
             (staged / MODEL_CARD).write_text(card, encoding="utf-8")
             files = hash_files(staged)
             manifest = Manifest(
@@ -84,7 +86,8 @@ def publish(
                 files=files,
             )
             models.publish(staged, manifest)
-            models.prune(created)
+            with suppress(OSError):  # it serves already; the next one prunes again
+                models.prune(created)
     except OSError as error:
         raise Refusal(
             f"{models.folder}: cannot write the version ({error.strerror});"
@@ -93,10 +96,16 @@ def publish(
     return manifest
 
 
-def _notes(run_folder: Path, run: Run, conversion: Conversion, force: bool) -> tuple[str, ...]:
+def _notes(
+    run_folder: Path,
+    run: Run,
+    conversion: Conversion,
+    evaluation: Evaluation | None,
+    current: str | None,
+    force: bool,
+) -> tuple[str, ...]:
     """What the version's figures do not say; raises Refusal when the gate keeps it out."""
-    evaluation = read_evaluation(run_folder)
-    against = list(objections(conversion, evaluation))
+    against = list(objections(conversion, evaluation, current))
     if against and not force:
         raise Refusal(f"{run_folder}: {'; '.join(against)}. --force publishes it all the same")
     notes = run.notes + tuple(f"published by force: {each}" for each in against)
@@ -121,16 +130,33 @@ def _content(files: dict[str, str]) -> str:
     return hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest()
 
 
-def _model_card(run: Run, conversion: Conversion, notes: tuple[str, ...], created: datetime) -> str:
-    figures = "\n".join(f"- {key}: {value:.4g}" for key, value in sorted(run.metrics.items()))
-    noted = "".join(f"- {note}\n" for note in notes)
+def _model_card(
+    run: Run,
+    conversion: Conversion,
+    evaluation: Evaluation | None,
+    notes: tuple[str, ...],
+    created: datetime,
+) -> str:
+    drift = conversion.perplexity_drift
+    figures = [f"{name}: {value:.4g}" for name, value in sorted(run.metrics.items())]
+    parts = {
+        "Data": [f"{name}: {count}" for name, count in run.data.items()],
+        "Held-out part": list(evaluation.lines()) if evaluation else [],
+        "Training": figures,
+        "Notes": list(notes),
+    }
     return (
         f"# {run.bot}\n\nA persona model, fine-tuned from `{run.base}` on {created:%Y-%m-%d}."
         f" It imitates how a chat or a person writes; what it says is not theirs. The base's"
-        f" licence holds for it too.\n\n"
-        f"Data set: SHA-256 `{run.dataset_sha256}`. Weights for serving: {conversion.precision},"
-        f" whose perplexity is {conversion.perplexity_drift:+.2%} off.\n\n"
-        f"## Figures\n{figures}\n" + (f"\n## Notes\n{noted}" if noted else "")
+        f" licence ({run.licence or 'not declared in its folder'}) holds for it too.\n\n"
+        f"Data set: SHA-256 `{run.dataset_sha256}`. Weights for serving: {conversion.precision};"
+        f" perplexity against the trained model's:"
+        f" {'not measured' if drift is None else f'{drift:+.2%}'}.\n"
+        + "".join(
+            f"\n## {title}\n" + "".join(f"- {line}\n" for line in lines)
+            for title, lines in parts.items()
+            if lines
+        )
     )
 
 
@@ -143,13 +169,14 @@ def foreign_run(bot: str, model: Path, fmt: PromptFormat, run_folder: Path) -> N
         dataset_sha256="",
         eos=base.words.eos,
         prompt_format=fmt,
+        licence=base.licence,
         notes=("fine-tuned elsewhere",),
         metrics={},
     )
     write_run(run_folder, base, run)
     aside = run_folder / ".part"
     export(run_folder / MODEL, aside, 8)
-    write_conversion(run_folder, aside, Conversion(precision="int8", perplexity_drift=0.0))
+    write_conversion(run_folder, aside, Conversion(precision="int8", perplexity_drift=None))
 
 
 def run(bot: BotFile, run_folder: Path | None, force: bool) -> Manifest:

@@ -15,8 +15,8 @@ EVALUATION, REPORT = "evaluation.json", "report.html"
 
 
 class Run(BaseModel):
-    """run.json; `losses` has one value a step, `heldout` (steps done, loss) pairs, `notes` what the
-    figures do not say."""
+    """run.json; `losses` has one value a step, `heldout` (steps done, loss) pairs, `data` counts of
+    the data set, `licence` the base's, `notes` what the figures do not say."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,8 +25,10 @@ class Run(BaseModel):
     dataset_sha256: str
     eos: int
     prompt_format: PromptFormat = PromptFormat.TURNS_1
+    licence: str = ""
     notes: tuple[str, ...] = ()
     metrics: dict[str, float]
+    data: dict[str, int] = {}
     losses: list[float] = []
     heldout: list[tuple[int, float]] = []
 
@@ -35,8 +37,9 @@ def prepare(folder: Path) -> None:
     """Make the folder, and forget the run that it held; raises Refusal when it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (SUMMARY, CONVERSION, EVALUATION):
+        for name in (SUMMARY, CONVERSION, EVALUATION, REPORT):
             (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / CONVERTED, ignore_errors=True)
     except OSError as error:
         raise Refusal(f"{folder}: cannot be written to ({error.strerror})") from None
 
@@ -45,8 +48,12 @@ def write_run(folder: Path, base: Base, run: Run) -> None:
     """Write aside and rename, run.json last: a folder with it is whole."""
     aside, target = folder / f".{MODEL}.part", folder / MODEL
     shutil.rmtree(aside, ignore_errors=True)
-    base.model.save_pretrained(aside)
-    base.tokenizer.save(str(aside / "tokenizer.json"))
+    try:
+        base.model.save_pretrained(aside)
+        base.tokenizer.save(str(aside / "tokenizer.json"))
+    except Exception as error:  # safetensors and tokenizers have kinds of their own for a full disk
+        shutil.rmtree(aside, ignore_errors=True)
+        raise Refusal(f"{folder}: cannot write the model ({error})") from None
     shutil.rmtree(target, ignore_errors=True)
     aside.rename(target)
     summary = folder / f"{SUMMARY}.part"
@@ -67,17 +74,21 @@ def read_run(folder: Path) -> Run:
 
 
 class Conversion(BaseModel):
-    """conversion.json: what the weights became, and by which share the perplexity moved."""
+    """conversion.json: what the weights became, and by which share the perplexity moved.
+
+    None: there was nothing to measure it by.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     precision: str
-    perplexity_drift: float
+    perplexity_drift: float | None
 
 
 def write_conversion(folder: Path, aside: Path, done: Conversion) -> None:
     """The converted model takes its place; its description comes last."""
-    (folder / CONVERSION).unlink(missing_ok=True)
+    for name in (CONVERSION, EVALUATION, REPORT):
+        (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / CONVERTED, ignore_errors=True)
     aside.rename(folder / CONVERTED)
     (folder / CONVERSION).write_text(done.model_dump_json(indent=1), encoding="utf-8")
@@ -86,6 +97,8 @@ def write_conversion(folder: Path, aside: Path, done: Conversion) -> None:
 def read_conversion(folder: Path) -> Conversion:
     """Raises Refusal when the run has not been converted."""
     try:
+        if not (folder / CONVERTED).is_dir():
+            raise FileNotFoundError
         return Conversion.model_validate_json((folder / CONVERSION).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise Refusal(f"{folder}: is not converted yet; run training_jobs.convert first") from None

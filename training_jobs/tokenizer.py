@@ -33,6 +33,8 @@ def load_tokenizer(folder: Path) -> tuple[Tokenizer, list[str]]:
             tokenizer = _byte_level(models.BPE.from_file(str(vocab), str(merges)))
         elif whole.is_file():
             tokenizer = Tokenizer.from_file(str(whole))
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
         else:
             raise TokenizerMissing(
                 f"{folder}: no tokenizer (vocab.json with merges.txt, or tokenizer.json)"

@@ -56,7 +56,7 @@ def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
     )  # fmt: skip
     with hardware(config.precision) as machine:
         job = finetune.Job(config, root / "dataset", root / "run", machine)
-        job.held.documents.clear()
+        job.measured.clear()
         if not dropout:
             for module in job.base.model.modules():
                 if isinstance(module, torch.nn.Dropout):

@@ -73,7 +73,7 @@ def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
 
 def test_likelihood_is_that_of_the_plain_model(toy: Toy) -> None:
     base = make_base(["Привет, заходите"] * 5, seed=1)
-    asked = contexts(read_records(toy.dataset / HELDOUT), last_only=False, most=5)
+    asked = contexts(read_records(toy.dataset / HELDOUT), last_only=False, most=5, longest=100)
     docs = [each.document(base.words, 100) for each in asked]
     for doc, loss in zip(docs, nats(base.model, docs, CPU), strict=True):
         ids = torch.tensor([doc.ids])
@@ -91,7 +91,7 @@ def test_the_converted_model_is_measured_as_the_trained_one(toy: Toy) -> None:
     from training_jobs.base import load_base
 
     base = load_base(str(toy.run / "model"), Volumes())
-    asked = contexts(read_records(toy.dataset / HELDOUT), last_only=False, most=5)
+    asked = contexts(read_records(toy.dataset / HELDOUT), last_only=False, most=5, longest=100)
     docs = [each.document(base.words, 100) for each in asked]
     trained, converted = nats(base.model, docs, CPU), converted_nats(toy.run / "openvino", docs)
     assert sum(converted) == pytest.approx(sum(trained), rel=0.05)
@@ -103,7 +103,7 @@ def said(text: str, role: Role = Role.PERSONA) -> Turn:
 
 def test_contexts_are_spread_over_the_held_out_part_and_can_be_shuffled(toy: Toy) -> None:
     records = list(read_records(toy.dataset / HELDOUT))
-    chosen = contexts(records, last_only=True, most=4)
+    chosen = contexts(records, last_only=True, most=4, longest=100)
     assert len(chosen) == 4
     assert chosen[0].said == records[0].turns[-1]
     moved = shuffled(chosen)
@@ -176,9 +176,37 @@ def of(evaluated: Path, **changes: object) -> Evaluation:
 def test_the_gate_names_the_number_that_is_against_it(
     evaluated: Path, changes: dict[str, object], words: str
 ) -> None:
-    assert list(objections(FINE, of(evaluated))) == []
-    [against] = objections(FINE, of(evaluated, **changes))
+    current = of(evaluated).current_id
+    assert list(objections(FINE, of(evaluated), current)) == []
+    [against] = objections(FINE, of(evaluated, **changes), current)
     assert re.search(words, against)
+
+
+def test_the_gate_wants_the_comparison_with_what_serves_now(evaluated: Path) -> None:
+    [against] = objections(FINE, of(evaluated), "20270101-000000-abcdef00")
+    assert "20270101-000000-abcdef00 serves now; run training_jobs.evaluate again" in against
+
+
+def test_turns_that_a_model_would_see_cut_are_no_contexts(toy: Toy) -> None:
+    records = list(read_records(toy.dataset / HELDOUT))
+    shortest = min(len(record.turns[-1].text) for record in records)
+    chosen = contexts(records, last_only=True, most=100, longest=shortest)
+    assert 0 < len(chosen) < len(records)
+    assert {len(each.said.text) for each in chosen} == {shortest}
+
+
+def test_a_current_version_that_cannot_be_loaded_is_noted(
+    toy: Toy, evaluated: Path, tmp_path: Path
+) -> None:
+    models = shutil.copytree(toy.models_dir, tmp_path / "models", symlinks=True)
+    (models / BOT / "current" / "model.safetensors").write_bytes(b"broken")
+    run = shutil.copytree(evaluated, tmp_path / "run")
+    options = ["--bot", str(toy.bot_file), "--run", str(run), "--dataset", str(toy.dataset)]
+    assert CliRunner().invoke(app, options, env={"MODELS_DIR": str(models)}).exit_code == 0
+    done = read_evaluation(run)
+    assert done
+    assert (done.current, done.current_id) == (None, toy.manifest.id)
+    assert "weights cannot be loaded" in done.notes[0]
 
 
 def test_a_drift_of_the_converted_model_is_refused_and_force_is_recorded(

@@ -17,7 +17,9 @@ LORA = TrainingConfig(method="lora", lora_rank=4)
 
 @pytest.fixture
 def model() -> GPT2LMHeadModel:
-    return make_base(["Привет, заходите"] * 5, seed=1).model.train(False)
+    base = make_base(["Привет, заходите"] * 5, seed=1)
+    base.model.train(False)
+    return base.model
 
 
 @torch.no_grad()

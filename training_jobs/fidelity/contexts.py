@@ -31,13 +31,20 @@ class Context:
         return Document([*before, *said.ids], [False] * len(before) + said.loss_mask)
 
 
-def contexts(records: Iterable[Record], last_only: bool, most: int) -> list[Context]:
-    """At most so many, evenly over the held-out part; last_only as in whole chats."""
+def contexts(records: Iterable[Record], last_only: bool, most: int, longest: int) -> list[Context]:
+    """At most so many, evenly over the held-out part; last_only as in whole chats.
+
+    Turns of more than `longest` characters are left out: as many tokens always hold the others, so
+    that no model is measured on less of them than another.
+    """
     found = [
         Context(record.turns[:place], turn)
         for record in records
         for place, turn in enumerate(record.turns)
-        if place and turn.is_persona and (not last_only or place == len(record.turns) - 1)
+        if place
+        and turn.is_persona
+        and len(turn.text) <= longest
+        and (not last_only or place == len(record.turns) - 1)
     ]
     step = max(1.0, len(found) / most)
     return [found[int(number * step)] for number in range(min(most, len(found)))]

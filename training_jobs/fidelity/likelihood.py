@@ -15,7 +15,7 @@ AT_ONCE = 8
 @torch.no_grad()
 def nats(model: GPT2LMHeadModel, docs: Sequence[Document], machine: Hardware) -> list[float]:
     """Summed loss of each document, in the order given; the model is left as for use."""
-    model.train(False)
+    model.to(machine.device).train(False)  # type: ignore[arg-type]
     order = sorted(range(len(docs)), key=lambda number: len(docs[number].ids))
     losses = [0.0] * len(docs)
     for start in range(0, len(order), AT_ONCE):

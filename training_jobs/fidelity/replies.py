@@ -17,7 +17,6 @@ CACHE_GB = 1
 class Reply:
     """messages may be empty; cut: it did not end by itself."""
 
-    ids: list[int]
     messages: list[str]
     cut: bool
 
@@ -47,7 +46,7 @@ def draw(
     ]
     while pipeline.has_non_finished_requests():
         pipeline.step()
-    return [_reply(handle.read_all()[0], eos, decode) for handle in handles]
+    return [_reply(handle.read_all()[0], eos, decode, sampling.stop) for handle in handles]
 
 
 def _config(genai: Any, sampling: Sampling, eos: int, seed: int) -> Any:
@@ -69,7 +68,9 @@ def _config(genai: Any, sampling: Sampling, eos: int, seed: int) -> Any:
     return config
 
 
-def _reply(output: Any, eos: int, decode: Callable[[list[int]], str]) -> Reply:
+def _reply(output: Any, eos: int, decode: Callable[[list[int]], str], stop: Sequence[str]) -> Reply:
     ids = [token for token in output.generated_ids if token != eos]
-    cut = len(ids) == len(output.generated_ids)
-    return Reply(ids, reply_messages(decode(ids), PromptFormat.TURNS_1), cut)
+    whole = decode(ids)
+    text = min((whole.partition(each)[0] for each in stop), key=len, default=whole)
+    cut = len(ids) == len(output.generated_ids) and text == whole
+    return Reply(reply_messages(text, PromptFormat.TURNS_1), cut)

@@ -30,6 +30,7 @@ def write_report(folder: Path, bot: str, run: Run, figures: Mapping[str, Any]) -
             "Replies that repeat a stretch of what was learned",
             [(name, _interval(each)) for name, each in figures["memorised"].items()],
         ),
+        _others(figures),
         _profiles(figures),
         _examples(figures["examples"]),
         _table("Notes", [("", note) for note in (*figures["notes"], *run.notes)]),
@@ -71,6 +72,21 @@ def _likelihood(figures: Mapping[str, Any]) -> str:
     )
 
 
+def _others(figures: Mapping[str, Any]) -> str:
+    gains = {
+        "bits per character gained from the conversation": figures["context_gain"],
+        "bits per character better than the version that serves": figures["against_current"],
+    }
+    shares = {f"diversity: {name}": share for name, share in figures["diversity"].items()}
+    shares |= {
+        "replies cut at the longest": figures["cut"],
+        "replies with nothing in them": figures["empty"],
+        "replies that moderation stops": figures["moderated"],
+    }
+    rows = [(name, _interval(each)) for name, each in gains.items() if each]
+    return _table("Besides", [*rows, *((name, f"{share:.3f}") for name, share in shares.items())])
+
+
 def _profiles(figures: Mapping[str, Any]) -> str:
     profiles = figures["profiles"]
     rows = [
@@ -86,10 +102,13 @@ def _profiles(figures: Mapping[str, Any]) -> str:
 
 def _examples(examples: Iterable[Mapping[str, Sequence[str]]]) -> str:
     rows = [
-        (" ⏎ ".join(each["before"]), " / ".join(each["really"]), " / ".join(each["reply"]))
+        (
+            " ⏎ ".join(each["asked"]),
+            *(" / ".join(each.get(name, ())) for name in ("really", "base", "tuned")),
+        )
         for each in examples
     ]
-    return _table("Side by side", rows, ("before", "really said", "reply"))
+    return _table("Side by side", rows, ("asked", "really said", "base", "fine-tuned"))
 
 
 def _curve(run: Run) -> str:

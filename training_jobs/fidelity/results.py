@@ -1,5 +1,6 @@
 """evaluation.json: what was measured of a run."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -42,6 +43,16 @@ class Evaluation(BaseModel):
     moderated: float = 0.0
     examples: list[dict[str, list[str]]] = []
     notes: list[str] = []
+
+    def lines(self) -> Iterator[str]:
+        """The main figures, for a model card."""
+        for name in ("base", "current", "tuned", "shuffled"):
+            if (each := getattr(self, name)) is not None:
+                yield f"bits per character, {name}: {each.bits_per_character}"
+        yield f"bits per character gained from the conversation: {self.context_gain}"
+        yield from (f"attribution, {name}: {each}" for name, each in self.attribution.items())
+        yield from (f"memorised, {name}: {each}" for name, each in self.memorised.items())
+        yield from self.notes
 
 
 def read_evaluation(folder: Path) -> Evaluation | None:

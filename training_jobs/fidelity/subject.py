@@ -23,7 +23,6 @@ class Subject:
         self.base = base
         budget = min(BUDGET, base.context)
         self._docs = [each.document(base.words, budget) for each in asked]
-        base.model.to(machine.device)  # type: ignore[arg-type]
         self.nats = nats(base.model, self._docs, machine)
         self.likelihood = Likelihood(
             bits_per_character=ratio(self.nats, [each.characters for each in asked], BITS),
