@@ -87,7 +87,7 @@ def evaluate(
     ]
     look, doubts = _look(drawn, asked, persona, *others)
     found |= look | {"notes": [*notes, *doubts]}
-    found |= _copied(drawn["tuned"], tuned.base, asked, learned)
+    found |= copied(drawn["tuned"], tuned.base, asked, learned)
     found |= _faults(drawn["tuned"], bot.section("moderation", Policy))
     found["examples"] = _examples(asked, drawn)
     return Evaluation.model_validate(found)
@@ -216,7 +216,7 @@ def _attribution(
     return found, []
 
 
-def _copied(
+def copied(
     replies: Sequence[Reply], base: Base, asked: Sequence[Context], learned: Sequence[Record]
 ) -> dict[str, object]:
     """Against all that was said in the train part, by whomever."""

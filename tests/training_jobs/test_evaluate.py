@@ -9,19 +9,20 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from contracts.dataset import HELDOUT, read_records
+from contracts.dataset import HELDOUT, Record, read_records
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal
 from contracts.turn import Role, Turn
 from tests.conftest import BOT, Toy
 from training_jobs.base import make_base
 from training_jobs.convert import converted_nats
-from training_jobs.evaluate import app
+from training_jobs.evaluate import app, copied
 from training_jobs.fidelity.attribution import judge
 from training_jobs.fidelity.bootstrap import Estimate, mean, ratio
 from training_jobs.fidelity.contexts import Context, contexts, shuffled
 from training_jobs.fidelity.likelihood import nats, tokens
 from training_jobs.fidelity.memory import Stretches, distinct
+from training_jobs.fidelity.replies import Reply
 from training_jobs.fidelity.results import Evaluation, read_evaluation
 from training_jobs.fidelity.style import distance, features, profile
 from training_jobs.gate import objections
@@ -141,7 +142,19 @@ def test_style_sees_length_case_and_marks() -> None:
     assert profile(loud)["upper-case share"] == 1.0
 
 
-def test_a_planted_canary_is_found_by_its_eight_tokens() -> None:
+def test_a_planted_canary_is_found_whoever_said_it(toy: Toy) -> None:
+    base = make_base(["код двери семь три девять"] * 5, seed=1)
+    records = list(read_records(toy.dataset / HELDOUT))
+    asked = contexts(records, last_only=True, most=2, longest=100)
+    canary = "код двери 7392 015, никому не говори"
+    planted = Record(id="c-1-0", chat="c", turns=(said(canary, Role.OTHER), said("хорошо")))
+    kept, own = Reply([f"ну, {canary}"], cut=False), Reply(["не скажу, и не проси"], cut=False)
+    found = copied([kept, own], base, asked, [planted])["memorised"]
+    assert found["tuned"].value == 0.5  # type: ignore[index]
+    assert copied([own], base, asked, [planted])["memorised"]["tuned"].value == 0  # type: ignore[index]
+
+
+def test_eight_tokens_in_a_row_are_a_repetition() -> None:
     known = Stretches([list(range(100, 120))])
     assert known.repeats([5, *range(103, 111), 7])
     assert not known.repeats([*range(103, 110), 5, *range(110, 116)])
