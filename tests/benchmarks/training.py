@@ -33,9 +33,9 @@ from extraction_jobs.sample_chats.chats import avtobus
 from telemetry.jobs import JobReport, PushSettings
 from tests.benchmarks.report import Line, report
 from tests.benchmarks.rugpt3 import write_rugpt3
-from training_jobs import finetune
 from training_jobs.config import TrainingConfig
 from training_jobs.hardware import hardware, peak_memory
+from training_jobs.job import Job, train
 from training_jobs.loop import Curve, schedule
 from training_jobs.watch import Watch
 
@@ -55,7 +55,7 @@ def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
         precision="fp32" if name == "plain" else "auto",
     )  # fmt: skip
     with hardware(config.precision) as machine:
-        job = finetune.Job(config, root / "dataset", root / "run", machine)
+        job = Job(config, root / "dataset", root / "run", machine)
         job.measured.clear()
         if not dropout:
             for module in job.base.model.modules():
@@ -77,14 +77,14 @@ def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
     }
 
 
-def ours(job: finetune.Job, steps: int, seen: Callable[[], None]) -> list[float]:
+def ours(job: Job, steps: int, seen: Callable[[], None]) -> list[float]:
     watch = Watch(JobReport("training", "benchmark"), PushSettings(), job.plan.steps_an_epoch)
     watch.seen = lambda curve: seen()  # type: ignore[method-assign]
-    curve: Curve = finetune.train(job, watch, [])
+    curve: Curve = train(job, watch, [])
     return curve.losses
 
 
-def plain(job: finetune.Job, steps: int, seen: Callable[[], None]) -> list[float]:
+def plain(job: Job, steps: int, seen: Callable[[], None]) -> list[float]:
     """The Trainer as run_clm calls it, but for our schedule and betas, so that losses compare."""
     batches = [batch for step in range(steps) for batch in job.plan.step(step)]
     rows = [
