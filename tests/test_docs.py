@@ -99,7 +99,8 @@ def test_every_metric_is_documented_and_every_documented_one_exists(toy: Toy) ->
     Metrics(registry)
     GatewayMetrics(registry)
     kinds = {metric.name: metric.type for metric in registry.collect()}
-    names = {name + ("_total" if kind == "counter" else "") for name, kind in kinds.items()}
+    endings = {"counter": "_total", "info": "_info"}
+    names = {name + endings.get(kind, "") for name, kind in kinds.items()}
     jobs = ("extraction", "training", "evaluation")
     extraction, training, evaluation = (JobReport(job, "b") for job in jobs)
     build_dataset.report_card(extraction, read_card(toy.dataset))

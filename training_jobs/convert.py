@@ -31,6 +31,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 ALLOWED = 0.01
 """Most by which the converted model's perplexity may differ from the trained one's."""
 MOST_CONTEXTS, BUDGET = 100, 256
+INT4_GROUP = 64
+"""Weights that share a scale."""
 
 
 class ConversionFailed(Refusal):
@@ -38,7 +40,11 @@ class ConversionFailed(Refusal):
 
 
 def export(model: Path, output: Path, bits: Literal[4, 8]) -> None:
-    """Fill `output` with the OpenVINO model and its configuration."""
+    """Fill `output` with the OpenVINO model and its configuration.
+
+    The model says itself in how large groups its activations are to be quantised while it runs:
+    large ones are faster, and those of int4 cannot be larger than its weights' groups.
+    """
     try:
         with warnings.catch_warnings(action="ignore"):
             _export(model, output, bits)
@@ -52,7 +58,7 @@ def _export(model: Path, output: Path, bits: Literal[4, 8]) -> None:
 
     quieten()
     kind = {"bits": 8, "sym": False} if bits == 8 else {
-        "bits": 4, "sym": True, "group_size": 64, "ratio": 1.0,
+        "bits": 4, "sym": True, "group_size": INT4_GROUP, "ratio": 1.0,
     }  # fmt: skip
     with without_library_logs("nncf", "torch", "optimum"):
         converted = OVModelForCausalLM.from_pretrained(
@@ -62,6 +68,9 @@ def _export(model: Path, output: Path, bits: Literal[4, 8]) -> None:
             load_in_8bit=None,
             quantization_config=OVWeightQuantizationConfig(**kind),
         )
+        group = converted.config.n_embd if bits == 8 else INT4_GROUP
+        options = ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"]
+        converted.model.set_rt_info(str(group), options)
         converted.save_pretrained(output)
     shutil.copyfile(model / "tokenizer.json", output / "tokenizer.json")
 

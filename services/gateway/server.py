@@ -68,7 +68,7 @@ async def serve(
     """Serve until `stop` is set, then finish what is in hand; `started` gets the metrics port."""
     database = await Database.open(settings.database)
     try:
-        async with GenerationClient(settings.generation_address) as client:
+        async with GenerationClient(settings.generation_address, retry=False) as client:
             gateway = Gateway(settings, config, Store(database.engine), client, outside)
             async with serve_health(
                 settings.metrics_host,

@@ -8,7 +8,7 @@ from protos.generation.v1 import generation_pb2 as pb
 from services.generation.engine import Engine, EngineDown, Event, Finish
 from services.generation.model_store import Bot, Version
 from services.generation.reply import TextStream, candidate, replace_last_if_all_blocked
-from services.generation.request import Prepared
+from services.generation.request import FLUSH_SECONDS, Prepared
 
 
 class JobFailed(Exception):
@@ -38,7 +38,7 @@ class Call:
 
     async def finish(self, engine: Engine) -> None:
         """Run the job to its end, or to a stop string, without telling what comes."""
-        if self.prepared.job.stream:
+        if self.prepared.job.flush_seconds is not None:
             async for _ in self.run(engine):
                 pass
             return
@@ -46,16 +46,34 @@ class Call:
             self._note(event)
 
     async def run(self, engine: Engine) -> AsyncGenerator[str, None]:
-        """Run the job and yield text that may be sent; ends early at a stop string or a block."""
+        """Run the job and yield text that may be sent, at most every FLUSH_SECONDS.
+
+        Ends early at a stop string or a block.
+        """
+        ready, told_at = "", 0.0
         async with aclosing(engine.submit(self.prepared.job)) as events:
             async for event in events:
                 self._note(event)
-                if delta := self.stream.add(event.tokens):
-                    yield delta
+                ready += self.stream.add(event.tokens)
+                if ready and event.at - told_at >= FLUSH_SECONDS:
+                    yield ready
+                    ready, told_at = "", event.at
                 if self.stream.stopped or self.stream.blocked:
                     break
-        if rest := self.stream.finish():
-            yield rest
+        if ready := ready + self.stream.finish():
+            yield ready
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens of the prompt that needed no computing."""
+        return self.last.cached if self.last else 0
+
+    def seconds_per_token(self) -> float | None:
+        """Mean time a token after the first; None where there is none, or nobody saw the first."""
+        if self.last is None or self.first_token_at is None or not self.last.generated:
+            return None
+        later = len(self.last.generated[0].ids) - 1
+        return (self.last.at - self.first_token_at) / later if later > 0 else None
 
     def _note(self, event: Event) -> None:
         if event.error is not None:

@@ -1,5 +1,10 @@
 """The typed client of the generation service; needs grpc alone.
 
+A refusal for now (UNAVAILABLE, RESOURCE_EXHAUSTED) is asked again up to four times within the
+deadline, when the server says so, else after a growing pause. Where the address has several
+replicas a chat's requests go to the same one, which knows its history, and to another while that
+one is away. Both are gRPC's own doing: CHANNEL_OPTIONS ask for them.
+
 GenerationError        any failed call: `code`, `text`
 ├── InvalidRequest     the server refused a field: `fields`
 ├── BotUnavailable     no such bot, or no version of it
@@ -7,8 +12,11 @@ GenerationError        any failed call: `code`, `text`
 └── DeadlineExceeded   no answer within the time given
 """
 
+import json
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import Any, Protocol
 
 import grpc
@@ -20,8 +28,28 @@ from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT = 30.0
-CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0)]
-"""The service is near: a proxy set for the outside world is not on the way to it."""
+os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
+_CHAT = "x-chat"
+"""Metadata key of the chat's hash, by which gRPC picks the replica (gRFC A76)."""
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"ring_hash_experimental": {"requestHashHeader": _CHAT}}],
+    "methodConfig": [
+        {
+            "name": [{"service": "generation.v1.GenerationService"}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.2s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 3,
+                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+            },
+        }
+    ],
+}
+CHANNEL_OPTIONS = [
+    ("grpc.enable_http_proxy", 0),  # the service is near: no proxy is on the way to it
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+]
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -122,6 +150,10 @@ def _translated() -> Iterator[None]:
         raise _error(error) from error
 
 
+def _options(retry: bool) -> list[tuple[str, Any]]:
+    return [*CHANNEL_OPTIONS, ("grpc.enable_retries", int(retry))]
+
+
 class _Client:
     """What both clients share: a stub and how a call is made."""
 
@@ -130,16 +162,22 @@ class _Client:
         self._stub: Any = pb_grpc.GenerationServiceStub(channel)
         self._timeout = timeout
 
-    def _how(self, timeout: float | None = None, request_id: str | None = None) -> dict[str, Any]:
-        metadata = (("x-request-id", request_id),) if request_id else ()
+    def _how(
+        self, timeout: float | None = None, request_id: str | None = None, chat: str = ""
+    ) -> dict[str, Any]:
+        metadata = [(_CHAT, blake2b(chat.encode(), digest_size=8).hexdigest())] if chat else []
+        if request_id:
+            metadata.append(("x-request-id", request_id))
         return {"timeout": timeout or self._timeout, "metadata": metadata}
 
 
 class GenerationClient(_Client):
     """For asyncio. Use as `async with GenerationClient(address) as client`."""
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT) -> None:
-        super().__init__(grpc.aio.insecure_channel(address, CHANNEL_OPTIONS), timeout)
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT, retry: bool = True
+    ) -> None:
+        super().__init__(grpc.aio.insecure_channel(address, _options(retry)), timeout)
 
     async def __aenter__(self) -> "GenerationClient":
         return self
@@ -160,7 +198,7 @@ class GenerationClient(_Client):
         asked = request(bot, turns, **options)
         with _translated():
             response: pb.GenerateResponse = await self._stub.Generate(
-                asked, **self._how(timeout, request_id)
+                asked, **self._how(timeout, request_id, asked.chat_key)
             )
         return response
 
@@ -175,7 +213,9 @@ class GenerationClient(_Client):
     ) -> AsyncIterator[pb.GenerateStreamResponse]:
         """Deltas, then the response; raises GenerationError."""
         asked = pb.GenerateStreamRequest(request=request(bot, turns, **options))
-        call = self._stub.GenerateStream(asked, **self._how(timeout, request_id))
+        call = self._stub.GenerateStream(
+            asked, **self._how(timeout, request_id, asked.request.chat_key)
+        )
         try:
             with _translated():
                 async for event in call:
@@ -192,8 +232,10 @@ class GenerationClient(_Client):
 class SyncGenerationClient(_Client):
     """For scripts and notebooks. Use as `with SyncGenerationClient(address) as client`."""
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT) -> None:
-        super().__init__(grpc.insecure_channel(address, CHANNEL_OPTIONS), timeout)
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT, retry: bool = True
+    ) -> None:
+        super().__init__(grpc.insecure_channel(address, _options(retry)), timeout)
 
     def __enter__(self) -> "SyncGenerationClient":
         return self
@@ -214,7 +256,7 @@ class SyncGenerationClient(_Client):
         asked = request(bot, turns, **options)
         with _translated():
             response: pb.GenerateResponse = self._stub.Generate(
-                asked, **self._how(timeout, request_id)
+                asked, **self._how(timeout, request_id, asked.chat_key)
             )
         return response
 
@@ -229,7 +271,9 @@ class SyncGenerationClient(_Client):
     ) -> Iterator[pb.GenerateStreamResponse]:
         """Deltas, then the response; raises GenerationError."""
         asked = pb.GenerateStreamRequest(request=request(bot, turns, **options))
-        call = self._stub.GenerateStream(asked, **self._how(timeout, request_id))
+        call = self._stub.GenerateStream(
+            asked, **self._how(timeout, request_id, asked.request.chat_key)
+        )
         try:
             with _translated():
                 yield from call

@@ -4,7 +4,7 @@ Rejection              carries a status code and details
 ├── InvalidArgument    BadRequest with the field's path
 ├── UnknownBot         NOT_FOUND, ErrorInfo
 ├── NotPublished       FAILED_PRECONDITION, ErrorInfo
-├── Overloaded         RESOURCE_EXHAUSTED, RetryInfo
+├── Overloaded         RESOURCE_EXHAUSTED, RetryInfo and ErrorInfo
 ├── EngineUnavailable  UNAVAILABLE, RetryInfo
 └── Internal           INTERNAL; what went wrong is in our log alone
 """
@@ -20,6 +20,7 @@ from google.rpc.status_pb2 import Status
 
 DOMAIN = "generation.v1"
 DETAILS_KEY = "grpc-status-details-bin"
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
 
 class Rejection(Exception):
@@ -32,7 +33,7 @@ class Rejection(Exception):
         super().__init__(text)
 
     @property
-    def trailing_metadata(self) -> tuple[tuple[str, bytes], ...]:
+    def trailing_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         """The details as google.rpc.Status, where clients look for them."""
         packed = []
         for detail in self.details:
@@ -40,7 +41,11 @@ class Rejection(Exception):
             any_detail.Pack(detail)
             packed.append(any_detail)
         status = Status(code=self.code.value[0], message=self.text, details=packed)
-        return ((DETAILS_KEY, status.SerializeToString()),)
+        metadata: list[tuple[str, str | bytes]] = [(DETAILS_KEY, status.SerializeToString())]
+        for detail in self.details:
+            if isinstance(detail, RetryInfo):  # clients that retry by themselves wait as long
+                metadata.append((PUSHBACK_KEY, str(detail.retry_delay.ToMilliseconds())))
+        return tuple(metadata)
 
 
 class InvalidArgument(Rejection):
@@ -63,9 +68,10 @@ class NotPublished(Rejection):
 
 
 class Overloaded(Rejection):
-    def __init__(self, running: int, retry_after: float) -> None:
-        text = f"{running} requests are under way; ask again in {retry_after:g} s"
-        super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, text, [_retry(retry_after)])
+    def __init__(self, why: str, reason: str, retry_after: float) -> None:
+        text = f"{why}; ask again in {retry_after:.1f} s"
+        details = [_retry(retry_after), _info(reason)]
+        super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, text, details)
 
 
 class EngineUnavailable(Rejection):

@@ -18,6 +18,8 @@ from services.generation.model_store import Bot, Version
 
 MAX_TURNS, MAX_MESSAGES, MAX_CHARACTERS, MAX_KEY = 256, 64, 16_384, 128
 MAX_CANDIDATES = 4
+FLUSH_SECONDS = 0.05
+"""A stream is told of new tokens at most this often."""
 SEEDS = 1 << 63
 """The engine takes seeds below this; larger ones are folded."""
 _ROLES = {pb.ROLE_PERSONA: Role.PERSONA, pb.ROLE_OTHER: Role.OTHER}
@@ -126,7 +128,7 @@ def prepare(
     """The request as a job.
 
     A greedy draw has one candidate, which is given as often as asked; a single candidate is watched
-    token by token where it is streamed or may end at a stop string.
+    while it grows where it is streamed, and token by token where it may end at a stop string.
     """
     turns = turns_of(request)
     sampling = sampling_of(request, bot.sampling)
@@ -137,5 +139,6 @@ def prepare(
         turns, sampling, bot.generation, version, job_id, candidates // copies, seed
     )
     stop = (*version.manifest.stop.strings, *sampling.stop)
-    watched = replace(job, stream=job.candidates == 1 and (stream or bool(stop)))
-    return Prepared(watched, stop, turns_used, copies)
+    if job.candidates == 1 and (stream or stop):
+        job = replace(job, flush_seconds=0.0 if stop else FLUSH_SECONDS)
+    return Prepared(job, stop, turns_used, copies)

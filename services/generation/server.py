@@ -16,6 +16,7 @@ from contracts.refusal import Refusal
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from services.generation.engine import Engine, EngineDown, Options
+from services.generation.line import Line
 from services.generation.metrics import Metrics
 from services.generation.model_store import ModelStore
 from services.generation.servicer import GenerationServicer
@@ -48,9 +49,11 @@ async def serve(
     metrics = Metrics(registry)
     loop = asyncio.get_running_loop()
     statuses = health.aio.HealthServicer()
-    options = options or Options(settings.kv_cache_gb, threads=settings.threads)
-    engine = Engine(options, metrics.batch.observe, metrics.restarts.inc)
-    metrics.running.set_function(lambda: engine.running)
+    options = options or Options(settings.kv_cache_gb, settings.max_batch, settings.threads)
+    line = Line(settings.max_batch, settings.max_requests)
+    engine = Engine(options, metrics.stepped, metrics.restarts.inc)
+    metrics.waiting.set_function(lambda: line.waiting)
+    metrics.running.set_function(lambda: line.running)
     store = ModelStore(settings.bots_dir, settings.models_dir)
     job_id = itertools.count(1).__next__
     versions = Versions(store, engine, metrics, job_id)
@@ -60,7 +63,7 @@ async def serve(
             ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a silent half
         ]
     )
-    servicer = GenerationServicer(engine, versions, metrics, settings.max_requests, job_id)
+    servicer = GenerationServicer(engine, versions, metrics, line, job_id)
     pb_grpc.add_GenerationServiceServicer_to_server(servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
     reflection.enable_server_reflection(

@@ -26,14 +26,15 @@ from services.generation.errors import (
     Rejection,
     UnknownBot,
 )
+from services.generation.line import Line, QueueFull, WouldBeLate
 from services.generation.metrics import Metrics
 from services.generation.request import check, prepare
 from services.generation.versions import NoVersionServed, VersionNotLoaded, Versions
 from telemetry.logs import logger
 
 REQUEST_ID = "x-request-id"
-RETRY_SECONDS = 1.0
 LONGEST_ID = 64
+_REASONS = {QueueFull: "QUEUE_FULL", WouldBeLate: "WOULD_BE_LATE"}
 LATE_SECONDS = 0.01
 """A call that is cancelled with less than this left has run into its deadline."""
 
@@ -48,21 +49,21 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         engine: Engine,
         versions: Versions,
         metrics: Metrics,
-        max_requests: int,
+        line: Line,
         job_id: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._versions = versions
         self._metrics = metrics
-        self._max_requests = max_requests
+        self._line = line
         self._job_id = job_id
         self._clock = clock
 
     async def Generate(  # noqa: N802 (the proto's name)
         self, request: pb.GenerateRequest, context: Context
     ) -> pb.GenerateResponse:
-        async with self._answering(request.bot, context), self._call(request) as call:
+        async with self._answering(request.bot, context), self._call(request, context) as call:
             await call.finish(self._engine)
             return self._counted(call)
 
@@ -73,7 +74,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         async with self._answering(inner.bot, context):
             if inner.candidates > 1:
                 raise InvalidArgument("request.candidates", "a stream has one candidate")
-            async with self._call(inner, "request.", stream=True) as call:
+            async with self._call(inner, context, "request.", stream=True) as call:
                 async with aclosing(call.run(self._engine)) as deltas:
                     async for delta in deltas:
                         yield pb.GenerateStreamResponse(delta=delta)
@@ -95,9 +96,12 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
 
     @asynccontextmanager
     async def _call(
-        self, request: pb.GenerateRequest, path: str = "", stream: bool = False
+        self, request: pb.GenerateRequest, context: Context, path: str = "", stream: bool = False
     ) -> AsyncIterator[Call]:
-        """Lend the request a version; `path` is where in the RPC's message the request stands."""
+        """Lend the request a version and a place in the engine.
+
+        `path` is where in the RPC's message the request stands.
+        """
         accepted_at = self._clock()
         with _named_from(path):
             check(request)
@@ -105,11 +109,11 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         with self._versions.lease(request.bot, version_id) as (bot, version):
             if not self._engine.alive:
                 raise EngineDown
-            if self._engine.running >= self._max_requests:
-                raise Overloaded(self._engine.running, RETRY_SECONDS)
             with _named_from(path):
                 prepared = prepare(request, self._job_id(), bot, version, stream)
-            yield Call(accepted_at, bot, version, prepared)
+            key, candidates = (bot.name, request.chat_key), prepared.job.candidates
+            async with self._line.place(key, candidates, context.time_remaining()):
+                yield Call(accepted_at, bot, version, prepared)
 
     @asynccontextmanager
     async def _answering(self, bot: str, context: Context) -> AsyncIterator[None]:
@@ -128,6 +132,8 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
             except Exception as error:
                 rejection = _rejection(error, bot, list(self._versions.states()))
                 code = rejection.code
+                if isinstance(error, QueueFull | WouldBeLate):
+                    self._metrics.rejected.labels(_REASONS[type(error)].lower()).inc()
                 logger().info("rejected", code=code.name, reason=rejection.text)
                 await context.abort(code, rejection.text, rejection.trailing_metadata)
             finally:
@@ -142,6 +148,9 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
             self._metrics.first_token.observe(timings.first_token)
         self._metrics.duration.observe(timings.total)
         self._metrics.prompt_tokens.observe(response.prompt_tokens)
+        self._metrics.cached_tokens.labels(bot).inc(call.cached_tokens)
+        if (per_token := call.seconds_per_token()) is not None:
+            self._metrics.token.observe(per_token)
         for each in response.candidates:
             reason = pb.FinishReason.Name(each.finish_reason).removeprefix("FINISH_REASON_")
             action = pb.ModerationAction.Name(each.moderation.action)
@@ -180,6 +189,8 @@ def _rejection(error: Exception, bot: str, bots: list[str]) -> Rejection:
             return NotPublished(bot, error.reason)
         case VersionNotLoaded():
             return UnknownBot(f"version {error} of bot {bot!r} is not loaded", "VERSION_NOT_LOADED")
+        case QueueFull() | WouldBeLate():
+            return Overloaded(str(error), _REASONS[type(error)], error.retry_after)
         case EngineDown():
             return EngineUnavailable(error.retry_after)
         case JobFailed():

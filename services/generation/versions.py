@@ -135,6 +135,7 @@ class Versions:
         for version_id, version in list(state.loaded.items()):
             if self._engine.alive and version.key not in self._engine.loaded:
                 del state.loaded[version_id]
+                self._metrics.version.remove(version.manifest.bot, version_id)
                 state.refused[version_id] = f"{version.path}: did not load again"
                 if state.current is version:
                     state.current = None
@@ -163,6 +164,7 @@ class Versions:
             raise
         before, state.current = state.current, version
         state.loaded[version_id] = version
+        self._metrics.version.labels(bot.name, version_id).set(1)
         logger().info("version serves", bot=bot.name, version=version_id)
         if before:
             self._retire(state, before.manifest.id)
@@ -185,7 +187,9 @@ class Versions:
         """Unload a version that nobody uses and that is not the current one."""
         is_current = state.current is not None and state.current.manifest.id == version_id
         if not is_current and not state.users.get(version_id) and version_id in state.loaded:
-            self._engine.unload(state.loaded.pop(version_id).key)
+            gone = state.loaded.pop(version_id)
+            self._engine.unload(gone.key)
+            self._metrics.version.remove(gone.manifest.bot, version_id)
 
     def _forget(self, name: str) -> None:
         """The bot's file is gone: its versions go as soon as nobody uses them."""

@@ -5,7 +5,7 @@ openvino_genai: it sends commands to the child and gets events back.
 """
 
 from services.generation.engine.engine import Engine, EngineDown, LoadFailed
-from services.generation.engine.protocol import Draw, Event, Finish, Job, Options
+from services.generation.engine.protocol import Draw, Event, Finish, Job, Options, Stepped
 
 __all__ = [
     "Draw",
@@ -16,4 +16,5 @@ __all__ = [
     "Job",
     "LoadFailed",
     "Options",
+    "Stepped",
 ]

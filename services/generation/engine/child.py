@@ -6,7 +6,9 @@ It ends when the connection does, so it never outlives the process that started 
 import pickle
 import signal
 import sys
+import threading
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from services.generation.engine.pipeline import Pipeline
@@ -18,6 +20,7 @@ from services.generation.engine.protocol import (
     Loaded,
     Options,
     Ready,
+    Report,
     Stepped,
     Submit,
     Unload,
@@ -31,32 +34,41 @@ class Child:
         self._connection = connection
         self._options = options
         self._pipelines: dict[str, Pipeline] = {}
+        self._batches: dict[str, list[int]] = {}
+        self._sending = threading.Lock()
 
     def run(self) -> None:
         """Take commands and step until the other side closes the connection."""
-        self._connection.send(Ready())
+        self._send(Ready())
         while True:
             busy = [model for model, pipeline in self._pipelines.items() if pipeline.busy]
             while self._connection.poll(0 if busy else None):
                 self._obey(self._connection.recv())
                 busy = [model for model, pipeline in self._pipelines.items() if pipeline.busy]
             for model in busy:
-                self._connection.send(self._step(model))
+                self._step(model)
 
-    def _step(self, model: str) -> Stepped:
+    def _send(self, report: Report) -> None:
+        with self._sending:
+            self._connection.send(report)
+
+    def _step(self, model: str) -> None:
         """One step; a pipeline that fails ends its jobs and is made anew."""
-        pipeline = self._pipelines[model]
+        pipeline, batches = self._pipelines[model], self._batches.setdefault(model, [])
         try:
-            return Stepped(*pipeline.step())
+            events, batch = pipeline.step()
+            batches.append(batch)
         except Exception as error:  # whatever the library raises, the other models go on
             events = pipeline.failed(_one_line(error))
             self._pipelines[model] = Pipeline(pipeline.path, self._options)
-            return Stepped(events, 0)
+        if events:
+            self._send(Stepped(model, events, batches, pipeline.cache_usage))
+            del self._batches[model]
 
     def _obey(self, command: Command) -> None:
         match command:
-            case Load(model, path):
-                self._connection.send(self._load(model, path))
+            case Load(model, path):  # in a thread: the other models go on
+                threading.Thread(target=self._load, args=(model, path)).start()
             case Unload(model):
                 self._pipelines.pop(model, None)
             case Submit(job):
@@ -65,12 +77,15 @@ class Child:
                 for pipeline in self._pipelines.values():
                     pipeline.cancel(job)
 
-    def _load(self, model: str, path: str) -> Loaded:
+    def _load(self, model: str, path: str) -> None:
+        """Thread: make the pipeline and say how that went."""
+        problem = None
         try:
             self._pipelines[model] = Pipeline(path, self._options)
         except Exception as error:  # the library raises RuntimeError and others for a bad model
-            return Loaded(model, _one_line(error))
-        return Loaded(model)
+            problem = _one_line(error)
+        with suppress(OSError):  # the other side is gone, and so will be this process
+            self._send(Loaded(model, problem))
 
     def _submit(self, command: Submit) -> None:
         job = command.job
@@ -78,7 +93,8 @@ class Child:
             self._pipelines[job.model].submit(job)
         except Exception as error:  # a refused configuration; the job ends, the engine does not
             now = time.monotonic()
-            self._connection.send(Stepped([Event(job.id, now, now, error=_one_line(error))], 0))
+            failed = Event(job.id, now, now, error=_one_line(error))
+            self._send(Stepped(job.model, [failed], [], 0.0))
 
 
 def _one_line(error: Exception) -> str:

@@ -52,7 +52,7 @@ class Engine:
     """One child process and the jobs under way in it. All methods belong to one event loop."""
 
     def __init__(
-        self, options: Options, on_step: Callable[[int], None], on_restart: Callable[[], None]
+        self, options: Options, on_step: Callable[[Stepped], None], on_restart: Callable[[], None]
     ) -> None:
         self._options = options
         self._on_step = on_step
@@ -78,10 +78,6 @@ class Engine:
     def loaded(self) -> frozenset[str]:
         """Models that can be submitted to."""
         return frozenset(self._paths)
-
-    @property
-    def running(self) -> int:
-        return len(self._jobs)
 
     async def start(self) -> None:
         """Start the child and load what it had; a model that does not load again is dropped."""
@@ -131,10 +127,10 @@ class Engine:
                 waiting = self._loading.pop(model, None)
                 if waiting and not waiting.done():
                     waiting.set_result(report)
-            case Stepped(events, batch):
+            case Stepped():
                 self._pause = FIRST_PAUSE
-                self._on_step(batch)
-                for event in events:
+                self._on_step(report)
+                for event in report.events:
                     if queue := self._jobs.get(event.id):
                         queue.put_nowait(event)
 

@@ -1,5 +1,6 @@
 """One OpenVINO GenAI pipeline with its jobs. Imported in the engine's child only."""
 
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import openvino as ov
 import openvino_genai as genai
 
+from services.generation.engine.prefixes import Prefixes
 from services.generation.engine.protocol import Event, Finish, Generated, Job, Options
 
 _EXACT = {
@@ -15,16 +17,34 @@ _EXACT = {
     "KV_CACHE_PRECISION": "f32",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
 }
+_BLOCK_BYTES = 700_000
+"""Of one block in the attention cache of a model of ruGPT3Small's shape."""
 
 
 @dataclass
 class _Running:
-    """A job under way. The handle is kept: dropping it would cancel the job silently."""
+    """A job under way. The handle is kept: dropping it would cancel the job silently.
+
+    told     how many of the ids have been told
+    told_at  when
+    """
 
     job: Job
     handle: Any
+    cached: int
     started_at: float = 0.0
     ids: list[int] = field(default_factory=list)
+    told: int = 0
+    told_at: float = 0.0
+
+    def due(self, now: float) -> bool:
+        """Whether there are tokens that have to be told now."""
+        if self.job.candidates > 1 or self.told == len(self.ids):
+            return False
+        if self.told == 0:
+            return True
+        wait = self.job.flush_seconds
+        return wait is not None and now - self.told_at >= wait
 
 
 class Pipeline:
@@ -35,22 +55,32 @@ class Pipeline:
         scheduler.cache_size = options.kv_cache_gb
         scheduler.max_num_seqs = options.max_sequences
         scheduler.enable_prefix_caching = True
-        properties: dict[str, Any] = dict(_EXACT) if options.exact else {}
-        if options.threads:
-            properties["INFERENCE_NUM_THREADS"] = options.threads
+        threads = options.threads or len(os.sched_getaffinity(0))
+        properties: dict[str, Any] = {
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": True,
+            **(_EXACT if options.exact else {}),
+        }
         self.path = path
         self._pipeline = genai.ContinuousBatchingPipeline(path, scheduler, "CPU", properties)
         self._running: dict[int, _Running] = {}
+        self._prefixes = Prefixes(options.kv_cache_gb * 10**9 // _BLOCK_BYTES)
+        self._cache_usage = 0.0
 
     @property
     def busy(self) -> bool:
         return bool(self._running)
 
+    @property
+    def cache_usage(self) -> float:
+        """Used part of the attention cache at the last step, 0 to 1."""
+        return self._cache_usage
+
     def submit(self, job: Job) -> None:
         """Raises whatever the pipeline says of a configuration it does not take."""
         ids = ov.Tensor(np.array([job.ids], dtype=np.int64))
         handle = self._pipeline.add_request(job.id, ids, _config(job))
-        self._running[job.id] = _Running(job, handle)
+        self._running[job.id] = _Running(job, handle, self._prefixes.held(job.ids))
 
     def cancel(self, job_id: int) -> None:
         if running := self._running.pop(job_id, None):
@@ -62,18 +92,42 @@ class Pipeline:
         return [Event(job_id, now, now, error=reason) for job_id in self._running]
 
     def step(self) -> tuple[list[Event], int]:
-        """One step for every job under way; returns its events and the batch's size."""
+        """One step for every job under way; returns what is to be told, and the batch's size."""
         now = time.monotonic()
         for running in self._running.values():
             running.started_at = running.started_at or now
         self._pipeline.step()
-        batch = self._pipeline.get_metrics().scheduled_requests
+        metrics = self._pipeline.get_metrics()
+        self._cache_usage = metrics.cache_usage / 100
         now = time.monotonic()
-        events = [event for job in list(self._running.values()) if (event := _read(job, now))]
+        events = [event for job in list(self._running.values()) if (event := self._read(job, now))]
         for event in events:
             if event.last:
-                del self._running[event.id]
-        return events, batch
+                ended = self._running.pop(event.id)
+                self._prefixes.add([*ended.job.ids, *ended.ids])
+        return events, metrics.scheduled_requests
+
+    def _read(self, running: _Running, now: float) -> Event | None:
+        """What is to be told of a job: tokens of its only candidate, or, at the end, everything."""
+        job = running.job
+        outputs: list[Any] = []
+        while running.handle.can_read():
+            read = running.handle.read()
+            outputs = [read[key] for key in sorted(read)]
+            if job.candidates == 1:
+                running.ids += outputs[0].generated_ids
+        if not outputs:
+            return _silent(running, now)
+        done: tuple[Generated, ...] = ()
+        if all(output.finish_reason != genai.GenerationFinishReason.NONE for output in outputs):
+            ids = [running.ids] if job.candidates == 1 else [each.generated_ids for each in outputs]
+            done = tuple(_generated(job, *pair) for pair in zip(ids, outputs, strict=True))
+        if not done and not running.due(now):
+            return None
+        new = tuple(token for token in running.ids[running.told :] if token not in job.stop_ids)
+        running.told, running.told_at = len(running.ids), now
+        cached = running.cached if done else 0
+        return Event(job.id, running.started_at, now, new, done, cached)
 
 
 def _config(job: Job) -> Any:
@@ -96,28 +150,6 @@ def _config(job: Job) -> Any:
         if draw.top_k:
             config.top_k = draw.top_k
     return config
-
-
-def _read(running: _Running, now: float) -> Event | None:
-    """What is new of a job: tokens of its only candidate, or, at the end, all candidates."""
-    job, known = running.job, len(running.ids)
-    outputs: list[Any] = []
-    while running.handle.can_read():
-        read = running.handle.read()
-        outputs = [read[key] for key in sorted(read)]
-        if job.candidates == 1:
-            running.ids += outputs[0].generated_ids
-    if not outputs:
-        return _silent(running, now)
-    finished = all(output.finish_reason != genai.GenerationFinishReason.NONE for output in outputs)
-    done: tuple[Generated, ...] = ()
-    if finished:
-        ids = [running.ids] if job.candidates == 1 else [each.generated_ids for each in outputs]
-        done = tuple(_generated(job, *pair) for pair in zip(ids, outputs, strict=True))
-    if not (finished or job.stream or (known == 0 and job.candidates == 1)):
-        return None
-    new = tuple(token for token in running.ids[known:] if token not in job.stop_ids)
-    return Event(job.id, running.started_at, now, new, done)
 
 
 def _silent(running: _Running, now: float) -> Event | None:

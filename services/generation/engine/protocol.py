@@ -11,11 +11,13 @@ from enum import Enum
 class Options:
     """How pipelines are made.
 
-    exact  fp32 arithmetic everywhere and no quantised caches: a batch equals each alone
+    max_sequences  replies that are computed at once, a model
+    threads        0 is all cores that the process may use
+    exact          fp32 arithmetic everywhere and no quantised caches: a batch equals each alone
     """
 
     kv_cache_gb: int = 1
-    max_sequences: int = 64
+    max_sequences: int = 32
     threads: int = 0
     exact: bool = False
 
@@ -42,7 +44,8 @@ class Draw:
 class Job:
     """One request: `candidates` replies of at most `max_new_tokens` to the prompt `ids`.
 
-    stream  tell every step's tokens; otherwise the first ones, for the clock, and the end
+    flush_seconds  how long new tokens may be kept before they are told; None tells the first ones,
+                   for the clock, and the end
     """
 
     id: int
@@ -52,7 +55,7 @@ class Job:
     candidates: int
     max_new_tokens: int
     stop_ids: frozenset[int]
-    stream: bool = False
+    flush_seconds: float | None = None
 
     def limited(self, max_new_tokens: int) -> "Job":
         """The same job with a shorter reply."""
@@ -108,6 +111,7 @@ class Event:
 
     tokens     new ids of the only candidate (jobs of several candidates have none before the end)
     generated  all candidates in order, on the last event
+    cached     tokens of the prompt that the prefix cache held, on the last event
     error      why the job failed, on the last event
     """
 
@@ -116,6 +120,7 @@ class Event:
     at: float
     tokens: tuple[int, ...] = ()
     generated: tuple[Generated, ...] = ()
+    cached: int = 0
     error: str | None = None
 
     @property
@@ -125,10 +130,16 @@ class Event:
 
 @dataclass(frozen=True)
 class Stepped:
-    """What the child sends after a step: events, and how many requests the step worked on."""
+    """What the child sends when there is something to tell.
 
+    batches      how many requests each step since the last report worked on
+    cache_usage  used part of the model's attention cache, 0 to 1
+    """
+
+    model: str
     events: list[Event]
-    batch: int
+    batches: list[int]
+    cache_usage: float
 
 
 Report = Ready | Loaded | Stepped

@@ -54,7 +54,8 @@ async def running(bots_dir: Path, models_dir: Path, **settings: object) -> Async
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if ended.done():
         await ended
-    async with GenerationClient(f"127.0.0.1:{started.result().grpc}") as client:
+    address = f"127.0.0.1:{started.result().grpc}"
+    async with GenerationClient(address, retry=False) as client:
         yield Service(started.result(), client, registry, stop, ended)
     stop.set()
     await ended

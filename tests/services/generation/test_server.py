@@ -100,11 +100,11 @@ async def test_a_stop_string_ends_a_reply(service: Service) -> None:
 
 
 async def _busy(service: Service) -> bool:
-    return service.metric("queue_size") > 0
+    return service.metric("running") > 0
 
 
 async def _idle(service: Service) -> bool:
-    return service.metric("queue_size") == 0
+    return service.metric("running") + service.metric("queue_size") == 0
 
 
 async def test_a_deadline_ends_the_request_and_frees_the_engine(service: Service) -> None:

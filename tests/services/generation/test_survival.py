@@ -146,7 +146,7 @@ async def test_a_version_that_does_not_load_again_gives_way_to_the_one_before(
 
 
 async def _busy(service: Service) -> bool:
-    return service.metric("queue_size") > 0
+    return service.metric("running") > 0
 
 
 async def _answers(service: Service) -> bool:

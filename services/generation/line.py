@@ -1,0 +1,141 @@
+"""The line before the engine: bounded, round robin over chats, and frank about being late.
+
+QueueFull     as many requests are waiting or under way as may be
+WouldBeLate   the request's deadline would pass while it waits
+
+Both carry `retry_after` in seconds.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+SOONEST, LATEST = 0.1, 30.0
+"""Bounds of the time after which a refused request may come again."""
+_MEMORY = 0.1
+"""Weight of the newest observation in the mean of what a place is held for."""
+
+Key = tuple[str, str]
+"""Bot and chat."""
+
+
+class QueueFull(Exception):
+    def __init__(self, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__("as many requests as may be are waiting or under way")
+
+
+class WouldBeLate(Exception):
+    def __init__(self, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__("the deadline would pass in the queue")
+
+
+def _spread(seconds: float) -> float:
+    """Within bounds, and up to half as much again, so that not all come back at once."""
+    return min(max(seconds, SOONEST), LATEST) * random.uniform(1.0, 1.5)
+
+
+@dataclass(eq=False)
+class _Waiting:
+    places: int
+    turn: "asyncio.Future[None]"
+
+
+class Line:
+    """Lends the engine's `places`, one a candidate, to at most `most` requests at a time."""
+
+    def __init__(self, places: int, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._places = places
+        self._most = most
+        self._clock = clock
+        self._free = places
+        self._running = 0
+        self._waiting: dict[Key, deque[_Waiting]] = {}
+        self._held_seconds = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that have no place yet."""
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def running(self) -> int:
+        """Requests that the engine works on."""
+        return self._running
+
+    @asynccontextmanager
+    async def place(
+        self, key: Key, candidates: int, seconds_left: float | None
+    ) -> AsyncIterator[None]:
+        """Hold as many places as candidates inside the block; raises QueueFull, WouldBeLate.
+
+        Cancelling a request that waits takes it out of the line.
+        """
+        places = min(candidates, self._places)
+        wait = self._expected_wait(places)
+        if self.waiting + self._running >= self._most:
+            raise QueueFull(_spread(wait))
+        if seconds_left is not None and wait >= seconds_left:
+            raise WouldBeLate(_spread(wait - seconds_left))
+        await self._turn(key, places)
+        since = self._clock()
+        try:
+            yield
+        finally:
+            held = self._clock() - since
+            self._held_seconds += _MEMORY * (held - self._held_seconds)
+            self._leave(places)
+
+    def _expected_wait(self, places: int) -> float:
+        """Seconds until `places` are free for one who comes now, by what places were held for."""
+        before = sum(each.places for chat in self._waiting.values() for each in chat)
+        missing = before + places - self._free
+        return self._held_seconds * max(0, missing) / self._places
+
+    async def _turn(self, key: Key, places: int) -> None:
+        mine = _Waiting(places, asyncio.get_running_loop().create_future())
+        self._waiting.setdefault(key, deque()).append(mine)
+        self._call_up()
+        try:
+            await mine.turn
+        except asyncio.CancelledError:
+            if mine.turn.cancelled():
+                self._forget(key, mine)
+            else:  # it was called up in the same moment
+                self._leave(places)
+            raise
+
+    def _forget(self, key: Key, gone: _Waiting) -> None:
+        chat = self._waiting.get(key)
+        if chat and gone in chat:
+            chat.remove(gone)
+            if not chat:
+                del self._waiting[key]
+        self._call_up()
+
+    def _call_up(self) -> None:
+        """Give free places away: the next chat's oldest request, and that chat goes to the end."""
+        while self._waiting:
+            key, chat = next(iter(self._waiting.items()))
+            first = chat[0]
+            gone = first.turn.cancelled()
+            if not gone and first.places > self._free:
+                return
+            chat.popleft()
+            del self._waiting[key]
+            if chat:
+                self._waiting[key] = chat
+            if not gone:
+                self._free -= first.places
+                self._running += 1
+                first.turn.set_result(None)
+
+    def _leave(self, places: int) -> None:
+        self._free += places
+        self._running -= 1
+        self._call_up()

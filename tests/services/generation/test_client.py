@@ -1,0 +1,132 @@
+"""The client: asks again within its deadline, and finds its chat's replica among several."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+
+from protos.generation.v1 import generation_pb2 as pb
+from protos.generation.v1 import generation_pb2_grpc as pb_grpc
+from services.generation.client import (
+    DeadlineExceeded,
+    GenerationClient,
+    InvalidRequest,
+    RetryLater,
+    turn,
+)
+from services.generation.errors import EngineUnavailable, InvalidArgument, Overloaded, Rejection
+
+SOON = 0.02
+"""Seconds after which these servers want to be asked again."""
+
+
+@dataclass
+class Replica(pb_grpc.GenerationServiceServicer):
+    """Answers with its name; refuses the first `refusals` calls."""
+
+    name: str
+    refusal: Callable[[], Rejection] = lambda: EngineUnavailable(SOON)
+    refusals: int = 0
+    asked: int = 0
+    chats: set[str] = field(default_factory=set)
+
+    async def Generate(self, request: pb.GenerateRequest, context: Any) -> pb.GenerateResponse:  # noqa: N802
+        self.asked += 1
+        self.chats.add(request.chat_key)
+        if self.asked <= self.refusals:
+            rejection = self.refusal()
+            await context.abort(rejection.code, rejection.text, rejection.trailing_metadata)
+        return pb.GenerateResponse(model_version=self.name)
+
+    async def GenerateStream(  # noqa: N802
+        self, request: pb.GenerateStreamRequest, context: Any
+    ) -> AsyncIterator[pb.GenerateStreamResponse]:
+        yield pb.GenerateStreamResponse(response=await self.Generate(request.request, context))
+
+    async def ListModels(  # noqa: N802
+        self, request: pb.ListModelsRequest, context: Any
+    ) -> pb.ListModelsResponse:
+        return pb.ListModelsResponse(models=[pb.Model(bot=self.name)])
+
+
+@asynccontextmanager
+async def serving(replica: Replica) -> AsyncIterator[tuple[grpc.aio.Server, str]]:
+    server = grpc.aio.server()
+    pb_grpc.add_GenerationServiceServicer_to_server(replica, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield server, f"127.0.0.1:{port}"
+    await server.stop(0)
+
+
+@pytest.mark.parametrize(
+    "refusal", [lambda: EngineUnavailable(SOON), lambda: Overloaded("full", "QUEUE_FULL", SOON)]
+)
+async def test_asks_again_when_told_to_come_back(refusal: Callable[[], Rejection]) -> None:
+    replica = Replica("only", refusal, refusals=3)
+    async with serving(replica) as (_, address), GenerationClient(address) as client:
+        answer = await client.generate("avtobus", [turn("Привет")])
+        assert [model.bot for model in await client.list_models()] == ["only"]
+        streamed = [event async for event in client.stream("avtobus", [turn("Привет")])]
+    assert answer.model_version == streamed[-1].response.model_version == "only"
+    assert replica.asked == 5
+
+
+async def test_a_mistake_is_not_asked_again() -> None:
+    replica = Replica("only", lambda: InvalidArgument("turns", "none"), refusals=1)
+    async with serving(replica) as (_, address), GenerationClient(address) as client:
+        with pytest.raises(InvalidRequest):
+            await client.generate("avtobus", [])
+    assert replica.asked == 1
+
+
+async def test_gives_up_after_a_few_times_and_says_when_to_come_back() -> None:
+    replica = Replica("only", refusals=100)
+    async with serving(replica) as (_, address), GenerationClient(address) as client:
+        with pytest.raises(RetryLater) as refused:
+            await client.generate("avtobus", [turn("Привет")])
+    assert refused.value.retry_after == pytest.approx(SOON)
+    assert replica.asked == 5
+
+
+async def test_asking_again_stays_within_the_deadline() -> None:
+    replica = Replica("only", lambda: EngineUnavailable(30.0), refusals=100)
+    async with serving(replica) as (_, address), GenerationClient(address) as client:
+        with pytest.raises(DeadlineExceeded):
+            await client.generate("avtobus", [turn("Привет")], timeout=0.2)
+    assert replica.asked == 1
+
+
+async def test_without_retry_a_refusal_is_told_at_once() -> None:
+    replica = Replica("only", refusals=1)
+    async with serving(replica) as (_, address), GenerationClient(address, retry=False) as client:
+        with pytest.raises(RetryLater):
+            await client.generate("avtobus", [turn("Привет")])
+    assert replica.asked == 1
+
+
+async def test_a_chat_keeps_its_replica_and_moves_on_when_that_one_goes() -> None:
+    replicas = [Replica(name) for name in ("one", "two", "three")]
+    chats = [f"чат {number}" for number in range(40)]
+    async with AsyncExitStack() as stack:
+        started = [await stack.enter_async_context(serving(replica)) for replica in replicas]
+        address = "ipv4:" + ",".join(address for _, address in started)
+        client = await stack.enter_async_context(GenerationClient(address))
+
+        async def replica_of(chat: str) -> str:
+            answer = await client.generate("avtobus", [turn("Привет")], chat_key=chat)
+            return answer.model_version
+
+        first = [await replica_of(chat) for chat in chats]
+        assert [await replica_of(chat) for chat in chats] == first
+        assert set(first) == {"one", "two", "three"}
+
+        await started[0][0].stop(0)
+        moved = await asyncio.gather(*map(replica_of, chats))
+        stayed = [now for before, now in zip(first, moved, strict=True) if before != "one"]
+        assert stayed == [before for before in first if before != "one"]
+        assert "one" not in moved

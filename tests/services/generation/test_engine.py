@@ -1,0 +1,181 @@
+"""The engine against its oracle, and what its child does while several things go on."""
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import GPT2LMHeadModel
+
+from services.generation.engine import Draw, Engine, EngineDown, Event, Job, Options, Stepped
+from services.generation.engine.pipeline import Pipeline
+from services.generation.engine.prefixes import BLOCK, Prefixes
+from tests.conftest import Toy
+
+GREEDY = Draw(0.0, 1.0, 0, 1.0, 0.0, 0.0, seed=0)
+DRAWN = replace(GREEDY, temperature=2.0, repetition=2.0)
+"""Makes the toy model babble up to the limit."""
+MODEL, NEW, EOS = "toy/1", 24, 2
+
+
+@asynccontextmanager
+async def engine_of(
+    path: Path, options: Options, reports: list[Stepped] | None = None
+) -> AsyncIterator[Engine]:
+    told = reports if reports is not None else []
+    engine = Engine(options, told.append, lambda: None)
+    await engine.start()
+    try:
+        await engine.load(MODEL, path)
+        yield engine
+    finally:
+        await engine.close()
+
+
+@pytest.fixture(scope="session")
+def exact_model(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy's weights in fp32 for OpenVINO."""
+    folder = tmp_path_factory.mktemp("exact")
+    with warnings.catch_warnings(action="ignore"):
+        from optimum.intel import OVModelForCausalLM
+
+        model = OVModelForCausalLM.from_pretrained(
+            toy.run / "model", export=True, compile=False, load_in_8bit=False
+        )
+        model.save_pretrained(folder)
+    return folder
+
+
+def _prompts() -> list[list[int]]:
+    return [[*range(5, 8 + 3 * number)] for number in range(8)]
+
+
+def _job(number: int, ids: list[int], draw: Draw = GREEDY, candidates: int = 1) -> Job:
+    return Job(number, MODEL, ids, draw, candidates, NEW, frozenset({EOS}))
+
+
+async def _last(engine: Engine, job: Job) -> Event:
+    events = [event async for event in engine.submit(job)]
+    assert events[-1].error is None
+    return events[-1]
+
+
+async def _ids(engine: Engine, job: Job) -> list[list[int]]:
+    return [each.ids for each in (await _last(engine, job)).generated]
+
+
+@pytest.mark.parametrize("repetition", [1.0, 1.3])
+async def test_the_exact_profile_is_transformers_alone_and_in_a_batch(
+    toy: Toy, exact_model: Path, repetition: float
+) -> None:
+    draw = replace(GREEDY, repetition=repetition)
+    oracle: Any = GPT2LMHeadModel.from_pretrained(toy.run / "model")
+    expected = []
+    for prompt in _prompts():
+        ids = torch.tensor([prompt])
+        reply = oracle.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=NEW,
+            min_new_tokens=1,
+            do_sample=False,
+            repetition_penalty=repetition,
+            eos_token_id=EOS,
+            pad_token_id=0,
+        )
+        expected.append([token for token in reply[0, len(prompt) :].tolist() if token != EOS])
+    async with engine_of(exact_model, Options(exact=True)) as engine:
+        jobs = [_job(number, prompt, draw) for number, prompt in enumerate(_prompts(), 1)]
+        alone = [await _ids(engine, job) for job in jobs]
+        again = [replace(job, id=job.id + 100) for job in jobs]
+        batch = await asyncio.gather(*(_ids(engine, job) for job in again))
+    assert [ids for [ids] in alone] == expected
+    assert [ids for [ids] in batch] == expected
+
+
+async def test_a_seed_draws_the_same_alone_in_a_batch_and_for_each_candidate(
+    exact_model: Path,
+) -> None:
+    async with engine_of(exact_model, Options(exact=True)) as engine:
+        prompt = _prompts()[3]
+        jobs = [
+            _job(number, prompt, replace(DRAWN, seed=number), candidates=2)
+            for number in range(1, 9)
+        ]
+        alone = [await _ids(engine, job) for job in jobs]
+        again = [replace(job, id=job.id + 100) for job in jobs]
+        assert await asyncio.gather(*(_ids(engine, job) for job in again)) == alone
+    assert len({tuple(ids) for replies in alone for ids in replies}) > 8
+
+
+def test_a_cancelled_job_is_out_of_the_batch_at_the_next_step(exact_model: Path) -> None:
+    pipeline = Pipeline(str(exact_model), Options())
+    for number in (1, 2, 3):
+        pipeline.submit(_job(number, _prompts()[number], DRAWN))
+    assert [pipeline.step()[1] for _ in range(3)] == [3, 3, 3]
+    pipeline.cancel(2)
+    assert [pipeline.step()[1] for _ in range(3)] == [2, 2, 2]
+
+
+async def test_leaving_a_jobs_events_early_cancels_it(exact_model: Path) -> None:
+    reports: list[Stepped] = []
+    async with engine_of(exact_model, Options(), reports) as engine:
+        long = replace(_job(1, _prompts()[0], DRAWN), max_new_tokens=400, flush_seconds=0.0)
+        async with aclosing(engine.submit(long)) as stays:
+            await anext(stays)
+            async with aclosing(engine.submit(replace(long, id=2))) as goes:
+                await anext(goes)
+            async for _ in stays:
+                pass
+    batches = [batch for report in reports for batch in report.batches]
+    assert batches.count(2) < 200
+    assert batches[-1] == 1
+
+
+async def test_a_version_is_loaded_while_another_answers(toy: Toy, exact_model: Path) -> None:
+    async with engine_of(exact_model, Options()) as engine:
+        job = replace(_job(1, _prompts()[0], DRAWN), max_new_tokens=400, flush_seconds=0.0)
+        told = 0
+        async with aclosing(engine.submit(job)) as events:
+            loading = asyncio.create_task(engine.load("toy/2", exact_model))
+            async for event in events:
+                told += not loading.done() and bool(event.tokens)
+        await loading
+        assert told > 1
+        assert engine.loaded == {MODEL, "toy/2"}
+        assert await _ids(engine, replace(_job(2, _prompts()[0]), model="toy/2"))
+
+
+async def test_an_impossible_option_ends_the_job_with_a_reason(exact_model: Path) -> None:
+    async with engine_of(exact_model, Options()) as engine:
+        events = [
+            event async for event in engine.submit(_job(1, [5, 6], replace(DRAWN, top_p=7.0)))
+        ]
+        assert "top_p" in (events[-1].error or "")
+        assert await _ids(engine, _job(2, [5, 6]))
+        with pytest.raises(EngineDown):
+            await _last(engine, replace(_job(3, [5, 6]), model="nobody/1"))
+
+
+async def test_a_long_prompt_seen_before_is_told_as_cached(exact_model: Path) -> None:
+    prompt = [5 + number % 50 for number in range(4 * BLOCK + 1)]
+    async with engine_of(exact_model, Options()) as engine:
+        assert (await _last(engine, _job(1, prompt))).cached == 0
+        assert (await _last(engine, _job(2, prompt))).cached == 4 * BLOCK
+        assert (await _last(engine, _job(3, prompt[: BLOCK + 5]))).cached == BLOCK
+        assert (await _last(engine, _job(4, [9, *prompt]))).cached == 0
+
+
+def test_prefixes_are_forgotten_oldest_first() -> None:
+    known = Prefixes(blocks=4)
+    old, new = list(range(2 * BLOCK)), list(range(1000, 1000 + 3 * BLOCK))
+    known.add(old)
+    known.add(new)
+    assert known.held([*new, 1]) == 3 * BLOCK
+    assert known.held(new) == 2 * BLOCK  # its last token has to be computed
+    assert known.held([*old, 1]) == 0
