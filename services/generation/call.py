@@ -60,7 +60,8 @@ class Call:
                     ready, told_at = "", event.at
                 if self.stream.stopped or self.stream.blocked:
                     break
-        if ready := ready + self.stream.finish():
+        ready += self.stream.finish()
+        if ready and not self.stream.blocked:
             yield ready
 
     @property
@@ -70,9 +71,9 @@ class Call:
 
     def seconds_per_token(self) -> float | None:
         """Mean time a token after the first; None where there is none, or nobody saw the first."""
-        if self.last is None or self.first_token_at is None or not self.last.generated:
+        if self.last is None or self.first_token_at is None:
             return None
-        later = len(self.last.generated[0].ids) - 1
+        later = len(self._outputs(self.last)[0][0]) - 1
         return (self.last.at - self.first_token_at) / later if later > 0 else None
 
     def _note(self, event: Event) -> None:

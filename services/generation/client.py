@@ -3,7 +3,7 @@
 A refusal for now (UNAVAILABLE, RESOURCE_EXHAUSTED) is asked again up to four times within the
 deadline, when the server says so, else after a growing pause. Where the address has several
 replicas a chat's requests go to the same one, which knows its history, and to another while that
-one is away. Both are gRPC's own doing: CHANNEL_OPTIONS ask for them.
+one is away. Both are gRPC's own doing.
 
 GenerationError        any failed call: `code`, `text`
 ├── InvalidRequest     the server refused a field: `fields`
@@ -28,7 +28,6 @@ from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT = 30.0
-os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
 _CHAT = "x-chat"
 """Metadata key of the chat's hash, by which gRPC picks the replica (gRFC A76)."""
 _SERVICE_CONFIG = {
@@ -46,10 +45,8 @@ _SERVICE_CONFIG = {
         }
     ],
 }
-CHANNEL_OPTIONS = [
-    ("grpc.enable_http_proxy", 0),  # the service is near: no proxy is on the way to it
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-]
+CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0)]
+"""The service is near: a proxy set for the outside world is not on the way to it."""
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -151,7 +148,13 @@ def _translated() -> Iterator[None]:
 
 
 def _options(retry: bool) -> list[tuple[str, Any]]:
-    return [*CHANNEL_OPTIONS, ("grpc.enable_retries", int(retry))]
+    os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
+    config = json.dumps(_SERVICE_CONFIG)
+    return [
+        *CHANNEL_OPTIONS,
+        ("grpc.service_config", config),
+        ("grpc.enable_retries", int(retry)),
+    ]
 
 
 class _Client:
@@ -168,7 +171,7 @@ class _Client:
         metadata = [(_CHAT, blake2b(chat.encode(), digest_size=8).hexdigest())] if chat else []
         if request_id:
             metadata.append(("x-request-id", request_id))
-        return {"timeout": timeout or self._timeout, "metadata": metadata}
+        return {"timeout": self._timeout if timeout is None else timeout, "metadata": metadata}
 
 
 class GenerationClient(_Client):

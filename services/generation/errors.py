@@ -32,9 +32,14 @@ class Rejection(Exception):
         self.details = details
         super().__init__(text)
 
-    @property
-    def trailing_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """The details as google.rpc.Status, where clients look for them."""
+    def trailing_metadata(
+        self, seconds_left: float | None = None
+    ) -> tuple[tuple[str, str | bytes], ...]:
+        """The details as google.rpc.Status, where clients look for them.
+
+        Clients that retry by themselves wait as long as RetryInfo says, or not at all where that is
+        longer than the call may take: they hear of the refusal at once.
+        """
         packed = []
         for detail in self.details:
             any_detail = Any()
@@ -43,8 +48,10 @@ class Rejection(Exception):
         status = Status(code=self.code.value[0], message=self.text, details=packed)
         metadata: list[tuple[str, str | bytes]] = [(DETAILS_KEY, status.SerializeToString())]
         for detail in self.details:
-            if isinstance(detail, RetryInfo):  # clients that retry by themselves wait as long
-                metadata.append((PUSHBACK_KEY, str(detail.retry_delay.ToMilliseconds())))
+            if isinstance(detail, RetryInfo):
+                delay = detail.retry_delay.ToMilliseconds()
+                in_time = seconds_left is None or delay < seconds_left * 1000
+                metadata.append((PUSHBACK_KEY, str(delay if in_time else -1)))
         return tuple(metadata)
 
 

@@ -1,12 +1,13 @@
 """The line before the engine: bounded, round robin over chats, and frank about being late.
 
-QueueFull     as many requests are waiting or under way as may be
-WouldBeLate   the request's deadline would pass while it waits
+QueueFull     as many requests are waiting or under way as may be, or half of them of one chat
+WouldBeLate   the request's deadline would pass while it waits for a place
 
 Both carry `retry_after` in seconds.
 """
 
 import asyncio
+import itertools
 import random
 import time
 from collections import deque
@@ -35,7 +36,7 @@ class WouldBeLate(Exception):
         super().__init__("the deadline would pass in the queue")
 
 
-def _spread(seconds: float) -> float:
+def spread(seconds: float) -> float:
     """Within bounds, and up to half as much again, so that not all come back at once."""
     return min(max(seconds, SOONEST), LATEST) * random.uniform(1.0, 1.5)
 
@@ -77,23 +78,33 @@ class Line:
         Cancelling a request that waits takes it out of the line.
         """
         places = min(candidates, self._places)
-        wait = self._expected_wait(places)
-        if self.waiting + self._running >= self._most:
-            raise QueueFull(_spread(wait))
+        wait = self._expected_wait(key, places)
+        own = len(self._waiting.get(key, ()))
+        if self.waiting + self._running >= self._most or own >= max(1, self._most // 2):
+            raise QueueFull(spread(wait))
         if seconds_left is not None and wait >= seconds_left:
-            raise WouldBeLate(_spread(wait - seconds_left))
+            raise WouldBeLate(spread(wait - seconds_left))
         await self._turn(key, places)
         since = self._clock()
         try:
             yield
+            held = self._clock() - since  # of those alone that were answered
+            known = self._held_seconds or held
+            self._held_seconds = known + _MEMORY * (held - known)
         finally:
-            held = self._clock() - since
-            self._held_seconds += _MEMORY * (held - self._held_seconds)
             self._leave(places)
 
-    def _expected_wait(self, places: int) -> float:
-        """Seconds until `places` are free for one who comes now, by what places were held for."""
-        before = sum(each.places for chat in self._waiting.values() for each in chat)
+    def _expected_wait(self, key: Key, places: int) -> float:
+        """Seconds until `places` are free for one who comes now, by what places were held for.
+
+        Of other chats only those are before it whose turn comes as early as its own.
+        """
+        rounds = len(self._waiting.get(key, ())) + 1
+        before = sum(
+            each.places
+            for chat in self._waiting.values()
+            for each in itertools.islice(chat, rounds)
+        )
         missing = before + places - self._free
         return self._held_seconds * max(0, missing) / self._places
 

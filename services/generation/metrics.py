@@ -46,6 +46,9 @@ class Metrics:
         self.serving = self._gauge("serving", "1 while a version of the bot answers.", "bot")
         self.version = self._gauge("version_info", "1 for versions loaded.", "bot", "version")
         self.refused_versions = self._counter("versions_refused", "Versions refused.", "bot")
+        self.refused_version = self._gauge(
+            "refused_version_info", "1 for versions refused now.", "bot", "version"
+        )
         self.restarts = self._counter("engine_restarts", "Times the engine's process died.")
         build = Info(f"{_PREFIX}_build", "Versions of what serves.", registry=registry)
         build.info({name.replace("-", "_"): version(name) for name in _PACKAGES})

@@ -72,12 +72,14 @@ def _turn(index: int, turn: pb.Turn) -> Turn:
     try:
         return Turn(speaker=turn.speaker, role=_ROLES[turn.role], messages=tuple(turn.messages))
     except ValidationError as error:
-        path = "".join(
-            f"[{part}]" if isinstance(part, int) else f".{part}"
-            for part in error.errors()[0]["loc"]
-        )
-        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InvalidArgument(where + path, problem) from None
+        raise _refused(where, error) from None
+
+
+def _refused(where: str, error: ValidationError) -> InvalidArgument:
+    """The first bad value, by its path below `where`."""
+    first = error.errors()[0]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    return InvalidArgument(where + path, first["msg"].removeprefix("Value error, "))
 
 
 def sampling_of(request: pb.GenerateRequest, default: Sampling) -> Sampling:
@@ -89,8 +91,7 @@ def sampling_of(request: pb.GenerateRequest, default: Sampling) -> Sampling:
     try:
         return Sampling(**{**default.model_dump(), **given})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidArgument(f"sampling.{first['loc'][0]}", first["msg"]) from None
+        raise _refused("sampling", error) from None
 
 
 def job_of(
@@ -109,13 +110,13 @@ def job_of(
     prompt = render_prompt(newest, version.manifest.prompt_format, version.words, budget)
     seed = random.getrandbits(32) if seed is None else seed % SEEDS
     draw = Draw(
-        sampling.temperature,
-        sampling.top_p,
-        sampling.top_k,
-        sampling.repetition,
-        sampling.frequency,
-        sampling.presence,
-        seed,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        repetition=sampling.repetition,
+        frequency=sampling.frequency,
+        presence=sampling.presence,
+        seed=seed,
     )
     stop_ids = frozenset(version.manifest.stop.token_ids)
     job = Job(job_id, version.key, prompt.ids, draw, candidates, new_tokens, stop_ids)

@@ -19,6 +19,7 @@ from services.generation.engine import Engine, EngineDown, Options
 from services.generation.line import Line
 from services.generation.metrics import Metrics
 from services.generation.model_store import ModelStore
+from services.generation.parsing import Parsing
 from services.generation.servicer import GenerationServicer
 from services.generation.settings import GenerationSettings
 from services.generation.versions import Versions
@@ -58,10 +59,11 @@ async def serve(
     job_id = itertools.count(1).__next__
     versions = Versions(store, engine, metrics, job_id)
     server = grpc.aio.server(
+        interceptors=[Parsing(SERVICE, metrics)],
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a silent half
-        ]
+        ],
     )
     servicer = GenerationServicer(engine, versions, metrics, line, job_id)
     pb_grpc.add_GenerationServiceServicer_to_server(servicer, server)

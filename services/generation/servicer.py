@@ -26,7 +26,7 @@ from services.generation.errors import (
     Rejection,
     UnknownBot,
 )
-from services.generation.line import Line, QueueFull, WouldBeLate
+from services.generation.line import Line, QueueFull, WouldBeLate, spread
 from services.generation.metrics import Metrics
 from services.generation.request import check, prepare
 from services.generation.versions import NoVersionServed, VersionNotLoaded, Versions
@@ -118,8 +118,8 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     @asynccontextmanager
     async def _answering(self, bot: str, context: Context) -> AsyncIterator[None]:
         """Give the request an id in the logs, and its exceptions a status."""
-        metadata = dict(context.invocation_metadata() or ())
-        request_id = str(metadata.get(REQUEST_ID) or uuid.uuid4().hex)[:LONGEST_ID]
+        sent = dict(context.invocation_metadata() or ())
+        request_id = str(sent.get(REQUEST_ID) or uuid.uuid4().hex)[:LONGEST_ID]
         code = grpc.StatusCode.OK
         with structlog.contextvars.bound_contextvars(request_id=request_id, bot=bot[:LONGEST_ID]):
             try:
@@ -135,7 +135,8 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
                 if isinstance(error, QueueFull | WouldBeLate):
                     self._metrics.rejected.labels(_REASONS[type(error)].lower()).inc()
                 logger().info("rejected", code=code.name, reason=rejection.text)
-                await context.abort(code, rejection.text, rejection.trailing_metadata)
+                metadata = rejection.trailing_metadata(context.time_remaining())
+                await context.abort(code, rejection.text, metadata)
             finally:
                 known = bot if bot in self._versions.states() else ""
                 self._metrics.requests.labels(known, code.name).inc()
@@ -188,11 +189,13 @@ def _rejection(error: Exception, bot: str, bots: list[str]) -> Rejection:
         case NoVersionServed():
             return NotPublished(bot, error.reason)
         case VersionNotLoaded():
-            return UnknownBot(f"version {error} of bot {bot!r} is not loaded", "VERSION_NOT_LOADED")
+            return UnknownBot(
+                f"version {str(error)!r} of bot {bot!r} is not loaded", "VERSION_NOT_LOADED"
+            )
         case QueueFull() | WouldBeLate():
             return Overloaded(str(error), _REASONS[type(error)], error.retry_after)
         case EngineDown():
-            return EngineUnavailable(error.retry_after)
+            return EngineUnavailable(spread(error.retry_after))
         case JobFailed():
             logger().error("the engine refused a job", reason=str(error))
         case _:  # its text may hold anything, a user's words among it

@@ -14,7 +14,7 @@ class GenerationSettings(Settings):
     grpc_port         0 takes a free port
     metrics_port      Prometheus scrapes it; 0 takes a free port
     poll_seconds      how often the link `current` of each bot is looked at
-    kv_cache_gb       most memory for attention caches, a bot; taken as used
+    kv_cache_gb       most memory for attention caches, a version; taken as used
     max_requests      waiting and under way at once, over all bots; above it RESOURCE_EXHAUSTED
     max_batch         replies computed at once, over all bots; the other requests wait
     threads           of the engine; 0 is all cores

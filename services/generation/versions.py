@@ -45,6 +45,7 @@ class BotState:
     refused  ids that will not be tried again while they are wanted, and why
     deaths   how often the engine died over an id
     fault    why the bot's file cannot be used
+    gone     there is no file any more; requests under way end on what is loaded
     """
 
     bot: Bot | None = None
@@ -55,6 +56,7 @@ class BotState:
     refused: dict[str, str] = field(default_factory=dict)
     deaths: dict[str, int] = field(default_factory=dict)
     fault: str = ""
+    gone: bool = False
 
     @property
     def serving(self) -> bool:
@@ -86,7 +88,7 @@ class Versions:
 
     def states(self) -> dict[str, BotState]:
         """All bots by name."""
-        return dict(sorted(self._states.items()))
+        return {name: state for name, state in sorted(self._states.items()) if not state.gone}
 
     async def follow(self, poll_seconds: float) -> None:
         """Look at the volume for ever."""
@@ -104,21 +106,25 @@ class Versions:
                 self._forget(name)
             for name in names:
                 state = self._states.setdefault(name, BotState())
-                await self._refresh(name, state)
+                state.gone = False
+                try:
+                    await self._refresh(name, state)
+                except OSError as error:
+                    logger().error("a volume cannot be read", bot=name, error=str(error))
                 self._metrics.serving.labels(name).set(state.serving)
         except EngineDown:
             return  # it is starting again; the next look will do
         except OSError as error:
-            logger().error("a volume cannot be read", error=str(error))
+            logger().error("the bots' folder cannot be read", error=str(error))
         self._looked = True
 
     async def _refresh(self, name: str, state: BotState) -> None:
         self._drop_lost(state)
         self._read_bot(name, state)
         state.wanted = await asyncio.to_thread(self._store.wanted, name)
-        for known in (state.refused, state.deaths):
-            for gone in known.keys() - set(state.wanted):
-                del known[gone]
+        for gone in state.refused.keys() - set(state.wanted):
+            del state.refused[gone]
+            self._metrics.refused_version.remove(name, gone)
         if state.bot is None:
             return
         for version_id in state.wanted:
@@ -131,12 +137,14 @@ class Versions:
                 return  # what serves goes on serving; `previous` is for a start only
 
     def _drop_lost(self, state: BotState) -> None:
-        """Forget versions that the engine no longer has: they did not load after its restart."""
+        """Forget versions that the engine no longer has: they did not load after its restart.
+
+        What is wanted of them is opened once more, and refused with the reason.
+        """
         for version_id, version in list(state.loaded.items()):
             if self._engine.alive and version.key not in self._engine.loaded:
                 del state.loaded[version_id]
                 self._metrics.version.remove(version.manifest.bot, version_id)
-                state.refused[version_id] = f"{version.path}: did not load again"
                 if state.current is version:
                     state.current = None
 
@@ -149,19 +157,17 @@ class Versions:
             state.bot, state.fault = None, str(refusal)
 
     async def _switch(self, bot: Bot, state: BotState, version_id: str) -> bool:
-        try:
-            version = await asyncio.to_thread(self._store.open, bot.name, version_id)
-            await self._engine.load(version.key, version.path)
-            await self._answer_once(bot, version)
-        except (Refusal, LoadFailed) as error:
-            self._refuse(bot.name, state, version_id, str(error))
-            return False
-        except EngineDown:
-            state.deaths[version_id] = state.deaths.get(version_id, 0) + 1
-            if state.deaths[version_id] >= PATIENCE:
-                self._engine.unload(version.key)
-                self._refuse(bot.name, state, version_id, "the engine dies over it")
-            raise
+        version = state.loaded.get(version_id)  # it may still finish requests from before
+        if version is None:
+            try:
+                version = await self._open(bot, state, version_id)
+            except (EngineDown, OSError):
+                raise
+            except Exception as error:  # a broken version must not end the service
+                expected = isinstance(error, Refusal | LoadFailed)
+                reason = str(error) if expected else f"{type(error).__name__} while it was opened"
+                self._refuse(bot.name, state, version_id, reason)
+                return False
         before, state.current = state.current, version
         state.loaded[version_id] = version
         self._metrics.version.labels(bot.name, version_id).set(1)
@@ -170,9 +176,29 @@ class Versions:
             self._retire(state, before.manifest.id)
         return True
 
+    async def _open(self, bot: Bot, state: BotState, version_id: str) -> Version:
+        """Verify, load, and have it answer; raises LoadFailed when the engine dies of it twice."""
+        version = await asyncio.to_thread(self._store.open, bot.name, version_id)
+        if not self._engine.alive:
+            raise EngineDown  # not over this version
+        try:
+            await self._engine.load(version.key, version.path)
+            await self._answer_once(bot, version)
+        except EngineDown:
+            state.deaths[version_id] = state.deaths.get(version_id, 0) + 1
+            if state.deaths[version_id] < PATIENCE:
+                raise
+            self._engine.unload(version.key)
+            raise LoadFailed("the engine dies over it") from None
+        finally:
+            if self._engine.alive:
+                state.deaths.pop(version_id, None)
+        return version
+
     def _refuse(self, name: str, state: BotState, version_id: str, reason: str) -> None:
         state.refused[version_id] = reason
         self._metrics.refused_versions.labels(name).inc()
+        self._metrics.refused_version.labels(name, version_id).set(1)
         logger().error("version refused", bot=name, version=version_id, reason=reason)
 
     async def _answer_once(self, bot: Bot, version: Version) -> None:
@@ -193,11 +219,16 @@ class Versions:
 
     def _forget(self, name: str) -> None:
         """The bot's file is gone: its versions go as soon as nobody uses them."""
-        state = self._states.pop(name)
-        state.current = None
+        state = self._states[name]
+        state.current, state.gone = None, True
         self._metrics.serving.labels(name).set(0)
+        for refused in state.refused:
+            self._metrics.refused_version.remove(name, refused)
+        state.refused.clear()
         for version_id in list(state.loaded):
             self._retire(state, version_id)
+        if not state.loaded:
+            del self._states[name]
 
     @contextmanager
     def lease(self, name: str, version_id: str | None) -> Iterator[tuple[Bot, Version]]:
@@ -206,7 +237,7 @@ class Versions:
         Raises EngineDown before the first look, BotNotFound, NoVersionServed, VersionNotLoaded.
         """
         state = self._states.get(name)
-        if state is None and self._looked:
+        if (state is None or state.gone) and self._looked:
             raise BotNotFound(name)
         if state is None or (state.current is None and not self._looked):
             raise EngineDown

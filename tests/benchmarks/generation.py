@@ -1,20 +1,21 @@
-"""One stream of the service over gRPC against `transformers.generate`, ruGPT3Small's shape.
+"""Generation over gRPC on loopback against what else runs a GPT-2 of ruGPT3Small's shape on a CPU.
 
-The model goes the whole way: fine-tuned for two steps, published, served. Prompt of about 128
-tokens, 64 new; both sides in turn, medians. `python -m tests.benchmarks.generation --json FILE`
+Prompts of 128 tokens, each new, 64 new tokens, two threads, prompts included; the sides take turns
+in one run, medians of several rounds. `python -m tests.benchmarks.generation --json FILE`, with
+`--peers PYTHON` also against llama.cpp and CTranslate2 (see peers.py for that environment).
 """
 
+import asyncio
+import itertools
 import json as jsonlib
-import os
-import signal
-import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,103 +23,228 @@ import torch
 import typer
 from transformers import GPT2LMHeadModel
 
-from contracts.model_version import BotModels
-from extraction_jobs.build_dataset import build
-from extraction_jobs.config import ExtractionConfig
-from extraction_jobs.sample_chats.chats import avtobus
-from protos.generation.v1 import generation_pb2 as pb
-from services.generation.ask import ready
-from services.generation.client import SyncGenerationClient, turn
+from services.generation.client import GenerationClient
+from tests.benchmarks import raw
+from tests.benchmarks.bots import (
+    NEW,
+    PROMPT,
+    TOP_K,
+    ask_at_once,
+    asking,
+    make,
+    median,
+    prompt,
+    quantile,
+    sampling,
+    served,
+)
 from tests.benchmarks.report import Line, report
-from tests.benchmarks.rugpt3 import write_rugpt3
-from training_jobs.config import TrainingConfig
-from training_jobs.convert import convert
-from training_jobs.finetune import finetune
-from training_jobs.publish import publish
 
-BOT, PROMPT, NEW, ROUNDS, TOP_K = "avtobus", 128, 64, 7, 50
-BAR = 5.0
+ROUNDS, THREADS = 7, 2
+NUMBERS = itertools.count(0, 64)
+"""Where each round's prompts begin to count: none is asked twice."""
+LOADS = (1, 4, 16)
+BARS = {("big", 1): 5.0, ("big", 4): 6.0, ("big", 16): 4.5, ("small", 1): 7.0, ("small", 4): 8.0}
+LOST = 0.9
+"""Least part of the raw pipeline's speed."""
+SEEN, UNSEEN, FLUSH, LAG = 0.060, 0.450, 0.050, 0.020
+"""Seconds: first token with 600 tokens of history, least between flushes, event-loop lag at p99."""
+FIRST_MB, FURTHER_MB = 260.0, 160.0
+START = 3.0
+
+Side = Callable[[int], float]
+"""Tokens a second with so many streams at once."""
 
 
-def made(root: Path) -> Path:
-    """A published bot of ruGPT3Small's shape; returns the fine-tuned weights' folder."""
-    export = root / "result.json"
-    export.write_text(jsonlib.dumps(avtobus(), ensure_ascii=False), encoding="utf-8")
-    (root / "bots").mkdir()
-    (root / "bots" / f"{BOT}.yaml").write_text(f"name: {BOT}\n")
-    build(BOT, ExtractionConfig(persona="whole-chat"), export, root / "dataset")
-    config = TrainingConfig(
-        base=str(write_rugpt3(root / "base")), max_steps=2, learning_rate=1e-6, block_tokens=256
-    )
-    finetune(BOT, config, root / "dataset", root / "run")
-    convert(root / "run", root / "dataset", "int8")
-    publish(BOT, root / "run", BotModels(root / "models" / BOT))
-    return root / "run" / "model"
+def transformers_side(weights: Path) -> Side:
+    """`generate` in fp32 with a batch."""
+    torch.set_num_threads(THREADS)
+    model: Any = GPT2LMHeadModel.from_pretrained(weights)
+
+    def speed(streams: int) -> float:
+        ids = torch.randint(5, 50_000, (streams, PROMPT))
+        began = time.perf_counter()
+        model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=NEW,
+            min_new_tokens=NEW,
+            do_sample=True,
+            top_k=TOP_K,
+        )
+        return streams * NEW / (time.perf_counter() - began)
+
+    return speed
 
 
 @contextmanager
-def served(root: Path) -> Iterator[SyncGenerationClient]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "BOTS_DIR": str(root / "bots"),
-        "MODELS_DIR": str(root / "models"),
-        "GRPC_PORT": str(port),
-        "METRICS_PORT": "0",
-        "LOG_LEVEL": "error",
-    }
-    process = subprocess.Popen([sys.executable, "-m", "services.generation"], env=environment)
-    try:
-        if not ready(f"127.0.0.1:{port}", 60):
-            raise RuntimeError("the service did not start")
-        with SyncGenerationClient(f"127.0.0.1:{port}", timeout=120) as client:
-            yield client
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+def speaking(*command: object) -> Iterator[Callable[[str], Any]]:
+    """A process that answers each line with a line of JSON."""
+    words = [str(word) for word in command]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin
+        assert other.stdout
+        output = other.stdout
+        writer = other.stdin
+
+        def ask(line: str) -> Any:
+            if line:
+                print(line, file=writer, flush=True)
+            return jsonlib.loads(output.readline())
+
+        try:
+            yield ask
+        finally:
+            writer.close()
 
 
-def ours(client: SyncGenerationClient, number: int) -> float:
-    """Tokens a second of one reply, prompt included, as the client sees it."""
-    text = f"{number:04d}" + "аб" * ((PROMPT - 4) // 2)  # two bytes a letter, a token each pair
-    sampling = pb.Sampling(temperature=1.0, top_k=TOP_K, top_p=1.0, repetition=1.0)
-    started = time.perf_counter()
-    response = client.generate(
-        BOT, [turn(text)], seed=number, sampling=sampling, max_new_tokens=NEW
-    )
-    seconds = time.perf_counter() - started
-    return response.candidates[0].tokens / seconds
+async def compare(address: str, others: dict[str, Side]) -> list[Line]:
+    """All sides in turn, at every load."""
+    found: dict[tuple[str, int], list[float]] = defaultdict(list)
+    async with asking(address) as client:
+        for streams in LOADS:
+            for _ in range(ROUNDS + 1):
+                for bot in ("big", "small"):
+                    start = next(NUMBERS)
+                    asked = await ask_at_once(client, bot, range(start, start + streams))
+                    found[bot, streams].append(asked.tokens_per_second)
+                for name, side in others.items():
+                    found[name, streams].append(await asyncio.to_thread(side, streams))
+    return [
+        Line(f"{precision}, {streams} at once, over {name}", ours, theirs, bar)
+        for name in others
+        for bot, precision in (("big", "int8"), ("small", "int4"))
+        for streams in LOADS
+        if (bar := _bar(name, bot, streams))
+        for ours, theirs in [
+            [median(found[side, streams][1:]) for side in (bot, name)]
+        ]  # 0 warms up
+    ]
 
 
-def theirs(model: Any, number: int) -> float:
-    """The same with `generate` in fp32."""
-    torch.manual_seed(number)
-    prompt = torch.randint(5, 50_000, (1, PROMPT))
-    started = time.perf_counter()
-    reply = model.generate(
-        prompt,
-        attention_mask=torch.ones_like(prompt),
-        max_new_tokens=NEW,
-        min_new_tokens=NEW,
-        do_sample=True,
-        top_k=TOP_K,
-    )
-    return int(reply.shape[1] - PROMPT) / (time.perf_counter() - started)
+def _bar(other: str, bot: str, streams: int) -> float | None:
+    """What ours has to reach over the other, None where the two are not compared."""
+    if other == "generate":
+        return BARS.get((bot, streams))
+    if other == "raw":
+        return LOST if bot == "big" and streams != 4 else None
+    int4 = "4_0" in other
+    return 1.0 if int4 == (bot == "small") and streams != 4 else None
+
+
+async def first_tokens(client: GenerationClient) -> list[Line]:
+    """With 600 tokens of history, never seen and seen before; ratio is the limit over ours."""
+    unseen: list[float] = []
+    seen: list[float] = []
+    for _ in range(ROUNDS):
+        turns = prompt(next(NUMBERS), 600)
+        for found in (unseen, seen):
+            answer = await client.generate("big", turns, sampling=sampling(), max_new_tokens=4)
+            found.append(answer.timings.first_token)
+    return [
+        Line("first token, unseen, limit s over s", UNSEEN, median(unseen), 1.0),
+        Line("first token, seen, limit s over s", SEEN, median(seen), 1.0),
+    ]
+
+
+async def flushes(client: GenerationClient) -> Line:
+    """Least time between two deltas of a stream, of sixteen at once, but the last one."""
+
+    async def stream(number: int) -> list[float]:
+        arrived = [
+            time.perf_counter()
+            async for _ in client.stream(
+                "big", prompt(number), sampling=sampling(), max_new_tokens=NEW
+            )
+        ]
+        return [after - before for before, after in itertools.pairwise(arrived[:-2])]
+
+    start = next(NUMBERS)
+    gaps = await asyncio.gather(*(stream(start + number) for number in range(16)))
+    between = [gap for each in gaps for gap in each]
+    return Line("s between flushes over 0.05", quantile(between, 0.05), FLUSH, 0.9)
+
+
+async def lag(root: Path) -> Line:
+    """Event-loop lag at p99 while sixteen streams are under way."""
+    told = root / "lag.json"
+    with served(
+        root / "bots", root / "models", "tests.benchmarks.lag", LAG_FILE=str(told)
+    ) as there:
+        async with asking(there.address) as client:
+            for _ in range(ROUNDS):
+                start = next(NUMBERS)
+                await ask_at_once(client, "big", range(start, start + 16))
+                await flushes(client)
+    lags: list[float] = jsonlib.loads(told.read_text())
+    return Line("event-loop lag p99, limit s over s", LAG, quantile(lags, 0.99), 1.0)
+
+
+async def memory(root: Path) -> list[Line]:
+    """Anonymous memory of one bot and of a further one, used by sixteen chats; limit over ours."""
+    found, starts = [], []
+    for bots in (["big"], ["big", "third"]):
+        folder = root / f"bots-{len(bots)}"
+        folder.mkdir(exist_ok=True)
+        for bot in bots:
+            (folder / f"{bot}.yaml").write_text(f"name: {bot}\n")
+        with served(folder, root / "models") as there:
+            starts.append(there.start_seconds)
+            async with asking(there.address) as client:
+                for bot in bots:
+                    start = next(NUMBERS)
+                    await ask_at_once(client, bot, range(start, start + 16))
+            found.append(there.anonymous_mb())
+    return [
+        Line("anonymous MB of the first bot, limit over ours", FIRST_MB, found[0], 1.0),
+        Line("of a further one", FURTHER_MB, found[1] - found[0], 1.0),
+        Line("start to serving one bot, limit s over s", START, starts[0], 1.0),
+    ]
+
+
+async def measure(root: Path, peers: Path | None) -> list[Line]:
+    weights = make(root)
+    with served(root / "bots", root / "models") as there:
+        with sides_of(root, weights, peers) as others:
+            lines = await compare(there.address, others)
+        async with asking(there.address) as client:
+            lines += [*await first_tokens(client), await flushes(client)]
+    return [*lines, await lag(root), *await memory(root)]
+
+
+def _peer_speed(ask: Callable[[str], Any], name: str, streams: int) -> float:
+    return float(ask(f"{name} {streams}")["tokens_per_second"])
+
+
+@contextmanager
+def sides_of(root: Path, weights: Path, peers: Path | None) -> Iterator[dict[str, Side]]:
+    """Everything that ours is compared with, by name."""
+    current = root / "models" / "big" / "current"
+    with speaking(sys.executable, "-m", raw.__name__, current) as ask_raw:
+        sides: dict[str, Side] = {
+            "generate": transformers_side(weights),
+            "raw": lambda streams: float(ask_raw(str(streams))),
+        }
+        if peers is None:
+            yield sides
+            return
+        script = Path(__file__).with_name("peers.py")
+        with speaking(peers, script, weights, root / "peers") as ask_peer:
+            for name in ask_peer("")["peers"]:
+                sides[name] = partial(_peer_speed, ask_peer, name)
+            yield sides
 
 
 def main(
     json: Annotated[Path | None, typer.Option(help="Where to write the figures.")] = None,
+    peers: Annotated[Path | None, typer.Option(help="Python with the engines of peers.py.")] = None,
+    work: Annotated[
+        Path | None, typer.Option(help="Where to keep the models; else nowhere.")
+    ] = None,
 ) -> None:
-    """Compare one stream."""
+    """Compare, and measure what has limits of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        model: Any = GPT2LMHeadModel.from_pretrained(made(root))
-        with served(root) as client:
-            pairs = [(ours(client, number), theirs(model, number)) for number in range(ROUNDS + 1)]
-    mine, other = zip(*pairs[1:], strict=True)  # the first of each warms up
-    line = Line("one stream, tokens/s", statistics.median(mine), statistics.median(other), BAR)
-    report([line], json)
+        report(asyncio.run(measure(work or Path(folder), peers)), json)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,10 @@ class Child:
         """Take commands and step until the other side closes the connection."""
         self._send(Ready())
         while True:
-            busy = [model for model, pipeline in self._pipelines.items() if pipeline.busy]
+            busy = [model for model, pipeline in list(self._pipelines.items()) if pipeline.busy]
             while self._connection.poll(0 if busy else None):
                 self._obey(self._connection.recv())
-                busy = [model for model, pipeline in self._pipelines.items() if pipeline.busy]
+                busy = [model for model, pipeline in list(self._pipelines.items()) if pipeline.busy]
             for model in busy:
                 self._step(model)
 
@@ -59,8 +59,9 @@ class Child:
             events, batch = pipeline.step()
             batches.append(batch)
         except Exception as error:  # whatever the library raises, the other models go on
-            events = pipeline.failed(_one_line(error))
-            self._pipelines[model] = Pipeline(pipeline.path, self._options)
+            events, path = pipeline.failed(_one_line(error)), pipeline.path
+            del pipeline, self._pipelines[model]  # before there are two in memory
+            pipeline = self._pipelines[model] = Pipeline(path, self._options)
         if events:
             self._send(Stepped(model, events, batches, pipeline.cache_usage))
             del self._batches[model]
@@ -68,13 +69,14 @@ class Child:
     def _obey(self, command: Command) -> None:
         match command:
             case Load(model, path):  # in a thread: the other models go on
-                threading.Thread(target=self._load, args=(model, path)).start()
+                threading.Thread(target=self._load, args=(model, path), daemon=True).start()
             case Unload(model):
                 self._pipelines.pop(model, None)
+                self._batches.pop(model, None)
             case Submit(job):
                 self._submit(command)
             case Cancel(job):
-                for pipeline in self._pipelines.values():
+                for pipeline in list(self._pipelines.values()):
                     pipeline.cancel(job)
 
     def _load(self, model: str, path: str) -> None:

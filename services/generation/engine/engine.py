@@ -80,17 +80,25 @@ class Engine:
         return frozenset(self._paths)
 
     async def start(self) -> None:
-        """Start the child and load what it had; a model that does not load again is dropped."""
+        """Start the child and load what it had; a model that does not load again is dropped.
+
+        Raises EngineDown when the child dies over it; another start is under way then.
+        """
         self._hello = asyncio.get_running_loop().create_future()
         self._spawn()
+        started = self._connection
         await self._hello
-        for model, path in list(self._paths.items()):
-            try:
-                await self._load(model, path)
-            except LoadFailed as error:
-                self._paths.pop(model, None)
-                logger().error("a version did not load again", model=model, reason=str(error))
+        await asyncio.gather(*(self._load_again(*known) for known in list(self._paths.items())))
+        if self._connection is not started:
+            raise EngineDown  # it died meanwhile
         self._ready = True
+
+    async def _load_again(self, model: str, path: str) -> None:
+        try:
+            await self._load(model, path)
+        except LoadFailed as error:
+            self._paths.pop(model, None)
+            logger().error("a version did not load again", model=model, reason=str(error))
 
     def _spawn(self) -> None:
         ours, theirs = Pipe(duplex=True)
@@ -181,6 +189,8 @@ class Engine:
         self._writer.submit(write)
 
     async def _load(self, model: str, path: str) -> None:
+        if self._connection is None:
+            raise EngineDown
         waiting = self._loading[model] = asyncio.get_running_loop().create_future()
         self._send(Load(model, path))
         loaded = await waiting

@@ -69,7 +69,8 @@ class Pipeline:
 
     @property
     def busy(self) -> bool:
-        return bool(self._running)
+        """Whether a step is wanted: also for a cancelled job, whose cache is freed by the next."""
+        return bool(self._running) or self._pipeline.has_non_finished_requests()
 
     @property
     def cache_usage(self) -> float:
@@ -85,6 +86,7 @@ class Pipeline:
     def cancel(self, job_id: int) -> None:
         if running := self._running.pop(job_id, None):
             running.handle.cancel()
+            self._prefixes.add([*running.job.ids, *running.ids])
 
     def failed(self, reason: str) -> list[Event]:
         """End every job for that reason."""
@@ -126,8 +128,7 @@ class Pipeline:
             return None
         new = tuple(token for token in running.ids[running.told :] if token not in job.stop_ids)
         running.told, running.told_at = len(running.ids), now
-        cached = running.cached if done else 0
-        return Event(job.id, running.started_at, now, new, done, cached)
+        return Event(job.id, running.started_at, now, new, done, running.cached)
 
 
 def _config(job: Job) -> Any:

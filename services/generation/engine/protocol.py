@@ -111,7 +111,7 @@ class Event:
 
     tokens     new ids of the only candidate (jobs of several candidates have none before the end)
     generated  all candidates in order, on the last event
-    cached     tokens of the prompt that the prefix cache held, on the last event
+    cached     tokens of the prompt that the prefix cache held, estimated
     error      why the job failed, on the last event
     """
 

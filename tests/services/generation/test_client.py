@@ -12,7 +12,6 @@ import pytest
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from services.generation.client import (
-    DeadlineExceeded,
     GenerationClient,
     InvalidRequest,
     RetryLater,
@@ -39,7 +38,11 @@ class Replica(pb_grpc.GenerationServiceServicer):
         self.chats.add(request.chat_key)
         if self.asked <= self.refusals:
             rejection = self.refusal()
-            await context.abort(rejection.code, rejection.text, rejection.trailing_metadata)
+            await context.abort(
+                rejection.code,
+                rejection.text,
+                rejection.trailing_metadata(context.time_remaining()),
+            )
         return pb.GenerateResponse(model_version=self.name)
 
     async def GenerateStream(  # noqa: N802
@@ -93,11 +96,12 @@ async def test_gives_up_after_a_few_times_and_says_when_to_come_back() -> None:
     assert replica.asked == 5
 
 
-async def test_asking_again_stays_within_the_deadline() -> None:
+async def test_who_could_not_come_back_in_time_hears_of_the_refusal_at_once() -> None:
     replica = Replica("only", lambda: EngineUnavailable(30.0), refusals=100)
     async with serving(replica) as (_, address), GenerationClient(address) as client:
-        with pytest.raises(DeadlineExceeded):
-            await client.generate("avtobus", [turn("Привет")], timeout=0.2)
+        with pytest.raises(RetryLater) as refused:
+            await client.generate("avtobus", [turn("Привет")], timeout=20.0)
+    assert refused.value.retry_after == 30.0
     assert replica.asked == 1
 
 

@@ -125,15 +125,55 @@ async def test_who_would_be_late_is_refused_at_once_and_who_would_not_waits() ->
             async with line.place(_chat("b"), 1, 1.5):
                 pass
         assert refused.value.retry_after > 0
-        patient = asyncio.create_task(_pass(line))
+        patient = asyncio.create_task(_pass(line, "b", 3.0))
         await _settle()
         assert line.waiting == 1
     await patient
 
 
-async def _pass(line: Line) -> None:
-    async with line.place(_chat("b"), 1, 3.0):
+async def _pass(line: Line, chat: str, seconds_left: float | None) -> None:
+    async with line.place(_chat(chat), 1, seconds_left):
         pass
+
+
+async def test_a_quiet_chat_is_not_late_because_of_a_talkative_one() -> None:
+    clock = Clock()
+    line = Line(1, 100, clock)
+    async with line.place(_chat("a"), 1, None):
+        clock.now += 2.0
+    async with line.place(_chat("talkative"), 1, None):
+        waiting = [asyncio.create_task(_pass(line, "talkative", 1e9)) for _ in range(20)]
+        await _settle()
+        with pytest.raises(WouldBeLate):
+            await _pass(line, "talkative", 5.0)
+        quiet = asyncio.create_task(_pass(line, "quiet", 5.0))
+        await _settle()
+        assert not quiet.done()
+    await asyncio.gather(quiet, *waiting)
+
+
+async def test_one_chat_cannot_fill_the_line() -> None:
+    async with _guests(places=1, most=8) as guests:
+        for number in range(5):  # one is served, four wait
+            await guests.come(str(number), "talkative")
+        with pytest.raises(QueueFull):
+            await _pass(guests.line, "talkative", None)
+        await guests.come("quiet", "quiet")
+        assert guests.line.waiting == 5
+
+
+async def test_what_failed_teaches_nothing_about_how_long_replies_take() -> None:
+    clock = Clock()
+    line = Line(1, 100, clock)
+    async with line.place(_chat("a"), 1, None):
+        clock.now += 2.0
+    for _ in range(100):
+        with pytest.raises(RuntimeError):
+            async with line.place(_chat("a"), 1, None):
+                raise RuntimeError
+    async with line.place(_chat("a"), 1, None):
+        with pytest.raises(WouldBeLate):
+            await _pass(line, "b", 1.0)
 
 
 @given(

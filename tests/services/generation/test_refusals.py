@@ -27,6 +27,7 @@ BAD_REQUESTS = [
     ({"sampling": pb.Sampling(top_p=0.0)}, "sampling.top_p"),
     ({"sampling": pb.Sampling(repetition=0.5)}, "sampling.repetition"),
     ({"sampling": pb.Sampling(stop=["а"] * 5)}, "sampling.stop"),
+    ({"sampling": pb.Sampling(stop=["а", "б" * 33])}, "sampling.stop[1]"),
 ]
 
 

@@ -228,6 +228,39 @@ async def test_more_requests_than_allowed_are_told_to_come_back(toy: Toy) -> Non
         assert len(refused) < len(answers)
         assert all(each.code is grpc.StatusCode.RESOURCE_EXHAUSTED for each in refused)
         assert all(each.retry_after > 0 for each in refused)
+        assert service.metric("rejected_total", reason="queue_full") == len(refused)
+
+
+async def test_who_would_be_late_is_told_at_once(toy: Toy) -> None:
+    async with running(toy.bots_dir, toy.models_dir, max_batch=4) as service:
+
+        async def ask(timeout: float) -> object:
+            return await service.client.generate(
+                BOT, [turn("Привет")], sampling=LONG, candidates=4, timeout=timeout
+            )
+
+        await ask(10.0)  # now it is known how long a reply takes
+        asks = [asyncio.create_task(ask(30.0)) for _ in range(40)]
+        await until(lambda: _queued(service, 30))
+        with pytest.raises(RetryLater, match="deadline would pass"):
+            await ask(0.2)
+        assert service.metric("rejected_total", reason="would_be_late") == 1
+        assert all([await each for each in asks])
+
+
+async def _queued(service: Service, requests: int) -> bool:
+    return service.metric("queue_size") >= requests
+
+
+async def test_a_request_id_is_in_what_is_logged(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await service.client.generate(BOT, [turn("Привет")], request_id="update-17")
+    with pytest.raises(InvalidRequest):
+        await service.client.generate(BOT, [], request_id="update-18")
+    printed = "".join(capsys.readouterr())
+    assert "update-17" in printed
+    assert "update-18" in printed
 
 
 async def test_a_taken_port_is_refused_by_name(service: Service, toy: Toy) -> None:

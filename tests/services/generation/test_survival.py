@@ -71,6 +71,46 @@ async def test_a_new_version_takes_over_while_requests_go_on(toy: Toy, own_model
         assert answered == {toy.manifest.id, "29990101-000000-new"}
 
 
+async def test_a_version_that_comes_back_while_it_still_answers_goes_on_answering(
+    toy: Toy, own_models: Path
+) -> None:
+    models = BotModels(own_models / BOT)
+    async with running(toy.bots_dir, own_models, max_batch=4) as service:
+
+        async def serves(version: str) -> bool:
+            return (await service.client.list_models())[0].version == version
+
+        asks = [
+            asyncio.create_task(
+                service.client.generate(BOT, [turn("Привет")], sampling=LONG, candidates=4)
+            )
+            for _ in range(40)
+        ]
+        await until(lambda: _arrived(service, 40))
+        await asyncio.to_thread(_publish_copy, models, "29990101-000000-new")
+        await until(lambda: serves("29990101-000000-new"))
+        await asyncio.to_thread(models.roll_back)
+        await until(lambda: serves(toy.manifest.id))
+        assert not all(ask.done() for ask in asks)
+        assert {(await ask).model_version for ask in asks} == {toy.manifest.id}
+
+
+async def test_rolling_back_switches_as_publishing_does(toy: Toy, own_models: Path) -> None:
+    models = BotModels(own_models / BOT)
+    async with running(toy.bots_dir, own_models) as service:
+        await asyncio.to_thread(_publish_copy, models, "29990101-000000-new")
+
+        async def serves(version: str) -> bool:
+            [model] = await service.client.list_models()
+            loaded = service.metric("version_info", bot=BOT, version=version)
+            return bool(model.version == version and list(model.loaded) == [version] and loaded)
+
+        await until(lambda: serves("29990101-000000-new"))
+        await asyncio.to_thread(models.roll_back)
+        await until(lambda: serves(toy.manifest.id))
+        assert not service.metric("version_info", bot=BOT, version="29990101-000000-new")
+
+
 async def test_a_broken_version_is_refused_by_name_and_the_old_one_serves_on(
     toy: Toy, own_models: Path
 ) -> None:
@@ -142,7 +182,7 @@ async def test_a_version_that_does_not_load_again_gives_way_to_the_one_before(
 
         await until(back)
         assert await _answers(service)
-        assert "did not load again" in (await service.client.list_models())[0].problem
+        assert "openvino_model.bin" in (await service.client.list_models())[0].problem
 
 
 async def _busy(service: Service) -> bool:
@@ -170,16 +210,23 @@ def _engine_pids() -> set[int]:
 
 async def test_a_stop_lets_requests_under_way_end(toy: Toy) -> None:
     async with running(toy.bots_dir, toy.models_dir) as service:
-        ask = asyncio.create_task(
-            service.client.generate(BOT, [turn("Привет")], sampling=LONG, candidates=4)
-        )
-        await until(lambda: _busy(service))
+        asks = [
+            asyncio.create_task(
+                service.client.generate(BOT, [turn("Привет")], sampling=LONG, candidates=4)
+            )
+            for _ in range(16)  # half of them wait in the line
+        ]
+        await until(lambda: _arrived(service, 16))
         service.stop.set()
-        assert not ask.done()
-        assert len((await ask).candidates) == 4
+        assert not all(ask.done() for ask in asks)
+        assert [len((await ask).candidates) for ask in asks] == [4] * 16
         await service.ended
         with pytest.raises(GenerationError):
             await service.client.generate(BOT, [turn("Привет")], timeout=0.5)
+
+
+async def _arrived(service: Service, requests: int) -> bool:
+    return service.metric("running") + service.metric("queue_size") == requests
 
 
 async def test_a_stop_while_the_engine_hangs_ends_the_service(toy: Toy) -> None:
@@ -245,7 +292,9 @@ async def _gone(service: Service) -> bool:
     return BOT not in {model.bot for model in await service.client.list_models()}
 
 
-@pytest.mark.parametrize("spoil", ["stop", "tokenizer.json", "config.json"])
+@pytest.mark.parametrize(
+    "spoil", ["stop", "tokenizer.json", "config.json", "openvino_model.xml", "openvino_model.bin"]
+)
 async def test_a_version_that_would_kill_the_engine_is_refused(
     toy: Toy, own_models: Path, spoil: str
 ) -> None:
