@@ -1,9 +1,10 @@
 """Real servers on free ports, with the toy model behind them."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from protos.generation.v1 import generation_pb2 as pb
-from services.generation.client import GenerationClient
+from services.generation.client import GenerationClient, RetryLater, turn
 from services.generation.engine import Options
 from services.generation.server import Ports, serve
 from services.generation.settings import GenerationSettings
-from tests.conftest import Toy
+from tests.conftest import BOT, Toy
 
 LONG = pb.Sampling(temperature=2.0, top_p=1.0, top_k=0, repetition=2.0)
 """Makes the toy model babble up to the limit."""
@@ -80,3 +81,26 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> N
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 (another process is what is waited for)
             await asyncio.sleep(0.02)
+
+
+async def arrived(service: Service, requests: int) -> bool:
+    return service.metric("running") + service.metric("queue_size") == requests
+
+
+async def answers(service: Service) -> bool:
+    try:
+        await service.client.generate(BOT, [turn("Привет")])
+    except RetryLater:
+        return False
+    return True
+
+
+def engine_pids() -> set[int]:
+    """Engine processes that this process has started."""
+    found = set()
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it ended meanwhile
+            ours = f"PPid:\t{os.getpid()}\n" in (command.parent / "status").read_text()
+            if ours and b"services.generation.engine.child" in command.read_bytes():
+                found.add(int(command.parent.name))
+    return found
