@@ -77,7 +77,10 @@ async def _busy(service: Service) -> bool:
 
 
 async def test_a_stop_lets_requests_under_way_end(toy: Toy) -> None:
+    others = engine_pids()
     async with running(toy.bots_dir, toy.models_dir) as service:
+        [engine] = engine_pids() - others
+        os.kill(engine, signal.SIGSTOP)
         asks = [
             asyncio.create_task(
                 service.client.generate(BOT, [turn("Привет")], sampling=LONG, candidates=4)
@@ -86,7 +89,7 @@ async def test_a_stop_lets_requests_under_way_end(toy: Toy) -> None:
         ]
         await until(lambda: arrived(service, 16))
         service.stop.set()
-        assert not all(ask.done() for ask in asks)
+        os.kill(engine, signal.SIGCONT)
         assert [len((await ask).candidates) for ask in asks] == [4] * 16
         await service.ended
         with pytest.raises(GenerationError):

@@ -58,8 +58,10 @@ async def test_a_new_version_takes_over_while_requests_go_on(toy: Toy, own_model
 async def test_a_version_that_comes_back_while_it_still_answers_goes_on_answering(
     toy: Toy, own_models: Path
 ) -> None:
-    models = BotModels(own_models / BOT)
+    others, models = engine_pids(), BotModels(own_models / BOT)
     async with running(toy.bots_dir, own_models, max_batch=4) as service:
+        [engine] = engine_pids() - others
+        os.kill(engine, signal.SIGSTOP)
 
         async def serves(version: str) -> bool:
             return (await service.client.list_models())[0].version == version
@@ -71,6 +73,7 @@ async def test_a_version_that_comes_back_while_it_still_answers_goes_on_answerin
             for _ in range(40)
         ]
         await until(lambda: arrived(service, 40))
+        os.kill(engine, signal.SIGCONT)
         await asyncio.to_thread(_publish_copy, models, "29990101-000000-new")
         await until(lambda: serves("29990101-000000-new"))
         await asyncio.to_thread(models.roll_back)
