@@ -50,7 +50,7 @@ async def serve(
     metrics = Metrics(registry)
     loop = asyncio.get_running_loop()
     statuses = health.aio.HealthServicer()
-    options = options or Options(settings.kv_cache_gb, settings.max_batch, settings.threads)
+    options = options or Options(settings.kv_cache_tokens, settings.max_batch, settings.threads)
     line = Line(settings.max_batch, settings.max_requests)
     engine = Engine(options, metrics.stepped, metrics.restarts.inc)
     metrics.waiting.set_function(lambda: line.waiting)

@@ -14,7 +14,7 @@ class GenerationSettings(Settings):
     grpc_port         0 takes a free port
     metrics_port      Prometheus scrapes it; 0 takes a free port
     poll_seconds      how often the link `current` of each bot is looked at
-    kv_cache_gb       most memory for attention caches, a version; taken as used
+    kv_cache_tokens   of prompts and replies whose attention is kept, a version; memory as used
     max_requests      waiting and under way at once, over all bots; above it RESOURCE_EXHAUSTED
     max_batch         replies computed at once, over all bots; the other requests wait
     threads           of the engine; 0 is all cores
@@ -27,7 +27,7 @@ class GenerationSettings(Settings):
     grpc_port: int = Field(default=50051, ge=0, le=65535)
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     poll_seconds: float = Field(default=1.0, gt=0.0)
-    kv_cache_gb: int = Field(default=1, ge=1, le=64)
+    kv_cache_tokens: int = Field(default=16_384, ge=4_096, le=1_048_576)
     max_requests: int = Field(default=128, ge=1, le=4096)
     max_batch: int = Field(default=32, ge=4, le=256)
     threads: int = Field(default=0, ge=0, le=256)

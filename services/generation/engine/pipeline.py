@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 import openvino_genai as genai
 
-from services.generation.engine.prefixes import Prefixes
+from services.generation.engine.prefixes import BLOCK, Prefixes
 from services.generation.engine.protocol import Event, Finish, Generated, Job, Options
 
 _EXACT = {
@@ -17,8 +17,6 @@ _EXACT = {
     "KV_CACHE_PRECISION": "f32",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
 }
-_BLOCK_BYTES = 700_000
-"""Of one block in the attention cache of a model of ruGPT3Small's shape."""
 
 
 @dataclass
@@ -52,7 +50,7 @@ class Pipeline:
 
     def __init__(self, path: str, options: Options) -> None:
         scheduler = genai.SchedulerConfig()
-        scheduler.cache_size = options.kv_cache_gb
+        blocks = scheduler.num_kv_blocks = -(-options.cache_tokens // BLOCK)
         scheduler.max_num_seqs = options.max_sequences
         scheduler.enable_prefix_caching = True
         threads = options.threads or len(os.sched_getaffinity(0))
@@ -64,7 +62,8 @@ class Pipeline:
         self.path = path
         self._pipeline = genai.ContinuousBatchingPipeline(path, scheduler, "CPU", properties)
         self._running: dict[int, _Running] = {}
-        self._prefixes = Prefixes(options.kv_cache_gb * 10**9 // _BLOCK_BYTES)
+        self._cache_tokens = blocks * BLOCK
+        self._prefixes = Prefixes(blocks)
         self._cache_usage = 0.0
 
     @property
@@ -78,7 +77,13 @@ class Pipeline:
         return self._cache_usage
 
     def submit(self, job: Job) -> None:
-        """Raises whatever the pipeline says of a configuration it does not take."""
+        """Raises whatever the pipeline says of a configuration it does not take.
+
+        A job that the whole cache could not hold is refused here: the library would give up all
+        others with it.
+        """
+        if len(job.ids) + job.candidates * (job.max_new_tokens + BLOCK) > self._cache_tokens:
+            raise ValueError(f"prompt and reply do not fit into {self._cache_tokens} cached tokens")
         ids = ov.Tensor(np.array([job.ids], dtype=np.int64))
         handle = self._pipeline.add_request(job.id, ids, _config(job))
         self._running[job.id] = _Running(job, handle, self._prefixes.held(job.ids))
@@ -116,7 +121,7 @@ class Pipeline:
         while running.handle.can_read():
             read = running.handle.read()
             outputs = [read[key] for key in sorted(read)]
-            if job.candidates == 1:
+            if outputs and job.candidates == 1:
                 running.ids += outputs[0].generated_ids
         if not outputs:
             return _silent(running, now)

@@ -11,12 +11,13 @@ from enum import Enum
 class Options:
     """How pipelines are made.
 
+    cache_tokens   of prompts and replies, kept for each model
     max_sequences  replies that are computed at once, a model
     threads        0 is all cores that the process may use
     exact          fp32 arithmetic everywhere and no quantised caches: a batch equals each alone
     """
 
-    kv_cache_gb: int = 1
+    cache_tokens: int = 16_384
     max_sequences: int = 32
     threads: int = 0
     exact: bool = False

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import GPT2LMHeadModel
+from transformers import GPT2LMHeadModel, LogitsProcessor, LogitsProcessorList
 
 from services.generation.engine import Draw, Engine, EngineDown, Event, Job, Options, Stepped, child
 from services.generation.engine.pipeline import Pipeline
@@ -74,11 +74,24 @@ async def _ids(engine: Engine, job: Job) -> list[list[int]]:
     return [each.ids for each in (await _last(engine, job)).generated]
 
 
-@pytest.mark.parametrize("repetition", [1.0, 1.3])
+class Penalties(LogitsProcessor):  # type: ignore[misc]
+    """Takes from the scores of what a reply has already said, as OpenAI defines it."""
+
+    def __init__(self, prompt: int, draw: Draw) -> None:
+        self._prompt, self._draw = prompt, draw
+
+    def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        said = ids[0, self._prompt :].bincount(minlength=scores.shape[-1])
+        return scores - self._draw.frequency * said - self._draw.presence * (said > 0)
+
+
+@pytest.mark.parametrize(
+    "penalty", [{}, {"repetition": 1.3}, {"frequency": 1.0}, {"presence": 2.0}]
+)
 async def test_the_exact_profile_is_transformers_alone_and_in_a_batch(
-    toy: Toy, exact_model: Path, repetition: float
+    toy: Toy, exact_model: Path, penalty: dict[str, float]
 ) -> None:
-    draw = replace(GREEDY, repetition=repetition)
+    draw = replace(GREEDY, **penalty)
     oracle: Any = GPT2LMHeadModel.from_pretrained(toy.run / "model")
     asked, expected = [], []
     for prompt in _prompts():
@@ -89,7 +102,8 @@ async def test_the_exact_profile_is_transformers_alone_and_in_a_batch(
             max_new_tokens=NEW,
             min_new_tokens=1,
             do_sample=False,
-            repetition_penalty=repetition,
+            repetition_penalty=draw.repetition,
+            logits_processor=LogitsProcessorList([Penalties(len(prompt), draw)]),
             eos_token_id=EOS,
             pad_token_id=0,
             return_dict_in_generate=True,
@@ -123,6 +137,23 @@ async def test_a_seed_draws_the_same_alone_in_a_batch_and_for_each_candidate(
         again = [replace(job, id=job.id + 100) for job in jobs]
         assert await asyncio.gather(*(_ids(engine, job) for job in again)) == alone
     assert len({tuple(ids) for replies in alone for ids in replies}) > 8
+
+
+@pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4}])
+async def test_a_draw_can_be_narrowed_down_to_the_likeliest(
+    exact_model: Path, narrow: dict[str, Any]
+) -> None:
+    wide = replace(GREEDY, temperature=2.0)
+    async with engine_of(exact_model, Options(exact=True)) as engine:
+        greedy, drawn, narrowed = [
+            [
+                await _ids(engine, _job(number, ids, draw))
+                for number, ids in enumerate(_prompts(), start)
+            ]
+            for start, draw in ((1, GREEDY), (101, wide), (201, replace(wide, **narrow)))
+        ]
+    assert drawn != greedy
+    assert sum(map(list.__eq__, narrowed, greedy)) >= len(greedy) - 2  # a tie goes either way
 
 
 def test_a_cancelled_job_is_out_of_the_batch_at_the_next_step(exact_model: Path) -> None:
@@ -200,6 +231,17 @@ async def test_an_impossible_option_ends_the_job_with_a_reason(exact_model: Path
         assert await _ids(engine, _job(2, [5, 6]))
         with pytest.raises(EngineDown):
             await _last(engine, replace(_job(3, [5, 6]), model="nobody/1"))
+
+
+async def test_a_prompt_larger_than_the_cache_ends_with_a_reason_and_the_others_go_on(
+    exact_model: Path,
+) -> None:
+    async with engine_of(exact_model, Options(cache_tokens=4 * BLOCK)) as engine:
+        other = asyncio.create_task(_ids(engine, _job(1, _prompts()[0])))
+        large = _job(2, [5] * 5 * BLOCK)
+        events = [event async for event in engine.submit(large)]
+        assert "do not fit into 128 cached tokens" in (events[-1].error or "")
+        assert await other
 
 
 async def test_a_long_prompt_seen_before_is_told_as_cached(exact_model: Path) -> None:
