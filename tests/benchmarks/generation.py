@@ -185,7 +185,9 @@ async def memory(root: Path) -> list[Line]:
 
     What sixteen chats add, most of it attention cache, is told beside.
     """
-    found, after, starts = [], [], []
+    found: list[float] = []
+    after: list[float] = []
+    starts: list[float] = []
     for bots in (["big"], ["big", "third"]):
         folder = root / f"bots-{len(bots)}"
         folder.mkdir(exist_ok=True)

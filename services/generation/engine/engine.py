@@ -60,6 +60,7 @@ class Engine:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._paths: dict[str, str] = {}
+        self._here: set[str] = set()  # those of them that this child has loaded
         self._loading: dict[str, asyncio.Future[Loaded]] = {}
         self._jobs: dict[int, asyncio.Queue[Event | None]] = {}
         self._writer = ThreadPoolExecutor(1, "engine-writer")
@@ -76,11 +77,13 @@ class Engine:
 
     @property
     def loaded(self) -> frozenset[str]:
-        """Models that can be submitted to."""
+        """Models that can be submitted to, or will be once the child has loaded them again."""
         return frozenset(self._paths)
 
     async def start(self) -> None:
-        """Start the child and load what it had; a model that does not load again is dropped.
+        """Start the child and load what it had, one by one, so that the first soon answers.
+
+        A model that does not load again is dropped.
 
         Raises EngineDown when the child dies over it; another start is under way then.
         """
@@ -88,7 +91,8 @@ class Engine:
         self._spawn()
         started = self._connection
         await self._hello
-        await asyncio.gather(*(self._load_again(*known) for known in list(self._paths.items())))
+        for known in list(self._paths.items()):
+            await self._load_again(*known)
         if self._connection is not started:
             raise EngineDown  # it died meanwhile
         self._ready = True
@@ -99,6 +103,9 @@ class Engine:
         except LoadFailed as error:
             self._paths.pop(model, None)
             logger().error("a version did not load again", model=model, reason=str(error))
+        else:
+            if model not in self._paths:  # retired meanwhile
+                self.unload(model)
 
     def _spawn(self) -> None:
         ours, theirs = Pipe(duplex=True)
@@ -131,7 +138,9 @@ class Engine:
             case Ready():
                 if self._hello and not self._hello.done():
                     self._hello.set_result(None)
-            case Loaded(model):
+            case Loaded(model, error):
+                if error is None:
+                    self._here.add(model)
                 waiting = self._loading.pop(model, None)
                 if waiting and not waiting.done():
                     waiting.set_result(report)
@@ -146,6 +155,7 @@ class Engine:
         if connection is not self._connection or self._closed:
             return
         self._ready = False
+        self._here.clear()
         self._connection = None
         for queue in self._jobs.values():
             queue.put_nowait(None)
@@ -206,11 +216,12 @@ class Engine:
 
     def unload(self, model: str) -> None:
         self._paths.pop(model, None)
+        self._here.discard(model)
         self._send(Unload(model))
 
     async def submit(self, job: Job) -> AsyncGenerator[Event, None]:
         """Yield the job's events up to the last; leaving the iterator early cancels the job."""
-        if not self._ready or job.model not in self._paths:
+        if job.model not in self._here:
             raise EngineDown
         queue = self._jobs[job.id] = asyncio.Queue()
         ended = False
@@ -232,6 +243,7 @@ class Engine:
         """End the child by closing its connection."""
         self._closed = True
         self._ready = False
+        self._here.clear()
         if self._restarting:
             self._restarting.cancel()
         connection, self._connection = self._connection, None

@@ -1,6 +1,9 @@
 """The engine against its oracle, and what its child does while several things go on."""
 
 import asyncio
+import os
+import shutil
+import signal
 import threading
 import warnings
 from collections.abc import AsyncIterator
@@ -19,6 +22,7 @@ from services.generation.engine.pipeline import Pipeline
 from services.generation.engine.prefixes import BLOCK, Prefixes
 from services.generation.engine.protocol import Load, Loaded, Ready, Submit
 from tests.conftest import Toy
+from tests.services.generation.conftest import engine_pids, until
 
 GREEDY = Draw(0.0, 1.0, 0, 1.0, 0.0, 0.0, seed=0)
 DRAWN = replace(GREEDY, temperature=2.0, repetition=2.0)
@@ -74,7 +78,7 @@ async def _ids(engine: Engine, job: Job) -> list[list[int]]:
     return [each.ids for each in (await _last(engine, job)).generated]
 
 
-class Penalties(LogitsProcessor):  # type: ignore[misc]
+class Penalties(LogitsProcessor):
     """Takes from the scores of what a reply has already said, as OpenAI defines it."""
 
     def __init__(self, prompt: int, draw: Draw) -> None:
@@ -89,7 +93,7 @@ class Penalties(LogitsProcessor):  # type: ignore[misc]
     "penalty", [{}, {"repetition": 1.3}, {"frequency": 1.0}, {"presence": 2.0}]
 )
 async def test_the_exact_profile_is_transformers_alone_and_in_a_batch(
-    toy: Toy, exact_model: Path, penalty: dict[str, float]
+    toy: Toy, exact_model: Path, penalty: dict[str, Any]
 ) -> None:
     draw = replace(GREEDY, **penalty)
     oracle: Any = GPT2LMHeadModel.from_pretrained(toy.run / "model")
@@ -215,6 +219,39 @@ def test_a_version_is_loaded_while_another_answers(
     ours.close()
     working.join(10)
     theirs.close()
+
+
+async def test_after_a_death_the_first_model_answers_while_the_next_still_loads(
+    exact_model: Path, tmp_path: Path
+) -> None:
+    second = shutil.copytree(exact_model, tmp_path / "second")
+    async with engine_of(exact_model, Options()) as engine:
+        await engine.load("toy/2", second)
+        never_ends = second / "openvino_model.xml"
+        never_ends.unlink()
+        os.mkfifo(never_ends)
+        for pid in engine_pids():
+            os.kill(pid, signal.SIGKILL)
+
+        async def answers() -> bool:
+            with suppress(EngineDown):
+                return bool(await _ids(engine, _job(1, [5, 6])))
+            return False
+
+        await until(answers, 15)
+        assert not engine.alive
+        await asyncio.to_thread(_end, never_ends)  # it does not load after all
+
+        async def back() -> bool:
+            return engine.alive
+
+        await until(back)
+        assert engine.loaded == {MODEL}
+
+
+def _end(pipe: Path) -> None:
+    with pipe.open("w"):  # who reads it finds it empty, who comes next finds nothing
+        pipe.unlink()
 
 
 def _until_closed(engine: child.Child) -> None:
