@@ -107,7 +107,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
             check(request)
         version_id = request.version if request.HasField("version") else None
         with self._versions.lease(request.bot, version_id) as (bot, version):
-            if not self._engine.alive:
+            if not self._engine.has(version.key):
                 raise EngineDown
             with _named_from(path):
                 prepared = prepare(request, self._job_id(), bot, version, stream)

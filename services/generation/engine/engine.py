@@ -80,6 +80,10 @@ class Engine:
         """Models that can be submitted to, or will be once the child has loaded them again."""
         return frozenset(self._paths)
 
+    def has(self, model: str) -> bool:
+        """The model can be submitted to now."""
+        return model in self._here
+
     async def start(self) -> None:
         """Start the child and load what it had, one by one, so that the first soon answers.
 
@@ -221,7 +225,7 @@ class Engine:
 
     async def submit(self, job: Job) -> AsyncGenerator[Event, None]:
         """Yield the job's events up to the last; leaving the iterator early cancels the job."""
-        if job.model not in self._here:
+        if not self.has(job.model):
             raise EngineDown
         queue = self._jobs[job.id] = asyncio.Queue()
         ended = False
