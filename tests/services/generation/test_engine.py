@@ -242,10 +242,8 @@ async def test_after_a_death_the_first_model_answers_while_the_next_still_loads(
         assert not engine.alive
         await asyncio.to_thread(_end, never_ends)  # it does not load after all
 
-        async def back() -> bool:
-            return engine.alive
-
-        await until(back)
+        while not engine.alive:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
         assert engine.loaded == {MODEL}
 
 
