@@ -1,7 +1,18 @@
-"""One OpenVINO GenAI pipeline with its jobs. Imported in the engine's child only."""
+"""One OpenVINO GenAI pipeline with its jobs. Imported in the engine's child only.
 
+Which prompts are read in which step is decided here, because the library's prefix cache (2026.4)
+mixes up what prompts say in two cases, both seen:
+
+- a block that is not full is given to every prompt that goes on where it ends, and two that are
+  read in one step write into the same one; so prompts that begin alike are read one by one;
+- a prompt that is cut to fit into a step has its last block entered as full, and it stays so if the
+  job is cancelled then; so the library never has to cut: long prompts are read ahead in pieces.
+"""
+
+import itertools
 import os
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +23,26 @@ import openvino_genai as genai
 from services.generation.engine.prefixes import BLOCK, Prefixes
 from services.generation.engine.protocol import Event, Finish, Generated, Job, Options
 
+READ_TOKENS = 256
+"""Tokens of prompts that one step reads at most, a multiple of BLOCK."""
+_ALIKE = 2
+"""No prompt is shorter: prompts that differ in these tokens go on where no common one ended."""
+_FIRST_PIECE = 1 << 62
+"""Ids of pieces in the library, far from those of jobs."""
 _EXACT = {
     "INFERENCE_PRECISION_HINT": "f32",
     "KV_CACHE_PRECISION": "f32",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
 }
+
+
+@dataclass
+class _Waiting:
+    """A job whose prompt has not been read; `cached` tokens of it were held when it came."""
+
+    job: Job
+    config: Any
+    cached: int
 
 
 @dataclass
@@ -30,10 +56,15 @@ class _Running:
     job: Job
     handle: Any
     cached: int
-    started_at: float = 0.0
+    started_at: float
     ids: list[int] = field(default_factory=list)
     told: int = 0
     told_at: float = 0.0
+
+    @property
+    def unread(self) -> bool:
+        """Whether its prompt may still have to be read; nothing tells of several candidates."""
+        return self.job.candidates == 1 and not self.ids
 
     def due(self, now: float) -> bool:
         """Whether there are tokens that have to be told now."""
@@ -52,6 +83,7 @@ class Pipeline:
         scheduler = genai.SchedulerConfig()
         blocks = scheduler.num_kv_blocks = -(-options.cache_tokens // BLOCK)
         scheduler.max_num_seqs = options.max_sequences
+        scheduler.max_num_batched_tokens = blocks * BLOCK
         scheduler.enable_prefix_caching = True
         threads = options.threads or len(os.sched_getaffinity(0))
         properties: dict[str, Any] = {
@@ -61,7 +93,10 @@ class Pipeline:
         }
         self.path = path
         self._pipeline = genai.ContinuousBatchingPipeline(path, scheduler, "CPU", properties)
+        self._waiting: deque[_Waiting] = deque()
         self._running: dict[int, _Running] = {}
+        self._piece: Any = None  # its handle
+        self._piece_ids = itertools.count(_FIRST_PIECE)
         self._cache_tokens = blocks * BLOCK
         self._prefixes = Prefixes(blocks)
         self._cache_usage = 0.0
@@ -69,7 +104,8 @@ class Pipeline:
     @property
     def busy(self) -> bool:
         """Whether a step is wanted: also for a cancelled job, whose cache is freed by the next."""
-        return bool(self._running) or self._pipeline.has_non_finished_requests()
+        jobs = bool(self._waiting or self._running)
+        return jobs or self._pipeline.has_non_finished_requests()
 
     @property
     def cache_usage(self) -> float:
@@ -77,18 +113,19 @@ class Pipeline:
         return self._cache_usage
 
     def submit(self, job: Job) -> None:
-        """Raises whatever the pipeline says of a configuration it does not take.
+        """Let a job wait for its prompt to be read.
 
-        A job that the whole cache could not hold is refused here: the library would give up all
-        others with it.
+        Raises whatever the pipeline says of a configuration it does not take, and ValueError for a
+        job that the whole cache could not hold: the library would give up all others with it.
         """
         if len(job.ids) + job.candidates * (job.max_new_tokens + BLOCK) > self._cache_tokens:
             raise ValueError(f"prompt and reply do not fit into {self._cache_tokens} cached tokens")
-        ids = ov.Tensor(np.array([job.ids], dtype=np.int64))
-        handle = self._pipeline.add_request(job.id, ids, _config(job))
-        self._running[job.id] = _Running(job, handle, self._prefixes.held(job.ids))
+        config = _config(job)
+        config.validate()
+        self._waiting.append(_Waiting(job, config, self._prefixes.held(job.ids)))
 
     def cancel(self, job_id: int) -> None:
+        self._waiting = deque(each for each in self._waiting if each.job.id != job_id)
         if running := self._running.pop(job_id, None):
             running.handle.cancel()
             self._prefixes.add([*running.job.ids, *running.ids])
@@ -96,13 +133,40 @@ class Pipeline:
     def failed(self, reason: str) -> list[Event]:
         """End every job for that reason."""
         now = time.monotonic()
-        return [Event(job_id, now, now, error=reason) for job_id in self._running]
+        ids = [*self._running, *(each.job.id for each in self._waiting)]
+        return [Event(job_id, now, now, error=reason) for job_id in ids]
+
+    def _read_prompts(self) -> None:
+        """Give the library the prompts that this step reads: the oldest that fit into it."""
+        openings = {_opening(each.job) for each in self._running.values() if each.unread}
+        room = READ_TOKENS
+        for waiting in list(self._waiting):
+            job = waiting.job
+            left = len(job.ids) - self._prefixes.held(job.ids)
+            if _opening(job) in openings:
+                continue
+            if left > room:
+                if room == READ_TOKENS:
+                    self._read_ahead(job.ids[: len(job.ids) - left + READ_TOKENS])
+                return
+            room -= left
+            openings.add(_opening(job))
+            self._waiting.remove(waiting)
+            handle = self._pipeline.add_request(job.id, _tensor(job.ids), waiting.config)
+            self._running[job.id] = _Running(job, handle, waiting.cached, time.monotonic())
+            self._prefixes.add(job.ids)
+
+    def _read_ahead(self, ids: list[int]) -> None:
+        """Read the beginning of a prompt into the cache."""
+        if self._piece and self._piece.get_status() == genai.GenerationStatus.RUNNING:
+            return
+        config = genai.GenerationConfig(max_new_tokens=1)
+        self._piece = self._pipeline.add_request(next(self._piece_ids), _tensor(ids), config)
+        self._prefixes.add(ids)
 
     def step(self) -> tuple[list[Event], int]:
         """One step for every job under way; returns what is to be told, and the batch's size."""
-        now = time.monotonic()
-        for running in self._running.values():
-            running.started_at = running.started_at or now
+        self._read_prompts()
         self._pipeline.step()
         metrics = self._pipeline.get_metrics()
         self._cache_usage = metrics.cache_usage / 100
@@ -134,6 +198,14 @@ class Pipeline:
         new = tuple(token for token in running.ids[running.told :] if token not in job.stop_ids)
         running.told, running.told_at = len(running.ids), now
         return Event(job.id, running.started_at, now, new, done, running.cached)
+
+
+def _opening(job: Job) -> tuple[int, ...]:
+    return tuple(job.ids[:_ALIKE])
+
+
+def _tensor(ids: list[int]) -> Any:
+    return ov.Tensor(np.array([ids], dtype=np.int64))
 
 
 def _config(job: Job) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -67,6 +68,20 @@ async def service(toy: Toy) -> AsyncIterator[Service]:
     """One service for all tests that leave it as it was."""
     async with running(toy.bots_dir, toy.models_dir) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def exact_model(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy's weights in fp32 for OpenVINO."""
+    folder = tmp_path_factory.mktemp("exact")
+    with warnings.catch_warnings(action="ignore"):
+        from optimum.intel import OVModelForCausalLM
+
+        model = OVModelForCausalLM.from_pretrained(
+            toy.run / "model", export=True, compile=False, load_in_8bit=False
+        )
+        model.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

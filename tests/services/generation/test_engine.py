@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import threading
-import warnings
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
@@ -19,7 +18,7 @@ from transformers import GPT2LMHeadModel, LogitsProcessor, LogitsProcessorList
 
 from services.generation.engine import Draw, Engine, EngineDown, Event, Job, Options, Stepped, child
 from services.generation.engine.pipeline import Pipeline
-from services.generation.engine.prefixes import BLOCK, Prefixes
+from services.generation.engine.prefixes import BLOCK
 from services.generation.engine.protocol import Load, Loaded, Ready, Submit
 from tests.conftest import Toy
 from tests.services.generation.conftest import engine_pids, until
@@ -44,20 +43,6 @@ async def engine_of(
         yield engine
     finally:
         await engine.close()
-
-
-@pytest.fixture(scope="session")
-def exact_model(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy's weights in fp32 for OpenVINO."""
-    folder = tmp_path_factory.mktemp("exact")
-    with warnings.catch_warnings(action="ignore"):
-        from optimum.intel import OVModelForCausalLM
-
-        model = OVModelForCausalLM.from_pretrained(
-            toy.run / "model", export=True, compile=False, load_in_8bit=False
-        )
-        model.save_pretrained(folder)
-    return folder
 
 
 def _prompts() -> list[list[int]]:
@@ -124,8 +109,7 @@ async def test_the_exact_profile_is_transformers_alone_and_in_a_batch(
         alone = [await _ids(engine, job) for job in jobs]
         batch = await asyncio.gather(*(_ids(engine, replace(job, id=job.id + 99)) for job in jobs))
     assert [ids for [ids] in alone] == expected
-    equal = sum(ids == reply for [ids], reply in zip(batch, expected, strict=True))
-    assert equal >= len(asked) - 2  # with AVX2 alone one of 32 has been seen to differ now and then
+    assert [ids for [ids] in batch] == expected
 
 
 async def test_a_seed_draws_the_same_alone_in_a_batch_and_for_each_candidate(
@@ -158,20 +142,6 @@ async def test_a_draw_can_be_narrowed_down_to_the_likeliest(
         ]
     assert drawn != greedy
     assert sum(map(list.__eq__, narrowed, greedy)) >= len(greedy) - 2  # a tie goes either way
-
-
-def test_a_cancelled_job_is_out_of_the_batch_at_the_next_step(exact_model: Path) -> None:
-    pipeline = Pipeline(str(exact_model), Options())
-    for number in (1, 2, 3):
-        pipeline.submit(_job(number, _prompts()[number], DRAWN))
-    assert [pipeline.step()[1] for _ in range(3)] == [3, 3, 3]
-    pipeline.cancel(2)
-    assert [pipeline.step()[1] for _ in range(3)] == [2, 2, 2]
-    pipeline.cancel(1)
-    pipeline.cancel(3)
-    assert pipeline.busy  # the caches of the cancelled are freed by a step
-    pipeline.step()
-    assert not pipeline.busy
 
 
 async def test_leaving_a_jobs_events_early_cancels_it(exact_model: Path) -> None:
@@ -286,13 +256,3 @@ async def test_a_long_prompt_seen_before_is_told_as_cached(exact_model: Path) ->
         assert (await _last(engine, _job(2, prompt))).cached == 4 * BLOCK
         assert (await _last(engine, _job(3, prompt[: BLOCK + 5]))).cached == BLOCK
         assert (await _last(engine, _job(4, [9, *prompt]))).cached == 0
-
-
-def test_prefixes_are_forgotten_oldest_first() -> None:
-    known = Prefixes(blocks=4)
-    old, new = list(range(2 * BLOCK)), list(range(1000, 1000 + 3 * BLOCK))
-    known.add(old)
-    known.add(new)
-    assert known.held([*new, 1]) == 3 * BLOCK
-    assert known.held(new) == 2 * BLOCK  # its last token has to be computed
-    assert known.held([*old, 1]) == 0
