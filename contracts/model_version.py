@@ -113,6 +113,9 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
+
 def hash_files(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below the folder but the manifest, by relative path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -121,14 +124,14 @@ def hash_files(folder: Path) -> dict[str, str]:
 
 
 def read_manifest(version: Path) -> Manifest:
-    """Raises NoVersion, ManifestInvalid or NewerSchema."""
+    """Raises NoVersion, ManifestInvalid or NewerSchema; OSError where it cannot be read now."""
     try:
         text = (version / MANIFEST).read_bytes()
     except FileNotFoundError:
         if version.is_dir():
             raise ManifestInvalid(f"{version}: {MANIFEST} is missing") from None
         raise NoVersion(f"{version}: no such version") from None
-    except OSError as error:
+    except _NO_FILE as error:
         raise ManifestInvalid(f"{version}: {MANIFEST} cannot be read ({error.strerror})") from None
     if (schema := _schema_of(text)) > SCHEMA:
         raise NewerSchema(f"{version}: manifest schema {schema}, this release reads up to {SCHEMA}")
@@ -150,14 +153,17 @@ def _schema_of(text: bytes) -> int:
 
 
 def verify(version: Path, only: Sequence[str] | None = None) -> Manifest:
-    """Check the files (all, or those in `only`) against the manifest and return it."""
+    """Check the files (all, or those in `only`) against the manifest and return it.
+
+    Raises ModelVersionError; OSError where a file cannot be read now, which says nothing about it.
+    """
     manifest = read_manifest(version)
     for name in manifest.files if only is None else only:
         if name not in manifest.files:
             raise FileMissing(f"{version}: the manifest does not list {name}")
         try:
             found = file_sha256(version / name)
-        except OSError:
+        except _NO_FILE:
             raise FileMissing(f"{version}: {name} is missing") from None
         if found != manifest.files[name]:
             raise HashMismatch(f"{version}: {name} is not the file that the manifest names")

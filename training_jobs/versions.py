@@ -34,7 +34,7 @@ def list_versions(bot: Bot) -> None:
 def _told(version: Path) -> str:
     try:
         manifest = read_manifest(version)
-    except ModelVersionError as error:
+    except (ModelVersionError, OSError) as error:
         return f"broken: {error}"
     perplexity = manifest.metrics.get("perplexity")
     figure = "" if perplexity is None else f", perplexity {perplexity:.2f}"

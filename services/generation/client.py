@@ -116,8 +116,11 @@ def _error(error: grpc.RpcError) -> GenerationError:
         case grpc.StatusCode.NOT_FOUND | grpc.StatusCode.FAILED_PRECONDITION:
             return BotUnavailable(code, text)
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED:
+            info = details.get(RetryInfo)
+            if info is None and code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                return GenerationError(code, text)  # too large a message: it would not pass later
             later = RetryLater(code, text)
-            if info := details.get(RetryInfo):
+            if info:
                 later.retry_after = info.retry_delay.ToTimedelta().total_seconds()
             return later
         case grpc.StatusCode.DEADLINE_EXCEEDED:

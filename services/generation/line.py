@@ -1,7 +1,7 @@
 """The line before the engine: bounded, round robin over chats, and frank about being late.
 
 QueueFull     as many requests are waiting or under way as may be, or half of them of one chat
-WouldBeLate   the request's deadline would pass while it waits for a place
+WouldBeLate   the request's deadline would pass while it waits for a place, or soon after
 
 Both carry `retry_after` in seconds.
 """
@@ -19,21 +19,24 @@ SOONEST, LATEST = 0.1, 30.0
 """Bounds of the time after which a refused request may come again."""
 _MEMORY = 0.1
 """Weight of the newest observation in the mean of what a place is held for."""
+_OWN = 0.5
+"""Part of that mean that a request which has to wait needs at least for itself."""
 
 Key = tuple[str, str]
 """Bot and chat."""
 
 
 class QueueFull(Exception):
-    def __init__(self, retry_after: float) -> None:
+    def __init__(self, retry_after: float, of_chat: bool = False) -> None:
         self.retry_after = retry_after
-        super().__init__("as many requests as may be are waiting or under way")
+        whose = "as many requests of this chat" if of_chat else "as many requests"
+        super().__init__(f"{whose} as may be are waiting or under way")
 
 
 class WouldBeLate(Exception):
     def __init__(self, retry_after: float) -> None:
         self.retry_after = retry_after
-        super().__init__("the deadline would pass in the queue")
+        super().__init__("the deadline would pass in the queue or soon after")
 
 
 def spread(seconds: float) -> float:
@@ -75,24 +78,32 @@ class Line:
     ) -> AsyncIterator[None]:
         """Hold as many places as candidates inside the block; raises QueueFull, WouldBeLate.
 
+        No chat may have half of the line waiting; requests that name no chat are of many.
         Cancelling a request that waits takes it out of the line.
         """
         places = min(candidates, self._places)
         wait = self._expected_wait(key, places)
-        own = len(self._waiting.get(key, ()))
-        if self.waiting + self._running >= self._most or own >= max(1, self._most // 2):
+        if self.waiting + self._running >= self._most:
             raise QueueFull(spread(wait))
-        if seconds_left is not None and wait >= seconds_left:
+        if key[1] and len(self._waiting.get(key, ())) >= max(1, self._most // 2):
+            raise QueueFull(spread(wait), of_chat=True)
+        if seconds_left is not None and 0 < wait >= seconds_left - _OWN * self._held_seconds:
             raise WouldBeLate(spread(wait - seconds_left))
         await self._turn(key, places)
-        since = self._clock()
+        since, answered = self._clock(), False
         try:
             yield
-            held = self._clock() - since  # of those alone that were answered
-            known = self._held_seconds or held
-            self._held_seconds = known + _MEMORY * (held - known)
+            answered = True
         finally:
+            self._learn(self._clock() - since, answered)
             self._leave(places)
+
+    def _learn(self, held: float, answered: bool) -> None:
+        """Of one that was not answered is known that it would have taken longer."""
+        known = self._held_seconds or held
+        if answered or held > known:
+            known += _MEMORY * (held - known)
+        self._held_seconds = known
 
     def _expected_wait(self, key: Key, places: int) -> float:
         """Seconds until `places` are free for one who comes now, by what places were held for.

@@ -57,7 +57,18 @@ class Metrics:
         """Take what the engine tells of its steps."""
         for batch in report.batches:
             self.batch.observe(batch)
-        self.cache_usage.labels(report.model.partition("/")[0]).set(report.cache_usage)
+        if report.batches:
+            self.cache_usage.labels(report.model.partition("/")[0]).set(report.cache_usage)
+
+    def engine_died(self) -> None:
+        """Its caches went with it."""
+        self.restarts.inc()
+        self.cache_usage.clear()
+
+    def forget(self, bot: str) -> None:
+        """Say nothing more of how things are with a bot; what was counted stays."""
+        for gauge in (self.serving, self.cache_usage):
+            gauge.remove(bot)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{_PREFIX}_{name}", text, labels, registry=self._registry)

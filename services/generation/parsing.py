@@ -7,8 +7,13 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
+from services.generation.errors import InvalidArgument
 from services.generation.metrics import Metrics
 from telemetry.logs import logger
+
+MAX_MESSAGE_BYTES = 1 << 20
+MAX_RECEIVED_BYTES = 4 * MAX_MESSAGE_BYTES
+"""Above it gRPC itself hangs up, with a RESOURCE_EXHAUSTED that says nothing."""
 
 
 class Parsing(grpc.aio.ServerInterceptor):
@@ -27,16 +32,20 @@ class Parsing(grpc.aio.ServerInterceptor):
         if handler is None or not handler_call_details.method.startswith(self._path):
             return handler
 
+        async def refuse(context: Any, field: str, problem: str) -> None:
+            rejection = InvalidArgument(field, problem)
+            logger().info("rejected", code=rejection.code.name, reason=rejection.text)
+            self._metrics.requests.labels("", rejection.code.name).inc()
+            await context.abort(rejection.code, rejection.text, rejection.trailing_metadata())
+
         async def parsed(data: bytes, context: Any) -> Any:
+            if len(data) > MAX_MESSAGE_BYTES:
+                problem = f"has {len(data)} bytes; at most {MAX_MESSAGE_BYTES} are taken"
+                await refuse(context, "request", problem)
             try:
                 return handler.request_deserializer(data)
             except DecodeError:
-                code = grpc.StatusCode.INVALID_ARGUMENT
-                logger().info("rejected", code=code.name, reason="not a message")
-                self._metrics.requests.labels("", code.name).inc()
-                await context.abort(
-                    code, "the request is no message of generation.v1, or not UTF-8"
-                )
+                await refuse(context, "request", "is no message of generation.v1, or not UTF-8")
 
         async def answer(data: bytes, context: Any) -> Any:
             return await handler.unary_unary(await parsed(data, context), context)

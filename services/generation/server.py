@@ -19,14 +19,15 @@ from services.generation.engine import Engine, EngineDown, Options
 from services.generation.line import Line
 from services.generation.metrics import Metrics
 from services.generation.model_store import ModelStore
-from services.generation.parsing import Parsing
+from services.generation.parsing import MAX_RECEIVED_BYTES, Parsing
 from services.generation.servicer import GenerationServicer
 from services.generation.settings import GenerationSettings
 from services.generation.versions import Versions
 from telemetry.logs import logger
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"].full_name
-MAX_MESSAGE_BYTES = 1 << 20
+LIVENESS = "generation.v1.Liveness"
+"""Health of the process alone: a load or a restart of the engine is no reason to kill it."""
 HEALTH_SECONDS = 0.25
 _HEALTH = health_pb2.HealthCheckResponse
 
@@ -52,7 +53,7 @@ async def serve(
     statuses = health.aio.HealthServicer()
     options = options or Options(settings.kv_cache_tokens, settings.max_batch, settings.threads)
     line = Line(settings.max_batch, settings.max_requests)
-    engine = Engine(options, metrics.stepped, metrics.restarts.inc)
+    engine = Engine(options, metrics.stepped, metrics.engine_died)
     metrics.waiting.set_function(lambda: line.waiting)
     metrics.running.set_function(lambda: line.running)
     store = ModelStore(settings.bots_dir, settings.models_dir)
@@ -61,7 +62,7 @@ async def serve(
     server = grpc.aio.server(
         interceptors=[Parsing(SERVICE, metrics)],
         options=[
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
             ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a silent half
         ],
     )
@@ -111,6 +112,7 @@ async def _serve(
     Requests that come before the first look at the volume are told to come back.
     """
     await statuses.set("", _HEALTH.NOT_SERVING)  # the library begins with SERVING
+    await statuses.set(LIVENESS, _HEALTH.SERVING)
     await server.start()
     with suppress(EngineDown):  # it tries again by itself
         await engine.start()
@@ -150,14 +152,16 @@ def _expose(settings: GenerationSettings, registry: CollectorRegistry) -> WSGISe
 async def _tell_health(
     statuses: health.aio.HealthServicer, engine: Engine, versions: Versions
 ) -> None:
-    """Overall health is the engine's; a bot's own is whether a version of it answers."""
+    """A bot's health is whether a version of it answers; overall one that does is enough.
+
+    Without any bot to serve an engine that could is enough.
+    """
     told: set[str] = set()
     while True:
-        ready = engine.alive and versions.looked
-        up = {name: state.serving for name, state in versions.states().items()}
+        up = versions.serving()
         gone = dict.fromkeys(told - up.keys(), False)
-        for name, serves in {"": True, SERVICE: True, **up, **gone}.items():
-            status = _HEALTH.SERVING if serves and ready else _HEALTH.NOT_SERVING
-            await statuses.set(name, status)
+        ready = (engine.alive and versions.looked) or any(up.values())
+        for name, serves in {"": ready, SERVICE: ready, **up, **gone}.items():
+            await statuses.set(name, _HEALTH.SERVING if serves else _HEALTH.NOT_SERVING)
         told |= up.keys()
         await asyncio.sleep(HEALTH_SECONDS)

@@ -2,7 +2,8 @@
 
 A new version is verified and loaded beside the old one, has to answer once, and then takes over;
 the old one goes when its last request has ended. A broken one is refused by name and the old one
-serves on.
+serves on. One over which the engine died is tried in a process of its own before it comes near the
+other bots again.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ class BotState:
 
     wanted   ids that the volume names, the best first
     refused  ids that will not be tried again while they are wanted, and why
-    deaths   how often the engine died over an id
+    deaths   how often the engine died over an id since it was loaded last
     fault    why the bot's file cannot be used
     gone     there is no file any more; requests under way end on what is loaded
     """
@@ -57,10 +58,6 @@ class BotState:
     deaths: dict[str, int] = field(default_factory=dict)
     fault: str = ""
     gone: bool = False
-
-    @property
-    def serving(self) -> bool:
-        return self.bot is not None and self.current is not None
 
     @property
     def problem(self) -> str:
@@ -90,6 +87,16 @@ class Versions:
         """All bots by name."""
         return {name: state for name, state in sorted(self._states.items()) if not state.gone}
 
+    def serving(self) -> dict[str, bool]:
+        """Whether each bot answers now, which its metric says as well."""
+        serving = {
+            name: bool(state.bot and state.current and self._engine.has(state.current.key))
+            for name, state in self.states().items()
+        }
+        for name, serves in serving.items():
+            self._metrics.serving.labels(name).set(serves)
+        return serving
+
     async def follow(self, poll_seconds: float) -> None:
         """Look at the volume for ever."""
         while True:
@@ -111,7 +118,6 @@ class Versions:
                     await self._refresh(name, state)
                 except OSError as error:
                     logger().error("a volume cannot be read", bot=name, error=str(error))
-                self._metrics.serving.labels(name).set(state.serving)
         except EngineDown:
             return  # it is starting again; the next look will do
         except OSError as error:
@@ -139,11 +145,12 @@ class Versions:
     def _drop_lost(self, state: BotState) -> None:
         """Forget versions that the engine no longer has: they did not load after its restart.
 
-        What is wanted of them is opened once more, and refused with the reason.
+        What is wanted of them is opened once more, warily, and refused with the reason.
         """
         for version_id, version in list(state.loaded.items()):
             if self._engine.alive and version.key not in self._engine.loaded:
                 del state.loaded[version_id]
+                state.deaths[version_id] = 1
                 self._metrics.version.remove(version.manifest.bot, version_id)
                 if state.current is version:
                     state.current = None
@@ -181,19 +188,29 @@ class Versions:
         version = await asyncio.to_thread(self._store.open, bot.name, version_id)
         if not self._engine.alive:
             raise EngineDown  # not over this version
+        if version_id in state.deaths:
+            await self._try_apart(bot, version)
         try:
-            await self._engine.load(version.key, version.path)
-            await self._answer_once(bot, version)
+            await self._load(self._engine, bot, version)
         except EngineDown:
             state.deaths[version_id] = state.deaths.get(version_id, 0) + 1
             if state.deaths[version_id] < PATIENCE:
                 raise
             self._engine.unload(version.key)
             raise LoadFailed("the engine dies over it") from None
-        finally:
-            if self._engine.alive:
-                state.deaths.pop(version_id, None)
+        state.deaths.pop(version_id, None)
         return version
+
+    async def _try_apart(self, bot: Bot, version: Version) -> None:
+        """Have it answer in an engine of its own; raises LoadFailed."""
+        apart = self._engine.apart()
+        try:
+            await apart.start()
+            await self._load(apart, bot, version)
+        except EngineDown:
+            raise LoadFailed("the engine dies over it") from None
+        finally:
+            await apart.close()
 
     def _refuse(self, name: str, state: BotState, version_id: str, reason: str) -> None:
         state.refused[version_id] = reason
@@ -201,12 +218,13 @@ class Versions:
         self._metrics.refused_version.labels(name, version_id).set(1)
         logger().error("version refused", bot=name, version=version_id, reason=reason)
 
-    async def _answer_once(self, bot: Bot, version: Version) -> None:
-        """Ask the version as a user would; raises LoadFailed when it does not answer."""
+    async def _load(self, engine: Engine, bot: Bot, version: Version) -> None:
+        """Load it and ask it as a user would; raises LoadFailed when it does not answer."""
+        await engine.load(version.key, version.path)
         job, _ = job_of(_PROBE, bot.sampling, bot.generation, version, self._job_id())
-        async for event in self._engine.submit(job.limited(_PROBE_TOKENS)):
+        async for event in engine.submit(job.limited(_PROBE_TOKENS)):
             if event.error is not None:
-                self._engine.unload(version.key)
+                engine.unload(version.key)
                 raise LoadFailed(f"it does not answer: {event.error}")
 
     def _retire(self, state: BotState, version_id: str) -> None:
@@ -221,7 +239,6 @@ class Versions:
         """The bot's file is gone: its versions go as soon as nobody uses them."""
         state = self._states[name]
         state.current, state.gone = None, True
-        self._metrics.serving.labels(name).set(0)
         for refused in state.refused:
             self._metrics.refused_version.remove(name, refused)
         state.refused.clear()
@@ -229,6 +246,7 @@ class Versions:
             self._retire(state, version_id)
         if not state.loaded:
             del self._states[name]
+            self._metrics.forget(name)
 
     @contextmanager
     def lease(self, name: str, version_id: str | None) -> Iterator[tuple[Bot, Version]]:

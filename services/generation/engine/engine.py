@@ -70,6 +70,10 @@ class Engine:
         self._closed = False
         self._restarting: asyncio.Task[None] | None = None
 
+    def apart(self) -> "Engine":
+        """Another engine of the same kind, to try in it what may kill a child."""
+        return Engine(self._options, lambda _: None, lambda: None)
+
     @property
     def alive(self) -> bool:
         """The child runs and has loaded all versions it had before, but those it cannot."""
@@ -87,7 +91,7 @@ class Engine:
     async def start(self) -> None:
         """Start the child and load what it had, one by one, so that the first soon answers.
 
-        A model that does not load again is dropped.
+        A model that does not load again, or over which the child dies, is dropped.
 
         Raises EngineDown when the child dies over it; another start is under way then.
         """
@@ -163,6 +167,8 @@ class Engine:
         self._connection = None
         for queue in self._jobs.values():
             queue.put_nowait(None)
+        for model in self._loading:  # not again: each start would die of it
+            self._paths.pop(model, None)
         for waiting in (*self._loading.values(), self._hello):
             if waiting and not waiting.done():
                 waiting.set_exception(EngineDown())

@@ -13,11 +13,15 @@ from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from services.generation.client import (
     GenerationClient,
+    GenerationError,
     InvalidRequest,
     RetryLater,
     turn,
 )
 from services.generation.errors import EngineUnavailable, InvalidArgument, Overloaded, Rejection
+from services.generation.parsing import MAX_MESSAGE_BYTES, MAX_RECEIVED_BYTES
+from tests.conftest import BOT
+from tests.services.generation.conftest import Service
 
 SOON = 0.02
 """Seconds after which these servers want to be asked again."""
@@ -111,6 +115,13 @@ async def test_without_retry_a_refusal_is_told_at_once() -> None:
         with pytest.raises(RetryLater):
             await client.generate("avtobus", [turn("Привет")])
     assert replica.asked == 1
+
+
+async def test_too_large_a_message_is_a_mistake_and_not_for_later(service: Service) -> None:
+    for size in (MAX_MESSAGE_BYTES, MAX_RECEIVED_BYTES):
+        with pytest.raises(GenerationError) as refused:
+            await service.client.generate(BOT, [turn("x" * size)])
+        assert not isinstance(refused.value, RetryLater)
 
 
 async def test_a_chat_keeps_its_replica_and_moves_on_when_that_one_goes() -> None:

@@ -194,13 +194,14 @@ def test_a_version_is_loaded_while_another_answers(
 async def test_after_a_death_the_first_model_answers_while_the_next_still_loads(
     exact_model: Path, tmp_path: Path
 ) -> None:
+    others = engine_pids()
     second = shutil.copytree(exact_model, tmp_path / "second")
     async with engine_of(exact_model, Options()) as engine:
         await engine.load("toy/2", second)
         never_ends = second / "openvino_model.xml"
         never_ends.unlink()
         os.mkfifo(never_ends)
-        for pid in engine_pids():
+        for pid in engine_pids() - others:
             os.kill(pid, signal.SIGKILL)
 
         async def answers() -> bool:
@@ -215,6 +216,37 @@ async def test_after_a_death_the_first_model_answers_while_the_next_still_loads(
         while not engine.alive:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         assert engine.loaded == {MODEL}
+
+
+async def test_a_model_over_which_the_child_dies_when_it_loads_again_is_dropped(
+    exact_model: Path, tmp_path: Path
+) -> None:
+    others = engine_pids()
+
+    def kill() -> None:
+        for pid in engine_pids() - others:
+            os.kill(pid, signal.SIGKILL)
+
+    second = shutil.copytree(exact_model, tmp_path / "second")
+    async with engine_of(exact_model, Options()) as engine:
+        await engine.load("toy/2", second)
+        never_ends = second / "openvino_model.xml"
+        never_ends.unlink()
+        os.mkfifo(never_ends)
+
+        async def loads_the_second() -> bool:
+            return engine.has(MODEL) and not engine.alive
+
+        kill()
+        await until(loads_the_second, 15)
+        kill()
+
+        async def alive() -> bool:
+            return engine.alive
+
+        await until(alive, 15)
+        assert engine.loaded == {MODEL}
+        assert await _ids(engine, _job(1, [5, 6]))
 
 
 def _end(pipe: Path) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.client import request, turn
-from services.generation.server import MAX_MESSAGE_BYTES
+from services.generation.parsing import MAX_MESSAGE_BYTES, MAX_RECEIVED_BYTES
 from tests.conftest import BOT
 from tests.services.generation.conftest import Service
 
@@ -185,7 +185,11 @@ async def test_bytes_that_are_no_message_are_an_invalid_argument(channel: grpc.C
 
 @pytest.mark.parametrize(
     ("size", "status"),
-    [(1_000_000, "INVALID_ARGUMENT"), (MAX_MESSAGE_BYTES, "RESOURCE_EXHAUSTED")],
+    [
+        (1_000_000, "INVALID_ARGUMENT"),
+        (MAX_MESSAGE_BYTES, "INVALID_ARGUMENT"),
+        (MAX_RECEIVED_BYTES, "RESOURCE_EXHAUSTED"),  # gRPC's own
+    ],
 )
 async def test_a_text_of_a_megabyte_is_refused(
     channel: grpc.Channel, size: int, status: str

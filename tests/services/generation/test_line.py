@@ -125,7 +125,9 @@ async def test_who_would_be_late_is_refused_at_once_and_who_would_not_waits() ->
             async with line.place(_chat("b"), 1, 1.5):
                 pass
         assert refused.value.retry_after > 0
-        patient = asyncio.create_task(_pass(line, "b", 3.0))
+        with pytest.raises(WouldBeLate):  # its turn would come in time, but not the reply
+            await _pass(line, "b", 2.5)
+        patient = asyncio.create_task(_pass(line, "b", 3.5))
         await _settle()
         assert line.waiting == 1
     await patient
@@ -145,8 +147,8 @@ async def test_a_quiet_chat_is_not_late_because_of_a_talkative_one() -> None:
         waiting = [asyncio.create_task(_pass(line, "talkative", 1e9)) for _ in range(20)]
         await _settle()
         with pytest.raises(WouldBeLate):
-            await _pass(line, "talkative", 5.0)
-        quiet = asyncio.create_task(_pass(line, "quiet", 5.0))
+            await _pass(line, "talkative", 6.0)
+        quiet = asyncio.create_task(_pass(line, "quiet", 6.0))
         await _settle()
         assert not quiet.done()
     await asyncio.gather(quiet, *waiting)
@@ -156,13 +158,21 @@ async def test_one_chat_cannot_fill_the_line() -> None:
     async with _guests(places=1, most=8) as guests:
         for number in range(5):  # one is served, four wait
             await guests.come(str(number), "talkative")
-        with pytest.raises(QueueFull):
+        with pytest.raises(QueueFull, match="of this chat"):
             await _pass(guests.line, "talkative", None)
         await guests.come("quiet", "quiet")
         assert guests.line.waiting == 5
 
 
-async def test_what_failed_teaches_nothing_about_how_long_replies_take() -> None:
+async def test_requests_that_name_no_chat_may_fill_the_line() -> None:
+    async with _guests(places=1, most=8) as guests:
+        for number in range(8):
+            await guests.come(str(number), "")
+        with pytest.raises(QueueFull, match="as many requests as"):
+            await _pass(guests.line, "", None)
+
+
+async def test_what_failed_teaches_only_that_replies_take_longer() -> None:
     clock = Clock()
     line = Line(1, 100, clock)
     async with line.place(_chat("a"), 1, None):
@@ -174,6 +184,14 @@ async def test_what_failed_teaches_nothing_about_how_long_replies_take() -> None
     async with line.place(_chat("a"), 1, None):
         with pytest.raises(WouldBeLate):
             await _pass(line, "b", 1.0)
+    for _ in range(100):
+        with suppress(asyncio.CancelledError):
+            async with line.place(_chat("a"), 1, None):
+                clock.now += 20.0  # then the caller's deadline passes
+                raise asyncio.CancelledError
+    async with line.place(_chat("a"), 1, None):
+        with pytest.raises(WouldBeLate):
+            await _pass(line, "b", 19.0)
 
 
 @given(

@@ -192,7 +192,7 @@ async def test_lists_what_is_served(service: Service, toy: Toy) -> None:
 async def test_health_is_told_for_the_service_and_for_each_bot(service: Service) -> None:
     async with grpc.aio.insecure_channel(service.address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        for name in ("", "generation.v1.GenerationService", BOT):
+        for name in ("", "generation.v1.GenerationService", "generation.v1.Liveness", BOT):
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
 

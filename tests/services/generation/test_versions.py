@@ -1,16 +1,28 @@
 """Versions and bots that come, go, break and come back, while requests go on."""
 
 import asyncio
+import errno
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from contracts.model_version import MANIFEST, BotModels, Stop, hash_files, read_manifest
+from contracts.model_version import (
+    MANIFEST,
+    BotModels,
+    Manifest,
+    Stop,
+    hash_files,
+    read_manifest,
+    verify,
+)
+from services.generation import model_store, server
 from services.generation.client import BotUnavailable, turn
+from services.generation.engine import Engine
 from tests.conftest import BOT, Toy
 from tests.services.generation.conftest import (
     LONG,
@@ -143,6 +155,50 @@ async def test_a_version_that_does_not_load_again_gives_way_to_the_one_before(
         await until(back)
         assert await answers(service)
         assert "openvino_model.bin" in (await service.client.list_models())[0].problem
+
+
+async def test_a_version_over_which_the_engine_dies_ends_others_requests_once_and_is_refused(
+    toy: Toy, own_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deadly(Engine):
+        async def load(self, model: str, path: Path) -> None:
+            if model.endswith("deadly") and self._process:
+                self._process.kill()
+            await super().load(model, path)
+
+        def apart(self) -> Engine:
+            return Deadly(self._options, lambda _: None, lambda: None)
+
+    monkeypatch.setattr(server, "Engine", Deadly)
+    async with running(toy.bots_dir, own_models) as service:
+        _publish_copy(BotModels(own_models / BOT), "29990101-000000-deadly")
+        await until(lambda: _problem(service, "the engine dies over it"), 20)
+        await until(lambda: answers(service))
+        [model] = await service.client.list_models()
+        assert model.version == toy.manifest.id
+        assert service.metric("engine_restarts_total") == 1
+
+
+async def test_a_version_that_cannot_be_read_for_a_while_is_taken_later(
+    toy: Toy, own_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [OSError(errno.EIO, "Input/output error")] * 3
+
+    def flaky(path: Path, only: Sequence[str]) -> Manifest:
+        if path.name.endswith("new") and failures:
+            raise failures.pop()
+        return verify(path, only)
+
+    monkeypatch.setattr(model_store, "verify", flaky)
+    async with running(toy.bots_dir, own_models) as service:
+        _publish_copy(BotModels(own_models / BOT), "29990101-000000-new")
+
+        async def serves() -> bool:
+            return (await service.client.list_models())[0].version == "29990101-000000-new"
+
+        await until(serves)
+        assert not failures
+        assert not service.metric("versions_refused_total", bot=BOT)
 
 
 async def _health(service: Service, name: str) -> int:
