@@ -25,8 +25,6 @@ from services.generation.engine.protocol import Event, Finish, Generated, Job, O
 
 READ_TOKENS = 256
 """Tokens of prompts that one step reads at most, a multiple of BLOCK."""
-_ALIKE = 2
-"""No prompt is shorter: prompts that differ in these tokens go on where no common one ended."""
 _FIRST_PIECE = 1 << 62
 """Ids of pieces in the library, far from those of jobs."""
 _EXACT = {
@@ -138,19 +136,20 @@ class Pipeline:
 
     def _read_prompts(self) -> None:
         """Give the library the prompts that this step reads: the oldest that fit into it."""
-        openings = {_opening(each.job) for each in self._running.values() if each.unread}
+        opening = self._prefixes.opening
+        openings = {opening(each.job.ids) for each in self._running.values() if each.unread}
         room = READ_TOKENS
         for waiting in list(self._waiting):
             job = waiting.job
             left = len(job.ids) - self._prefixes.held(job.ids)
-            if _opening(job) in openings:
+            if opening(job.ids) in openings:
                 continue
             if left > room:
                 if room == READ_TOKENS:
                     self._read_ahead(job.ids[: len(job.ids) - left + READ_TOKENS])
                 return
             room -= left
-            openings.add(_opening(job))
+            openings.add(opening(job.ids))
             self._waiting.remove(waiting)
             handle = self._pipeline.add_request(job.id, _tensor(job.ids), waiting.config)
             self._running[job.id] = _Running(job, handle, waiting.cached, time.monotonic())
@@ -198,10 +197,6 @@ class Pipeline:
         new = tuple(token for token in running.ids[running.told :] if token not in job.stop_ids)
         running.told, running.told_at = len(running.ids), now
         return Event(job.id, running.started_at, now, new, done, running.cached)
-
-
-def _opening(job: Job) -> tuple[int, ...]:
-    return tuple(job.ids[:_ALIKE])
 
 
 def _tensor(ids: list[int]) -> Any:

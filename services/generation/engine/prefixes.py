@@ -13,11 +13,12 @@ BLOCK = 32
 
 
 class Prefixes:
-    """Hashes of the blocks used last; at most `blocks`."""
+    """Hashes of the blocks used last, and sequences shorter than a block; at most `blocks` each."""
 
     def __init__(self, blocks: int) -> None:
         self._blocks = blocks
         self._known: OrderedDict[int, None] = OrderedDict()
+        self._short: OrderedDict[tuple[int, ...], None] = OrderedDict()
 
     def held(self, ids: Sequence[int]) -> int:
         """How many leading tokens of a prompt are in the cache; the last token never counts."""
@@ -30,12 +31,28 @@ class Prefixes:
         return count
 
     def add(self, ids: Sequence[int]) -> None:
-        """Remember a finished sequence, prompt and reply together."""
+        """Remember a sequence: a prompt that is being read, or with its reply at the end."""
         for block in _blocks(ids):
             self._known[block] = None
             self._known.move_to_end(block)
-        while len(self._known) > self._blocks:
-            self._known.popitem(last=False)
+        if len(ids) < BLOCK:
+            self._short[tuple(ids)] = None
+            self._short.move_to_end(tuple(ids))
+        for kept in (self._known, self._short):
+            while len(kept) > self._blocks:
+                kept.popitem(last=False)
+
+    def opening(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """Prompts of different openings share no block that is not full.
+
+        It is the shortest known sequence that a prompt begins with, or the prompt's first block.
+        """
+        for length in range(1, BLOCK):
+            begin = tuple(ids[:length])
+            if begin in self._short:
+                self._short.move_to_end(begin)
+                return begin
+        return tuple(ids[:BLOCK])
 
 
 def _blocks(ids: Sequence[int]) -> Iterator[int]:

@@ -62,7 +62,7 @@ def test_two_prompts_that_go_on_where_one_ended_do_not_mix(exact_model: Path) ->
 
 @pytest.mark.parametrize("seed", range(4))
 def test_prompts_that_are_parts_of_each_other_answer_as_alone(exact_model: Path, seed: int) -> None:
-    jobs = [_job(length, range(5, 5 + length)) for length in range(3, 35)]
+    jobs = [_job(length, range(5, 5 + length)) for length in (*range(3, 35), *range(36, 100, 7))]
     alone = _alone(exact_model, jobs)
     chosen = random.Random(seed)
     chosen.shuffle(jobs)
@@ -72,6 +72,17 @@ def test_prompts_that_are_parts_of_each_other_answer_as_alone(exact_model: Path,
         arrivals.append(jobs[:count])
         jobs = jobs[count:]
     assert _run(Pipeline(str(exact_model), EXACT), arrivals) == alone
+
+
+@pytest.mark.parametrize("length", [4, BLOCK, BLOCK + 9])
+def test_two_that_go_on_with_one_conversation_at_once_do_not_mix(
+    exact_model: Path, length: int
+) -> None:
+    first = _babble(1, _text(length, 5), 10)
+    engine = Pipeline(str(exact_model), EXACT)
+    told = [*first.ids, *_run(engine, [[first]])[first.id]]
+    jobs = [_job(number, [*told, *_text(6, number)]) for number in range(6, 12)]
+    assert _run(engine, [jobs]) == _alone(exact_model, jobs)
 
 
 @pytest.mark.parametrize("steps", range(4))
