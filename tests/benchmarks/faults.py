@@ -5,7 +5,8 @@ memory    16 clients; anonymous memory after minute one and at the end
 versions  switched 20 times under load, 3 of them broken
 kills     the engine's process killed five times under load
 
-`python -m tests.benchmarks.faults --json FILE`; `--minutes` is the length of `memory`.
+`python -m tests.benchmarks.faults --json FILE`; `--minutes` is the length of `memory`. Ends with 1
+and says which bars were missed, if any were.
 """
 
 import asyncio
@@ -193,6 +194,31 @@ async def kills(there: Served, client: GenerationClient) -> Found:
     return {"statuses": dict(statuses), "serving_again_s": await killing, **idle(there)}
 
 
+EXPECTED = {"OK", "CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
+LONGEST_S, MOST_GROWTH, BROKEN = 5.0, 0.05, 3
+
+
+def missed(name: str, found: Found) -> list[str]:
+    """The bars that a scenario did not keep."""
+    statuses = set(found["statuses"])
+    kept = {
+        "queue empty afterwards": found["queue_size"] == found["running"] == 0,
+        "only expected statuses": name == "kills" or statuses <= EXPECTED,
+    }
+    match name:
+        case "memory":
+            kept[f"memory grows by {MOST_GROWTH:.0%} at most"] = found["growth"] <= MOST_GROWTH
+        case "versions":
+            kept["no failed request"] = statuses == {"OK"}
+            kept["each reply names its version"] = not found["unnamed"]
+            refused = found[f'versions_refused_total{{bot="{BOT}"}}']
+            kept["the broken ones are refused"] = refused == BROKEN
+        case "kills":
+            slowest = max(found["serving_again_s"])
+            kept[f"serves again within {LONGEST_S:g} s"] = slowest <= LONGEST_S
+    return [bar for bar, holds in kept.items() if not holds]
+
+
 async def measure(root: Path, minutes: float, only: str) -> Found:
     make(root)
     found: Found = {}
@@ -204,11 +230,13 @@ async def measure(root: Path, minutes: float, only: str) -> Found:
         "kills": kills,
     }
     for name, scenario in scenarios.items():
-        if only in ("", name):
-            with served(root / "bots", root / "models") as there:
-                async with asking(there.address) as client:
-                    found[name] = await scenario(there, client)
-            typer.echo(f"{name}: {jsonlib.dumps(found[name])}")
+        if only not in ("", name):
+            continue
+        with served(root / "bots", root / "models") as there:
+            async with asking(there.address) as client:
+                found[name] = await scenario(there, client)
+        typer.echo(f"{name}: {jsonlib.dumps(found[name])}")
+        typer.echo(f"{name}: missed: {', '.join(missed(name, found[name])) or 'nothing'}")
     return found
 
 
@@ -225,6 +253,8 @@ def main(
         found = asyncio.run(measure(work or Path(folder), minutes, only))
     if json:
         json.write_text(jsonlib.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if any(missed(name, each) for name, each in found.items()):
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":
