@@ -269,7 +269,7 @@ class BotModels:
         """A version worth going back to."""
         try:
             verify(self.path(version_id))
-        except ModelVersionError:
+        except (ModelVersionError, OSError):
             return False
         return True
 

@@ -61,6 +61,7 @@ class Line:
         self._running = 0
         self._waiting: dict[Key, deque[_Waiting]] = {}
         self._held_seconds = 0.0
+        self._answered = 0
 
     @property
     def waiting(self) -> int:
@@ -87,8 +88,9 @@ class Line:
             raise QueueFull(spread(wait))
         if key[1] and len(self._waiting.get(key, ())) >= max(1, self._most // 2):
             raise QueueFull(spread(wait), of_chat=True)
-        if seconds_left is not None and 0 < wait >= seconds_left - _OWN * self._held_seconds:
-            raise WouldBeLate(spread(wait - seconds_left))
+        needed = wait + _OWN * self._held_seconds
+        if seconds_left is not None and wait > 0 and needed >= seconds_left:
+            raise WouldBeLate(spread(needed - seconds_left))
         await self._turn(key, places)
         since, answered = self._clock(), False
         try:
@@ -100,10 +102,10 @@ class Line:
 
     def _learn(self, held: float, answered: bool) -> None:
         """Of one that was not answered is known that it would have taken longer."""
-        known = self._held_seconds or held
-        if answered or held > known:
-            known += _MEMORY * (held - known)
-        self._held_seconds = known
+        self._answered += answered
+        if answered or held > self._held_seconds:
+            weight = max(_MEMORY, 1 / max(1, self._answered))
+            self._held_seconds += weight * (held - self._held_seconds)
 
     def _expected_wait(self, key: Key, places: int) -> float:
         """Seconds until `places` are free for one who comes now, by what places were held for.

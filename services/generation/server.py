@@ -154,13 +154,13 @@ async def _tell_health(
 ) -> None:
     """A bot's health is whether a version of it answers; overall one that does is enough.
 
-    Without any bot to serve an engine that could is enough.
+    Where nothing has been published an engine that could answer is enough.
     """
     told: set[str] = set()
     while True:
         up = versions.serving()
         gone = dict.fromkeys(told - up.keys(), False)
-        ready = (engine.alive and versions.looked) or any(up.values())
+        ready = any(up.values()) or (engine.alive and versions.idle)
         for name, serves in {"": ready, SERVICE: ready, **up, **gone}.items():
             await statuses.set(name, _HEALTH.SERVING if serves else _HEALTH.NOT_SERVING)
         told |= up.keys()

@@ -20,8 +20,10 @@ from services.generation.model_store import Bot, ModelStore, Version
 from services.generation.request import job_of
 from telemetry.logs import logger
 
-PATIENCE = 2
+PATIENCE = 3
 """Deaths of the engine over one version after which the version is refused."""
+TRIAL_SECONDS = 120.0
+"""Time that a version has to answer in an engine of its own."""
 _PROBE = (Turn(speaker="user", role=Role.OTHER, messages=("Привет",)),)
 _PROBE_TOKENS = 4
 
@@ -46,6 +48,7 @@ class BotState:
     refused  ids that will not be tried again while they are wanted, and why
     deaths   how often the engine died over an id since it was loaded last
     fault    why the bot's file cannot be used
+    unread   why a version cannot be read now; it is looked at again
     gone     there is no file any more; requests under way end on what is loaded
     """
 
@@ -57,12 +60,14 @@ class BotState:
     refused: dict[str, str] = field(default_factory=dict)
     deaths: dict[str, int] = field(default_factory=dict)
     fault: str = ""
+    unread: str = ""
     gone: bool = False
 
     @property
     def problem(self) -> str:
         """Why the newest version is not served, empty when it is."""
-        return self.fault or (self.refused.get(self.wanted[0], "") if self.wanted else "")
+        refused = self.refused.get(self.wanted[0], "") if self.wanted else ""
+        return self.fault or refused or self.unread
 
 
 class Versions:
@@ -78,14 +83,14 @@ class Versions:
         self._states: dict[str, BotState] = {}
         self._looked = False
 
-    @property
-    def looked(self) -> bool:
-        """The volume has been looked at once: what can be served is."""
-        return self._looked
-
     def states(self) -> dict[str, BotState]:
         """All bots by name."""
         return {name: state for name, state in sorted(self._states.items()) if not state.gone}
+
+    @property
+    def idle(self) -> bool:
+        """No bot has any version that it could serve with."""
+        return self._looked and not any(state.wanted for state in self._states.values())
 
     def serving(self) -> dict[str, bool]:
         """Whether each bot answers now, which its metric says as well."""
@@ -168,13 +173,18 @@ class Versions:
         if version is None:
             try:
                 version = await self._open(bot, state, version_id)
-            except (EngineDown, OSError):
+            except EngineDown:
                 raise
+            except OSError as error:
+                self._cannot_read(state, version_id, error)
+                return False
             except Exception as error:  # a broken version must not end the service
                 expected = isinstance(error, Refusal | LoadFailed)
                 reason = str(error) if expected else f"{type(error).__name__} while it was opened"
                 self._refuse(bot.name, state, version_id, reason)
                 return False
+        if version_id == state.wanted[0]:
+            state.unread = ""
         before, state.current = state.current, version
         state.loaded[version_id] = version
         self._metrics.version.labels(bot.name, version_id).set(1)
@@ -183,13 +193,20 @@ class Versions:
             self._retire(state, before.manifest.id)
         return True
 
+    def _cannot_read(self, state: BotState, version_id: str, error: OSError) -> None:
+        """Say so once; the version is not refused, for the next look may find it well."""
+        problem = f"version {version_id} cannot be read now: {error.strerror}"
+        if state.unread != problem:
+            logger().error("a version cannot be read", reason=problem)
+        state.unread = problem
+
     async def _open(self, bot: Bot, state: BotState, version_id: str) -> Version:
-        """Verify, load, and have it answer; raises LoadFailed when the engine dies of it twice."""
+        """Verify, load, and have it answer; raises LoadFailed when the engine dies over it."""
         version = await asyncio.to_thread(self._store.open, bot.name, version_id)
-        if not self._engine.alive:
-            raise EngineDown  # not over this version
         if version_id in state.deaths:
             await self._try_apart(bot, version)
+        if not self._engine.alive:
+            raise EngineDown  # not over this version
         try:
             await self._load(self._engine, bot, version)
         except EngineDown:
@@ -205,8 +222,11 @@ class Versions:
         """Have it answer in an engine of its own; raises LoadFailed."""
         apart = self._engine.apart()
         try:
-            await apart.start()
-            await self._load(apart, bot, version)
+            async with asyncio.timeout(TRIAL_SECONDS):
+                await apart.start()
+                await self._load(apart, bot, version)
+        except TimeoutError:
+            raise LoadFailed(f"it does not answer within {TRIAL_SECONDS:g} s") from None
         except EngineDown:
             raise LoadFailed("the engine dies over it") from None
         finally:

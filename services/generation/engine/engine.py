@@ -34,6 +34,8 @@ from services.generation.engine.protocol import (
 from telemetry.logs import logger
 
 ROOT = Path(__file__).parents[3]
+START_SECONDS = 60.0
+"""Time in which the child has to say that it runs."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds before a restart; doubled while the child dies without having answered anything."""
 
@@ -97,8 +99,14 @@ class Engine:
         """
         self._hello = asyncio.get_running_loop().create_future()
         self._spawn()
-        started = self._connection
-        await self._hello
+        started, process = self._connection, self._process
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._hello
+        except TimeoutError:
+            if process:
+                process.kill()  # which is noticed like any other death
+            raise EngineDown from None
         for known in list(self._paths.items()):
             await self._load_again(*known)
         if self._connection is not started:

@@ -5,8 +5,9 @@ mixes up what prompts say in two cases, both seen:
 
 - a block that is not full is given to every prompt that goes on where it ends, and two that are
   read in one step write into the same one; so prompts that begin alike are read one by one;
-- a prompt that is cut to fit into a step has its last block entered as full, and it stays so if the
-  job is cancelled then; so the library never has to cut: long prompts are read ahead in pieces.
+- a prompt that is cut to fit into a step or the cache has its last block entered as full, and it
+  stays so if the job is cancelled then; so the library never has to cut: long prompts are read
+  ahead in pieces, and a job waits until the cache has room for all of its replies.
 """
 
 import itertools
@@ -24,7 +25,7 @@ from services.generation.engine.prefixes import BLOCK, Prefixes
 from services.generation.engine.protocol import Event, Finish, Generated, Job, Options
 
 READ_TOKENS = 256
-"""Tokens of prompts that one step reads at most, a multiple of BLOCK."""
+"""About as many tokens of prompts does one step read at most; a multiple of BLOCK."""
 _FIRST_PIECE = 1 << 62
 """Ids of pieces in the library, far from those of jobs."""
 _EXACT = {
@@ -59,11 +60,6 @@ class _Running:
     told: int = 0
     told_at: float = 0.0
 
-    @property
-    def unread(self) -> bool:
-        """Whether its prompt may still have to be read; nothing tells of several candidates."""
-        return self.job.candidates == 1 and not self.ids
-
     def due(self, now: float) -> bool:
         """Whether there are tokens that have to be told now."""
         if self.job.candidates > 1 or self.told == len(self.ids):
@@ -93,6 +89,7 @@ class Pipeline:
         self._pipeline = genai.ContinuousBatchingPipeline(path, scheduler, "CPU", properties)
         self._waiting: deque[_Waiting] = deque()
         self._running: dict[int, _Running] = {}
+        self._leaving = 0  # cache tokens of cancelled jobs, which the next step frees
         self._piece: Any = None  # its handle
         self._piece_ids = itertools.count(_FIRST_PIECE)
         self._cache_tokens = blocks * BLOCK
@@ -116,7 +113,7 @@ class Pipeline:
         Raises whatever the pipeline says of a configuration it does not take, and ValueError for a
         job that the whole cache could not hold: the library would give up all others with it.
         """
-        if len(job.ids) + job.candidates * (job.max_new_tokens + BLOCK) > self._cache_tokens:
+        if _cache_tokens(job) > self._cache_tokens:
             raise ValueError(f"prompt and reply do not fit into {self._cache_tokens} cached tokens")
         config = _config(job)
         config.validate()
@@ -126,6 +123,7 @@ class Pipeline:
         self._waiting = deque(each for each in self._waiting if each.job.id != job_id)
         if running := self._running.pop(job_id, None):
             running.handle.cancel()
+            self._leaving += _cache_tokens(running.job)
             self._prefixes.add([*running.job.ids, *running.ids])
 
     def failed(self, reason: str) -> list[Event]:
@@ -136,29 +134,29 @@ class Pipeline:
 
     def _read_prompts(self) -> None:
         """Give the library the prompts that this step reads: the oldest that fit into it."""
-        opening = self._prefixes.opening
-        openings = {opening(each.job.ids) for each in self._running.values() if each.unread}
-        room = READ_TOKENS
+        room, openings = READ_TOKENS, set[tuple[int, ...]]()
+        taken = sum(_cache_tokens(each.job) for each in self._running.values()) + self._leaving
         for waiting in list(self._waiting):
-            job = waiting.job
+            job, opening = waiting.job, self._prefixes.opening(waiting.job.ids)
+            taken += _cache_tokens(job)
             left = len(job.ids) - self._prefixes.held(job.ids)
-            if opening(job.ids) in openings:
-                continue
+            if taken > self._cache_tokens:
+                return
             if left > room:
                 if room == READ_TOKENS:
                     self._read_ahead(job.ids[: len(job.ids) - left + READ_TOKENS])
                 return
+            if opening in openings:
+                continue
             room -= left
-            openings.add(opening(job.ids))
-            self._waiting.remove(waiting)
+            openings.add(opening)
             handle = self._pipeline.add_request(job.id, _tensor(job.ids), waiting.config)
+            self._waiting.remove(waiting)
             self._running[job.id] = _Running(job, handle, waiting.cached, time.monotonic())
             self._prefixes.add(job.ids)
 
     def _read_ahead(self, ids: list[int]) -> None:
         """Read the beginning of a prompt into the cache."""
-        if self._piece and self._piece.get_status() == genai.GenerationStatus.RUNNING:
-            return
         config = genai.GenerationConfig(max_new_tokens=1)
         self._piece = self._pipeline.add_request(next(self._piece_ids), _tensor(ids), config)
         self._prefixes.add(ids)
@@ -167,6 +165,7 @@ class Pipeline:
         """One step for every job under way; returns what is to be told, and the batch's size."""
         self._read_prompts()
         self._pipeline.step()
+        self._leaving = 0
         metrics = self._pipeline.get_metrics()
         self._cache_usage = metrics.cache_usage / 100
         now = time.monotonic()
@@ -197,6 +196,11 @@ class Pipeline:
         new = tuple(token for token in running.ids[running.told :] if token not in job.stop_ids)
         running.told, running.told_at = len(running.ids), now
         return Event(job.id, running.started_at, now, new, done, running.cached)
+
+
+def _cache_tokens(job: Job) -> int:
+    """What a job can take of the cache, with a block that is not full for each candidate."""
+    return len(job.ids) + job.candidates * (job.max_new_tokens + BLOCK)
 
 
 def _tensor(ids: list[int]) -> Any:

@@ -179,26 +179,31 @@ async def test_a_version_over_which_the_engine_dies_ends_others_requests_once_an
         assert service.metric("engine_restarts_total") == 1
 
 
-async def test_a_version_that_cannot_be_read_for_a_while_is_taken_later(
+async def test_while_a_version_cannot_be_read_the_one_before_serves(
     toy: Toy, own_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failures = [OSError(errno.EIO, "Input/output error")] * 3
+    broken = asyncio.Event()
+    broken.set()
 
     def flaky(path: Path, only: Sequence[str]) -> Manifest:
-        if path.name.endswith("new") and failures:
-            raise failures.pop()
+        if path.name.endswith("new") and broken.is_set():
+            raise OSError(errno.EIO, "Input/output error")
         return verify(path, only)
 
     monkeypatch.setattr(model_store, "verify", flaky)
+    _publish_copy(BotModels(own_models / BOT), "29990101-000000-new")
     async with running(toy.bots_dir, own_models) as service:
-        _publish_copy(BotModels(own_models / BOT), "29990101-000000-new")
+        [model] = await service.client.list_models()
+        assert model.version == toy.manifest.id
+        assert "29990101-000000-new cannot be read now" in model.problem
+        assert not service.metric("versions_refused_total", bot=BOT)
+        broken.clear()
 
         async def serves() -> bool:
-            return (await service.client.list_models())[0].version == "29990101-000000-new"
+            [model] = await service.client.list_models()
+            return model.version == "29990101-000000-new" and not model.problem
 
         await until(serves)
-        assert not failures
-        assert not service.metric("versions_refused_total", bot=BOT)
 
 
 async def _health(service: Service, name: str) -> int:
