@@ -111,10 +111,11 @@ async def memory(there: Served, client: GenerationClient, minutes: float) -> Fou
     return {"statuses": dict(statuses), "anonymous_mb": samples, "growth": growth, **idle(there)}
 
 
-def republish(models: BotModels, number: int, broken: bool) -> str:
+def republish(models: BotModels, broken: bool) -> str:
     """The same files under another id; a broken one's weights do not match their hash."""
     source = models.path(models.ids()[0])
-    manifest = read_manifest(source).model_copy(update={"id": f"29990101-{number:06d}-switched"})
+    version_id = f"29990101-{len(models.ids()):06d}-switched"
+    manifest = read_manifest(source).model_copy(update={"id": version_id})
     with models.locked(), models.staging() as staged:
         for path in source.iterdir():
             if path.name != "manifest.json":
@@ -142,7 +143,7 @@ async def versions(there: Served, client: GenerationClient, models: BotModels) -
         took = []
         for number in range(20):
             broken = number in (4, 9, 14)
-            wanted = await asyncio.to_thread(republish, models, number, broken)
+            wanted = await asyncio.to_thread(republish, models, broken)
             began = time.monotonic()
             while time.monotonic() - began < 30:
                 [state] = [each for each in await client.list_models() if each.bot == BOT]
