@@ -4,9 +4,9 @@ Knows Telegram's types, and neither the store nor the network.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from aiogram.types import Message, MessageEntity
 
@@ -39,7 +39,7 @@ SPEAKS = frozenset(tuple(Reason)[: list(Reason).index(Reason.OWN)])
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the bot is: its id and username at Telegram, and the names it goes by."""
+    """Who the bot is: its id and username at Telegram, and its names in all their forms."""
 
     id: int
     username: str
@@ -157,10 +157,15 @@ def _replies_to(message: Message, me: Identity) -> bool:
     return not is_root and target.forum_topic_created is None
 
 
-def called_by(names: Iterable[str], text: str) -> bool:
+def called_by(names: tuple[str, ...], text: str) -> bool:
     """A name stands in the text as a whole word; case does not matter, nor ё for е."""
-    plain = _plain(text)
-    return any(re.search(rf"(?<![\w@/]){re.escape(_plain(n))}(?!\w)", plain) for n in names)
+    return bool(names) and _any_of(names).search(_plain(text)) is not None
+
+
+@lru_cache(maxsize=8)
+def _any_of(names: tuple[str, ...]) -> re.Pattern[str]:
+    choice = "|".join(re.escape(_plain(name)) for name in names)
+    return re.compile(rf"(?<![\w@/])(?:{choice})(?!\w)")
 
 
 def _plain(text: str) -> str:

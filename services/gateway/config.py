@@ -11,7 +11,7 @@ Name = Annotated[str, Field(min_length=1, max_length=64)]
 class GatewayConfig(BaseModel):
     """Texts go to Telegram as they are, without markup.
 
-    names         words by which the bot is called in a group, besides its @username
+    names         words by which the bot is called in a group, besides its @username, in any case
     bot_depth     messages of other bots in a row, up to which the bot still answers one of them
     unavailable   said once when generation gave no answer for two minutes
     """

@@ -19,6 +19,7 @@ from services.gateway.handlers import build_dispatcher
 from services.gateway.health import serve_health
 from services.gateway.inbox import Inbox
 from services.gateway.metrics import Metrics
+from services.gateway.names import forms
 from services.gateway.outbox import Outboxes
 from services.gateway.pace import Clock, Pace, SystemClock
 from services.gateway.polling import Polling
@@ -136,7 +137,9 @@ class Gateway:
         except Stopping:
             return
         self._metrics.reads_all.set(int(bool(me.can_read_all_group_messages)))
-        self._inbox = self._build_inbox(Identity(me.id, me.username or "", self._config.names))
+        self._inbox = self._build_inbox(
+            Identity(me.id, me.username or "", forms(self._config.names))
+        )
         logger().info("ready", bot=self._settings.bot)
         self.ready = True
         self._polled = asyncio.create_task(self.polling.run())

@@ -197,5 +197,5 @@ def test_only_forums_have_topics(more: dict[str, Any], topic: int) -> None:
 
 
 def test_names_are_no_patterns() -> None:
-    assert called_by(["a.b"], "это a.b!")
-    assert not called_by(["a.b"], "это axb!")
+    assert called_by(("a.b",), "это a.b!")
+    assert not called_by(("a.b",), "это axb!")
