@@ -42,6 +42,7 @@ def make(root: Path) -> Path:
     """Publish BOTS below `root`, where they are not there yet; returns the weights' folder."""
     run, models = root / "run", root / "models"
     if not (root / "made").exists():
+        root.mkdir(parents=True, exist_ok=True)
         export = root / "result.json"
         export.write_text(json.dumps(avtobus(), ensure_ascii=False), encoding="utf-8")
         build(

@@ -198,9 +198,7 @@ async def test_after_a_death_the_first_model_answers_while_the_next_still_loads(
     second = shutil.copytree(exact_model, tmp_path / "second")
     async with engine_of(exact_model, Options()) as engine:
         await engine.load("toy/2", second)
-        never_ends = second / "openvino_model.xml"
-        never_ends.unlink()
-        os.mkfifo(never_ends)
+        never_ends = _never_ending(second)
         for pid in engine_pids() - others:
             os.kill(pid, signal.SIGKILL)
 
@@ -230,9 +228,7 @@ async def test_a_model_over_which_the_child_dies_when_it_loads_again_is_dropped(
     second = shutil.copytree(exact_model, tmp_path / "second")
     async with engine_of(exact_model, Options()) as engine:
         await engine.load("toy/2", second)
-        never_ends = second / "openvino_model.xml"
-        never_ends.unlink()
-        os.mkfifo(never_ends)
+        _never_ending(second)
 
         async def loads_the_second() -> bool:
             return engine.has(MODEL) and not engine.alive
@@ -247,6 +243,14 @@ async def test_a_model_over_which_the_child_dies_when_it_loads_again_is_dropped(
         await until(alive, 15)
         assert engine.loaded == {MODEL}
         assert await _ids(engine, _job(1, [5, 6]))
+
+
+def _never_ending(model: Path) -> Path:
+    """Make a model one that is loaded without end; returns the file that it waits for."""
+    file = model / "openvino_model.xml"
+    file.unlink()
+    os.mkfifo(file)
+    return file
 
 
 def _end(pipe: Path) -> None:

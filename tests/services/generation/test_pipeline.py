@@ -74,28 +74,26 @@ def test_prompts_that_are_parts_of_each_other_answer_as_alone(exact_model: Path,
     assert _run(Pipeline(str(exact_model), EXACT), arrivals) == alone
 
 
-@pytest.mark.parametrize("length", [4, BLOCK, BLOCK + 9])
-def test_two_that_go_on_with_one_conversation_at_once_do_not_mix(
+@pytest.mark.parametrize("length", [4, 20, BLOCK - 1, BLOCK + 9])
+def test_chats_that_go_on_with_one_conversation_at_once_do_not_mix(
     exact_model: Path, length: int
 ) -> None:
-    first = _babble(1, _text(length, 5), 10)
+    first = _job(1, _text(length, 5))
     engine = Pipeline(str(exact_model), EXACT)
-    told = [*first.ids, *_run(engine, [[first]])[first.id]]
+    told = [*first.ids, *_run(engine, [[first]])[first.id], *first.stop_ids]
     jobs = [_job(number, [*told, *_text(6, number)]) for number in range(6, 12)]
     assert _run(engine, [jobs]) == _alone(exact_model, jobs)
 
 
 @pytest.mark.parametrize("steps", range(4))
 def test_a_prompt_that_is_cancelled_while_it_is_read_leaves_nothing_behind(
-    exact_model: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+    exact_model: Path, steps: int
 ) -> None:
-    monkeypatch.setattr(pipeline, "READ_TOKENS", 2 * BLOCK)
-    long, other = _job(1, _text(5 * BLOCK, 5)), _babble(2, _text(BLOCK + 3, 6), 100)
+    other, long = _babble(1, _text(200, 6), 40), _job(2, _text(200, 5))
     engine = Pipeline(str(exact_model), EXACT)
-    _steps(engine, [other], 1)
-    _steps(engine, [long], steps)
-    engine.cancel(long.id)
+    _steps(engine, [other, long], steps)  # together they are too long for one step
     engine.cancel(other.id)
+    engine.cancel(long.id)
     assert _run(engine, [[long]]) == _alone(exact_model, [long])
 
 
