@@ -24,7 +24,7 @@ import openvino_genai as genai
 from services.generation.engine.prefixes import BLOCK, Prefixes
 from services.generation.engine.protocol import Event, Finish, Generated, Job, Options
 
-READ_TOKENS = 256
+READ_TOKENS = 512
 """About as many tokens of prompts does one step read at most; a multiple of BLOCK."""
 _FIRST_PIECE = 1 << 62
 """Ids of pieces in the library, far from those of jobs."""
