@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.refusal import refusing
 
+FORGET_FILE = "forget.jsonl"
 S = TypeVar("S", bound="Settings")
 
 
@@ -31,6 +32,10 @@ class Volumes(Settings):
 
     def exports(self, bot: str) -> Path:
         return self.data_dir / bot / "exports"
+
+    def forget(self, bot: str) -> Path:
+        """The list of people who asked not to be learned from."""
+        return self.data_dir / bot / "forget" / FORGET_FILE
 
     def dataset(self, bot: str) -> Path:
         return self.data_dir / bot / "dataset"

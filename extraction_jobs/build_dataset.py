@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from contracts import forget
 from contracts.bot_file import BotFile
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, write_card
 from contracts.model_version import file_sha256
@@ -30,16 +31,27 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 FEW_MESSAGES = 300
 
 
-def build(bot: str, config: ExtractionConfig, source: Path, folder: Path) -> Card:
-    """Read the export twice (who wrote, then what), write the data set and its card."""
+def build(
+    bot: str, config: ExtractionConfig, source: Path, folder: Path,
+    forgotten: frozenset[str] = frozenset(),
+) -> Card:  # fmt: skip
+    """Read the export twice (who wrote, then what), write the data set and its card.
+
+    forgotten   senders who asked not to be learned from: `user123`, and names in sources that
+                have no ids
+    """
     senders = Senders()
     read: Counter[str] = Counter()
     senders.add(usable(tracked(read_export(source), "counting senders", read), Counter()))
     personas = frozenset() if config.persona == WHOLE_CHAT else senders.persona(config.persona)
+    if personas & forgotten:
+        raise Refusal(
+            f"persona {config.persona!r} asked to be forgotten: nobody is left to imitate"
+        )
 
     _prepare(folder)
     dropped: Counter[str] = Counter()
-    messages = usable(tracked(read_export(source), "building dialogues"), dropped)
+    messages = usable(tracked(read_export(source), "building dialogues"), dropped, forgotten)
     if config.persona == WHOLE_CHAT:
         records = whole_chat(messages, config.pause, config.context_turns, pseudonym, dropped)
     else:
@@ -120,7 +132,7 @@ def run(bot: BotFile, source: Path | None, output: Path | None, persona: str | N
         config = config.model_copy(update={"persona": persona})
     folder = output or volumes.dataset(bot.name)
     with job_report("extraction", bot.name, from_environment(PushSettings)) as report:
-        card = build(bot.name, config, source, folder)
+        card = build(bot.name, config, source, folder, forgotten_senders(volumes.forget(bot.name)))
         report_card(report, card)
     logger().info(
         "data set built",
@@ -138,6 +150,13 @@ def run(bot: BotFile, source: Path | None, output: Path | None, persona: str | N
     return card
 
 
+def forgotten_senders(file: Path) -> frozenset[str]:
+    """Senders as `Message.sender` has them."""
+    people = forget.read(file)
+    ids = (f"user{person.user_id}" for person in people)
+    return frozenset([*ids, *(name for person in people for name in person.names)])
+
+
 @app.command()
 def main(
     bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
@@ -152,7 +171,7 @@ def main(
         str | None, typer.Option(help="auto, whole-chat, a sender's name, or an id like user123.")
     ] = None,
 ) -> None:
-    """Build a data set from a chat export."""
+    """Build a data set from a chat export, without the people in DATA_DIR/<bot>/forget."""
     try:
         configure(from_environment(LogSettings), "extraction")
         run(BotFile.read(bot), input, output, persona)

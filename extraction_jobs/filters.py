@@ -7,6 +7,7 @@ from contracts.turn import single_line
 from extraction_jobs.message import Message
 
 MAX_CHARACTERS = 2000
+FORGOTTEN = "forgotten"
 
 FILTERS: tuple[tuple[str, Callable[[Message], bool]], ...] = (
     ("service", lambda message: message.kind == "service"),
@@ -20,10 +21,17 @@ FILTERS: tuple[tuple[str, Callable[[Message], bool]], ...] = (
 )
 
 
-def usable(messages: Iterable[Message], dropped: Counter[str]) -> Iterator[Message]:
-    """Yield what passes every filter; count the others under the first reason that holds."""
+def usable(
+    messages: Iterable[Message], dropped: Counter[str], forgotten: frozenset[str] = frozenset()
+) -> Iterator[Message]:
+    """Yield what passes every filter; count the others under the first reason that holds.
+
+    forgotten   senders, as `Message.sender` has them, who asked not to be learned from
+    """
     for message in messages:
         reason = next((name for name, holds in FILTERS if holds(message)), None)
+        if reason is None and message.sender in forgotten:
+            reason = FORGOTTEN
         if reason is None:
             yield message
         else:

@@ -1,40 +1,30 @@
-"""Is this message for the bot? A pure function of the message, the bot and the chat's state.
+"""Is this message for the bot? Pure functions of the message and the bot.
 
-Knows Telegram's types, and neither the store nor the network.
+Knows Telegram's types, and neither the chat's settings nor the store nor the network.
 """
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 
-from aiogram.types import Message, MessageEntity
+from aiogram.enums import ContentType
+from aiogram.types import Message, MessageEntity, MessageOriginUser
 
-KNOWN_COMMANDS = ("start", "help", "insanity")
-_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?(?!\S)")
+from services.gateway.decision import Reason
 
-
-class Reason(StrEnum):
-    """Why the bot answers, or why it keeps quiet."""
-
-    PRIVATE = "private"
-    COMMAND = "command"
-    MENTION = "mention"
-    TEXT_MENTION = "text_mention"
-    REPLY = "reply"
-    NAME = "name"
-    INSANITY = "insanity"
-
-    OWN = "own"
-    CHANNEL = "channel"
-    NO_TEXT = "no_text"
-    FOREIGN_COMMAND = "foreign_command"
-    BOTS_COMMAND = "bots_command"
-    BOT_DEPTH = "bot_depth"
-    NOT_ADDRESSED = "not_addressed"
-
-
-SPEAKS = frozenset(tuple(Reason)[: list(Reason).index(Reason.OWN)])
+_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?(?!\S)\s*(.*)", re.DOTALL)
+_WORDLESS = frozenset(
+    {
+        ContentType.STICKER,
+        ContentType.VOICE,
+        ContentType.VIDEO_NOTE,
+        ContentType.PHOTO,
+        ContentType.VIDEO,
+        ContentType.ANIMATION,
+        ContentType.AUDIO,
+        ContentType.DOCUMENT,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -47,24 +37,15 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class ChatState:
-    """What the decision needs of a chat.
+class Command:
+    """A message that begins with a slash; `target` is the bot it names, if any."""
 
-    bots_in_a_row   messages of other bots since a person last wrote, this one not counted
-    """
+    name: str
+    target: str | None
+    arguments: str
 
-    insane: bool = False
-    bots_in_a_row: int = 0
-
-
-@dataclass(frozen=True)
-class Decision:
-    reason: Reason
-    command: str | None = None
-
-    @property
-    def speaks(self) -> bool:
-        return self.reason in SPEAKS
+    def for_another(self, me: Identity) -> bool:
+        return self.target is not None and self.target.lower() != me.username.lower()
 
 
 def text_of(message: Message) -> str:
@@ -75,6 +56,13 @@ def spoken_text(message: Message, me: Identity) -> str:
     """What was said, without the bot's own @username: chats do not talk like that among friends."""
     said = re.sub(rf"@{re.escape(me.username)}(?!\w)[,:;]?", "", text_of(message), flags=re.I)
     return " ".join(said.split()) or text_of(message)
+
+
+def sender_of(message: Message) -> int:
+    """Who speaks: a chat or channel, where somebody writes as one; 0 is nobody."""
+    if message.sender_chat is not None:
+        return message.sender_chat.id
+    return message.from_user.id if message.from_user is not None else 0
 
 
 def from_bot(message: Message) -> bool:
@@ -88,47 +76,31 @@ def topic_of(message: Message) -> int:
     return (message.message_thread_id or 0) if message.is_topic_message else 0
 
 
-def decide(message: Message, me: Identity, chat: ChatState, bot_depth: int) -> Decision:
-    """Whether to answer, and why; commands carry their name."""
-    if message.from_user is not None and message.from_user.id == me.id:
-        return Decision(Reason.OWN)
-    if message.chat.type == "channel":
-        return Decision(Reason.CHANNEL)
-    if not text_of(message).strip():
-        return Decision(Reason.NO_TEXT)
-    if found := _COMMAND.match(message.text or ""):
-        told = _command(found[1].lower(), found[2], message, me)
-        if told is not None:
-            return told
-    reason = _addressed(message, me, chat)
-    if reason is None:
-        return Decision(Reason.NOT_ADDRESSED)
-    if from_bot(message) and chat.bots_in_a_row >= bot_depth:
-        return Decision(Reason.BOT_DEPTH)
-    return Decision(reason)
+def is_wordless(message: Message) -> bool:
+    """A sticker, a voice, a picture without words; messages of the service itself are not."""
+    return message.content_type in _WORDLESS and not text_of(message).strip()
 
 
-def _command(name: str, target: str | None, message: Message, me: Identity) -> Decision | None:
-    """None where it is no command of anybody's: a word with a slash, in private."""
-    if from_bot(message):
-        return Decision(Reason.BOTS_COMMAND)
-    if target is not None and target.lower() != me.username.lower():
-        return Decision(Reason.FOREIGN_COMMAND)
-    if name in KNOWN_COMMANDS:
-        return Decision(Reason.COMMAND, name)
-    return None if message.chat.type == "private" else Decision(Reason.FOREIGN_COMMAND)
+def borrowed(message: Message) -> bool:
+    """Its words are not its sender's own: forwarded, or made by another bot inline."""
+    return message.forward_origin is not None or message.via_bot is not None
 
 
-def _addressed(message: Message, me: Identity, chat: ChatState) -> Reason | None:
+def command_in(message: Message) -> Command | None:
+    found = _COMMAND.match(message.text or "")
+    return Command(found[1].lower(), found[2], found[3].strip()) if found else None
+
+
+def addressed(message: Message, me: Identity) -> Reason | None:
+    """Why the message is for the bot; None when it is not. In borrowed words no name counts."""
     if message.chat.type == "private":
         return Reason.PRIVATE
-    if (reason := _mentioned(message, me)) is not None:
+    own = not borrowed(message)
+    if own and (reason := _mentioned(message, me)) is not None:
         return reason
-    if _replies_to(message, me):
+    if replies_to(message, me):
         return Reason.REPLY
-    if called_by(me.names, text_of(message)):
-        return Reason.NAME
-    return Reason.INSANITY if chat.insane else None
+    return Reason.NAME if own and called_by(me.names, text_of(message)) else None
 
 
 def _mentioned(message: Message, me: Identity) -> Reason | None:
@@ -143,13 +115,19 @@ def _mentioned(message: Message, me: Identity) -> Reason | None:
 
 def _cut(text: str, entity: MessageEntity) -> str:
     """The entity's text: Telegram counts in UTF-16 units, two bytes each."""
-    units = text.encode("utf-16-le", "surrogatepass")
-    part = units[2 * entity.offset : 2 * (entity.offset + entity.length)]
+    encoded = text.encode("utf-16-le", "surrogatepass")
+    part = encoded[2 * entity.offset : 2 * (entity.offset + entity.length)]
     return part.decode("utf-16-le", "replace")
 
 
-def _replies_to(message: Message, me: Identity) -> bool:
-    """A reply to the bot; each message of a topic claims to answer the topic's first one."""
+def replies_to(message: Message, me: Identity) -> bool:
+    """An answer to the bot, here or to what it said in another chat.
+
+    Each message of a topic claims to answer the topic's first one, which is no answer.
+    """
+    if message.external_reply is not None:
+        origin = message.external_reply.origin
+        return isinstance(origin, MessageOriginUser) and origin.sender_user.id == me.id
     target = message.reply_to_message
     if target is None or target.from_user is None or target.from_user.id != me.id:
         return False
@@ -159,14 +137,14 @@ def _replies_to(message: Message, me: Identity) -> bool:
 
 def called_by(names: tuple[str, ...], text: str) -> bool:
     """A name stands in the text as a whole word; case does not matter, nor ё for е."""
-    return bool(names) and _any_of(names).search(_plain(text)) is not None
+    return bool(names) and _any_of(names).search(_folded(text)) is not None
 
 
 @lru_cache(maxsize=8)
 def _any_of(names: tuple[str, ...]) -> re.Pattern[str]:
-    choice = "|".join(re.escape(_plain(name)) for name in names)
+    choice = "|".join(re.escape(_folded(name)) for name in names)
     return re.compile(rf"(?<![\w@/])(?:{choice})(?!\w)")
 
 
-def _plain(text: str) -> str:
+def _folded(text: str) -> str:
     return text.casefold().replace("ё", "е")

@@ -22,10 +22,14 @@ _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
 
 def migrate(connection: Connection) -> None:
     """Bring the database to the newest revision."""
+    command.upgrade(alembic_config(connection), "head")
+
+
+def alembic_config(connection: Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:
@@ -49,6 +53,9 @@ class Database:
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         try:
             async with engine.begin() as connection:
+                found = (await connection.exec_driver_sql("PRAGMA quick_check(1)")).scalar_one()
+                if found != "ok":
+                    raise Refusal(f"{path}: damaged ({found}): put a backup in its place")
                 await connection.run_sync(migrate)
         except BaseException as error:
             await engine.dispose()

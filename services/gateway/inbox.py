@@ -9,11 +9,12 @@ from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, Telegra
 from aiogram.types import Update
 from pydantic import ValidationError
 
+from services.gateway.answer import Answer
 from services.gateway.errors import Stopping, kind
 from services.gateway.lanes import Lanes
 from services.gateway.metrics import Metrics
 from services.gateway.pace import Pace
-from services.gateway.store import Answer, Store
+from services.gateway.store import Store
 from telemetry.logs import logger
 
 ATTEMPTS = 5
@@ -62,9 +63,9 @@ class Inbox:
                     await self._pace.wait(max(asked, self._pace.backoff(attempt)))
                     continue
                 self._metrics.failed_updates.inc()
-                await self._store.settle(update_id, Answer(), "failed")
+                await self._store.settle(update_id, Answer(), self._pace.now(), "failed")
             else:
-                await self._store.settle(update_id, answer)
+                await self._store.settle(update_id, answer, self._pace.now())
                 self._answered()
 
     async def _answer(self, payload: dict[str, Any]) -> Answer:

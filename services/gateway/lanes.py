@@ -35,9 +35,11 @@ class Lanes:
     async def _run(self, key: int, queue: deque[int]) -> None:
         """Work the queue off; what is in work stays at its head, so that it is not put again."""
         try:
-            while queue and not self._closing:
+            while queue:  # what was put before the end came is begun
                 if await self._done(queue[0]):
                     queue.popleft()
+                if self._closing:
+                    break
         except Stopping:
             return
         finally:

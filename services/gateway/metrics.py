@@ -23,7 +23,8 @@ class Metrics:
         self.replies = self._counter("replies", "Generated replies by what was used.", "outcome")
         self.retries = self._counter("generation_retries", "Calls to repeat, by status.", "code")
         self.sent = self._counter("messages_sent", "Messages that Telegram took.")
-        self.failed = self._counter("messages_failed", "Messages Telegram refused.", "code")
+        self.failed = self._counter("messages_failed", "Messages not sent, by why.", "code")
+        self.put_out = self._counter("put_out", "Times the bot was blocked or put out of a group.")
         self.limited = self._counter("rate_limited", "Answers 429 to a message.")
         self.doubled = self._counter(
             "messages_maybe_doubled", "Messages sent again that may have arrived before."

@@ -5,16 +5,35 @@ Taken from `sending` back to `planned`, a row may be sent twice: `recover` retur
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, literal, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.turn import Role
-from services.gateway.tables import Outbox, Turn
+from services.gateway.repeats import key
+from services.gateway.tables import Denied, Outbox, Turn
+from services.gateway.turn_store import in_a_row
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How it stands when a message is about to be sent.
+
+    answered    others have written since what it answers
+    denied      it must not be said (any more)
+    bots        messages of bots in a row, ours among them
+    other_bots  how many bots but ours wrote them
+    """
+
+    answered: bool
+    denied: bool
+    bots: int
+    other_bots: int
 
 
 class OutboxStore:
@@ -27,16 +46,12 @@ class OutboxStore:
         async with self._transaction() as db:
             return len((await db.execute(again.returning(Outbox.id))).all())
 
-    async def chats(self) -> list[int]:
-        """Chats to which something is to be sent."""
-        query = select(Outbox.chat).where(Outbox.state == "planned").distinct()
+    async def chats(self) -> tuple[list[int], int]:
+        """Chats to which something is to be sent, and how many messages."""
+        query = select(Outbox.chat, func.count()).where(Outbox.state == "planned")
         async with self._transaction() as db:
-            return list((await db.execute(query)).scalars())
-
-    async def size(self) -> int:
-        query = select(func.count()).where(Outbox.state == "planned")
-        async with self._transaction() as db:
-            return (await db.execute(query)).scalar_one()
+            rows = (await db.execute(query.group_by(Outbox.chat))).all()
+        return [chat for chat, _ in rows], sum(count for _, count in rows)
 
     async def first(self, chat: int) -> Any | None:
         """The chat's next row, due or not."""
@@ -44,8 +59,21 @@ class OutboxStore:
         async with self._transaction() as db:
             return (await db.execute(query.order_by(Outbox.id).limit(1))).first()
 
-    async def sending(self, row_id: int) -> None:
-        await self._change(row_id, state="sending", attempts=Outbox.attempts + 1)
+    async def sending(self, row: Any) -> Moment | None:
+        """From now on it may have been sent; None when it is not planned any more."""
+        taken = update(Outbox).where(Outbox.id == row.id, Outbox.state == "planned")
+        denied = exists().where(Denied.key == key(row.text)) if row.spoken else literal(False)
+        query = select(
+            _written_since(row).label("answered"),
+            denied.label("denied"),
+            *in_a_row(row.chat, row.topic),
+        )
+        async with self._transaction() as db:
+            values = {"state": "sending", "attempts": Outbox.attempts + 1}
+            if not (await db.execute(taken.values(values))).rowcount:
+                return None
+            found = (await db.execute(query)).one()
+        return Moment(bool(found.answered), bool(found.denied), found.bots, found.others)
 
     async def postpone(self, row_id: int, until: float) -> None:
         await self._change(row_id, state="planned", not_before=until)
@@ -65,6 +93,17 @@ class OutboxStore:
             text=row.text, at=now, role=Role.PERSONA.value,
         )  # fmt: skip
         async with self._transaction() as db:
-            await db.execute(done.values(state="sent", message_id=message_id))
+            await db.execute(done.values(state="sent", message_id=message_id, text=""))
             if row.spoken:
                 await db.execute(turn.on_conflict_do_nothing())
+
+
+def _written_since(row: Any) -> Any:
+    """Somebody but the one answered wrote after the message that the row answers."""
+    return exists().where(
+        Turn.chat == row.chat,
+        Turn.topic == row.topic,
+        Turn.role == Role.OTHER.value,
+        Turn.message_id > row.reply_to,
+        Turn.user_id != row.asker,
+    )

@@ -34,11 +34,15 @@ def backoff(attempt: int, rng: Rng = random.random, first: float = 0.5, cap: flo
 
 
 class Pace:
-    """The process's clock and its end."""
+    """The process's clock and its end.
 
-    def __init__(self, clock: Clock, rng: Rng = random.random) -> None:
+    scale   of the pauses that manners and Telegram's limits ask for
+    """
+
+    def __init__(self, clock: Clock, rng: Rng = random.random, scale: float = 1.0) -> None:
         self.clock = clock
         self.rng = rng
+        self.scale = scale
         self.stopping = asyncio.Event()
 
     def now(self) -> float:

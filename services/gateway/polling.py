@@ -5,6 +5,7 @@ The loop never ends by itself but for a refused token; each turn of it is a sign
 
 import itertools
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from aiogram import Bot
@@ -19,6 +20,7 @@ from aiogram.exceptions import (
 from aiogram.methods import TelegramMethod
 from aiogram.types import User
 
+from services.gateway.command_list import menus
 from services.gateway.errors import TokenRefused, kind
 from services.gateway.metrics import Metrics
 from services.gateway.pace import Pace
@@ -30,12 +32,16 @@ LONG_POLL = 25
 GRACE = 10
 ALIVE = 120.0
 """Seconds within which the loop turns: a call's longest and the longest pause, twice."""
-ALLOWED = ["message"]
+ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member"]
 _OUTCOMES = {
     TelegramConflictError: "conflict",
     TelegramNetworkError: "network",
     TelegramRetryAfter: "limited",
     TelegramServerError: "server",
+}
+_WHY = {
+    "conflict": "another process polls with this token: stop it, Telegram lets one alone poll",
+    "limited": "telegram asks for a pause",
 }
 
 T = TypeVar("T")
@@ -63,15 +69,21 @@ class Polling:
         self._metrics = metrics
         self._arrived = arrived
         self._turned = pace.now()
+        self.last_ok = 0.0
 
     def alive(self) -> bool:
         """Whether the loop turned lately, successful or not."""
         return self._pace.now() - self._turned < ALIVE
 
     async def introduce(self) -> User:
-        """Who we are; a webhook that somebody left is taken away, since it forbids polling."""
+        """Who we are; a webhook that somebody left is taken away, since it forbids polling.
+
+        Telegram learns the commands, for private chats, groups and their administrators apart.
+        """
         me = await self._insist(self._bot.get_me)
         await self._insist(self._bot.delete_webhook)
+        for commands, scope in menus():
+            await self._insist(partial(self._bot.set_my_commands, commands, scope=scope))
         return me
 
     async def run(self) -> None:
@@ -87,6 +99,7 @@ class Polling:
         await self._store.take(updates, now)
         self._metrics.polls.labels("ok").inc()
         self._metrics.last_poll.set(now)
+        self.last_ok = now
         if updates:
             self._metrics.taken.inc(len(updates))
             self._arrived()
@@ -109,7 +122,9 @@ class Polling:
             except Exception as error:
                 outcome = _OUTCOMES.get(type(error), "other")
                 self._metrics.polls.labels(outcome).inc()
-                logger().warning("telegram did not answer", outcome=outcome, error=kind(error))
+                logger().warning(
+                    _WHY.get(outcome, "telegram did not answer"), outcome=outcome, error=kind(error)
+                )
                 asked = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
                 wait = max(asked, self._pace.backoff(attempt))
             await self._rest(wait)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
@@ -11,6 +12,7 @@ from aiogram.client.telegram import TelegramAPIServer
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from contracts.refusal import Refusal
+from contracts.settings import FORGET_FILE, Volumes, from_environment
 from services.gateway.addressing import Identity
 from services.gateway.config import GatewayConfig
 from services.gateway.database import Database
@@ -18,12 +20,15 @@ from services.gateway.errors import Stopping
 from services.gateway.handlers import build_dispatcher
 from services.gateway.health import serve_health
 from services.gateway.inbox import Inbox
+from services.gateway.keeper import Keeper
 from services.gateway.metrics import Metrics
 from services.gateway.names import forms
+from services.gateway.office import Office
 from services.gateway.outbox import Outboxes
 from services.gateway.pace import Clock, Pace, SystemClock
 from services.gateway.polling import Polling
 from services.gateway.settings import GatewaySettings, token_of
+from services.gateway.speech import Speech
 from services.gateway.store import Store
 from services.gateway.thinking import Thinking
 from services.generation.client import GenerationClient
@@ -98,10 +103,10 @@ class Gateway:
         self._config = config
         self._store = store
         self._bot = outside.bot
-        self._pace = Pace(outside.clock)
+        self._pace = Pace(outside.clock, scale=settings.gateway_delays)
         self._metrics = Metrics(outside.registry)
         self._thinking = Thinking(client, settings.bot, self._pace, self._metrics)
-        self._outbox = Outboxes(self._bot, store, self._pace, self._metrics)
+        self._outbox = Outboxes(self._bot, store, config, self._pace, self._metrics)
         self._inbox: Inbox | None = None
         self._polled: asyncio.Task[None] | None = None
         self.polling = Polling(self._bot, store, self._pace, self._metrics, self._arrived)
@@ -143,7 +148,8 @@ class Gateway:
         logger().info("ready", bot=self._settings.bot)
         self.ready = True
         self._polled = asyncio.create_task(self.polling.run())
-        parts = [self._outbox.run(), self._inbox.run()]
+        keeper = Keeper(self._store, self._pace, self._config.retention_days)
+        parts = [self._outbox.run(), self._inbox.run(), keeper.run()]
         tasks = [self._polled, *map(asyncio.create_task, parts)]
         try:
             await asyncio.gather(*tasks)
@@ -153,18 +159,26 @@ class Gateway:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _build_inbox(self, me: Identity) -> Inbox:
+        name, config, store, pace = self._settings.bot, self._config, self._store, self._pace
         dispatcher = build_dispatcher(
             me=me,
-            bot_name=self._settings.bot,
-            config=self._config,
-            store=self._store,
-            thinking=self._thinking,
-            pace=self._pace,
+            config=config,
+            store=store,
+            pace=pace,
             metrics=self._metrics,
-        )
-        return Inbox(
-            self._bot, dispatcher, self._store, self._pace, self._metrics, self._outbox.wake
-        )
+            speech=Speech(name, self._bot, config, store, self._thinking, pace),
+            office=Office(
+                name, self._forget_file(), store, self._thinking, pace,
+                lambda: self.polling.last_ok,
+            ),
+        )  # fmt: skip
+        return Inbox(self._bot, dispatcher, store, pace, self._metrics, self._outbox.wake)
+
+    def _forget_file(self) -> Path:
+        folder = self._settings.forget_dir
+        if folder is None:
+            return from_environment(Volumes).forget(self._settings.bot)
+        return folder / FORGET_FILE
 
     async def _finish(self, seconds: float) -> None:
         """End what is in hand and send what is due, within the time."""

@@ -11,7 +11,18 @@ from services.gateway.errors import TokenRefused
 TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,128}")
 
 
-class GatewaySettings(Settings):
+class Place(Settings):
+    """Where a bot's database lies."""
+
+    bot: str
+    gateway_data_dir: Path = Path("var/gateway")
+
+    @property
+    def database(self) -> Path:
+        return self.gateway_data_dir / self.bot / "gateway.sqlite3"
+
+
+class GatewaySettings(Place):
     """Each field is an environment variable of the same name in capitals.
 
     telegram_api         the Bot API server, without `/bot<token>`
@@ -23,22 +34,20 @@ class GatewaySettings(Settings):
     metrics_host         address to listen on for /metrics, /healthz and /readyz
     metrics_port         0 takes a free port
     drain_seconds        how long work in hand may take after SIGTERM
+    forget_dir           where forget.jsonl lies, for extraction to read
+    gateway_delays       scale of the pauses that manners and Telegram's limits ask for; 0 is none
     """
 
     telegram_api: str = Field(default="https://api.telegram.org", pattern=r"^https?://[^\s/]+")
     telegram_token: SecretStr
     telegram_proxy: SecretStr | None = None
-    bot: str
     bots_dir: Path = Path("k8s/bots")
-    gateway_data_dir: Path = Path("var/gateway")
     generation_address: str = "127.0.0.1:50051"
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     drain_seconds: float = Field(default=20.0, ge=0.0)
-
-    @property
-    def database(self) -> Path:
-        return self.gateway_data_dir / self.bot / "gateway.sqlite3"
+    forget_dir: Path | None = None
+    gateway_delays: float = Field(default=1.0, ge=0.0, le=10.0)
 
 
 def token_of(settings: GatewaySettings) -> str:

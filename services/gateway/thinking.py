@@ -22,7 +22,7 @@ from telemetry.logs import logger
 PATIENCE = 120.0
 """Seconds after which a person is told that there will be no answer."""
 DRAWS = 3
-"""How often generation is asked for a reply that has words in it."""
+"""How often generation is asked for a reply that has words in it and is no repeat."""
 TELL_AGAIN = 600.0
 """Seconds within which a chat is told so once."""
 
@@ -34,26 +34,39 @@ class Thinking:
         self._pace = pace
         self._metrics = metrics
         self._told: dict[int, float] = {}
+        self.version = ""  # that answered last
 
-    async def reply(self, turns: Sequence[Turn], key: str, request_id: str) -> list[str]:
-        """The messages to send, none where each draw was blank; raises Unavailable, Stopping."""
+    async def reply(
+        self, turns: Sequence[Turn], chat: str, request_id: str, lately: frozenset[str],
+        denied: frozenset[str],
+    ) -> list[str]:  # fmt: skip
+        """The messages to send, none where no draw can be said; raises Unavailable, Stopping.
+
+        chat     names it to generation
+        lately   what was said there, so that another candidate or draw is taken
+        denied   what must not be said
+        """
         began = self._pace.now()
+        lines, outcome = list[str](), "nothing"
         for _ in range(DRAWS):
-            response = await self._ask(turns, key, request_id)
-            lines, outcome = choose(response.candidates)
-            if lines:
+            response = await self._ask(turns, chat, request_id)
+            self.version = response.model_version
+            drawn = choose(response.candidates, lately, denied)
+            if drawn[0]:
+                lines, outcome = drawn
+            if outcome in ("candidate", "replaced"):
                 break
         self._metrics.replies.labels(outcome).inc()
         self._metrics.answer.observe(self._pace.now() - began)
         return lines
 
-    async def _ask(self, turns: Sequence[Turn], key: str, request_id: str) -> pb.GenerateResponse:
+    async def _ask(self, turns: Sequence[Turn], chat: str, request_id: str) -> pb.GenerateResponse:
         until = self._pace.now() + PATIENCE
         attempt = 0
         while True:
             try:
                 return await self._client.generate(
-                    self._bot, turns, chat_key=key, candidates=CANDIDATES, request_id=request_id
+                    self._bot, turns, chat_key=chat, candidates=CANDIDATES, request_id=request_id
                 )
             except GenerationError as error:
                 left = until - self._pace.now()

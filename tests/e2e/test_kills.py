@@ -93,7 +93,8 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
 
 
 def _environment(page: str, generation: FakeGeneration, folder: Path) -> dict[str, str]:
-    (folder / "avtobus.yaml").write_text("name: avtobus\n")
+    manners = "{burst_seconds: 0, typing_speed: 0, hourly_limit: 1000000}"
+    (folder / "avtobus.yaml").write_text(f"name: avtobus\ngateway: {manners}\n")
     return {
         "BOT": "avtobus",
         "BOTS_DIR": str(folder),
@@ -102,5 +103,6 @@ def _environment(page: str, generation: FakeGeneration, folder: Path) -> dict[st
         "GATEWAY_DATA_DIR": str(folder),
         "GENERATION_ADDRESS": generation.address,
         "METRICS_PORT": "0",
+        "GATEWAY_DELAYS": "0",
         "LOG_FORMAT": "json",
     }

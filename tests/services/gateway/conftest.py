@@ -21,7 +21,10 @@ from services.gateway.server import Outside, serve, telegram
 from services.gateway.settings import GatewaySettings
 from tests.services.gateway.telegram import TOKEN, FakeTelegram, fake_telegram
 
-CONFIG = GatewayConfig(names=("автобус", "Водитель"), unavailable="Стоим в пробке.")
+CONFIG = GatewayConfig(
+    names=("автобус", "Водитель"), unavailable="Стоим в пробке.", burst_seconds=0, typing_speed=0
+)
+"""Manners that take time have tests of their own."""
 
 
 class FakeClock:
@@ -77,7 +80,7 @@ class FakeGeneration(pb_grpc.GenerationServiceServicer):
             await context.abort(self.code, "no")
         echo = candidate(f"эхо: {request.turns[-1].messages[-1]}")
         said = [echo] if self.candidates is None else self.candidates
-        return pb.GenerateResponse(candidates=said)
+        return pb.GenerateResponse(candidates=said, model_version="toy/1")
 
     def GenerateStream(self, request: object, context: object) -> Any:  # noqa: N802
         raise NotImplementedError
@@ -173,6 +176,8 @@ def settings_for(url: str, address: str, folder: Path, **more: object) -> Gatewa
         "generation_address": address,
         "metrics_port": 0,
         "drain_seconds": 2.0,
+        "forget_dir": folder / "forget",
+        "gateway_delays": 0.0,
         **more,
     }
     return GatewaySettings.model_validate(values)

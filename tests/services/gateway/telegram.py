@@ -21,6 +21,20 @@ def failure(code: int, text: str, **parameters: int) -> web.Response:
     return web.json_response(body, status=code)
 
 
+def only(method: str, chat: int, code: int, text: str, **parameters: int) -> Fault:
+    """A fault of one method in one chat."""
+
+    def fault(called: str, values: dict[str, str]) -> web.Response | None:
+        hit = called == method and values.get("chat_id") == str(chat)
+        return failure(code, text, **parameters) if hit else None
+
+    return fault
+
+
+def of(method: str, code: int, text: str, **parameters: int) -> Fault:
+    return lambda called, _: failure(code, text, **parameters) if called == method else None
+
+
 @dataclass
 class FakeTelegram:
     """Updates wait until an offset confirms them; `sent` is what people see."""
@@ -31,6 +45,10 @@ class FakeTelegram:
     actions: list[dict[str, str]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     offsets: list[int | None] = field(default_factory=list)
+    deleted: list[int] = field(default_factory=list)
+    redrawn: list[dict[str, str]] = field(default_factory=list)
+    told: list[dict[str, str]] = field(default_factory=list)
+    menus: dict[str, list[str]] = field(default_factory=dict)
     administrators: set[int] = field(default_factory=set)
     fault: Fault | None = None
     slow: Slow | None = None
@@ -39,7 +57,8 @@ class FakeTelegram:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def reset(self) -> None:
-        for each in (self.updates, self.sent, self.actions, self.calls, self.offsets):
+        logs = (self.updates, self.sent, self.actions, self.calls, self.offsets, self.deleted)
+        for each in (*logs, self.redrawn, self.told):
             each.clear()
         self.administrators = set()
         self.slow = None
@@ -49,6 +68,11 @@ class FakeTelegram:
         """People write."""
         for message in messages:
             self.updates.append({"update_id": next(self._ids), "message": message})
+        self._news.set()
+
+    def put_raw(self, **update: Any) -> None:
+        """Something else than a new message happens."""
+        self.updates.append({"update_id": next(self._ids), **update})
         self._news.set()
 
     def texts(self, chat: int | None = None) -> list[str]:
@@ -102,6 +126,23 @@ class FakeTelegram:
 
     async def _sendChatAction(self, values: dict[str, str]) -> object:  # noqa: N802
         self.actions.append(values)
+        return True
+
+    async def _setMyCommands(self, values: dict[str, str]) -> object:  # noqa: N802
+        scope = json.loads(values["scope"])["type"]
+        self.menus[scope] = [each["command"] for each in json.loads(values["commands"])]
+        return True
+
+    async def _deleteMessage(self, values: dict[str, str]) -> object:  # noqa: N802
+        self.deleted.append(int(values["message_id"]))
+        return True
+
+    async def _editMessageReplyMarkup(self, values: dict[str, str]) -> object:  # noqa: N802
+        self.redrawn.append(values)
+        return True
+
+    async def _answerCallbackQuery(self, values: dict[str, str]) -> object:  # noqa: N802
+        self.told.append(values)
         return True
 
     async def _getChatMember(self, values: dict[str, str]) -> object:  # noqa: N802

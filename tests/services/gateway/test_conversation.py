@@ -63,7 +63,24 @@ def test_chat_keys_are_stable_and_tell_nothing() -> None:
 def test_the_first_good_candidate_is_chosen(
     candidates: list[pb.Candidate], lines: list[str], outcome: str
 ) -> None:
-    assert choose(candidates) == (lines, outcome)
+    assert choose(candidates, frozenset(), frozenset()) == (lines, outcome)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "lines", "outcome"),
+    [
+        (["Едем, едем домой.", "ещё"], ["ещё"], "candidate"),
+        (["едем едем ДОМОЙ"], ["едем едем ДОМОЙ"], "repeat"),
+        (["да", "ещё"], ["да"], "candidate"),
+        (["Молчи!", "ещё"], ["ещё"], "candidate"),
+        (["молчи"], [], "nothing"),
+    ],
+)
+def test_what_was_said_lately_or_must_not_be_said_is_passed_over(
+    candidates: list[str], lines: list[str], outcome: str
+) -> None:
+    lately, denied = frozenset({"едем едем домой", "да"}), frozenset({"молчи"})
+    assert choose([candidate(each) for each in candidates], lately, denied) == (lines, outcome)
 
 
 def test_pauses_grow_to_a_limit_and_differ() -> None:

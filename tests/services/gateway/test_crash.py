@@ -8,6 +8,7 @@ import pytest
 
 from services.gateway.outbox_store import OutboxStore
 from services.gateway.store import Store
+from services.gateway.turn_store import TurnStore
 from tests.services.gateway.conftest import World, candidate
 from tests.services.gateway.telegram import group, private
 
@@ -15,9 +16,9 @@ STEPS: list[tuple[type, str]] = [
     (Store, "offset"),
     (Store, "take"),
     (Store, "begin"),
-    (Store, "bots_in_a_row"),
-    (Store, "remember"),
-    (Store, "history"),
+    (TurnStore, "view"),
+    (TurnStore, "remember"),
+    (TurnStore, "recall"),
     (Store, "settle"),
     (OutboxStore, "first"),
     (OutboxStore, "sending"),

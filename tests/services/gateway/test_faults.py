@@ -5,30 +5,12 @@ import logging
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
 
 from contracts.refusal import Refusal
-from services.gateway.errors import TokenRefused
 from services.gateway.outbox import AMBIGUOUS
-from services.gateway.polling import ALIVE
-from services.gateway.server import telegram
 from services.gateway.store import Store
-from tests.services.gateway.conftest import CONFIG, World, settings_for
-from tests.services.gateway.telegram import TOKEN, Fault, failure, group, private
-
-
-def only(method: str, chat: int, code: int, text: str, **parameters: int) -> Fault:
-    """A fault of one method in one chat."""
-
-    def fault(called: str, values: dict[str, str]) -> web.Response | None:
-        hit = called == method and values.get("chat_id") == str(chat)
-        return failure(code, text, **parameters) if hit else None
-
-    return fault
-
-
-def of(method: str, code: int, text: str, **parameters: int) -> Fault:
-    return lambda called, _: failure(code, text, **parameters) if called == method else None
+from tests.services.gateway.conftest import CONFIG, World
+from tests.services.gateway.telegram import TOKEN, group, of, only, private
 
 
 async def test_a_slowed_chat_waits_alone(world: World) -> None:
@@ -148,45 +130,6 @@ async def test_an_upgraded_group_is_written_to_where_it_moved(world: World) -> N
         await world.until(lambda: len(world.telegram.texts(-1005)) == 1)
 
 
-@pytest.mark.parametrize(
-    ("code", "outcome"), [(409, "conflict"), (500, "server"), (429, "limited")]
-)
-async def test_polling_backs_off_and_comes_back(world: World, code: int, outcome: str) -> None:
-    more = {"retry_after": 40} if code == 429 else {}
-    world.telegram.fault = of("getUpdates", code, "no", **more)
-    async with world.gateway() as running:
-        await world.until(lambda: running.metric("polls_total", outcome=outcome) == 1)
-        await world.settle()
-        assert running.metric("polls_total", outcome=outcome) == 1
-        assert running.metric("last_successful_poll_timestamp_seconds") == 0
-        world.telegram.fault = None
-        world.telegram.put(private("эй"))
-        await world.until(lambda: len(world.telegram.sent) == 1, step=1)
-
-
-async def test_polling_waits_as_long_as_it_is_told_to(world: World) -> None:
-    world.telegram.fault = of("getUpdates", 429, "no", retry_after=40)
-    async with world.gateway() as running:
-        await world.until(lambda: running.metric("polls_total", outcome="limited") == 1)
-        await world.settle()
-        world.telegram.fault = None
-        world.clock.advance(39)
-        await world.settle()
-        assert world.telegram.calls.count("getUpdates") == 1
-        world.clock.advance(1)
-        await world.until(lambda: world.telegram.calls.count("getUpdates") > 1)
-
-
-async def test_a_long_wait_for_polling_is_alive(world: World) -> None:
-    world.telegram.fault = of("getUpdates", 429, "no", retry_after=3000)
-    began = world.clock.now()
-    async with world.gateway() as running, ClientSession() as http:
-        await world.until(lambda: world.clock.now() - began > 3 * ALIVE, step=1)
-        async with http.get(f"http://127.0.0.1:{running.port}/healthz") as answer:
-            assert answer.status == 200
-        assert world.telegram.calls.count("getUpdates") == 1
-
-
 async def test_half_a_surrogate_pair_and_a_clock_set_back_stop_nothing(world: World) -> None:
     async with world.gateway():
         await world.talk(private("до"))
@@ -196,29 +139,6 @@ async def test_half_a_surrogate_pair_and_a_clock_set_back_stop_nothing(world: Wo
         await world.until(lambda: len(world.telegram.offsets) > 5)
         assert world.telegram.offsets[-1] == last
         await world.until(lambda: "эхо: после" in world.telegram.texts(), step=0.5)
-
-
-async def test_failing_polls_are_a_sign_of_life(world: World) -> None:
-    world.telegram.fault = of("getUpdates", 500, "no")
-    began = world.clock.now()
-    async with world.gateway() as running, ClientSession() as http:
-        await world.until(lambda: world.clock.now() - began > 2 * ALIVE, step=2)
-        assert running.metric("polls_total", outcome="server") > 5
-        async with http.get(f"http://127.0.0.1:{running.port}/healthz") as answer:
-            assert answer.status == 200
-
-
-async def test_a_poll_that_never_returns_is_none(world: World) -> None:
-    async def hang(_method: str, _values: dict[str, str]) -> None:
-        await asyncio.Event().wait()
-
-    world.telegram.slow = hang
-    async with world.gateway() as running, ClientSession() as http:
-        await world.until(lambda: "getMe" in world.telegram.calls)
-        world.clock.advance(ALIVE)
-        for probe in ("healthz", "readyz"):
-            async with http.get(f"http://127.0.0.1:{running.port}/{probe}") as answer:
-                assert answer.status == 503
 
 
 async def test_a_disk_that_fails_for_a_while_loses_nothing(
@@ -268,17 +188,6 @@ async def test_typing_that_is_refused_is_in_nobodys_way(world: World) -> None:
         await world.until(lambda: len(world.telegram.sent) == 1)
 
 
-@pytest.mark.parametrize("method", ["getMe", "getUpdates"])
-async def test_a_token_that_telegram_does_not_know_ends_the_process(
-    world: World, method: str
-) -> None:
-    world.telegram.fault = of(method, 401, "Unauthorized")
-    running = await world.start()
-    with pytest.raises(TokenRefused) as refused:
-        await running.ended
-    assert TOKEN not in str(refused.value)
-
-
 async def test_the_token_and_the_texts_are_never_logged(
     world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -294,17 +203,6 @@ async def test_the_token_and_the_texts_are_never_logged(
     assert "message not sent" in heard
     for secret in (TOKEN, TOKEN.split(":")[1], "тайна"):
         assert secret not in heard
-
-
-async def test_an_unreachable_telegram_is_waited_for(world: World, free_port: int) -> None:
-    world.settings = settings_for(
-        f"http://127.0.0.1:{free_port}", world.generation.address, world.settings.gateway_data_dir
-    )
-    async with telegram(world.settings) as bot:
-        world.bot = bot
-        async with world.gateway() as running:
-            await world.until(lambda: running.metric("polls_total", outcome="network") > 1, step=1)
-            assert not running.ended.done()
 
 
 async def test_two_gateways_do_not_share_a_database(world: World) -> None:

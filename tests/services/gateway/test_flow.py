@@ -6,7 +6,7 @@ from aiohttp import ClientSession
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.thinking import DRAWS
 from tests.services.gateway.conftest import CONFIG, World, candidate
-from tests.services.gateway.telegram import another_bot, as_json, entity, group, private
+from tests.services.gateway.telegram import as_json, entity, group, only, person, private
 
 
 async def test_a_private_message_is_answered_without_a_quote(world: World) -> None:
@@ -19,18 +19,29 @@ async def test_a_private_message_is_answered_without_a_quote(world: World) -> No
     assert world.telegram.actions[0]["action"] == "typing"
 
 
-async def test_a_group_message_is_quoted_and_stays_in_its_topic(world: World) -> None:
-    message = group("Автобус, едем?", is_topic_message=True, message_thread_id=33)
+async def test_an_answer_stays_in_its_topic(world: World) -> None:
     async with world.gateway():
-        world.telegram.put(message)
+        world.telegram.put(group("Автобус, едем?", is_topic_message=True, message_thread_id=33))
         await world.until(lambda: len(world.telegram.sent) == 1)
     [sent] = world.telegram.sent
     assert sent["message_thread_id"] == "33"
-    assert as_json(sent["reply_parameters"]) == {
+    assert "reply_parameters" not in sent
+    assert world.telegram.actions[0]["message_thread_id"] == "33"
+
+
+async def test_a_message_is_quoted_when_others_have_written_since(world: World) -> None:
+    message, other = group("Автобус, едем?"), group("а я нет", sender=person(8))
+    world.telegram.fault = only("sendMessage", -100, 429, "Too Many Requests", retry_after=1)
+    async with world.gateway() as running:
+        world.telegram.put(message, other)
+        await world.until(lambda: running.metric("rate_limited_total") == 1)
+        await world.until(lambda: running.metric("decisions_total", reason="not_addressed") == 1)
+        world.telegram.fault = None
+        await world.until(lambda: len(world.telegram.sent) == 1, step=1)
+    assert as_json(world.telegram.sent[0]["reply_parameters"]) == {
         "message_id": message["message_id"],
         "allow_sending_without_reply": True,
     }
-    assert world.telegram.actions[0]["message_thread_id"] == "33"
 
 
 async def test_the_request_holds_the_history_and_no_chat_id(world: World) -> None:
@@ -67,7 +78,6 @@ async def test_a_reply_of_several_messages_goes_out_in_parts(world: World) -> No
         world.telegram.put(message)
         await world.until(lambda: running.metric("messages_sent_total") == 3)
     assert world.telegram.texts() == ["раз", "два", "три"]
-    assert ["reply_parameters" in each for each in world.telegram.sent] == [True, False, False]
 
 
 async def test_a_blank_reply_is_drawn_again(world: World) -> None:
@@ -107,94 +117,6 @@ async def test_introductions_are_no_part_of_the_history(world: World) -> None:
         await world.until(lambda: len(world.telegram.sent) == 2)
     [request] = world.generation.requests
     assert [list(turn.messages) for turn in request.turns] == [["привет"]]
-
-
-async def test_insanity_is_switched_told_and_survives_a_restart(world: World) -> None:
-    world.telegram.administrators = {7}
-    async with world.gateway():
-        world.telegram.put(group("/insanity"))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-    async with world.gateway():
-        world.telegram.put(group("сам с собой говорю"))
-        await world.until(lambda: len(world.telegram.sent) == 2)
-        world.telegram.put(group("/insanity@avtobus_bot"))
-        await world.until(lambda: len(world.telegram.sent) == 3)
-    async with world.gateway():
-        await world.talk(group("теперь тихо"))
-        await world.settle()
-    assert world.telegram.texts() == [
-        CONFIG.insanity_on,
-        "эхо: сам с собой говорю",
-        CONFIG.insanity_off,
-    ]
-
-
-async def test_insanity_means_nothing_where_all_is_answered_anyway(world: World) -> None:
-    async with world.gateway():
-        world.telegram.put(private("/insanity"))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-    assert world.telegram.texts() == [CONFIG.insanity_private]
-
-
-async def test_insanity_is_that_chats_alone(world: World) -> None:
-    world.telegram.administrators = {7}
-    async with world.gateway():
-        world.telegram.put(group("/insanity", chat=-1), group("а тут?", chat=-2))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-        await world.settle()
-    assert world.telegram.texts(-2) == []
-
-
-async def test_in_groups_only_administrators_switch_insanity(world: World) -> None:
-    async with world.gateway():
-        world.telegram.put(group("/insanity"), group("и что?"))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-        await world.settle()
-    assert world.telegram.texts() == [CONFIG.insanity_refused]
-
-
-async def test_an_anonymous_administrator_switches_insanity(world: World) -> None:
-    chat = {"id": -100, "type": "supergroup", "title": "Салон"}
-    async with world.gateway():
-        world.telegram.put(group("/insanity", sender_chat=chat, sender=another_bot()))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-    assert world.telegram.texts() == [CONFIG.insanity_on]
-
-
-async def test_two_insane_bots_stop_at_the_depth(world: World) -> None:
-    """Whatever the bot says, the other one answers at once."""
-    world.telegram.administrators = {7}
-    async with world.gateway() as running:
-        world.telegram.put(group("/insanity"))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-        world.telegram.put(group("ну, начали"))
-        answered = 1
-        for _ in range(10):
-            try:
-                await world.until(lambda seen=answered: len(world.telegram.sent) > seen)  # type: ignore[misc]
-            except TimeoutError:
-                break
-            answered = len(world.telegram.sent)
-            world.telegram.put(group(f"полка {answered}", sender=another_bot()))
-            await world.settle()
-            if running.metric("decisions_total", reason="bot_depth"):
-                break
-        assert answered == 1 + 1 + CONFIG.bot_depth
-        world.telegram.put(group("хватит, люди тут"))
-        await world.until(lambda: len(world.telegram.sent) == answered + 1)
-
-
-async def test_a_group_that_became_a_supergroup_keeps_its_insanity(world: World) -> None:
-    world.telegram.administrators = {7}
-    async with world.gateway():
-        world.telegram.put(group("/insanity", chat=-5))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-        world.telegram.put(
-            group(None, chat=-5, migrate_to_chat_id=-1005),
-            group(None, chat=-1005, migrate_from_chat_id=-5),
-            group("мы переехали", chat=-1005),
-        )
-        await world.until(lambda: world.telegram.texts(-1005) == ["эхо: мы переехали"])
 
 
 async def test_mentions_after_emoji_are_seen(world: World) -> None:

@@ -1,0 +1,108 @@
+"""What is decided of a message, and what the decision rests on. Pure."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Reason(StrEnum):
+    """Why the bot answers, or why it keeps quiet."""
+
+    PRIVATE = "private"
+    MENTION = "mention"
+    TEXT_MENTION = "text_mention"
+    REPLY = "reply"
+    NAME = "name"
+    BURST = "burst"
+    INSANITY = "insanity"
+    CHATTINESS = "chattiness"
+    WORDLESS = "wordless"
+    LIMIT_TOLD = "limit_told"
+    COMMAND = "command"
+
+    OWN = "own"
+    CHANNEL = "channel"
+    NO_TEXT = "no_text"
+    NOT_SERVED = "not_served"
+    FOREIGN_COMMAND = "foreign_command"
+    BOTS_COMMAND = "bots_command"
+
+    ALBUM = "album"
+    EDITED = "edited"
+    JOINED = "joined"
+    OPTED_OUT = "opted_out"
+    MUTED = "muted"
+    LIMITED = "limited"
+    BOT_DEPTH = "bot_depth"
+    BOT_REPEAT = "bot_repeat"
+    VIA_BOT = "via_bot"
+    STALE = "stale"
+    QUIET_HOURS = "quiet_hours"
+    BUDGET = "budget"
+    NOT_ADDRESSED = "not_addressed"
+
+
+_ALL = list(Reason)
+SPEAKS = frozenset(_ALL[: _ALL.index(Reason.OWN)])
+"""The bot answers."""
+NOT_TALK = frozenset(_ALL[_ALL.index(Reason.COMMAND) : _ALL.index(Reason.ALBUM)])
+"""Not part of the conversation: it is not kept."""
+ASKED = SPEAKS - {Reason.COMMAND} | {Reason.LIMITED}
+"""Counts against a person's hourly limit."""
+UNASKED = frozenset({Reason.INSANITY, Reason.CHATTINESS})
+"""Answers to what was not for the bot; they have a budget."""
+
+
+class ChatSettings(BaseModel):
+    """What administrators set for a chat or topic.
+
+    quiet        minutes of the day from which and until which it keeps quiet unless called
+    muted_until  unix time until which it says nothing but answers to commands
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    insane: bool = False
+    chattiness: int = 0
+    quiet: tuple[int, int] | None = None
+    muted_until: float = 0.0
+
+
+@dataclass(frozen=True)
+class View:
+    """What the store knows about a message before it is decided.
+
+    before             why it was answered or not when it came first; None for a new one
+    bots               messages of bots since a person's last one, this one not counted
+    other_bots         how many bots but ours wrote them, this one's sender counted
+    repeated           a bot said the same a short while ago
+    joined             the sender's message before it waits to be answered with this one
+    album              another part of its album was answered
+    asked_in_hour      messages of its sender that asked for an answer within an hour
+    unasked_in_minute  answers in its chat within a minute that nobody asked for
+    """
+
+    settings: ChatSettings = field(default_factory=ChatSettings)
+    opted_out: bool = False
+    before: str | None = None
+    bots: int = 0
+    other_bots: int = 0
+    repeated: bool = False
+    joined: bool = False
+    album: bool = False
+    asked_in_hour: int = 0
+    unasked_in_minute: int = 0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`arguments` is what stands after a command."""
+
+    reason: Reason
+    command: str | None = None
+    arguments: str = ""
+
+    @property
+    def speaks(self) -> bool:
+        return self.reason in SPEAKS

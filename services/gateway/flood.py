@@ -1,0 +1,40 @@
+"""How fast Telegram lets a bot write, and when the next message may go. Pure but for its memory.
+
+Its limits (core.telegram.org/bots/faq): a message a second into a chat, twenty a minute into a
+group, thirty a second in all. What a restart forgets, Telegram's 429 tells.
+"""
+
+from collections import deque
+
+CHAT_SECONDS = 1.0
+GROUP_COUNT, GROUP_SECONDS = 20, 60.0
+ALL_COUNT, ALL_SECONDS = 30, 1.0
+
+
+class Flood:
+    """`scale` makes every span shorter or longer."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self._scale = scale
+        self._all: deque[float] = deque(maxlen=ALL_COUNT)
+        self._chats: dict[int, deque[float]] = {}
+
+    def due(self, chat: int, now: float) -> float:
+        """When the chat's next message may go, `now` or later."""
+        sent = self._chats.get(chat, deque())
+        times = [now]
+        if len(self._all) == ALL_COUNT:
+            times.append(self._all[0] + ALL_SECONDS * self._scale)
+        if sent:
+            times.append(sent[-1] + CHAT_SECONDS * self._scale)
+        if chat < 0 and len(sent) == GROUP_COUNT:
+            times.append(sent[0] + GROUP_SECONDS * self._scale)
+        return max(times)
+
+    def sent(self, chat: int, now: float) -> None:
+        """A message goes into the chat now."""
+        self._all.append(now)
+        self._chats.setdefault(chat, deque(maxlen=GROUP_COUNT)).append(now)
+        if len(self._chats) > 1000:
+            old = now - GROUP_SECONDS * self._scale
+            self._chats = {key: each for key, each in self._chats.items() if each[-1] > old}

@@ -1,0 +1,137 @@
+"""What is kept and for how long: retention, backups, databases of before, damaged ones."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import create_engine
+from typer.testing import CliRunner
+
+from contracts.refusal import Refusal
+from services.gateway.answer import Answer, Outgoing
+from services.gateway.backup import app, copy
+from services.gateway.database import Database, alembic_config
+from services.gateway.store import KEEP_SENT, Store
+from services.gateway.tables import Base
+from tests.services.gateway.conftest import World
+from tests.services.gateway.telegram import private
+
+DAY = 86_400.0
+
+
+def counts(path: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(path)) as database:
+        return {
+            table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+            for table in Base.metadata.tables
+        }
+
+
+async def test_what_was_said_goes_after_its_time(world: World) -> None:
+    async with world.gateway():
+        world.telegram.put(private("тайна"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    world.clock.advance(31 * DAY)
+    path = world.settings.database
+    database = await Database.open(path)
+    await Store(database.engine).prune(world.clock.now(), days=30)
+    await database.close()
+    left = counts(path)
+    assert (left["turns"], left["outbox"]) == (0, 0)
+    assert left["updates"] == 1  # the offset is counted from it
+
+
+async def test_a_raw_update_goes_with_its_answer(world: World) -> None:
+    async with world.gateway():
+        world.telegram.put(private("тайна"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    with closing(sqlite3.connect(world.settings.database)) as database:
+        assert database.execute("SELECT payload FROM updates").fetchall() == [("",)]
+        assert database.execute("SELECT text FROM outbox").fetchall() == [("",)]
+
+
+async def test_what_is_not_handled_or_sent_is_never_pruned(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "x.sqlite3")
+    store = Store(database.engine)
+    await store.take([{"update_id": n, "message": {"chat": {"id": 5}}} for n in (1, 2, 3)], 0.0)
+    await store.settle(1, Answer((Outgoing(5, "эй"),)), 0.0)
+    await store.settle(3, Answer(), 0.0)
+    await store.prune(KEEP_SENT + 1, days=1)
+    assert await store.waiting() == [(5, 2)]
+    assert (await store.outbox.chats())[1] == 1
+    assert await store.offset(1.0) == 4
+    await database.close()
+
+
+async def test_a_backup_is_whole_and_taken_while_it_runs(world: World, tmp_path: Path) -> None:
+    target = tmp_path / "copies" / "b.sqlite3"
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(lambda: running.metric("messages_sent_total") == 1)
+        size = copy(world.settings.database, target)
+    assert size == target.stat().st_size > 0
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert counts(target)["turns"] == 2
+    assert [path.name for path in target.parent.iterdir()] == ["b.sqlite3"]
+
+
+def test_a_backup_of_nothing_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOT", "avtobus")
+    monkeypatch.setenv("GATEWAY_DATA_DIR", str(tmp_path))
+    result = CliRunner().invoke(app, [str(tmp_path / "copy")])
+    assert result.exit_code == 2
+    assert "set BOT and GATEWAY_DATA_DIR" in result.stderr
+
+
+def test_a_backup_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    source, target = tmp_path / "x.sqlite3", tmp_path / "copy"
+    source.write_bytes(b"no database at all, whatever" * 100)
+    target.write_text("the one before")
+    with pytest.raises(Refusal, match="copy"):
+        copy(source, target)
+    assert target.read_text() == "the one before"
+
+
+async def test_a_damaged_database_is_refused_at_start(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    database = await Database.open(path)
+    store = Store(database.engine)
+    await store.take([{"update_id": n, "message": {"text": "а" * 500}} for n in range(200)], 0.0)
+    await database.close()
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 8192)
+    with pytest.raises(Refusal, match=r"damaged|not a usable database"):
+        await Database.open(path)
+
+
+async def test_a_database_of_the_first_release_is_brought_along(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO updates VALUES (7, '{\"update_id\": 7}', 'new', 0, 5, 1.0)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO turns VALUES (1, 5, 0, 3, 9, 'other', 0, 'привет', 1.0)"
+        )
+        connection.exec_driver_sql("INSERT INTO chats VALUES (5, 0, '{\"insane\": true}', NULL)")
+        connection.exec_driver_sql(
+            "INSERT INTO outbox VALUES (1, 6, 0, 5, 0, 3, 'да', 1, 'planned', NULL, 0.0, 0)"
+        )
+    engine.dispose()
+    database = await Database.open(path)
+    store = Store(database.engine)
+    assert await store.waiting() == [(5, 7)]
+    assert (await store.turns.settings(5, 0)).insane
+    [said] = (await store.turns.recall(5, 0, 3, 10)).messages
+    assert said.text == "привет"
+    row = await store.outbox.first(5)
+    assert row is not None
+    assert (row.text, row.asker, row.planned_at) == ("да", 0, 0.0)
+    await database.close()

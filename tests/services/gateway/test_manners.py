@@ -1,0 +1,231 @@
+"""Like a person: bursts, rhythm, edits, albums; and other bots, who are answered only so long."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.gateway.flood import Flood
+from services.gateway.rhythm import LONGEST, pauses, unpinged
+from tests.services.gateway.conftest import CONFIG, World, candidate
+from tests.services.gateway.telegram import another_bot, entity, group, only, person, private
+
+PHOTO: dict[str, Any] = {"photo": [{"file_id": "1", "file_unique_id": "1", "width": 1,
+                                    "height": 1}], "media_group_id": "9"}  # fmt: skip
+
+
+def with_manners(world: World, **more: Any) -> World:
+    """A world in which manners take their time."""
+    settings = world.settings.model_copy(update={"gateway_delays": 1.0})
+    return replace(world, settings=settings, config=CONFIG.model_copy(update=more))
+
+
+async def test_a_burst_gets_one_answer(world: World) -> None:
+    world = with_manners(world, burst_seconds=2.0)
+    async with world.gateway() as running:
+        world.telegram.put(private("слушай"), private("а автобус"), private("уже ушёл?"))
+        await world.until(lambda: len(world.telegram.sent) == 1, step=0.1)
+        await world.until(lambda: running.metric("decisions_total", reason="private") == 3)
+        world.clock.advance(5)
+        await world.settle()
+    assert world.telegram.texts() == ["эхо: уже ушёл?"]
+    [request] = world.generation.requests
+    assert list(request.turns[0].messages) == ["слушай", "а автобус", "уже ушёл?"]
+
+
+async def test_a_burst_in_a_group_is_answered_though_its_end_is_not_addressed(world: World) -> None:
+    world = with_manners(world, burst_seconds=2.0)
+    async with world.gateway() as running:
+        world.telegram.put(group("автобус"), group("а я нет", sender=person(8)), group("ты где?"))
+        await world.until(lambda: len(world.telegram.sent) == 1, step=0.1)
+        assert running.metric("decisions_total", reason="burst") == 1
+        await world.talk(group("это уже не тебе"))
+        await world.settle()
+    assert world.telegram.texts() == ["эхо: ты где?"]
+
+
+async def test_a_command_does_not_swallow_what_stands_before_it(world: World) -> None:
+    world = with_manners(world, burst_seconds=2.0)
+    async with world.gateway():
+        world.telegram.put(private("эй"), private("/help"))
+        await world.until(lambda: len(world.telegram.sent) == 2, step=0.1)
+    assert world.telegram.texts() == ["эхо: эй", CONFIG.help]
+
+
+async def test_who_never_stops_is_answered_now_and_then(world: World) -> None:
+    world = with_manners(world, burst_seconds=2.0)
+    began = int(world.clock.now())
+    async with world.gateway():
+        world.telegram.put(*(private(f"и {n}", date=began + 2 * n) for n in range(20)))
+        await world.until(lambda: len(world.telegram.sent) == 3, step=0.1)
+    assert world.telegram.texts() == ["эхо: и 8", "эхо: и 17", "эхо: и 19"]
+
+
+async def test_messages_go_out_one_by_one_as_they_are_typed(world: World) -> None:
+    world = with_manners(world, typing_speed=10.0)
+    world.generation.candidates = [candidate("десятьбукв", "и ещё немного больше")]
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(lambda: running.metric("outbox_size") == 2)
+        await world.settle()
+        assert world.telegram.sent == []
+        world.clock.advance(1.0)
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        world.clock.advance(1.9)
+        await world.settle()
+        assert len(world.telegram.sent) == 1
+        assert len(world.telegram.actions) >= 2
+        world.clock.advance(0.1)
+        await world.until(lambda: len(world.telegram.sent) == 2)
+
+
+def test_pauses_follow_from_the_length() -> None:
+    assert pauses(["а" * 10, "б" * 20], 10) == [1.0, 3.0]
+    assert pauses(["а" * 1000], 10) == [LONGEST]
+    assert pauses(["а", "б"], 0) == [0.0, 0.0]
+
+
+async def test_nobody_is_pinged_by_what_the_model_says(world: World) -> None:
+    world.generation.candidates = [candidate("спроси @nina_k, почта a@b.ru")]
+    async with world.gateway():
+        world.telegram.put(private("кого?"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    assert world.telegram.texts() == [unpinged("спроси @nina_k, почта a@b.ru")]
+    assert "@nina_k" not in world.telegram.texts()[0]
+
+
+async def test_pings_may_be_allowed(world: World) -> None:
+    world.config = CONFIG.model_copy(update={"allow_pings": True})
+    world.generation.candidates = [candidate("спроси @nina_k")]
+    async with world.gateway():
+        world.telegram.put(private("кого?"))
+        await world.until(lambda: world.telegram.texts() == ["спроси @nina_k"])
+
+
+async def test_the_bot_does_not_repeat_itself(world: World) -> None:
+    world.generation.candidates = [candidate("мы едем в депо"), candidate("приехали")]
+    async with world.gateway():
+        world.telegram.put(private("куда?"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        world.telegram.put(private("а теперь?"))
+        await world.until(lambda: len(world.telegram.sent) == 2)
+    assert world.telegram.texts() == ["мы едем в депо", "приехали"]
+
+
+async def test_a_mention_that_an_edit_adds_counts_once(world: World) -> None:
+    message = group("эй")
+    text = "эй @avtobus_bot"
+    edited = {**message, "text": text, "edit_date": 1_800_000_005,
+              "entities": [entity("mention", text, "@avtobus_bot")]}  # fmt: skip
+    async with world.gateway() as running:
+        await world.talk(message)
+        for _ in range(2):
+            world.telegram.put_raw(edited_message=edited)
+        await world.until(lambda: running.metric("decisions_total", reason="edited") == 1)
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    assert world.telegram.texts() == ["эхо: эй"]
+
+
+async def test_an_album_is_answered_once(world: World) -> None:
+    parts = [group(None, caption="автобус, гляди", **PHOTO) for _ in range(3)]
+    async with world.gateway() as running:
+        world.telegram.put(*parts)
+        await world.until(lambda: running.metric("decisions_total", reason="album") == 2)
+        await world.until(lambda: len(world.telegram.sent) == 1)
+
+
+async def test_a_picture_without_words_gets_the_line_for_it(world: World) -> None:
+    world.config = CONFIG.model_copy(update={"wordless": ("Слов не вижу.",)})
+    async with world.gateway():
+        world.telegram.put(private(None, **PHOTO), private(None, **PHOTO))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        await world.settle()
+    assert world.telegram.texts() == ["Слов не вижу."]
+    assert world.generation.requests == []
+
+
+async def test_a_person_gets_so_many_answers_an_hour_and_is_told_once(world: World) -> None:
+    world.config = CONFIG.model_copy(update={"hourly_limit": 2})
+    async with world.gateway() as running:
+        world.telegram.put(*(private(f"раз {n}") for n in range(5)))
+        await world.until(lambda: running.metric("decisions_total", reason="limited") == 2)
+        await world.until(lambda: len(world.telegram.sent) == 3)
+    assert world.telegram.texts() == ["эхо: раз 0", "эхо: раз 1", CONFIG.limited]
+
+
+async def test_two_insane_bots_stop_at_the_depth(world: World) -> None:
+    """Whatever the bot says, the other one answers at once."""
+    world.telegram.administrators = {7}
+    async with world.gateway() as running:
+        world.telegram.put(group("/insanity"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        world.telegram.put(group("ну, начали"))
+        for bots in range(2, 20, 2):
+            await world.until(lambda wanted=1 + bots // 2: len(world.telegram.sent) == wanted)  # type: ignore[misc]
+            await world.talk(group(f"полка номер {bots}", sender=another_bot()))
+            await world.settle()
+            if running.metric("decisions_total", reason="bot_depth"):
+                break
+        assert bots <= CONFIG.bot_depth
+        world.telegram.put(group("хватит, люди тут"))
+        await world.until(lambda: world.telegram.texts()[-1] == "эхо: хватит, люди тут")
+
+
+async def test_a_bot_that_says_the_same_again_is_not_answered(world: World) -> None:
+    async with world.gateway() as running:
+        for _ in range(2):
+            world.telegram.put(group("Автобус, вот тебе полка", sender=another_bot()))
+        await world.until(lambda: running.metric("decisions_total", reason="bot_repeat") == 1)
+        await world.until(lambda: len(world.telegram.sent) == 1)
+
+
+async def test_an_answer_to_a_bot_is_not_sent_when_the_row_grew_too_long(world: World) -> None:
+    world.telegram.fault = only("sendMessage", -100, 429, "Too Many Requests", retry_after=5)
+    async with world.gateway() as running:
+        world.telegram.put(group("автобус!", sender=another_bot()))
+        await world.until(lambda: running.metric("rate_limited_total") == 1)
+        await world.talk(*(group(f"полка номер {n}", sender=another_bot()) for n in range(4)))
+        await world.until(lambda: running.metric("decisions_total", reason="not_addressed") == 4)
+        world.telegram.fault = None
+        world.clock.advance(5)
+        await world.until(lambda: running.metric("messages_failed_total", code="bot_depth") == 1)
+    assert world.telegram.sent == []
+
+
+async def test_a_chat_is_written_to_once_a_second(world: World) -> None:
+    world = with_manners(world)
+    world.generation.candidates = [candidate("раз", "два")]
+    async with world.gateway():
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        world.clock.advance(0.9)
+        await world.settle()
+        assert len(world.telegram.sent) == 1
+        world.clock.advance(0.1)
+        await world.until(lambda: len(world.telegram.sent) == 2)
+
+
+def test_a_group_takes_twenty_a_minute_and_all_chats_thirty_a_second() -> None:
+    flood = Flood()
+    for second in range(20):
+        assert flood.due(-1, float(second)) == second
+        flood.sent(-1, float(second))
+    assert flood.due(-1, 20.0) == 60.0
+    assert flood.due(-2, 20.0) == flood.due(1, 20.0) == 20.0
+    for chat in range(30):
+        flood.sent(chat, 100.0)
+    assert flood.due(999, 100.5) == 101.0
+
+
+def test_only_as_many_chats_are_remembered_as_matter() -> None:
+    flood = Flood()
+    for chat in range(3000):
+        flood.sent(chat, float(chat))
+    assert len(flood._chats) <= 1001
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.1])
+def test_limits_scale(scale: float) -> None:
+    flood = Flood(scale)
+    flood.sent(1, 10.0)
+    assert flood.due(1, 10.0) == 10.0 + scale

@@ -1,0 +1,96 @@
+"""Telegram does not answer the poll, or another polls: who waits, and what shows it."""
+
+import asyncio
+
+import pytest
+from aiohttp import ClientSession
+
+from services.gateway.errors import TokenRefused
+from services.gateway.polling import ALIVE
+from services.gateway.server import telegram
+from tests.services.gateway.conftest import World, settings_for
+from tests.services.gateway.telegram import TOKEN, of, private
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(409, "conflict"), (500, "server"), (429, "limited")]
+)
+async def test_polling_backs_off_and_comes_back(world: World, code: int, outcome: str) -> None:
+    more = {"retry_after": 40} if code == 429 else {}
+    world.telegram.fault = of("getUpdates", code, "no", **more)
+    async with world.gateway() as running:
+        await world.until(lambda: running.metric("polls_total", outcome=outcome) == 1)
+        await world.settle()
+        assert running.metric("polls_total", outcome=outcome) == 1
+        assert running.metric("last_successful_poll_timestamp_seconds") == 0
+        world.telegram.fault = None
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.telegram.sent) == 1, step=1)
+
+
+async def test_polling_waits_as_long_as_it_is_told_to(world: World) -> None:
+    world.telegram.fault = of("getUpdates", 429, "no", retry_after=40)
+    async with world.gateway() as running:
+        await world.until(lambda: running.metric("polls_total", outcome="limited") == 1)
+        await world.settle()
+        world.telegram.fault = None
+        world.clock.advance(39)
+        await world.settle()
+        assert world.telegram.calls.count("getUpdates") == 1
+        world.clock.advance(1)
+        await world.until(lambda: world.telegram.calls.count("getUpdates") > 1)
+
+
+async def test_a_long_wait_for_polling_is_alive(world: World) -> None:
+    world.telegram.fault = of("getUpdates", 429, "no", retry_after=3000)
+    began = world.clock.now()
+    async with world.gateway() as running, ClientSession() as http:
+        await world.until(lambda: world.clock.now() - began > 3 * ALIVE, step=1)
+        async with http.get(f"http://127.0.0.1:{running.port}/healthz") as answer:
+            assert answer.status == 200
+        assert world.telegram.calls.count("getUpdates") == 1
+
+
+async def test_failing_polls_are_a_sign_of_life(world: World) -> None:
+    world.telegram.fault = of("getUpdates", 500, "no")
+    began = world.clock.now()
+    async with world.gateway() as running, ClientSession() as http:
+        await world.until(lambda: world.clock.now() - began > 2 * ALIVE, step=2)
+        assert running.metric("polls_total", outcome="server") > 5
+        async with http.get(f"http://127.0.0.1:{running.port}/healthz") as answer:
+            assert answer.status == 200
+
+
+async def test_a_poll_that_never_returns_is_none(world: World) -> None:
+    async def hang(_method: str, _values: dict[str, str]) -> None:
+        await asyncio.Event().wait()
+
+    world.telegram.slow = hang
+    async with world.gateway() as running, ClientSession() as http:
+        await world.until(lambda: "getMe" in world.telegram.calls)
+        world.clock.advance(ALIVE)
+        for probe in ("healthz", "readyz"):
+            async with http.get(f"http://127.0.0.1:{running.port}/{probe}") as answer:
+                assert answer.status == 503
+
+
+@pytest.mark.parametrize("method", ["getMe", "getUpdates"])
+async def test_a_token_that_telegram_does_not_know_ends_the_process(
+    world: World, method: str
+) -> None:
+    world.telegram.fault = of(method, 401, "Unauthorized")
+    running = await world.start()
+    with pytest.raises(TokenRefused) as refused:
+        await running.ended
+    assert TOKEN not in str(refused.value)
+
+
+async def test_an_unreachable_telegram_is_waited_for(world: World, free_port: int) -> None:
+    world.settings = settings_for(
+        f"http://127.0.0.1:{free_port}", world.generation.address, world.settings.gateway_data_dir
+    )
+    async with telegram(world.settings) as bot:
+        world.bot = bot
+        async with world.gateway() as running:
+            await world.until(lambda: running.metric("polls_total", outcome="network") > 1, step=1)
+            assert not running.ended.done()
