@@ -8,13 +8,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, func, literal, select, update
+from sqlalchemy import exists, func, literal, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.turn import Role
 from services.gateway.repeats import key
-from services.gateway.tables import Denied, Outbox, Turn
+from services.gateway.tables import Denied, Outbox, Turn, Update
 from services.gateway.turn_store import in_a_row
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -100,10 +100,18 @@ class OutboxStore:
 
 def _written_since(row: Any) -> Any:
     """Somebody but the one answered wrote after the message that the row answers."""
-    return exists().where(
+    heard = exists().where(
         Turn.chat == row.chat,
         Turn.topic == row.topic,
         Turn.role == Role.OTHER.value,
         Turn.message_id > row.reply_to,
         Turn.user_id != row.asker,
     )
+    waiting = exists().where(
+        Update.chat == row.chat,
+        Update.topic == row.topic,
+        Update.state == "new",
+        Update.update_id > row.update_id,
+        Update.sender != row.asker,
+    )
+    return or_(heard, waiting)

@@ -84,6 +84,7 @@ class Crowd:
         self._texts = iter(texts)
         self._thinking = thinking
         self._answers: dict[Place, Answer] = {}
+        self._last = 0  # message of ours in the group
         self.report = Report()
 
     async def run(self, users: int, seconds: float, patience: float = PATIENCE) -> Report:
@@ -137,6 +138,7 @@ class Crowd:
 
     async def _in_group(self, me: int, text: str) -> Answer:
         said = await self._post("/api/messages", chat="group", person=me, text=text)
+        self._last = max(self._last, said["id"])
         return self._answers.setdefault(("group", said["id"]), Answer())
 
     async def _watch(self, events: aiohttp.ClientResponse, bots: set[int]) -> None:
@@ -147,8 +149,12 @@ class Crowd:
                     self._heard(event)
 
     def _heard(self, event: dict[str, Any]) -> None:
-        """A bot's message; the same words again for the same message were sent twice."""
-        place = (event["room"], event["reply_to"] if event["room"] == "group" else None)
+        """A bot's message; the same words again for the same message were sent twice.
+
+        In the group one that quotes nothing answers the last message there.
+        """
+        quoted = event["reply_to"] or self._last
+        place = (event["room"], quoted if event["room"] == "group" else None)
         answer = self._answers.setdefault(place, Answer())
         self.report.doubled += answer.text == event["text"]
         answer.text = event["text"]

@@ -1,5 +1,7 @@
 """A message in, an answer out."""
 
+import asyncio
+
 import pytest
 from aiohttp import ClientSession
 
@@ -42,6 +44,18 @@ async def test_a_message_is_quoted_when_others_have_written_since(world: World) 
         "message_id": message["message_id"],
         "allow_sending_without_reply": True,
     }
+
+
+async def test_a_message_is_quoted_when_another_waits_to_be_read(world: World) -> None:
+    world.generation.hold = asyncio.Event()
+    async with world.gateway() as running:
+        await world.talk(group("Автобус, едем?"))
+        await world.until(lambda: len(world.generation.requests) == 1)
+        await world.talk(group("а я нет", sender=person(8)))
+        await world.until(lambda: running.metric("updates_taken_total") == 2)
+        world.generation.hold.set()
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    assert "reply_parameters" in world.telegram.sent[0]
 
 
 async def test_the_request_holds_the_history_and_no_chat_id(world: World) -> None:
