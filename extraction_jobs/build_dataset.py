@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from contracts import forget
 from contracts.bot_file import BotFile
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, write_card
 from contracts.model_version import file_sha256
 from contracts.refusal import Refusal, end_process
-from contracts.settings import Volumes, from_environment
+from contracts.settings import FORGET_FILE, Volumes, from_environment
 from extraction_jobs.config import ExtractionConfig
 from extraction_jobs.dialogues import named_persona, whole_chat
 from extraction_jobs.filters import usable
+from extraction_jobs.forgotten import NOBODY, People, read_people
 from extraction_jobs.personas import Senders
 from extraction_jobs.privacy import pseudonym
 from extraction_jobs.progress import tracked
@@ -33,21 +33,17 @@ FEW_MESSAGES = 300
 
 def build(
     bot: str, config: ExtractionConfig, source: Path, folder: Path,
-    forgotten: frozenset[str] = frozenset(),
+    forgotten: People = NOBODY,
 ) -> Card:  # fmt: skip
     """Read the export twice (who wrote, then what), write the data set and its card.
 
-    forgotten   senders who asked not to be learned from: `user123`, and names in sources that
-                have no ids
+    Raises Refusal where there is nothing to learn, a persona who is `forgotten` included.
     """
     senders = Senders()
     read: Counter[str] = Counter()
     senders.add(usable(tracked(read_export(source), "counting senders", read), Counter()))
     personas = frozenset() if config.persona == WHOLE_CHAT else senders.persona(config.persona)
-    if personas & forgotten:
-        raise Refusal(
-            f"persona {config.persona!r} asked to be forgotten: nobody is left to imitate"
-        )
+    senders.refuse_forgotten(personas, config.persona, forgotten)
 
     _prepare(folder)
     dropped: Counter[str] = Counter()
@@ -62,7 +58,8 @@ def build(
         if not written.train:
             raise Refusal(f"{source}: nothing usable of the persona (dropped: {dict(dropped)})")
         persona = WHOLE_CHAT if whole else pseudonym(min(personas))
-        card = _card(bot, persona, source, written, read.total(), dropped)
+        inputs = _inputs(source, forgotten)
+        card = _card(bot, persona, inputs, written, read.total(), dropped)
         put_in_place(folder)
         write_card(folder, card)
     except OSError as error:
@@ -87,9 +84,16 @@ def _prepare(folder: Path) -> None:
         raise Refusal(f"{folder}: holds {strange[0]!r}; give an empty folder or one of a data set")
 
 
+def _inputs(source: Path, forgotten: People) -> dict[str, str]:
+    """Hashes of what the data set is made from: the export, and the list of the forgotten."""
+    listed = {FORGET_FILE: forgotten.sha256} if forgotten.sha256 else {}
+    return {source.name: file_sha256(source)} | listed
+
+
 def _card(
-    bot: str, persona: str, source: Path, written: Written, read: int, dropped: Counter[str]
-) -> Card:
+    bot: str, persona: str, inputs: dict[str, str], written: Written, read: int,
+    dropped: Counter[str],
+) -> Card:  # fmt: skip
     warnings = []
     if written.persona_messages < FEW_MESSAGES:
         warnings.append(
@@ -110,7 +114,7 @@ def _card(
         heldout_records=written.heldout,
         split_at=written.split_at,
         dropped={reason: count for reason, count in sorted(dropped.items()) if count},
-        inputs={source.name: file_sha256(source)},
+        inputs=inputs,
         sha256=written.sha256,
         warnings=tuple(warnings),
     )
@@ -123,7 +127,13 @@ def report_card(report: JobReport, card: Card) -> None:
     report.gauge("heldout_records", "Records held out.", card.heldout_records)
 
 
-def run(bot: BotFile, source: Path | None, output: Path | None, persona: str | None) -> Card:
+def run(
+    bot: BotFile,
+    source: Path | None,
+    output: Path | None,
+    persona: str | None,
+    forget: Path | None = None,
+) -> Card:
     """The job as the command line calls it."""
     volumes = from_environment(Volumes)
     source = source or volumes.exports(bot.name) / "result.json"
@@ -132,7 +142,8 @@ def run(bot: BotFile, source: Path | None, output: Path | None, persona: str | N
         config = config.model_copy(update={"persona": persona})
     folder = output or volumes.dataset(bot.name)
     with job_report("extraction", bot.name, from_environment(PushSettings)) as report:
-        card = build(bot.name, config, source, folder, forgotten_senders(volumes.forget(bot.name)))
+        forgotten = _forgotten(forget, volumes.forget(bot.name))
+        card = build(bot.name, config, source, folder, forgotten)
         report_card(report, card)
     logger().info(
         "data set built",
@@ -150,11 +161,11 @@ def run(bot: BotFile, source: Path | None, output: Path | None, persona: str | N
     return card
 
 
-def forgotten_senders(file: Path) -> frozenset[str]:
-    """Senders as `Message.sender` has them."""
-    people = forget.read(file)
-    ids = (f"user{person.user_id}" for person in people)
-    return frozenset([*ids, *(name for person in people for name in person.names)])
+def _forgotten(given: Path | None, usual: Path) -> People:
+    """A bot may have no list, but one that is given must be there."""
+    if given and not given.exists():
+        raise Refusal(f"{given}: no such file; --forget wants a {FORGET_FILE}")
+    return read_people(given or usual)
 
 
 @app.command()
@@ -170,11 +181,15 @@ def main(
     persona: Annotated[
         str | None, typer.Option(help="auto, whole-chat, a sender's name, or an id like user123.")
     ] = None,
+    forget: Annotated[
+        Path | None,
+        typer.Option(help="Who is left out [DATA_DIR/<bot>/forget/forget.jsonl]."),
+    ] = None,
 ) -> None:
-    """Build a data set from a chat export, without the people in DATA_DIR/<bot>/forget."""
+    """Build a data set from a chat export, without the people who asked to be forgotten."""
     try:
         configure(from_environment(LogSettings), "extraction")
-        run(BotFile.read(bot), input, output, persona)
+        run(BotFile.read(bot), input, output, persona, forget)
     except Refusal as refusal:
         end_process(refusal)
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from contracts.turn import single_line
+from extraction_jobs.forgotten import NOBODY, People
 from extraction_jobs.message import Message
 
 MAX_CHARACTERS = 2000
@@ -22,15 +23,15 @@ FILTERS: tuple[tuple[str, Callable[[Message], bool]], ...] = (
 
 
 def usable(
-    messages: Iterable[Message], dropped: Counter[str], forgotten: frozenset[str] = frozenset()
+    messages: Iterable[Message], dropped: Counter[str], forgotten: People = NOBODY
 ) -> Iterator[Message]:
     """Yield what passes every filter; count the others under the first reason that holds.
 
-    forgotten   senders, as `Message.sender` has them, who asked not to be learned from
+    What is usable, but of people who are `forgotten`, is counted under a reason of its own.
     """
     for message in messages:
         reason = next((name for name, holds in FILTERS if holds(message)), None)
-        if reason is None and message.sender in forgotten:
+        if reason is None and forgotten.include(message.sender, message.sender_name):
             reason = FORGOTTEN
         if reason is None:
             yield message

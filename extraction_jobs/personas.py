@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from contracts.refusal import Refusal
+from extraction_jobs.forgotten import People
 from extraction_jobs.message import Message
 
 AUTO = "auto"
@@ -12,6 +13,10 @@ AUTO = "auto"
 
 class PersonaNotFound(Refusal):
     """Nobody of that name or id wrote anything usable."""
+
+
+class PersonaForgotten(Refusal):
+    """The persona asked not to be learned from."""
 
 
 @dataclass
@@ -45,6 +50,15 @@ class Senders:
         if not found:
             raise PersonaNotFound(f"persona {wanted!r} wrote nothing usable; {self._who_did()}")
         return frozenset(found)
+
+    def refuse_forgotten(self, personas: frozenset[str], wanted: str, people: People) -> None:
+        """Raises PersonaForgotten when one of the personas is among the people."""
+        if any(people.include(sender, name) for sender in personas for name in self.names[sender]):
+            who = "the most talkative sender" if wanted == AUTO else f"persona {wanted!r}"
+            raise PersonaForgotten(
+                f"{who} asked to be forgotten: there is nothing left to learn;"
+                " choose another persona"
+            )
 
     def _who_did(self) -> str:
         most = [

@@ -1,8 +1,17 @@
-"""`/admin`: what tests ask for and see: faults, who is blocked, what the bots sent."""
+"""`/admin`: what tests ask for and see: how the group is, what fails, what the bots sent.
 
-from typing import Literal
+GET, POST /admin/faults      see `Switch`
+POST /admin/flood            {"on": true}: limits on sending as Telegram's
+POST /admin/members          see `Membership`
+POST /admin/administrators   {"person": id or name, "on": true}: promoted in the group
+POST /admin/topics           see `Topics`
+POST /admin/migrate          {}: the group gets a new id, which is answered
+GET /admin/log               see `_log`
+"""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -32,6 +41,35 @@ class Membership(BaseModel):
     expelled: bool
 
 
+class Flooding(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    on: bool
+
+
+class Promotion(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    person: int | str
+    on: bool
+
+
+class Topics(BaseModel):
+    """`{"open": id, "name": title}`, `{"delete": id}`; the id is that of the first message."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    open: int | None = Field(default=None, ge=1)
+    name: str = Field(default="", max_length=128)
+    delete: int | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.open is not None and not self.name:
+            raise ValueError("a topic wants a name")
+        return self
+
+
 class AdminRoutes:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -40,7 +78,11 @@ class AdminRoutes:
         return [
             Route("/admin/faults", self._faults, methods=["GET"]),
             Route("/admin/faults", self._switch, methods=["POST"]),
+            Route("/admin/flood", self._flood, methods=["POST"]),
             Route("/admin/members", self._members, methods=["POST"]),
+            Route("/admin/administrators", self._administrators, methods=["POST"]),
+            Route("/admin/topics", self._topics, methods=["POST"]),
+            Route("/admin/migrate", self._migrate, methods=["POST"]),
             Route("/admin/log", self._log, methods=["GET"]),
         ]
 
@@ -56,6 +98,11 @@ class AdminRoutes:
             answer["id"] = faults.on(switch.on)
         return JSONResponse({**answer, "faults": faults.listed()})
 
+    async def _flood(self, request: Request) -> JSONResponse:
+        asked = parse(Flooding, await request.json(), "flood")
+        self._exchange.flood.switch(asked.on)
+        return JSONResponse({"on": asked.on})
+
     async def _members(self, request: Request) -> JSONResponse:
         asked = parse(Membership, await request.json(), "members")
         world = self._exchange.world
@@ -64,8 +111,38 @@ class AdminRoutes:
         self._exchange.expel(room, bot, person, asked.expelled)
         return JSONResponse({"room": room.key, "expelled": sorted(room.expelled)})
 
+    async def _administrators(self, request: Request) -> JSONResponse:
+        asked = parse(Promotion, await request.json(), "administrators")
+        world = self._exchange.world
+        self._exchange.promote(world.person(asked.person), asked.on)
+        return JSONResponse({"administrators": sorted(world.group.administrators)})
+
+    async def _topics(self, request: Request) -> JSONResponse:
+        asked = parse(Topics, await request.json(), "topics")
+        if asked.open is not None:
+            self._exchange.open_topic(asked.open, asked.name)
+        if asked.delete is not None:
+            self._exchange.delete_topic(asked.delete)
+        return JSONResponse({"threads": sorted(self._exchange.world.group.threads)})
+
+    async def _migrate(self, _: Request) -> JSONResponse:
+        return JSONResponse({"chat": self._exchange.migrate().chat.id})
+
     async def _log(self, _: Request) -> JSONResponse:
-        """Messages sent, in order, and the bots whose long poll waits now."""
-        world, queues = self._exchange.world, self._exchange.queues
-        polling = [bot.name for bot in world.bots.values() if queues[bot.token].polled]
-        return JSONResponse({"sent": self._exchange.sent, "polling": polling})
+        """Fields of the answer:
+
+        sent       messages of bots, in order
+        answered   answers to presses: {room, bot, person, query, text, alert}
+        flooded    how many messages were refused for flood
+        polling    bots whose long poll waits now
+        """
+        exchange = self._exchange
+        bots = exchange.world.bots.values()
+        return JSONResponse(
+            {
+                "sent": exchange.sent,
+                "answered": exchange.answered,
+                "flooded": exchange.flood.refused,
+                "polling": [bot.name for bot in bots if exchange.queues[bot.token].polled],
+            }
+        )

@@ -14,7 +14,6 @@ from aiogram.types import (
     AcceptedGiftTypes,
     BotCommand,
     ChatFullInfo,
-    ChatMemberOwner,
     Message,
     Update,
     User,
@@ -22,10 +21,13 @@ from aiogram.types import (
 )
 from pydantic import ValidationError
 
+from services.sandbox.commands import Commands
+from services.sandbox.content import edited
 from services.sandbox.errors import Refused, bad_request
 from services.sandbox.exchange import Exchange
-from services.sandbox.members import Member, member, owner
-from services.sandbox.world import BotAccount, Draft, Room
+from services.sandbox.keyboard import accepted_markup
+from services.sandbox.members import Administrator, Member, administrators, member
+from services.sandbox.rooms import BotAccount, Draft, Room
 
 Handler = Callable[[BotAccount, Any], Awaitable[object]]
 _ACTIONS = frozenset(action.value for action in ChatAction)
@@ -41,12 +43,14 @@ _GIFTS = AcceptedGiftTypes(
 class BotApi:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange, self._world = exchange, exchange.world
-        self._commands: dict[str, list[BotCommand]] = {}
+        self._commands = Commands()
         table: list[tuple[type[TelegramMethod[Any]], Handler]] = [
             (methods.GetMe, self._get_me),
             (methods.GetUpdates, self._get_updates),
             (methods.SendMessage, self._send_message),
             (methods.EditMessageText, self._edit_message_text),
+            (methods.EditMessageReplyMarkup, self._edit_message_reply_markup),
+            (methods.AnswerCallbackQuery, self._answer_callback_query),
             (methods.DeleteMessage, self._delete_message),
             (methods.SendChatAction, self._send_chat_action),
             (methods.GetChat, self._get_chat),
@@ -111,13 +115,33 @@ class BotApi:
                 answered.allow_sending_without_reply if answered else None,
                 asked.allow_sending_without_reply,
             ),
+            markup=accepted_markup(asked.reply_markup),
         )
         return self._exchange.bot_says(self._room(bot, asked.chat_id), bot, draft)
 
     async def _edit_message_text(self, bot: BotAccount, asked: methods.EditMessageText) -> Message:
         _plain(asked.parse_mode)
         room = self._room(bot, asked.chat_id)
-        return self._exchange.bot_edits(room, bot, asked.message_id or 0, asked.text or "")
+        markup, text = accepted_markup(asked.reply_markup), asked.text or ""
+
+        def change(found: Message) -> dict[str, Any]:
+            return {**edited(found, text), "reply_markup": markup}
+
+        return self._exchange.bot_edits(room, bot, asked.message_id or 0, change)
+
+    async def _edit_message_reply_markup(
+        self, bot: BotAccount, asked: methods.EditMessageReplyMarkup
+    ) -> Message:
+        change = {"reply_markup": accepted_markup(asked.reply_markup)}
+        room = self._room(bot, asked.chat_id)
+        return self._exchange.bot_edits(room, bot, asked.message_id or 0, lambda _: change)
+
+    async def _answer_callback_query(
+        self, bot: BotAccount, asked: methods.AnswerCallbackQuery
+    ) -> bool:
+        query, alert = asked.callback_query_id, asked.show_alert is True
+        self._exchange.bot_answers(bot, query, asked.text, alert)
+        return True
 
     async def _delete_message(self, bot: BotAccount, asked: methods.DeleteMessage) -> bool:
         self._exchange.bot_deletes(self._room(bot, asked.chat_id), bot, asked.message_id)
@@ -126,7 +150,9 @@ class BotApi:
     async def _send_chat_action(self, bot: BotAccount, asked: methods.SendChatAction) -> bool:
         if asked.action not in _ACTIONS:
             raise bad_request("wrong parameter action in request")
-        self._exchange.bot_acts(self._room(bot, asked.chat_id), bot, asked.action)
+        room = self._room(bot, asked.chat_id)
+        room.thread(asked.message_thread_id)
+        self._exchange.bot_acts(room, bot, asked.action)
         return True
 
     async def _get_chat(self, bot: BotAccount, asked: methods.GetChat) -> ChatFullInfo:
@@ -135,6 +161,7 @@ class BotApi:
             id=chat.id,
             type=chat.type,
             title=chat.title,
+            is_forum=chat.is_forum,
             first_name=chat.first_name,
             accent_color_id=0,
             max_reaction_count=11,
@@ -146,17 +173,17 @@ class BotApi:
 
     async def _get_chat_administrators(
         self, bot: BotAccount, asked: methods.GetChatAdministrators
-    ) -> list[ChatMemberOwner]:
-        if self._room(bot, asked.chat_id).private:
-            raise bad_request("there are no administrators in the private chat")
-        return [owner(self._world)]
+    ) -> list[Administrator]:
+        return administrators(self._world, self._room(bot, asked.chat_id))
 
     async def _set_my_commands(self, bot: BotAccount, asked: methods.SetMyCommands) -> bool:
-        self._commands[bot.token] = asked.commands
+        self._commands.put(bot, asked.commands, asked.scope, asked.language_code)
         return True
 
-    async def _get_my_commands(self, bot: BotAccount, _: methods.GetMyCommands) -> list[BotCommand]:
-        return self._commands.get(bot.token, [])
+    async def _get_my_commands(
+        self, bot: BotAccount, asked: methods.GetMyCommands
+    ) -> list[BotCommand]:
+        return self._commands.get(bot, asked.scope, asked.language_code)
 
     async def _delete_webhook(self, bot: BotAccount, asked: methods.DeleteWebhook) -> bool:
         if asked.drop_pending_updates:

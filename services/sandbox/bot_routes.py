@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from services.sandbox.bot_api import BotApi
-from services.sandbox.errors import Refused
+from services.sandbox.errors import Refused, conflict, too_many
 from services.sandbox.exchange import Exchange
 from services.sandbox.faults import Call, Fault
 from services.sandbox.parameters import parameters
@@ -45,24 +45,28 @@ class BotRoutes:
         self._api.known(method)
         params = await parameters(request)
         fault = self._exchange.faults.take(Call(method, bot.name, token, params.get("chat_id")))
-        if fault and not fault.after:
-            return await self._fail(fault)
+        if fault and not fault.after and (answer := await self._strike(fault)):
+            return answer
         result = await self._api.call(bot, method, params)
-        if fault:
-            return await self._fail(fault)
+        if fault and fault.after and (answer := await self._strike(fault)):
+            return answer
         return JSONResponse({"ok": True, "result": dumped(result)})
 
-    async def _fail(self, fault: Fault) -> Response:
+    async def _strike(self, fault: Fault) -> Response | None:
+        """What is answered in place of the true answer; None if that is given after all."""
         if fault.kind == "drop":
             return Dropped()
         if fault.kind == "retry_after":
-            seconds = fault.retry_after
-            raise Refused(429, f"Too Many Requests: retry after {seconds}", seconds)
+            raise too_many(fault.retry_after)
+        if fault.kind == "conflict":
+            raise conflict()
+        if fault.kind == "server_error":
+            raise Refused(500, "Internal Server Error")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._exchange.closed.wait(), fault.seconds)
         if fault.kind == "hold":
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._exchange.closed.wait(), fault.seconds)
             raise Refused(504, "Gateway Timeout")
-        raise Refused(500, "Internal Server Error")
+        return None
 
 
 def dumped(result: object) -> Any:

@@ -10,6 +10,7 @@ from aiogram.types import MessageEntity
 from services.sandbox.errors import bad_request
 
 MAX_TEXT = 4096
+MAX_CAPTION = 1024
 _KINDS = (
     ("mention", re.compile(r"(?<![\w@])@[A-Za-z0-9_]{4,32}(?!\w)")),
     (
@@ -25,12 +26,17 @@ def utf16_length(text: str) -> int:
 
 
 def accepted(text: str) -> str:
-    """The text as it is stored; the limit is counted in UTF-16 units, the stricter reading."""
-    text = text.strip()
-    if not text:
+    """The text of a message as it is stored."""
+    if not text.strip():
         raise bad_request("message text is empty")
-    if utf16_length(text) > MAX_TEXT:
-        raise bad_request("message is too long")
+    return limited(text, MAX_TEXT, "message is too long")
+
+
+def limited(text: str, longest: int, otherwise: str) -> str:
+    """The stripped text; the limit is counted in UTF-16 units, the stricter reading."""
+    text = text.strip()
+    if utf16_length(text) > longest:
+        raise bad_request(otherwise)
     return text
 
 

@@ -2,17 +2,20 @@
 
 Refused            an answer with ok=false: code, description, parameters
 ├── bad_request    400, the caller's mistake
-└── forbidden      403, the bot was blocked or kicked
+├── forbidden      403, the bot was blocked or kicked
+├── upgraded       400, the group has another id now
+├── conflict       409, another poll took the place of this one
+└── too_many       429, with the seconds to wait
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(eq=False)
 class Refused(Exception):
     code: int
     description: str
-    retry_after: int | None = None
+    parameters: dict[str, int] = field(default_factory=dict)
 
     def payload(self) -> dict[str, object]:
         answer: dict[str, object] = {
@@ -20,9 +23,7 @@ class Refused(Exception):
             "error_code": self.code,
             "description": self.description,
         }
-        if self.retry_after is not None:
-            answer["parameters"] = {"retry_after": self.retry_after}
-        return answer
+        return {**answer, "parameters": self.parameters} if self.parameters else answer
 
 
 def bad_request(text: str) -> Refused:
@@ -31,3 +32,20 @@ def bad_request(text: str) -> Refused:
 
 def forbidden(text: str) -> Refused:
     return Refused(403, f"Forbidden: {text}")
+
+
+def upgraded(chat_id: int) -> Refused:
+    text = "Bad Request: group chat was upgraded to a supergroup chat"
+    return Refused(400, text, {"migrate_to_chat_id": chat_id})
+
+
+def conflict() -> Refused:
+    text = (
+        "Conflict: terminated by other getUpdates request; "
+        "make sure that only one bot instance is running"
+    )
+    return Refused(409, text)
+
+
+def too_many(seconds: int) -> Refused:
+    return Refused(429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds})

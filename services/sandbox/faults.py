@@ -2,8 +2,10 @@
 
 retry_after    429 with the seconds to wait
 server_error   500
+conflict       409, as when another process polls with the same token; meant for getUpdates
 hold           no answer for `seconds`, then 504
 drop           the connection is closed in the middle of the answer
+slow           nothing fails, but it takes `seconds` more
 """
 
 from dataclasses import dataclass
@@ -20,12 +22,12 @@ class Fault(BaseModel):
     token    a bot's token
     chat     chat_id of the call
     times    how many calls; not given: until switched off
-    after    the call takes effect first, and only its answer is lost
+    after    the call takes effect first, and only its answer is lost, or late if `slow`
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["retry_after", "server_error", "hold", "drop"]
+    kind: Literal["retry_after", "server_error", "conflict", "hold", "drop", "slow"]
     method: str | None = None
     bot: str | None = None
     token: str | None = None

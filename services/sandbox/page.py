@@ -1,4 +1,4 @@
-"""The web page and the small JSON API behind it: people write here.
+"""The web page, and what it reads: the whole state, and events.
 
 Events reach the page over server-sent events; it asks for the whole state when it (re)connects.
 """
@@ -7,35 +7,19 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from contracts.refusal import parse
-from services.sandbox.exchange import Exchange, view
-from services.sandbox.world import GROUP, GROUP_TITLE, Draft
+from services.sandbox.exchange import Exchange
+from services.sandbox.rooms import GROUP
+from services.sandbox.view import view
+from services.sandbox.world import GROUP_TITLE
 
 STATIC = Path(__file__).with_name("static")
 POLICY = "default-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
 _EMOJI = "🚌🐘🦉🐙🦊🐝"
-
-
-class Written(BaseModel):
-    """`chat` is `group` or a bot's name; `person` an id or a name."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    chat: str
-    person: int | str
-    text: str
-    reply_to: int | None = None
-    thread: int | None = None
-
-
-class Person(BaseModel):
-    name: str = Field(min_length=1, max_length=64)
 
 
 class PageRoutes:
@@ -47,8 +31,6 @@ class PageRoutes:
             Route("/", self._index),
             Route("/events", self._events),
             Route("/api/state", self._state),
-            Route("/api/messages", self._write, methods=["POST"]),
-            Route("/api/people", self._join, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
 
@@ -81,18 +63,6 @@ class PageRoutes:
                 "messages": [view(room, m) for room in rooms for m in room.messages.values()],
             }
         )
-
-    async def _write(self, request: Request) -> JSONResponse:
-        written = parse(Written, await request.json(), "message")
-        person = self._world.person(written.person)
-        room = self._world.room_of_person(written.chat, person)
-        draft = Draft(written.text, written.reply_to, written.thread)
-        return JSONResponse(view(room, self._exchange.person_says(room, person, draft)), 201)
-
-    async def _join(self, request: Request) -> JSONResponse:
-        asked = parse(Person, await request.json(), "person")
-        person = self._exchange.person_joins(asked.name)
-        return JSONResponse({"id": person.id, "name": person.first_name}, 201)
 
     async def _events(self, _: Request) -> Response:
         headers = {"cache-control": "no-store"}

@@ -18,9 +18,12 @@ from services.sandbox.admin import AdminRoutes
 from services.sandbox.bot_routes import BotRoutes
 from services.sandbox.errors import Refused
 from services.sandbox.exchange import Exchange
+from services.sandbox.flood import Flood
 from services.sandbox.page import PageRoutes
+from services.sandbox.people import PeopleRoutes
+from services.sandbox.rooms import BotAccount
 from services.sandbox.settings import BotEntry, SandboxSettings
-from services.sandbox.world import BotAccount, World
+from services.sandbox.world import World
 from telemetry.logs import logger
 
 
@@ -48,7 +51,7 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; `started` gets the address, `http://host:port`."""
     # ids go on from the clock: a bot that remembers the sandbox before this one sees no id again
-    exchange = Exchange(world(settings, int(clock())), clock)
+    exchange = Exchange(world(settings, int(clock())), clock, Flood(settings.sandbox_flood))
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
 
@@ -96,9 +99,9 @@ def _account(entry: BotEntry, privacy: bool) -> BotAccount:
 
 
 def application(exchange: Exchange) -> Starlette:
-    rooms = (BotRoutes(exchange), AdminRoutes(exchange), PageRoutes(exchange))
+    parts = (BotRoutes, AdminRoutes, PeopleRoutes, PageRoutes)
     return Starlette(
-        routes=[route for room in rooms for route in room.routes()],
+        routes=[route for part in parts for route in part(exchange).routes()],
         exception_handlers={Refused: _refused, Refusal: _unusable, JSONDecodeError: _unusable},
     )
 

@@ -28,6 +28,7 @@ class SandboxSettings(Settings):
                       `<name>_bot`, with _ for -
     sandbox_people    comma-separated names; the first one created the group
     sandbox_privacy   names of the bots whose privacy mode is on, comma-separated
+    sandbox_flood     bots that send more than Telegram lets them get 429
     """
 
     sandbox_host: str = "127.0.0.1"
@@ -35,6 +36,7 @@ class SandboxSettings(Settings):
     sandbox_bots: str
     sandbox_people: str = "Аня,Борис,Вера"
     sandbox_privacy: str = ""
+    sandbox_flood: bool = False
 
     @field_validator("sandbox_bots")
     @classmethod

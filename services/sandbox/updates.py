@@ -11,14 +11,10 @@ from typing import Any
 
 from aiogram.types import Update
 
-from services.sandbox.errors import Refused
+from services.sandbox.errors import conflict
 
 MAX_SECONDS = 50
 MAX_LIMIT = 100
-_CONFLICT = (
-    "Conflict: terminated by other getUpdates request; "
-    "make sure that only one bot instance is running"
-)
 
 
 class Updates:
@@ -53,7 +49,7 @@ class Updates:
         A poll that comes while another waits takes its place; the earlier one gets 409.
         """
         if self._poller and self.polled:
-            self._poller.set_exception(Refused(409, _CONFLICT))
+            self._poller.set_exception(conflict())
         if allowed is not None:
             self._allowed = frozenset(allowed)
         self._forget(offset)

@@ -5,7 +5,8 @@ Sources differ on whether privacy mode lets plain mentions through; here it does
 
 from aiogram.types import Message
 
-from services.sandbox.world import BotAccount, Room
+from services.sandbox.content import service, words
+from services.sandbox.rooms import BotAccount, Room
 
 
 def viewers(room: Room, message: Message) -> list[BotAccount]:
@@ -20,12 +21,14 @@ def viewers(room: Room, message: Message) -> list[BotAccount]:
 
 
 def addressed(bot: BotAccount, message: Message) -> bool:
-    """What a bot with privacy mode on still gets: answers to it, its mentions, commands."""
+    """What a bot with privacy mode on still gets: service messages, answers, mentions, commands."""
+    if service(message):
+        return True
     answered = message.reply_to_message
     if answered and answered.from_user == bot.user:
         return True
-    for entity in message.entities or []:
-        said = entity.extract_from(message.text or "").lower()
+    for entity in message.entities or message.caption_entities or []:
+        said = entity.extract_from(words(message)).lower()
         if entity.type == "mention" and said == bot.mention.lower():
             return True
         if entity.type == "bot_command" and said.partition("@")[2] in (

@@ -1,5 +1,6 @@
-"""The list of people who asked to be forgotten: appended, read, cut short, newer."""
+"""The list of people who asked to be forgotten: appended, read, cut short, broken, newer."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,18 +20,60 @@ def test_what_is_appended_is_read(tmp_path: Path) -> None:
     assert read(path) == [NINA, BORIS]
 
 
-def test_a_line_cut_short_spoils_no_other(tmp_path: Path) -> None:
+LINE = NINA.model_dump_json().encode()
+
+
+@pytest.mark.parametrize("length", range(len(LINE)))
+def test_a_line_cut_short_anywhere_spoils_no_other(tmp_path: Path, length: int) -> None:
     path = tmp_path / "forget.jsonl"
+    append(path, BORIS)
+    path.write_bytes(path.read_bytes() + LINE[:length])
+    assert read(path) == [BORIS]
     append(path, NINA)
-    path.write_bytes(path.read_bytes() + b'{"v":1,"user_')
+    assert read(path) == [BORIS, NINA]
+
+
+def test_a_line_that_lacks_only_its_end_is_an_entry(tmp_path: Path) -> None:
+    path = tmp_path / "forget.jsonl"
+    path.write_bytes(LINE)
+    assert read(path) == [NINA]
     append(path, BORIS)
     assert read(path) == [NINA, BORIS]
 
 
+def test_entries_written_at_once_are_all_there(tmp_path: Path) -> None:
+    path = tmp_path / "forget.jsonl"
+    people = [Forgotten(user_id=number, at=1.0) for number in range(64)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda person: append(path, person), people))
+    assert sorted(person.user_id for person in read(path)) == list(range(64))
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ('{"v":1,"user_', "entry: Invalid JSON"),
+        ('{"v": 1, "user_id": "Nina", "at": 1}', "user_id: "),
+        ('{"v": 0, "user_id": 7, "at": 1}', "v: "),
+        ("[7]", "entry: "),
+    ],
+)
+def test_a_broken_line_is_refused_by_its_number_and_not_quoted(
+    tmp_path: Path, broken: str, says: str
+) -> None:
+    path = tmp_path / "forget.jsonl"
+    path.write_text(f"{LINE.decode()}\n\n{broken}\n{LINE.decode()}\n", encoding="utf-8")
+    with pytest.raises(Refusal) as refused:
+        read(path)
+    assert f"{path}, line 3: {says}" in str(refused.value)
+    assert "Nina" not in str(refused.value)
+
+
 def test_an_entry_of_a_newer_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "forget.jsonl"
-    append(path, NINA.model_copy(update={"v": 2}))
-    with pytest.raises(Refusal, match="entry 1 is of version 2"):
+    append(path, NINA)
+    path.write_text(path.read_text(encoding="utf-8") + '{"v": 2, "person": 7}', encoding="utf-8")
+    with pytest.raises(Refusal, match="line 2: version 2 is newer"):
         read(path)
 
 

@@ -16,7 +16,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, read_card
+from contracts.forget import Forgotten, append
 from extraction_jobs.build_dataset import main
+from tests.extraction_jobs.conftest import IDS
 
 Entry = dict[str, Any]
 Save = Callable[[object], Path]
@@ -85,6 +87,34 @@ def test_without_output_the_data_set_lies_in_the_bots_folder(
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
     assert command(mixed, output=None).exit_code == 0
     assert read_card(tmp_path / "data" / "polkson" / "dataset").bot == "polkson"
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["the bot's list", "--forget"])
+def test_the_forgotten_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, command: Command, mixed: Entry, output: Path,
+    tmp_path: Path, given: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    usual = tmp_path / "data" / "polkson" / "forget" / "forget.jsonl"
+    path = tmp_path / "mine.jsonl" if given else usual
+    append(path, Forgotten(user_id=IDS["Boris"], at=1.0))
+    assert command(mixed, forget=path if given else None).exit_code == 0
+    card = read_card(output)
+    assert card.dropped["forgotten"] == 3
+    assert set(card.inputs) == {"result.json", "forget.jsonl"}
+
+
+def test_a_list_that_is_given_must_be_there(
+    command: Command, mixed: Entry, output: Path, tmp_path: Path
+) -> None:
+    assert_refused(command(mixed, forget=tmp_path / "none.jsonl"), "none.jsonl: no such file")
+    assert not output.exists()
+
+
+def test_a_broken_list_is_refused(command: Command, mixed: Entry, tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text("Boris\n", encoding="utf-8")
+    assert_refused(command(mixed, forget=path), "mine.jsonl, line 1: ")
 
 
 @pytest.mark.parametrize("present", [(), (TRAIN, HELDOUT, CARD, "report.html")])

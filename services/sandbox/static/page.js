@@ -11,9 +11,20 @@ let chat = ""; // a bot's name or the group's; the first bot's to begin with, si
 let answering = null;
 let waiting = null; // events that came while the state was being fetched
 
+const KINDS = {
+  sticker: "🙂 стикер",
+  voice: "🎤 голосовое",
+  photo: "📷 фото",
+  forum_topic_created: "Открыта тема:",
+  migrate_to_chat_id: "Группа стала супергруппой",
+  migrate_from_chat_id: "Группа стала супергруппой",
+};
+
 const person = () => Number($("person").value);
 const keyOf = (name) => (name === state.group.chat ? name : `${name}/${person()}`);
 const botOf = (id) => state.bots.find((bot) => bot.id === id);
+
+const words = (message) => [KINDS[message.media ?? message.service], message.text].filter(Boolean).join(" ");
 
 function make(tag, text, changes = {}) {
   const element = document.createElement(tag);
@@ -106,10 +117,22 @@ function bubble(message) {
   const answered = message.reply_to && rooms.get(message.room).get(message.reply_to);
   const time = new Date(message.at * 1000).toLocaleTimeString("ru", { hour: "2-digit", minute: "2-digit" });
   body.append(make("b", message.name));
-  if (answered) body.append(make("q", `${answered.name}: ${answered.text}`));
-  body.append(make("span", message.text), make("small", time));
-  item.append(face, body);
+  if (answered) body.append(make("q", `${answered.name}: ${words(answered)}`));
+  body.append(make("span", words(message)), make("small", time));
+  const side = make("div", "", { className: "side" });
+  side.append(body, ...message.buttons.map((row) => keys(message, row)));
+  item.append(face, side);
   return item;
+}
+
+// A row of the buttons under a message.
+function keys(message, row) {
+  const line = make("div", "", { className: "keys" });
+  line.append(...row.map(({ text, data }) => {
+    const onclick = () => press(message, data);
+    return make("button", text, { type: "button", disabled: data === null, onclick });
+  }));
+  return line;
 }
 
 function renderTyping() {
@@ -120,6 +143,7 @@ function renderTyping() {
 function open(name) {
   chat = name;
   unread.delete(keyOf(chat));
+  $("notice").textContent = "";
   answer(null);
   render();
 }
@@ -127,7 +151,7 @@ function open(name) {
 function answer(message) {
   answering = message && message.id;
   $("answering").hidden = !message;
-  $("answering").firstElementChild.textContent = message ? `Ответ: ${message.name}: ${message.text.slice(0, 80)}` : "";
+  $("answering").firstElementChild.textContent = message ? `Ответ: ${message.name}: ${words(message).slice(0, 80)}` : "";
   if (message) $("text").focus();
 }
 
@@ -137,19 +161,28 @@ function insert(words) {
   field.focus();
 }
 
-async function send(text) {
-  const body = JSON.stringify({ chat, person: person(), text, reply_to: answering });
+// Tell the sandbox what the person did; answers whether it was taken.
+async function tell(path, deed) {
+  const body = JSON.stringify({ chat, person: person(), ...deed });
   const headers = { "content-type": "application/json" };
+  $("notice").textContent = "";
   try {
-    const reply = await fetch("/api/messages", { method: "POST", headers, body });
+    const reply = await fetch(path, { method: "POST", headers, body });
     $("problem").textContent = reply.ok ? "" : (await reply.json()).error;
-    if (reply.ok) answer(null);
     return reply.ok;
   } catch {
     $("problem").textContent = "Песочница не отвечает";
     return false;
   }
 }
+
+async function send(text) {
+  const taken = await tell("/api/messages", { text, reply_to: answering });
+  if (taken) answer(null);
+  return taken;
+}
+
+const press = (message, data) => tell("/api/press", { message: message.id, data });
 
 async function submit(event) {
   event.preventDefault();
@@ -159,6 +192,10 @@ async function submit(event) {
 
 const heard = {
   people: refresh,
+  migrated: refresh,
+  answered(event) {
+    if (event.person === person() && event.room === keyOf(chat)) $("notice").textContent = event.text ?? "";
+  },
   message(event) {
     stopTyping(event.room, botOf(event.from)?.name);
     keep(event);

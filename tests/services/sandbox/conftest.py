@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
+from aiogram.types import Message
 
 from services.sandbox.server import serve
 from services.sandbox.settings import SandboxSettings
@@ -46,6 +47,11 @@ class Sandbox:
         body = {"chat": chat, "person": person, "text": text, **more}
         return await self.post("/api/messages", body, 201)
 
+    async def refuses(self, path: str, body: object) -> str:
+        """Why it is refused."""
+        error: str = (await self.post(path, body, 400))["error"]
+        return error
+
     async def polled(self, *names: str) -> None:
         """Wait until the long polls of these bots are at the server."""
         await polled(self.http, self.url, *names)
@@ -65,6 +71,14 @@ class Sandbox:
             yield read()
 
 
+async def heard(one: Bot) -> list[Message]:
+    """Messages of the updates that wait for the bot; they are confirmed."""
+    updates = await one.get_updates()
+    if updates:
+        await one.get_updates(offset=updates[-1].update_id + 1)
+    return [m for update in updates if (m := update.message or update.edited_message)]
+
+
 async def polled(http: aiohttp.ClientSession, url: str, *names: str) -> None:
     async with asyncio.timeout(10):
         while True:
@@ -79,14 +93,14 @@ def bot(url: str, name: str) -> Bot:
 
 
 @asynccontextmanager
-async def running(**settings: object) -> AsyncIterator[Sandbox]:
+async def running(
+    clock: Callable[[], float] = lambda: NOON, **settings: object
+) -> AsyncIterator[Sandbox]:
     bots = ",".join(f"{name}={token}" for name, token in TOKENS.items())
     values = {"sandbox_port": 0, "sandbox_bots": bots, **settings}
     stop = asyncio.Event()
     started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    ended = asyncio.create_task(
-        serve(SandboxSettings.model_validate(values), stop, started, lambda: NOON)
-    )
+    ended = asyncio.create_task(serve(SandboxSettings.model_validate(values), stop, started, clock))
     url = await started
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())

@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 from aiogram import exceptions
-from aiogram.types import BotCommand, ReplyParameters
+from aiogram.types import ReplyParameters
 
 from tests.services.sandbox.conftest import (
     ANYA,
@@ -203,10 +203,7 @@ async def test_edits_and_deletions(sandbox: Sandbox) -> None:
     assert (await sandbox.get("/api/state"))["messages"] == []
 
 
-async def test_commands_webhook_and_pending_updates(sandbox: Sandbox) -> None:
-    commands = [BotCommand(command="insanity", description="Безумие")]
-    assert await sandbox.avtobus.set_my_commands(commands)
-    assert [one.command for one in await sandbox.avtobus.get_my_commands()] == ["insanity"]
+async def test_a_webhook_and_pending_updates(sandbox: Sandbox) -> None:
     await sandbox.say("а", chat="avtobus")
     assert (await sandbox.avtobus.get_webhook_info()).pending_update_count == 1
     assert await sandbox.avtobus.delete_webhook(drop_pending_updates=True)

@@ -67,6 +67,26 @@ async def test_a_server_error_lasts_until_switched_off(sandbox: Sandbox) -> None
     await sandbox.avtobus.get_me()
 
 
+async def test_a_poll_may_be_told_of_a_conflict(sandbox: Sandbox) -> None:
+    await sandbox.say("Эй")
+    fault = {"kind": "conflict", "method": "getUpdates", "times": 1}
+    await sandbox.post("/admin/faults", {"on": fault})
+    with pytest.raises(exceptions.TelegramConflictError, match="terminated by other getUpdates"):
+        await sandbox.avtobus.get_updates()
+    assert len(await sandbox.avtobus.get_updates()) == 1
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_slow_call_is_answered_as_ever(sandbox: Sandbox, after: bool) -> None:
+    fault = {"kind": "slow", "times": 1, "seconds": 0.3, "after": after}
+    await sandbox.post("/admin/faults", {"on": fault})
+    sending = asyncio.create_task(sandbox.avtobus.send_message(GROUP_ID, "раз"))
+    await asyncio.sleep(0.1)
+    assert await sent(sandbox) == ["раз"] * after
+    assert (await sending).text == "раз"
+    assert await sent(sandbox) == ["раз"]
+
+
 async def test_a_held_request_gets_no_answer_in_time(sandbox: Sandbox) -> None:
     await sandbox.post("/admin/faults", {"on": {"kind": "hold", "times": 1}})
     with pytest.raises(exceptions.TelegramNetworkError, match="timeout"):

@@ -54,7 +54,8 @@ async def test_anybody_may_join_and_is_known_by_name(sandbox: Sandbox) -> None:
         ({"chat": "nobody", "person": "Аня", "text": "а"}, "chat not found"),
         ({"chat": "group", "person": "Яна", "text": "а"}, "user not found"),
         ({"chat": "group", "person": "Аня", "text": "а", "reply_to": 9}, "replied not found"),
-        ({"chat": "group", "person": "Аня"}, "text: is required"),
+        ({"chat": "group", "person": "Аня"}, "text is empty"),
+        ({"chat": "group", "text": "а"}, "person: is required"),
     ],
 )
 async def test_bad_messages_are_refused_with_a_reason(

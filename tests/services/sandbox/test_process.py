@@ -71,6 +71,7 @@ async def test_bad_settings_end_it_with_the_key() -> None:
         ("SANDBOX_PEOPLE", " , ", "at least one name"),
         ("SANDBOX_PORT", "70000", "less than or equal to 65535"),
         ("SANDBOX_PRIVACY", "nobody", "no bot"),
+        ("SANDBOX_FLOOD", "perhaps", "boolean"),
     ],
 )
 def test_bad_settings_are_refused(

@@ -1,0 +1,96 @@
+"""Limits on sending: what is taken, what has to wait, and that waiting as told is enough."""
+
+import pytest
+from aiogram import Bot, exceptions
+
+from services.sandbox.flood import Flood
+from tests.services.sandbox.conftest import ANYA, GROUP_ID, NOON, Sandbox, running
+
+
+def taken(flood: Flood, times: list[float], chat: int = GROUP_ID, private: bool = False) -> int:
+    """Sends at each of the times; answers how long the last has to wait."""
+    wait = 0
+    for now in times:
+        wait = flood.wait("avtobus", chat, private, now)
+        if not wait:
+            flood.took("avtobus", chat, now)
+    return wait
+
+
+@pytest.mark.parametrize(
+    ("times", "private", "wait"),
+    [
+        ([0.0, 0.0, 0.0], False, 0),
+        ([0.0, 0.0, 0.0, 0.0], False, 3),
+        ([0.0, 0.0, 0.0, 2.5], False, 1),
+        ([0.0, 0.0, 0.0, 3.0], False, 0),
+        ([0.0, 1.5, 1.5, 2.0], True, 1),
+        ([float(n) for n in range(40)], True, 0),
+        ([2.0 * n for n in range(20)], False, 0),
+        ([*(2.0 * n for n in range(20)), 40.0], False, 20),
+        ([*(2.0 * n for n in range(20)), 60.0], False, 0),
+        ([*(2.0 * n for n in range(20)), 40.0], True, 0),
+    ],
+)
+def test_a_chat_takes_so_many(times: list[float], private: bool, wait: int) -> None:
+    assert taken(Flood(on=True), times, private=private) == wait
+
+
+def test_a_bot_sends_thirty_a_second_over_all_chats() -> None:
+    flood = Flood(on=True)
+    assert [taken(flood, [0.0], chat=chat) for chat in range(31)] == [0] * 30 + [1]
+    assert flood.wait("polkson", 0, private=True, now=0.0) == 0
+    assert taken(flood, [1.0], chat=31) == 0
+    assert flood.refused == 1
+
+
+def test_waiting_as_long_as_told_is_enough() -> None:
+    flood, now = Flood(on=True), NOON + 0.1
+    for _ in range(100):
+        while wait := taken(flood, [now]):
+            now += wait
+            assert not flood.wait("avtobus", GROUP_ID, private=False, now=now)
+        now += 0.2
+
+
+def test_off_it_refuses_nothing_and_on_again_it_has_forgotten() -> None:
+    flood = Flood()
+    assert taken(flood, [0.0] * 50) == 0
+    flood.switch(on=True)
+    assert taken(flood, [0.0] * 3) == 0
+    assert flood.refused == 0
+
+
+async def refusal(one: Bot, chat_id: int) -> int:
+    with pytest.raises(exceptions.TelegramRetryAfter, match="Too Many Requests") as raised:
+        await one.send_message(chat_id, "ещё")
+    return int(raised.value.retry_after)
+
+
+async def test_who_goes_over_is_told_how_long_to_wait() -> None:
+    now = [float(NOON)]
+    async with running(lambda: now[0], sandbox_flood=True) as sandbox:
+        for _ in range(3):
+            await sandbox.avtobus.send_message(GROUP_ID, "раз")
+        now[0] += 0.5
+        assert await refusal(sandbox.avtobus, GROUP_ID) == 3
+        await sandbox.polkson.send_message(GROUP_ID, "у меня свой счёт")
+        await sandbox.say("Привет", chat="avtobus")
+        await sandbox.avtobus.send_message(ANYA, "и у чата свой")
+        now[0] += 3
+        await sandbox.avtobus.send_message(GROUP_ID, "два")
+        log = await sandbox.get("/admin/log")
+    assert (log["flooded"], len(log["sent"])) == (1, 6)
+
+
+async def test_the_limits_are_off_until_switched_on(sandbox: Sandbox) -> None:
+    for _ in range(5):
+        await sandbox.avtobus.send_message(GROUP_ID, "раз")
+    assert await sandbox.post("/admin/flood", {"on": True}) == {"on": True}
+    for _ in range(3):
+        with pytest.raises(exceptions.TelegramBadRequest):
+            await sandbox.avtobus.send_message(GROUP_ID, " ")  # not taken, not counted
+        await sandbox.avtobus.send_message(GROUP_ID, "два")
+    assert await refusal(sandbox.avtobus, GROUP_ID) == 3
+    await sandbox.post("/admin/flood", {"on": False})
+    await sandbox.avtobus.send_message(GROUP_ID, "три")
