@@ -9,9 +9,9 @@ from contracts.model_version import file_sha256
 
 @dataclass(frozen=True)
 class People:
-    """ids as `Message.sender` has them (`user123`), names, and the hash of the list; none is empty.
+    """ids as `Message.sender` has them (`user123`), names, and the hash of the list.
 
-    A name never stands for an id: who is called `user123` does not take the person of that id along.
+    A name never stands for an id: calling oneself `user123` forgets nobody else.
     """
 
     ids: frozenset[str] = frozenset()

@@ -204,8 +204,8 @@ def _message(text: str | None, more: dict[str, Any]) -> dict[str, Any]:
 
 def entity(kind: str, text: str, part: str, **more: Any) -> dict[str, Any]:
     """An entity over the part of the text, in UTF-16 units as Telegram counts."""
-    offset = len(text[: text.index(part)].encode("utf-16-le")) // 2
-    length = len(part.encode("utf-16-le")) // 2
+    offset = len(text[: text.index(part)].encode("utf-16-le", "surrogatepass")) // 2
+    length = len(part.encode("utf-16-le", "surrogatepass")) // 2
     return {"type": kind, "offset": offset, "length": length, **more}
 
 
