@@ -1,0 +1,154 @@
+"""Gateways on the stand-in for Telegram: what people do there, and what Telegram does."""
+
+from typing import Any
+
+from services.gateway.config import GatewayConfig
+from tests.e2e.conftest import Town
+
+TEXTS = GatewayConfig()
+
+
+async def test_two_insane_bots_in_one_group_stop(town: Town) -> None:
+    async with town.gateway("avtobus"), town.gateway("polkson"):
+        await town.sandbox.say("/insanity@avtobus_bot")
+        await town.sandbox.say("/insanity@polkson_bot")
+        await town.hears(TEXTS.insanity_on)
+        before = len(await town.still())
+        await town.sandbox.say("ну, начали")
+        await town.hears("эхо: ну, начали")
+        talk = (await town.still())[before:]
+        assert 2 <= len(talk) <= TEXTS.bot_depth
+        await town.sandbox.say("хватит, люди тут")
+        await town.hears("эхо: хватит, люди тут")
+
+
+async def test_only_administrators_command_and_the_anonymous_are_among_them(town: Town) -> None:
+    async with town.gateway("avtobus"):
+        await town.sandbox.say("/insanity", person="Борис")
+        await town.hears(TEXTS.insanity_refused)
+        await town.sandbox.post("/admin/administrators", {"person": "Борис", "on": True})
+        await town.sandbox.say("/insanity", person="Борис", anonymous=True)
+        await town.hears(TEXTS.insanity_on)
+
+
+async def test_an_administrator_sets_the_chat_with_buttons(town: Town) -> None:
+    async with town.gateway("avtobus"):
+        await town.sandbox.say("/settings")
+        await town.hears(TEXTS.settings)
+        menu = (await town.sandbox.get("/api/state"))["messages"][-1]
+        for person in ("Борис", "Аня"):
+            press = {"chat": "group", "person": person, "message": menu["id"], "data": "insane:1"}
+            await town.sandbox.post("/api/press", press)
+
+        async def both_told() -> bool:
+            return len((await town.sandbox.get("/admin/log"))["answered"]) == 2
+
+        await town.until(both_told)
+        shown = (await town.sandbox.get("/api/state"))["messages"][-1]
+        assert shown["buttons"][0][0]["text"] == "✅ Безумие"
+        await town.sandbox.say("сам с собой", person="Вера")
+        await town.hears("эхо: сам с собой")
+
+
+async def test_a_group_that_moves_takes_settings_and_history_along(town: Town) -> None:
+    async with town.gateway("avtobus"):
+        await town.sandbox.say("/insanity")
+        await town.sandbox.say("едем")
+        await town.hears("эхо: едем")
+        await town.sandbox.post("/admin/migrate", {})
+        await town.sandbox.say("мы переехали")
+        await town.hears("эхо: мы переехали")
+    turns = [list(turn.messages) for turn in town.generation.requests[-1].turns]
+    assert turns == [["едем"], ["эхо: едем"], ["мы переехали"]]
+
+
+async def test_topics_are_apart_and_a_deleted_one_is_accounted_for(town: Town) -> None:
+    async with town.gateway("avtobus"):
+        for topic in (4, 9):
+            await town.sandbox.post("/admin/topics", {"open": topic, "name": f"Рейс {topic}"})
+        await town.sandbox.say("тут тихо", thread=4)
+        await town.sandbox.say("автобус, ты где?", thread=9)
+        await town.hears("эхо: автобус, ты где?")
+        assert "тихо" not in str(town.generation.requests[-1].turns)
+        sent = (await town.sandbox.get("/admin/log"))["sent"][-1]
+        assert sent["thread"] == 9
+        fault = {"kind": "slow", "method": "sendChatAction", "seconds": 0.3, "times": 1}
+        await town.sandbox.post("/admin/faults", {"on": fault})
+        slow = {"kind": "retry_after", "method": "sendMessage", "times": 1, "retry_after": 1}
+        await town.sandbox.post("/admin/faults", {"on": slow})
+        await town.sandbox.say("автобус, а тут?", thread=4)
+
+        async def limited() -> bool:
+            return town.metric("avtobus", "rate_limited_total") == 1
+
+        await town.until(limited)
+        await town.sandbox.post("/admin/topics", {"delete": 4})
+
+        async def failed() -> bool:
+            return town.metric("avtobus", "messages_failed_total", code="topic") == 1
+
+        await town.until(failed)
+
+
+async def test_a_group_that_puts_the_bot_out_and_takes_it_back(town: Town) -> None:
+    async with town.gateway("avtobus"):
+        out: dict[str, Any] = {"bot": "avtobus", "chat": "group", "person": "Аня"}
+        await town.sandbox.post("/admin/members", {**out, "expelled": True})
+
+        async def put_out() -> bool:
+            return town.metric("avtobus", "put_out_total") == 1
+
+        await town.until(put_out)
+        await town.sandbox.post("/admin/members", {**out, "expelled": False})
+        await town.sandbox.say("автобус, вернись")
+        await town.hears("эхо: автобус, вернись")
+
+
+async def test_edits_albums_and_pictures(town: Town) -> None:
+    async with town.gateway("avtobus", wordless=("Слов не вижу.",)):
+        said = await town.sandbox.say("эй", person="Борис")
+        edit = {"chat": "group", "person": "Борис", "message": said["id"]}
+        for text in ("автобус, эй", "автобус, эй!"):
+            await town.sandbox.post("/api/edit", {**edit, "text": text})
+        await town.hears("эхо: автобус, эй")
+        photo = {"chat": "group", "person": "Вера", "media": "photo", "album": "1"}
+        for caption in ("автобус, гляди", "автобус, и ещё"):
+            await town.sandbox.post("/api/messages", {**photo, "caption": caption}, 201)
+        sticker = {"chat": "avtobus", "person": "Вера", "media": "sticker"}
+        await town.sandbox.post("/api/messages", sticker, 201)
+        await town.hears("эхо: автобус, гляди", "Слов не вижу.")
+        assert sorted(await town.still()) == sorted(
+            ["эхо: автобус, эй", "эхо: автобус, гляди", "Слов не вижу."]
+        )
+
+
+async def test_telegrams_limits_are_kept_without_being_told(town: Town) -> None:
+    await town.sandbox.post("/admin/flood", {"on": True})
+    async with town.gateway("avtobus", delays=1.0):
+        for number in range(5):
+            await town.sandbox.say(f"раз {number}", chat="avtobus")
+            await town.sandbox.say(f"два {number}", chat="avtobus", person="Борис")
+        await town.hears("эхо: раз 4", "эхо: два 4")
+    assert (await town.sandbox.get("/admin/log"))["flooded"] == 0
+
+
+async def test_another_poller_is_waited_out_and_named(town: Town) -> None:
+    fault = {"kind": "conflict", "method": "getUpdates", "times": 2}
+    async with town.gateway("avtobus"):
+        await town.sandbox.post("/admin/faults", {"on": fault})
+        await town.sandbox.say("эй", chat="avtobus")
+        await town.sandbox.say("ой", chat="avtobus")
+        await town.hears("эхо: эй", "эхо: ой", seconds=20)
+        assert town.metric("avtobus", "polls_total", outcome="conflict") == 2
+
+
+async def test_a_slow_answer_of_telegram_holds_up_no_other_chat(town: Town) -> None:
+    boris = (await town.sandbox.get("/api/state"))["people"][1]["id"]
+    slow = {"kind": "slow", "method": "sendMessage", "seconds": 2.0, "chat": boris, "after": True}
+    await town.sandbox.post("/admin/faults", {"on": slow})
+    async with town.gateway("avtobus"):
+        await town.sandbox.say("медленно", chat="avtobus", person="Борис")
+        for number in range(5):
+            await town.sandbox.say(f"быстро {number}", chat="avtobus")
+        await town.hears("эхо: быстро 4", seconds=1.5)
+        await town.hears("эхо: медленно")
