@@ -5,6 +5,8 @@ Messages go no faster than Telegram takes them, and a chat that it slows down (4
 """
 
 import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiogram import Bot
@@ -123,17 +125,19 @@ class Outboxes:
             message_id = await self._call(row, quote=moment.answered or not row.spoken)
         except TelegramRetryAfter as error:
             self._metrics.limited.inc()
-            await self._rows.postpone(row.id, self._pace.now() + error.retry_after)
+            await self._postpone(row, error.retry_after)
         except TelegramMigrateToChat as error:
-            await self._rows.postpone(row.id, 0.0)
-            await self._store.commit(migrated(row.chat, error.migrate_to_chat_id))
+            moved = migrated(row.chat, error.migrate_to_chat_id)
+            await self._postpone(row, 0.0)
+            await self._surely(lambda: self._store.commit(moved))
         except _REFUSED as error:
             logger().warning("message refused", error=kind(error))
             await self._fail(row, _code(error))
         except Exception as error:
             await self._not_sent(row, error)
         else:
-            await self._rows.sent(row, message_id, self._bot.id, self._pace.now())
+            now = self._pace.now()
+            await self._surely(lambda: self._rows.sent(row, message_id, self._bot.id, now))
             self._metrics.sent.inc()
 
     def _unwanted(self, row: Any, moment: Moment) -> str | None:
@@ -149,7 +153,22 @@ class Outboxes:
 
     async def _fail(self, row: Any, code: str) -> None:
         self._metrics.failed.labels(code).inc()
-        await self._rows.fail(row.id)
+        await self._surely(lambda: self._rows.fail(row.id))
+
+    async def _postpone(self, row: Any, seconds: float) -> None:
+        until = self._pace.now() + seconds
+        await self._surely(lambda: self._rows.postpone(row.id, until))
+
+    async def _surely(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write down how a call ended, however long the disk refuses: nobody else knows it."""
+        for attempt in itertools.count():
+            try:
+                await write()
+            except Exception as error:
+                logger().error("outbox not written", error=kind(error))
+            else:
+                break
+            await self._pace.wait(self._pace.backoff(attempt))
 
     async def _not_sent(self, row: Any, error: Exception) -> None:
         logger().warning("message not sent", error=kind(error), attempt=row.attempts + 1)
@@ -158,7 +177,7 @@ class Outboxes:
                 await self._fail(row, "unknown")
                 return
             self._maybe_doubled(1)
-        await self._rows.postpone(row.id, self._pace.now() + self._pace.backoff(row.attempts))
+        await self._postpone(row, self._pace.backoff(row.attempts))
 
     async def _call(self, row: Any, quote: bool) -> int:
         """The id that the message got."""

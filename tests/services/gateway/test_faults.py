@@ -8,6 +8,7 @@ import pytest
 
 from contracts.refusal import Refusal
 from services.gateway.outbox import AMBIGUOUS
+from services.gateway.outbox_store import OutboxStore
 from services.gateway.store import Store
 from tests.services.gateway.conftest import CONFIG, World
 from tests.services.gateway.telegram import TOKEN, group, of, only, private
@@ -157,6 +158,32 @@ async def test_a_disk_that_fails_for_a_while_loses_nothing(
         await world.until(lambda: len(world.telegram.sent) == 1, step=1)
         await world.settle()
     assert world.telegram.texts() == ["эхо: эй"]
+
+
+@pytest.mark.parametrize("step", ["sent", "postpone", "fail"])
+async def test_a_disk_that_fails_after_a_call_neither_doubles_nor_forgets_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    real, calls = getattr(OutboxStore, step), []
+
+    async def write(self: OutboxStore, *args: Any) -> None:
+        calls.append(args)
+        if len(calls) <= 3:
+            raise OSError
+        await real(self, *args)
+
+    monkeypatch.setattr(OutboxStore, step, write)
+    if step != "sent":
+        code = 400 if step == "fail" else 500
+        world.telegram.fault = only("sendMessage", 7, code, "no")
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(calls) > 3, step=1)
+        world.telegram.fault = None
+        world.telegram.put(private("ой"))
+        await world.until(lambda: running.metric("outbox_size") == 0, step=1)
+        await world.until(lambda: "эхо: ой" in world.telegram.texts(), step=1)
+    assert world.telegram.texts() == (["эхо: ой"] if step == "fail" else ["эхо: эй", "эхо: ой"])
 
 
 async def test_an_update_that_nobody_can_read_spoils_no_other(world: World) -> None:
