@@ -44,7 +44,7 @@ class Inbox:
         """Feed the lanes for ever."""
         while True:
             self._wake.clear()
-            for chat, update_id in await self._store.waiting():
+            for chat, update_id in await self._pace.insist(self._store.waiting):
                 self.lanes.put(chat, update_id)
             await self._wake.wait()
 

@@ -2,11 +2,10 @@
 
 A row that may have arrived and is sent again is counted and logged; no other is ever sent twice.
 Messages go no faster than Telegram takes them, and a chat that it slows down (429) waits alone.
+How a call ended is written down however long the disk refuses: nobody else knows it.
 """
 
 import asyncio
-import itertools
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiogram import Bot
@@ -80,10 +79,10 @@ class Outboxes:
 
     async def run(self) -> None:
         """Take up what a crash left, then feed the lanes for ever."""
-        self._maybe_doubled(await self._rows.recover())
+        self._maybe_doubled(await self._pace.insist(self._rows.recover))
         while True:
             self._wake.clear()
-            await self.feed()
+            await self._pace.insist(self.feed)
             await self._wake.wait()
 
     async def feed(self) -> None:
@@ -129,7 +128,7 @@ class Outboxes:
         except TelegramMigrateToChat as error:
             moved = migrated(row.chat, error.migrate_to_chat_id)
             await self._postpone(row, 0.0)
-            await self._surely(lambda: self._store.commit(moved))
+            await self._pace.insist(lambda: self._store.commit(moved))
         except _REFUSED as error:
             logger().warning("message refused", error=kind(error))
             await self._fail(row, _code(error))
@@ -137,7 +136,7 @@ class Outboxes:
             await self._not_sent(row, error)
         else:
             now = self._pace.now()
-            await self._surely(lambda: self._rows.sent(row, message_id, self._bot.id, now))
+            await self._pace.insist(lambda: self._rows.sent(row, message_id, self._bot.id, now))
             self._metrics.sent.inc()
 
     def _unwanted(self, row: Any, moment: Moment) -> str | None:
@@ -153,22 +152,11 @@ class Outboxes:
 
     async def _fail(self, row: Any, code: str) -> None:
         self._metrics.failed.labels(code).inc()
-        await self._surely(lambda: self._rows.fail(row.id))
+        await self._pace.insist(lambda: self._rows.fail(row.id))
 
     async def _postpone(self, row: Any, seconds: float) -> None:
         until = self._pace.now() + seconds
-        await self._surely(lambda: self._rows.postpone(row.id, until))
-
-    async def _surely(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Write down how a call ended, however long the disk refuses: nobody else knows it."""
-        for attempt in itertools.count():
-            try:
-                await write()
-            except Exception as error:
-                logger().error("outbox not written", error=kind(error))
-            else:
-                break
-            await self._pace.wait(self._pace.backoff(attempt))
+        await self._pace.insist(lambda: self._rows.postpone(row.id, until))
 
     async def _not_sent(self, row: Any, error: Exception) -> None:
         logger().warning("message not sent", error=kind(error), attempt=row.attempts + 1)

@@ -1,12 +1,16 @@
 """Time: the clock, the pause that a stop cuts short, and how long to wait before trying again."""
 
 import asyncio
+import itertools
 import random
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
-from services.gateway.errors import Stopping
+from services.gateway.errors import Stopping, kind
+from telemetry.logs import logger
+
+T = TypeVar("T")
 
 Rng = Callable[[], float]
 
@@ -50,6 +54,18 @@ class Pace:
 
     def backoff(self, attempt: int) -> float:
         return backoff(attempt, self.rng)
+
+    async def insist(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a step on the disk until it succeeds; raises Stopping when the process ends."""
+        for attempt in itertools.count():
+            try:
+                return await step()
+            except Stopping:
+                raise
+            except Exception as error:  # its text may hold what people wrote
+                logger().error("disk does not do", error=kind(error))
+            await self.wait(self.backoff(attempt))
+        raise AssertionError("unreachable")
 
     async def wait(self, seconds: float) -> None:
         """Sleep; raises Stopping when the process is told to end meanwhile, or was before."""
