@@ -22,7 +22,6 @@ from tests.services.gateway.conftest import FakeGeneration, fake_generation
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "4242:" + "A" * 35
-PEOPLE = 10
 
 
 class Gateway:
@@ -51,9 +50,11 @@ class Gateway:
         return sum(e["count"] for e in entries if e["event"] == "messages may arrive twice")
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kills", "people"), [(3, 10), pytest.param(100, 20, marks=pytest.mark.slow)]
+)
 async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
-    kills: int, tmp_path: Path
+    kills: int, people: int, tmp_path: Path
 ) -> None:
     stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
     settings = SandboxSettings(sandbox_port=0, sandbox_bots=f"avtobus={TOKEN}")
@@ -71,7 +72,7 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
     async with fake_generation() as generation, aiohttp.ClientSession() as session:
         gateway = Gateway(_environment(page, generation, tmp_path), tmp_path / "log")
         crowd = Crowd(session, page, texts(), (0.05, 0.4))  # type: ignore[arg-type]
-        writing = asyncio.create_task(crowd.run(PEOPLE, seconds=sum(lives) + 4.0, patience=60.0))
+        writing = asyncio.create_task(crowd.run(people, seconds=sum(lives) + 4.0, patience=60.0))
         await gateway.killed(lives)
         last = await gateway.start()
         report = await writing
