@@ -1,11 +1,11 @@
 """What handling an update comes to: messages to send and changes, committed together."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
-Change = Callable[[AsyncConnection], Awaitable[None]]
+Change = Callable[[Connection], None]
 """Something that the transaction does; `changes` has them."""
 
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, StaticPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contracts.refusal import Refusal
 from services.gateway.errors import kind
@@ -40,33 +39,39 @@ def _set_pragmas(connection: Any, _record: object) -> None:
 
 
 class Database:
-    """An engine and the lock on its file. `open` raises Refusal when the file cannot be used."""
+    """A connection and the lock on its file. `open` raises Refusal when the file cannot be used."""
 
-    def __init__(self, engine: AsyncEngine, lock: int) -> None:
-        self.engine = engine
+    def __init__(self, connection: Connection, lock: int) -> None:
+        self.connection = connection
         self._lock = lock
 
     @classmethod
-    async def open(cls, path: Path) -> "Database":
+    def open(cls, path: Path) -> "Database":
         lock = _lock(path)
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", hide_parameters=True)
-        event.listen(engine.sync_engine, "connect", _set_pragmas)
+        engine = create_engine(
+            f"sqlite:///{path}",
+            hide_parameters=True,
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False},  # a thread flushes, one at a time
+        )
+        event.listen(engine, "connect", _set_pragmas)
         try:
-            async with engine.begin() as connection:
-                found = (await connection.exec_driver_sql("PRAGMA quick_check(1)")).scalar_one()
+            with engine.begin() as connection:
+                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
                 if found != "ok":
                     raise Refusal(f"{path}: damaged ({found}): put a backup in its place")
-                await connection.run_sync(migrate)
+                migrate(connection)
+            return cls(engine.connect(), lock)
         except BaseException as error:
-            await engine.dispose()
+            engine.dispose()
             os.close(lock)
             if isinstance(error, DBAPIError):
                 raise Refusal(f"{path}: not a usable database ({kind(error)})") from None
             raise
-        return cls(engine, lock)
 
-    async def close(self) -> None:
-        await self.engine.dispose()
+    def close(self) -> None:
+        self.connection.close()
+        self.connection.engine.dispose()
         os.close(self._lock)
 
 

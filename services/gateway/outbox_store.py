@@ -8,16 +8,15 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, func, literal, or_, select, update
+from sqlalchemy import Connection, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.turn import Role
 from services.gateway.repeats import key
 from services.gateway.tables import Denied, Outbox, Turn, Update
 from services.gateway.turn_store import in_a_row
 
-Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 
 
 @dataclass(frozen=True)
@@ -44,20 +43,20 @@ class OutboxStore:
         """Plan again what was being sent when the process died; returns how many rows."""
         again = update(Outbox).where(Outbox.state == "sending").values(state="planned")
         async with self._transaction() as db:
-            return len((await db.execute(again.returning(Outbox.id))).all())
+            return len((db.execute(again.returning(Outbox.id))).all())
 
     async def chats(self) -> tuple[list[int], int]:
         """Chats to which something is to be sent, and how many messages."""
         query = select(Outbox.chat, func.count()).where(Outbox.state == "planned")
         async with self._transaction() as db:
-            rows = (await db.execute(query.group_by(Outbox.chat))).all()
+            rows = (db.execute(query.group_by(Outbox.chat))).all()
         return [chat for chat, _ in rows], sum(count for _, count in rows)
 
     async def first(self, chat: int) -> Any | None:
         """The chat's next row, due or not."""
         query = select(Outbox.__table__).where(Outbox.chat == chat, Outbox.state == "planned")
         async with self._transaction() as db:
-            return (await db.execute(query.order_by(Outbox.id).limit(1))).first()
+            return (db.execute(query.order_by(Outbox.id).limit(1))).first()
 
     async def sending(self, row: Any) -> Moment | None:
         """From now on it may have been sent; None when it is not planned any more."""
@@ -70,9 +69,9 @@ class OutboxStore:
         )
         async with self._transaction() as db:
             values = {"state": "sending", "attempts": Outbox.attempts + 1}
-            if not (await db.execute(taken.values(values))).rowcount:
+            if not (db.execute(taken.values(values))).rowcount:
                 return None
-            found = (await db.execute(query)).one()
+            found = (db.execute(query)).one()
         return Moment(bool(found.answered), bool(found.denied), found.bots, found.others)
 
     async def postpone(self, row_id: int, until: float) -> None:
@@ -83,7 +82,7 @@ class OutboxStore:
 
     async def _change(self, row_id: int, **values: Any) -> None:
         async with self._transaction() as db:
-            await db.execute(update(Outbox).where(Outbox.id == row_id).values(**values))
+            db.execute(update(Outbox).where(Outbox.id == row_id).values(**values))
 
     async def sent(self, row: Any, message_id: int, bot_id: int, now: float) -> None:
         """Sent, and with the persona's own words part of the history."""
@@ -93,9 +92,9 @@ class OutboxStore:
             text=row.text, at=now, role=Role.PERSONA.value,
         )  # fmt: skip
         async with self._transaction() as db:
-            await db.execute(done.values(state="sent", message_id=message_id, text=""))
+            db.execute(done.values(state="sent", message_id=message_id, text=""))
             if row.spoken:
-                await db.execute(turn.on_conflict_do_nothing())
+                db.execute(turn.on_conflict_do_nothing())
 
 
 def _written_since(row: Any) -> Any:

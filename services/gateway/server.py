@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
+from aiogram.methods import Response
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from contracts.refusal import Refusal
@@ -35,6 +37,8 @@ from services.generation.client import GenerationClient
 from telemetry.logs import logger
 
 CALL_TIMEOUT = 30.0
+_ANSWERS = (Response[dict[str, Any]], Response[list[dict[str, Any]]], Response[bool])
+"""Kept, or pydantic would build the types of Telegram's answers anew every now and then."""
 
 
 @dataclass
@@ -72,10 +76,10 @@ async def serve(
     started: "asyncio.Future[int] | None" = None,
 ) -> None:
     """Serve until `stop` is set, then finish what is in hand; `started` gets the metrics port."""
-    database = await Database.open(settings.database)
+    database = Database.open(settings.database)
     try:
         async with GenerationClient(settings.generation_address, retry=False) as client:
-            gateway = Gateway(settings, config, Store(database.engine), client, outside)
+            gateway = Gateway(settings, config, Store(database.connection), client, outside)
             async with serve_health(
                 settings.metrics_host,
                 settings.metrics_port,
@@ -88,7 +92,7 @@ async def serve(
                     started.set_result(port)
                 await gateway.run(stop)
     finally:
-        await database.close()
+        database.close()
         logger().info("stopped")
 
 

@@ -7,13 +7,13 @@ and so it never answers that it is busy.
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.gateway.answer import Answer, Change, Outgoing
 from services.gateway.decision import Reason
@@ -31,38 +31,55 @@ KEEP_SENT = 2 * 86_400.0
 
 
 class Store:
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    """`connection` is its own; nobody else uses it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._line = asyncio.Lock()
         self.outbox = OutboxStore(self._transaction)
         self.turns = TurnStore(self._transaction)
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        async with self._line, self._engine.begin() as connection:
-            yield connection
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        """Statements run at once, which for SQLite is quicker than handing them to a thread; what
+        is written is flushed by one, and a caller that is cancelled meanwhile waits for it."""
+        async with self._line:
+            transaction = self._connection.begin()
+            try:
+                yield self._connection
+                if _writes(self._connection):
+                    flushed = asyncio.ensure_future(asyncio.to_thread(transaction.commit))
+                    try:
+                        await asyncio.shield(flushed)
+                    finally:
+                        await asyncio.wait([flushed])
+            finally:
+                if transaction.is_active:
+                    transaction.rollback()
+                if _writes(self._connection):  # a commit that failed
+                    _sqlite(self._connection).rollback()
 
     async def take(self, payloads: Sequence[dict[str, Any]], now: float) -> None:
         """Keep raw updates; one that is here already stays as it is."""
         if not payloads:
             return
         async with self._transaction() as db:
-            latest = (await db.execute(select(func.max(Update.taken_at)))).scalar_one() or 0.0
+            latest = (db.execute(select(func.max(Update.taken_at)))).scalar_one() or 0.0
             now = max(now, latest)  # a clock set back must not hide what came last from `offset`
             seen = upsert(Update).on_conflict_do_update(set_={"taken_at": now})
-            await db.execute(seen, [_row(each, now) for each in payloads])
+            db.execute(seen, [_row(each, now) for each in payloads])
 
     async def offset(self, now: float) -> int | None:
         """The next update to ask for; None asks for whatever Telegram still keeps."""
         async with self._transaction() as db:
-            row = (await db.execute(_newest())).first()
+            row = (db.execute(_newest())).first()
         return None if row is None or now - row.taken_at > OFFSET_LIVES else row.update_id + 1
 
     async def waiting(self) -> list[tuple[int, int]]:
         """Chat and id of every update not handled yet, in order."""
         query = select(Update.chat, Update.update_id).where(Update.state == "new")
         async with self._transaction() as db:
-            rows = await db.execute(query.order_by(Update.update_id))
+            rows = db.execute(query.order_by(Update.update_id))
             return [(row.chat, row.update_id) for row in rows]
 
     async def begin(self, update_id: int) -> tuple[dict[str, Any], int] | None:
@@ -70,9 +87,7 @@ class Store:
         chosen = (Update.update_id == update_id, Update.state == "new")
         counted = update(Update).where(*chosen).values(attempts=Update.attempts + 1)
         async with self._transaction() as db:
-            row = (
-                await db.execute(counted.returning(Update.payload, Update.attempts))
-            ).one_or_none()
+            row = (db.execute(counted.returning(Update.payload, Update.attempts))).one_or_none()
         return None if row is None else (json.loads(row.payload), row.attempts)
 
     async def goes_on(self, update_id: int, place: Place, at: float) -> bool:
@@ -91,8 +106,8 @@ class Store:
             Turn.reason == Reason.JOINED.value,
         )
         async with self._transaction() as db:
-            began = (await db.execute(first)).scalar_one()
-            payloads = list((await db.execute(more)).scalars())
+            began = (db.execute(first)).scalar_one()
+            payloads = list((db.execute(more)).scalars())
         if began is not None and at - began > LONGEST_BURST:
             return False
         return any(goes_on(json.loads(payload)) for payload in payloads)
@@ -103,26 +118,35 @@ class Store:
         ended = update(Update).where(Update.update_id == update_id)
         async with self._transaction() as db:
             if rows:
-                await db.execute(insert(Outbox), rows)
+                db.execute(insert(Outbox), rows)
             for change in answer.changes:
-                await change(db)
-            await db.execute(ended.values(state=state, payload=""))
+                change(db)
+            db.execute(ended.values(state=state, payload=""))
 
     async def commit(self, change: Change) -> None:
         """Make a change that no update's answer brings along."""
         async with self._transaction() as db:
-            await change(db)
+            change(db)
 
     async def prune(self, now: float, days: int) -> None:
         """Delete what is older than it may be, but for the update that `offset` counts from."""
         async with self._transaction() as db:
-            newest = (await db.execute(_newest())).first()
+            newest = (db.execute(_newest())).first()
             last = newest.update_id if newest else 0
             done = (Update.state != "new", Update.update_id != last)
-            await db.execute(delete(Update).where(*done, Update.taken_at < now - KEEP_SENT))
-            await db.execute(delete(Turn).where(Turn.at < now - days * 86_400))
+            db.execute(delete(Update).where(*done, Update.taken_at < now - KEEP_SENT))
+            db.execute(delete(Turn).where(Turn.at < now - days * 86_400))
             ended = Outbox.state.in_(("sent", "failed"))
-            await db.execute(delete(Outbox).where(ended, Outbox.planned_at < now - KEEP_SENT))
+            db.execute(delete(Outbox).where(ended, Outbox.planned_at < now - KEEP_SENT))
+
+
+def _sqlite(connection: Connection) -> sqlite3.Connection:
+    return cast(sqlite3.Connection, connection.connection.driver_connection)
+
+
+def _writes(connection: Connection) -> bool:
+    """Whether the transaction has anything to flush: sqlite3 begins one at the first change."""
+    return _sqlite(connection).in_transaction
 
 
 def _newest() -> Any:

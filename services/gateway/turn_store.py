@@ -5,9 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, distinct, exists, func, literal, select
+from sqlalchemy import ColumnElement, Connection, and_, distinct, exists, func, literal, select
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.turn import Role
 from services.gateway.changes import WHOLE_BOT
@@ -15,7 +14,7 @@ from services.gateway.decision import ASKED, SPEAKS, UNASKED, ChatSettings, Reas
 from services.gateway.repeats import LATELY, key, repeats
 from services.gateway.tables import Chat, Denied, Turn
 
-Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 JOINS = 60.0
 """Seconds within which a message that waits for its sender's next is answered with it."""
 
@@ -61,8 +60,8 @@ class TurnStore:
             _unasked(heard, now).label("unasked_in_minute"),
         )
         async with self._transaction() as db:
-            row = (await db.execute(query)).one()
-            repeated = heard.is_bot and await _repeated(db, heard)
+            row = (db.execute(query)).one()
+            repeated = heard.is_bot and _repeated(db, heard)
         return View(
             settings=ChatSettings.model_validate(row.topic or row.chat or {}),
             opted_out=bool((row.whole or {}).get("opted_out")),
@@ -81,7 +80,7 @@ class TurnStore:
         values = {**vars(heard), "role": Role.OTHER.value, "reason": reason.value}
         row = upsert(Turn).values(values)
         async with self._transaction() as db:
-            await db.execute(row.on_conflict_do_update(set_={"text": heard.text}))
+            db.execute(row.on_conflict_do_update(set_={"text": heard.text}))
 
     async def recall(self, chat: int, topic: int, last: int, limit: int) -> Recall:
         """The topic up to the message with the id `last`."""
@@ -92,16 +91,16 @@ class TurnStore:
         )
         own = select(Turn.text).where(*here, Turn.role == Role.PERSONA.value)
         async with self._transaction() as db:
-            rows = (await db.execute(said.order_by(Turn.id.desc()).limit(limit))).all()
-            texts = (await db.execute(own.order_by(Turn.id.desc()).limit(LATELY))).scalars()
-            denied = (await db.execute(select(Denied.key))).scalars()
+            rows = (db.execute(said.order_by(Turn.id.desc()).limit(limit))).all()
+            texts = (db.execute(own.order_by(Turn.id.desc()).limit(LATELY))).scalars()
+            denied = (db.execute(select(Denied.key))).scalars()
             return Recall(list(reversed(rows)), frozenset(map(key, texts)), frozenset(denied))
 
     async def settings(self, chat: int, topic: int) -> ChatSettings:
         """The topic's own, else the chat's."""
         query = select(_settings(chat, topic).label("topic"), _settings(chat, 0).label("chat"))
         async with self._transaction() as db:
-            row = (await db.execute(query)).one()
+            row = (db.execute(query)).one()
         return ChatSettings.model_validate(row.topic or row.chat or {})
 
 
@@ -176,7 +175,7 @@ def _unasked(heard: Heard, now: float) -> Any:
     )
 
 
-async def _repeated(db: AsyncConnection, heard: Heard) -> bool:
+def _repeated(db: Connection, heard: Heard) -> bool:
     """Whether a bot, ours or another, said the same lately."""
     bots = select(Turn.text).where(
         Turn.chat == heard.chat,
@@ -184,5 +183,5 @@ async def _repeated(db: AsyncConnection, heard: Heard) -> bool:
         Turn.is_bot,
         Turn.message_id != heard.message_id,
     )
-    said = (await db.execute(bots.order_by(Turn.id.desc()).limit(LATELY))).scalars()
+    said = (db.execute(bots.order_by(Turn.id.desc()).limit(LATELY))).scalars()
     return repeats(heard.text, frozenset(map(key, said)))

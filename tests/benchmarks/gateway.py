@@ -135,9 +135,9 @@ async def growth(folder: Path, count: int) -> list[Figure]:
 async def retention(path: Path) -> list[Figure]:
     """What the database holds, and what of it is left when its time is over."""
     size, held = megabytes(path), rows(path)
-    opened = await Database.open(path)
-    await Store(opened.engine).prune(time.time() + LATER, DAYS)
-    await opened.close()
+    opened = Database.open(path)
+    await Store(opened.connection).prune(time.time() + LATER, DAYS)
+    opened.close()
     left = rows(path)
     return [
         Figure("database MB", size),

@@ -9,8 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.store import Store
 from tests.e2e.conftest import Town
@@ -46,7 +46,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     disk, real = Disk(), Store._transaction
 
     @asynccontextmanager
-    async def transaction(store: Store) -> AsyncIterator[AsyncConnection]:
+    async def transaction(store: Store) -> AsyncIterator[Connection]:
         async with real(store) as connection:
             yield connection
             if disk.full:  # at the commit, when all has been computed

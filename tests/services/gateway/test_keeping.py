@@ -1,12 +1,15 @@
 """What is kept and for how long: retention, backups, databases of before, damaged ones."""
 
+import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import create_engine
+from sqlalchemy import RootTransaction, create_engine
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from contracts.refusal import Refusal
@@ -35,9 +38,9 @@ async def test_what_was_said_goes_after_its_time(world: World) -> None:
         await world.until(lambda: len(world.telegram.sent) == 1)
     world.clock.advance(31 * DAY)
     path = world.settings.database
-    database = await Database.open(path)
-    await Store(database.engine).prune(world.clock.now(), days=30)
-    await database.close()
+    database = Database.open(path)
+    await Store(database.connection).prune(world.clock.now(), days=30)
+    database.close()
     left = counts(path)
     assert (left["turns"], left["outbox"]) == (0, 0)
     assert left["updates"] == 1  # the offset is counted from it
@@ -53,8 +56,8 @@ async def test_a_raw_update_goes_with_its_answer(world: World) -> None:
 
 
 async def test_what_is_not_handled_or_sent_is_never_pruned(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path / "x.sqlite3")
-    store = Store(database.engine)
+    database = Database.open(tmp_path / "x.sqlite3")
+    store = Store(database.connection)
     await store.take([{"update_id": n, "message": {"chat": {"id": 5}}} for n in (1, 2, 3)], 0.0)
     await store.settle(1, Answer((Outgoing(5, "эй"),)), 0.0)
     await store.settle(3, Answer(), 0.0)
@@ -62,7 +65,47 @@ async def test_what_is_not_handled_or_sent_is_never_pruned(tmp_path: Path) -> No
     assert await store.waiting() == [(5, 2)]
     assert (await store.outbox.chats())[1] == 1
     assert await store.offset(1.0) == 4
-    await database.close()
+    database.close()
+
+
+async def test_a_full_disk_leaves_nothing_of_what_it_refused(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "x.sqlite3")
+    store = Store(database.connection)
+    pages = database.connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    database.connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 5}")
+    database.connection.rollback()
+    big = [{"update_id": n, "message": {"text": "а" * 9000}} for n in range(9)]
+    with pytest.raises(OperationalError, match="full"):
+        await store.take(big, 1.0)
+    database.connection.exec_driver_sql("PRAGMA max_page_count = 100000")
+    database.connection.rollback()
+    await store.take(big[:1], 1.0)
+    assert await store.waiting() == [(0, 0)]
+    database.close()
+
+
+async def test_who_is_cancelled_while_it_is_flushed_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database.open(tmp_path / "x.sqlite3")
+    store = Store(database.connection)
+    real, begun, may_end = RootTransaction.commit, threading.Event(), threading.Event()
+
+    def commit(self: RootTransaction) -> None:
+        begun.set()
+        may_end.wait(5)
+        real(self)
+
+    monkeypatch.setattr(RootTransaction, "commit", commit)
+    taking = asyncio.create_task(store.take([{"update_id": 1}], 1.0))
+    await asyncio.to_thread(begun.wait, 5)
+    taking.cancel()
+    waiting = asyncio.create_task(store.waiting())
+    may_end.set()
+    assert await waiting == [(0, 1)]
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    database.close()
 
 
 async def test_a_backup_is_whole_and_taken_while_it_runs(world: World, tmp_path: Path) -> None:
@@ -98,15 +141,15 @@ def test_a_backup_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -
 
 async def test_a_damaged_database_is_refused_at_start(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite3"
-    database = await Database.open(path)
-    store = Store(database.engine)
+    database = Database.open(path)
+    store = Store(database.connection)
     await store.take([{"update_id": n, "message": {"text": "а" * 500}} for n in range(200)], 0.0)
-    await database.close()
+    database.close()
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)
         file.write(b"\xff" * 8192)
     with pytest.raises(Refusal, match=r"damaged|not a usable database"):
-        await Database.open(path)
+        Database.open(path)
 
 
 async def test_a_database_of_the_first_release_is_brought_along(tmp_path: Path) -> None:
@@ -125,8 +168,8 @@ async def test_a_database_of_the_first_release_is_brought_along(tmp_path: Path) 
             "INSERT INTO outbox VALUES (1, 6, 0, 5, 0, 3, 'да', 1, 'planned', NULL, 0.0, 0)"
         )
     engine.dispose()
-    database = await Database.open(path)
-    store = Store(database.engine)
+    database = Database.open(path)
+    store = Store(database.connection)
     assert await store.waiting() == [(5, 7)]
     assert (await store.turns.settings(5, 0)).insane
     [said] = (await store.turns.recall(5, 0, 3, 10)).messages
@@ -134,4 +177,4 @@ async def test_a_database_of_the_first_release_is_brought_along(tmp_path: Path) 
     row = await store.outbox.first(5)
     assert row is not None
     assert (row.text, row.asker, row.planned_at) == ("да", 0, 0.0)
-    await database.close()
+    database.close()

@@ -91,11 +91,10 @@ def test_migrations_build_what_the_tables_say(tmp_path: Path) -> None:
 
 async def test_the_database_is_durable(tmp_path: Path) -> None:
     path = tmp_path / "салон и парк" / "x.sqlite3"
-    database = await Database.open(path)
-    async with database.engine.connect() as connection:
-        mode = (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar_one()
-        level = (await connection.exec_driver_sql("PRAGMA synchronous")).scalar_one()
-    await database.close()
+    database = Database.open(path)
+    mode = database.connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+    level = database.connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+    database.close()
     assert (mode, level) == ("wal", 2)
 
 
@@ -103,27 +102,27 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite3"
     path.write_text("not a database, whatever its name says\n" * 100, encoding="utf-8")
     with pytest.raises(Refusal, match="not a usable database"):
-        await Database.open(path)
+        Database.open(path)
 
 
 async def test_an_offset_is_not_sent_after_a_quiet_week(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path / "x.sqlite3")
-    store = Store(database.engine)
+    database = Database.open(tmp_path / "x.sqlite3")
+    store = Store(database.connection)
     assert await store.offset(0.0) is None
     await store.take([{"update_id": 900}], 0.0)
     assert await store.offset(OFFSET_LIVES) == 901
     assert await store.offset(OFFSET_LIVES + 1) is None
     await store.take([{"update_id": 5}], OFFSET_LIVES + 2)
     assert await store.offset(OFFSET_LIVES + 3) == 6
-    await database.close()
+    database.close()
 
 
 async def test_an_update_of_an_unknown_kind_is_kept_and_passed_over(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path / "x.sqlite3")
-    store = Store(database.engine)
+    database = Database.open(tmp_path / "x.sqlite3")
+    store = Store(database.connection)
     await store.take([{"update_id": 1, "poll": {}}, {"update_id": 2, "message": "?"}], 0.0)
     assert await store.waiting() == [(0, 1), (0, 2)]
-    await database.close()
+    database.close()
 
 
 async def _process(world: World, folder: Path, token: str) -> asyncio.subprocess.Process:
