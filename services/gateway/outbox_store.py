@@ -8,15 +8,47 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, literal, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from contracts.turn import Role
 from services.gateway.repeats import key
 from services.gateway.tables import Denied, Outbox, Turn, Update
-from services.gateway.turn_store import in_a_row
+from services.gateway.turn_store import IN_A_ROW
 
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
+
+
+_SENDING = (
+    update(Outbox)
+    .where(Outbox.id == bindparam("row"), Outbox.state == "planned")
+    .values(state="sending", attempts=Outbox.attempts + 1)
+)
+_HEARD_SINCE = exists().where(
+    Turn.chat == bindparam("chat"),
+    Turn.topic == bindparam("topic"),
+    Turn.role == Role.OTHER.value,
+    Turn.message_id > bindparam("reply_to"),
+    Turn.user_id != bindparam("asker"),
+)
+_WAITS_SINCE = exists().where(
+    Update.chat == bindparam("chat"),
+    Update.topic == bindparam("topic"),
+    Update.state == "new",
+    Update.update_id > bindparam("update_id"),
+    Update.sender != bindparam("asker"),
+)
+_MOMENT = select(
+    or_(_HEARD_SINCE, _WAITS_SINCE).label("answered"),
+    exists().where(Denied.key == bindparam("key")).label("denied"),
+    *IN_A_ROW,
+)
+_FIRST = (
+    select(Outbox.__table__)
+    .where(Outbox.chat == bindparam("chat"), Outbox.state == "planned")
+    .order_by(Outbox.id)
+    .limit(1)
+)
 
 
 @dataclass(frozen=True)
@@ -54,25 +86,18 @@ class OutboxStore:
 
     async def first(self, chat: int) -> Any | None:
         """The chat's next row, due or not."""
-        query = select(Outbox.__table__).where(Outbox.chat == chat, Outbox.state == "planned")
         async with self._transaction() as db:
-            return (db.execute(query.order_by(Outbox.id).limit(1))).first()
+            return db.execute(_FIRST, {"chat": chat}).first()
 
     async def sending(self, row: Any) -> Moment | None:
         """From now on it may have been sent; None when it is not planned any more."""
-        taken = update(Outbox).where(Outbox.id == row.id, Outbox.state == "planned")
-        denied = exists().where(Denied.key == key(row.text)) if row.spoken else literal(False)
-        query = select(
-            _written_since(row).label("answered"),
-            denied.label("denied"),
-            *in_a_row(row.chat, row.topic),
-        )
+        values = {**row._mapping, "key": key(row.text)}
         async with self._transaction() as db:
-            values = {"state": "sending", "attempts": Outbox.attempts + 1}
-            if not (db.execute(taken.values(values))).rowcount:
+            if not db.execute(_SENDING, {"row": row.id}).rowcount:
                 return None
-            found = (db.execute(query)).one()
-        return Moment(bool(found.answered), bool(found.denied), found.bots, found.others)
+            found = db.execute(_MOMENT, values).one()
+        denied = row.spoken and bool(found.denied)
+        return Moment(bool(found.answered), denied, found.bots, found.others)
 
     async def postpone(self, row_id: int, until: float) -> None:
         await self._change(row_id, state="planned", not_before=until)
@@ -95,22 +120,3 @@ class OutboxStore:
             db.execute(done.values(state="sent", message_id=message_id, text=""))
             if row.spoken:
                 db.execute(turn.on_conflict_do_nothing())
-
-
-def _written_since(row: Any) -> Any:
-    """Somebody but the one answered wrote after the message that the row answers."""
-    heard = exists().where(
-        Turn.chat == row.chat,
-        Turn.topic == row.topic,
-        Turn.role == Role.OTHER.value,
-        Turn.message_id > row.reply_to,
-        Turn.user_id != row.asker,
-    )
-    waiting = exists().where(
-        Update.chat == row.chat,
-        Update.topic == row.topic,
-        Update.state == "new",
-        Update.update_id > row.update_id,
-        Update.sender != row.asker,
-    )
-    return or_(heard, waiting)

@@ -5,7 +5,15 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, distinct, exists, func, literal, select
+from sqlalchemy import (
+    Connection,
+    ScalarSelect,
+    bindparam,
+    distinct,
+    exists,
+    func,
+    select,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from contracts.turn import Role
@@ -17,6 +25,70 @@ from services.gateway.tables import Chat, Denied, Turn
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 JOINS = 60.0
 """Seconds within which a message that waits for its sender's next is answered with it."""
+
+
+_CHAT, _TOPIC = Turn.chat == bindparam("chat"), Turn.topic == bindparam("topic")
+_OTHER_ONE = Turn.message_id != bindparam("message_id")
+_SENDERS = Turn.user_id == bindparam("user_id")
+_OWN_ROLE = Turn.role == Role.PERSONA.value
+
+
+def _count(*where: Any) -> ScalarSelect[int]:
+    return select(func.count()).select_from(Turn).where(*where).scalar_subquery()
+
+
+def _settings_of(chat: Any, topic: Any) -> Any:
+    return select(Chat.settings).where(Chat.chat == chat, Chat.topic == topic).scalar_subquery()
+
+
+def _row_of_bots(*but: Any) -> tuple[Any, Any]:
+    person = select(func.coalesce(func.max(Turn.id), 0)).where(_CHAT, _TOPIC, *but, ~Turn.is_bot)
+    row = (_CHAT, _TOPIC, *but, Turn.is_bot, Turn.id > person.scalar_subquery())
+    others = select(func.count(distinct(Turn.user_id))).where(*row, ~_OWN_ROLE)
+    return _count(*row).label("bots"), others.scalar_subquery().label("others")
+
+
+IN_A_ROW = _row_of_bots()
+"""Of `chat` and `topic`: messages of bots since a person's last one, and how many others wrote."""
+_SETTINGS = select(
+    _settings_of(bindparam("chat"), bindparam("topic")).label("of_topic"),
+    _settings_of(bindparam("chat"), 0).label("of_chat"),
+)
+_VIEW = _SETTINGS.add_columns(
+    _settings_of(WHOLE_BOT, 0).label("of_bot"),
+    select(Turn.reason)
+    .where(_CHAT, Turn.message_id == bindparam("message_id"))
+    .scalar_subquery()
+    .label("before"),
+    *_row_of_bots(_OTHER_ONE),
+    exists()
+    .where(_CHAT, _TOPIC, _SENDERS, _OTHER_ONE, Turn.reason == Reason.JOINED.value)
+    .where(Turn.at > bindparam("at") - JOINS)
+    .label("joined"),
+    exists()
+    .where(_CHAT, Turn.album == bindparam("album"), _OTHER_ONE, Turn.reason.in_(sorted(SPEAKS)))
+    .label("in_album"),
+    _count(
+        _SENDERS,
+        Turn.at > bindparam("hour_ago"),
+        Turn.reason.in_(sorted(ASKED)),
+        ~_CHAT | _OTHER_ONE,
+    ).label("asked_in_hour"),
+    _count(
+        _CHAT, Turn.at > bindparam("minute_ago"), Turn.reason.in_(sorted(UNASKED)), _OTHER_ONE
+    ).label("unasked_in_minute"),
+)
+_END = select(Turn.id).where(_CHAT, Turn.message_id == bindparam("last")).scalar_subquery()
+_SAID = (
+    select(Turn.user_id, Turn.role, Turn.text)
+    .where(_CHAT, _TOPIC, Turn.id <= _END)
+    .order_by(Turn.id.desc())
+    .limit(bindparam("limit"))
+)
+_LATEST = select(Turn.text).where(_CHAT, _TOPIC).order_by(Turn.id.desc()).limit(LATELY)
+_OWN = _LATEST.where(_OWN_ROLE)
+_BY_BOTS = _LATEST.where(Turn.is_bot, _OTHER_ONE)
+_DENIED = select(Denied.key)
 
 
 @dataclass(frozen=True)
@@ -48,29 +120,19 @@ class TurnStore:
 
     async def view(self, heard: Heard, now: float) -> View:
         """What is known of a message; itself is not counted, whether it is stored or not."""
-        query = select(
-            _settings(heard.chat, heard.topic).label("topic"),
-            _settings(heard.chat, 0).label("chat"),
-            _settings(WHOLE_BOT, 0).label("whole"),
-            _before(heard).label("before"),
-            *in_a_row(heard.chat, heard.topic, heard.message_id),
-            _joined(heard).label("joined"),
-            _album(heard).label("album"),
-            _asked(heard, now).label("asked_in_hour"),
-            _unasked(heard, now).label("unasked_in_minute"),
-        )
+        values = {**vars(heard), "hour_ago": now - 3600, "minute_ago": now - 60}
         async with self._transaction() as db:
-            row = (db.execute(query)).one()
+            row = db.execute(_VIEW, values).one()
             repeated = heard.is_bot and _repeated(db, heard)
         return View(
-            settings=ChatSettings.model_validate(row.topic or row.chat or {}),
-            opted_out=bool((row.whole or {}).get("opted_out")),
+            settings=ChatSettings.model_validate(row.of_topic or row.of_chat or {}),
+            opted_out=bool((row.of_bot or {}).get("opted_out")),
             before=row.before,
             bots=row.bots,
             other_bots=max(row.others, int(heard.is_bot)),
             repeated=repeated,
             joined=bool(row.joined),
-            album=bool(row.album),
+            album=bool(row.in_album),
             asked_in_hour=row.asked_in_hour,
             unasked_in_minute=row.unasked_in_minute,
         )
@@ -84,104 +146,21 @@ class TurnStore:
 
     async def recall(self, chat: int, topic: int, last: int, limit: int) -> Recall:
         """The topic up to the message with the id `last`."""
-        here = (Turn.chat == chat, Turn.topic == topic)
-        end = select(Turn.id).where(Turn.chat == chat, Turn.message_id == last)
-        said = select(Turn.user_id, Turn.role, Turn.text).where(
-            *here, Turn.id <= end.scalar_subquery()
-        )
-        own = select(Turn.text).where(*here, Turn.role == Role.PERSONA.value)
+        here = {"chat": chat, "topic": topic}
         async with self._transaction() as db:
-            rows = (db.execute(said.order_by(Turn.id.desc()).limit(limit))).all()
-            texts = (db.execute(own.order_by(Turn.id.desc()).limit(LATELY))).scalars()
-            denied = (db.execute(select(Denied.key))).scalars()
+            rows = db.execute(_SAID, {**here, "last": last, "limit": limit}).all()
+            texts = db.execute(_OWN, here).scalars()
+            denied = db.execute(_DENIED).scalars()
             return Recall(list(reversed(rows)), frozenset(map(key, texts)), frozenset(denied))
 
     async def settings(self, chat: int, topic: int) -> ChatSettings:
         """The topic's own, else the chat's."""
-        query = select(_settings(chat, topic).label("topic"), _settings(chat, 0).label("chat"))
         async with self._transaction() as db:
-            row = (db.execute(query)).one()
-        return ChatSettings.model_validate(row.topic or row.chat or {})
-
-
-def in_a_row(chat: int, topic: int, but: int = 0) -> tuple[ColumnElement[int], ColumnElement[int]]:
-    """`bots`: messages of bots since a person's last one; `others`: how many other bots wrote."""
-    here = (Turn.chat == chat, Turn.topic == topic, Turn.message_id != but)
-    person = select(func.coalesce(func.max(Turn.id), 0)).where(*here, ~Turn.is_bot)
-    row = and_(*here, Turn.is_bot, Turn.id > person.scalar_subquery())
-    others = and_(row, Turn.role == Role.OTHER.value)
-    return (
-        select(func.count()).select_from(Turn).where(row).scalar_subquery().label("bots"),
-        select(func.count(distinct(Turn.user_id))).where(others).scalar_subquery().label("others"),
-    )
-
-
-def _settings(chat: int, topic: int) -> Any:
-    return select(Chat.settings).where(Chat.chat == chat, Chat.topic == topic).scalar_subquery()
-
-
-def _before(heard: Heard) -> Any:
-    this = (Turn.chat == heard.chat, Turn.message_id == heard.message_id)
-    return select(Turn.reason).where(*this).scalar_subquery()
-
-
-def _joined(heard: Heard) -> Any:
-    return exists().where(
-        Turn.chat == heard.chat,
-        Turn.topic == heard.topic,
-        Turn.user_id == heard.user_id,
-        Turn.message_id != heard.message_id,
-        Turn.reason == Reason.JOINED.value,
-        Turn.at > heard.at - JOINS,
-    )
-
-
-def _album(heard: Heard) -> Any:
-    if heard.album is None:
-        return literal(False)
-    return exists().where(
-        Turn.chat == heard.chat,
-        Turn.album == heard.album,
-        Turn.message_id != heard.message_id,
-        Turn.reason.in_(SPEAKS),
-    )
-
-
-def _asked(heard: Heard, now: float) -> Any:
-    return (
-        select(func.count())
-        .select_from(Turn)
-        .where(
-            Turn.user_id == heard.user_id,
-            Turn.at > now - 3600,
-            Turn.reason.in_(ASKED),
-            (Turn.chat != heard.chat) | (Turn.message_id != heard.message_id),
-        )
-        .scalar_subquery()
-    )
-
-
-def _unasked(heard: Heard, now: float) -> Any:
-    return (
-        select(func.count())
-        .select_from(Turn)
-        .where(
-            Turn.chat == heard.chat,
-            Turn.at > now - 60,
-            Turn.reason.in_(UNASKED),
-            Turn.message_id != heard.message_id,
-        )
-        .scalar_subquery()
-    )
+            row = db.execute(_SETTINGS, {"chat": chat, "topic": topic}).one()
+        return ChatSettings.model_validate(row.of_topic or row.of_chat or {})
 
 
 def _repeated(db: Connection, heard: Heard) -> bool:
     """Whether a bot, ours or another, said the same lately."""
-    bots = select(Turn.text).where(
-        Turn.chat == heard.chat,
-        Turn.topic == heard.topic,
-        Turn.is_bot,
-        Turn.message_id != heard.message_id,
-    )
-    said = (db.execute(bots.order_by(Turn.id.desc()).limit(LATELY))).scalars()
+    said = db.execute(_BY_BOTS, vars(heard)).scalars()
     return repeats(heard.text, frozenset(map(key, said)))
