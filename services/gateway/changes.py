@@ -1,14 +1,15 @@
 """Changes that an answer commits with itself. Each may be made twice and has done it once."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from services.gateway.answer import Change
 from services.gateway.decision import ChatSettings, Reason
 from services.gateway.repeats import key
-from services.gateway.tables import Chat, Denied, Outbox, Turn, Update
+from services.gateway.tables import Ask, Chat, Denied, Outbox, Turn, Update
 
 WHOLE_BOT = 0
 """The chat whose settings are the bot's own."""
@@ -62,28 +63,49 @@ def reset(chat: int, topic: int) -> Change:
     return change
 
 
-def deny(chat: int, message_id: int, text: str, now: float) -> Change:
-    """Take what the bot said out of the history, and never say it again."""
+def had(user_id: int, chat: int, kind: str, now: float) -> Change:
+    """Somebody had something of the bot that there is a limit to."""
+
+    def change(db: Connection) -> None:
+        db.execute(insert(Ask).values(user_id=user_id, chat=chat, kind=kind, at=now))
+
+    return change
+
+
+def deny(chat: int, message_id: int, text: str, now: float, everywhere: bool) -> Change:
+    """Take what the bot said out of the history, and never say it again there, or anywhere."""
 
     def change(db: Connection) -> None:
         db.execute(delete(Turn).where(Turn.chat == chat, Turn.message_id == message_id))
-        row = upsert(Denied).values(key=key(text), at=now)
+        where = WHOLE_BOT if everywhere else chat
+        row = upsert(Denied).values(chat=where, key=key(text), at=now)
         db.execute(row.on_conflict_do_nothing())
 
     return change
 
 
-def forget(user_id: int) -> Change:
-    """Delete what a person wrote, and what was to be answered to it."""
+def forget(user_id: int, update_id: int) -> Change:
+    """Delete what a person wrote before that update, and what was to be answered to it."""
 
     def change(db: Connection) -> None:
         db.execute(delete(Turn).where(Turn.user_id == user_id))
-        theirs = Update.sender == user_id
-        db.execute(update(Update).where(theirs, Update.state == "new").values(state="done"))
-        db.execute(update(Update).where(theirs).values(payload=""))
+        theirs = (Update.sender == user_id, Update.update_id < update_id)
+        db.execute(update(Update).where(*theirs).values(state="done", payload=""))
         answers = update(Outbox).where(Outbox.asker == user_id)
-        db.execute(answers.where(Outbox.state == "planned").values(state="failed"))
-        db.execute(answers.where(Outbox.state != "sending").values(text=""))
+        unsent = Outbox.state.in_(("planned", "sending"))
+        db.execute(answers.where(unsent).values(state="failed"))
+        db.execute(answers.values(text=""))
+
+    return change
+
+
+def forgotten_before(times: Iterable[tuple[int, float]]) -> Change:
+    """Delete what people wrote before they asked to be forgotten, which a backup may bring back."""
+    listed = list(times)
+
+    def change(db: Connection) -> None:
+        for user_id, at in listed:
+            db.execute(delete(Turn).where(Turn.user_id == user_id, Turn.at < at))
 
     return change
 

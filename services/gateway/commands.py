@@ -11,10 +11,10 @@ from aiogram.dispatcher.event.telegram import TelegramEventObserver
 from aiogram.enums import ChatMemberStatus
 from aiogram.exceptions import TelegramBadRequest
 from aiogram.filters import BaseFilter, MagicData
-from aiogram.types import Message
+from aiogram.types import Message, Update
 
 from services.gateway import changes
-from services.gateway.addressing import Identity, text_of, topic_of
+from services.gateway.addressing import Identity, from_bot, sender_of, text_of, topic_of
 from services.gateway.answer import Answer, Change, Outgoing
 from services.gateway.command_list import COMMANDS, For
 from services.gateway.config import GatewayConfig
@@ -27,6 +27,8 @@ ADMINISTRATORS = (ChatMemberStatus.CREATOR, ChatMemberStatus.ADMINISTRATOR)
 _SPAN = re.compile(r"(\d{1,3})\s*([mhdмчд])?", re.IGNORECASE)
 _UNITS = {"m": 60, "м": 60, "h": 3600, "ч": 3600, "d": 86_400, "д": 86_400}
 _HOURS = re.compile(r"(\d{1,2})(?::(\d\d))?\s*[-–—]\s*(\d{1,2})(?::(\d\d))?")
+REPORTS = 5
+"""Reports that a person may make in an hour."""
 _OFF = frozenset({"off", "0", "нет", "выкл"})
 
 
@@ -95,7 +97,8 @@ async def tell_help(message: Message, config: GatewayConfig) -> Answer:
 
 
 async def privacy(message: Message, config: GatewayConfig) -> Answer:
-    return told(message, config.privacy.replace("{days}", str(config.retention_days)))
+    text = config.privacy.replace("{days}", str(config.retention_days))
+    return told(message, text + (config.privacy_optout if config.persona_user_id else ""))
 
 
 async def insanity(message: Message, config: GatewayConfig, store: Store) -> Answer:
@@ -174,24 +177,31 @@ async def reset(message: Message, config: GatewayConfig) -> Answer:
 async def delete(
     message: Message, bot: Bot, me: Identity, config: GatewayConfig, pace: Pace
 ) -> Answer:
-    """Delete what the bot said there, and never say it again."""
+    """Delete what the bot said, and never say it again there; the owner's word holds everywhere."""
     if (own := _own(message, me)) is None:
-        return told(message, config.answer_me)
+        return _asked_of_nobody(message, config)
     with suppress(TelegramBadRequest):  # gone, or too old: it is not said again all the same
         await bot.delete_message(message.chat.id, own.message_id)
-    denied = changes.deny(message.chat.id, own.message_id, text_of(own), pace.now())
-    return told(message, config.deleted, denied)
+    owner = message.from_user is not None and message.from_user.id in config.owner_ids
+    place = message.chat.id, own.message_id
+    return told(message, config.deleted, changes.deny(*place, text_of(own), pace.now(), owner))
 
 
-async def report(message: Message, me: Identity, config: GatewayConfig) -> Answer:
-    """Tell the owner what the bot said."""
+async def report(
+    message: Message, me: Identity, config: GatewayConfig, store: Store, pace: Pace
+) -> Answer:
+    """Show the owner what the bot said, without who reports it; a few times an hour."""
     if (own := _own(message, me)) is None:
-        return told(message, config.answer_me)
-    where = message.chat.title or "личный чат"
-    text = f"Жалоба ({where}, чат {message.chat.id}):\n{text_of(own)}"[:2000]
+        return _asked_of_nobody(message, config)
+    sender, now = sender_of(message), pace.now()
+    if not config.owner_ids or await store.turns.had(sender, "report", now - 3600) >= REPORTS:
+        return told(message, config.unheard)
+    where = f"{message.chat.title}, {message.chat.id}" if message.chat.title else "личный чат"
+    text = f"Жалоба ({where}):\n{text_of(own)}"[:2000]
     answer = told(message, config.reported)
     owners = tuple(Outgoing(owner, text) for owner in sorted(config.owner_ids))
-    return Answer((*answer.messages, *owners))
+    had = changes.had(sender, message.chat.id, "report", now)
+    return Answer((*answer.messages, *owners), (had,))
 
 
 def _own(message: Message, me: Identity) -> Message | None:
@@ -201,13 +211,22 @@ def _own(message: Message, me: Identity) -> Message | None:
     return target if mine else None
 
 
-async def forgetme(message: Message, config: GatewayConfig, office: Office) -> Answer:
+def _asked_of_nobody(message: Message, config: GatewayConfig) -> Answer:
+    """Where another bot is answered, the command is meant for that one."""
+    target = message.reply_to_message
+    return Answer() if target is not None and from_bot(target) else told(message, config.answer_me)
+
+
+async def forgetme(
+    message: Message, event_update: Update, config: GatewayConfig, office: Office
+) -> Answer:
     """Delete what the person wrote, here and, by the next extraction, in the data set."""
     person = message.from_user
     if person is None or message.sender_chat is not None:
         return told(message, config.refused)
     await office.forget(person)
-    return told(message, config.forgotten, changes.forget(person.id))
+    change = changes.forget(person.id, event_update.update_id)
+    return told(message, config.forgotten, change)
 
 
 async def optout(message: Message, config: GatewayConfig) -> Answer:

@@ -66,15 +66,13 @@ def choose(
     """
     spoken = [(each.moderation.action, lines) for each in candidates if (lines := _lines(each))]
     usable = [
-        lines
-        for action, lines in spoken
-        if action in _USABLE and not any(key(line) in denied for line in lines)
+        lines for action, lines in spoken if action in _USABLE and not denied & set(map(key, lines))
     ]
     for lines in usable:
         if not any(repeats(line, lately) for line in lines):
             return lines, "candidate"
     for action, lines in spoken:
-        if action == pb.MODERATION_ACTION_REPLACED:
+        if action == pb.MODERATION_ACTION_REPLACED and not denied & set(map(key, lines)):
             return lines, "replaced"
     return (usable[0], "repeat") if usable else ([], "nothing")
 

@@ -48,8 +48,6 @@ SPEAKS = frozenset(_ALL[: _ALL.index(Reason.OWN)])
 """The bot answers."""
 NOT_TALK = frozenset(_ALL[_ALL.index(Reason.COMMAND) : _ALL.index(Reason.ALBUM)])
 """Not part of the conversation: it is not kept."""
-ASKED = SPEAKS - {Reason.COMMAND} | {Reason.LIMITED}
-"""Counts against a person's hourly limit."""
 UNASKED = frozenset({Reason.INSANITY, Reason.CHATTINESS})
 """Answers to what was not for the bot; they have a budget."""
 
@@ -79,7 +77,8 @@ class View:
     repeated           a bot said the same a short while ago
     joined             the sender's message before it waits to be answered with this one
     album              another part of its album was answered
-    asked_in_hour      messages of its sender that asked for an answer within an hour
+    answers_in_hour    answers that its sender had within an hour
+    limit_told         its sender was told of the limit within that hour
     unasked_in_minute  answers in its chat within a minute that nobody asked for
     """
 
@@ -91,7 +90,8 @@ class View:
     repeated: bool = False
     joined: bool = False
     album: bool = False
-    asked_in_hour: int = 0
+    answers_in_hour: int = 0
+    limit_told: bool = False
     unasked_in_minute: int = 0
 
 

@@ -35,6 +35,17 @@ class Flood:
         """A message goes into the chat now."""
         self._all.append(now)
         self._chats.setdefault(chat, deque(maxlen=GROUP_COUNT)).append(now)
+        self._forget(now)
+
+    def taken_back(self, chat: int) -> None:
+        """The message that was told last did not go."""
+        self._all.pop()
+        if self._chats.get(chat):
+            self._chats[chat].pop()
+
+    def _forget(self, now: float) -> None:
         if len(self._chats) > 1000:
             old = now - GROUP_SECONDS * self._scale
-            self._chats = {key: each for key, each in self._chats.items() if each[-1] > old}
+            self._chats = {
+                key: each for key, each in self._chats.items() if each and each[-1] > old
+            }

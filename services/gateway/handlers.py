@@ -20,6 +20,7 @@ from services.gateway.config import GatewayConfig
 from services.gateway.decision import NOT_TALK, Decision, Reason
 from services.gateway.menu import add_menu
 from services.gateway.metrics import Metrics
+from services.gateway.pace import Pace
 from services.gateway.policy import decide
 from services.gateway.speech import Speech
 from services.gateway.store import Store
@@ -67,7 +68,9 @@ async def _decided(handler: Handler, event: TelegramObject, data: dict[str, Any]
     decision = decide(event, data["me"], view, data["config"], now, edited)
     data["metrics"].decided.labels(decision.reason.value).inc()
     if decision.reason not in NOT_TALK:
-        await store.turns.remember(heard, decision.reason)
+        # an edit counts as answered when it is, or a second attempt would take it for done
+        kept = Reason.EDITED if edited else decision.reason
+        await store.turns.remember(heard, kept)
     return await handler(event, {**data, "decision": decision})
 
 
@@ -100,17 +103,19 @@ async def keep_quiet(_message: Message) -> Answer:
     return Answer()
 
 
-async def tell_limit(message: Message, config: GatewayConfig) -> Answer:
+async def tell_limit(message: Message, config: GatewayConfig, pace: Pace) -> Answer:
     quoted = 0 if message.chat.type == "private" else message.message_id
     told = Outgoing(message.chat.id, config.limited, topic_of(message), quoted)
-    return Answer((told,))
+    had = changes.had(sender_of(message), message.chat.id, "limit_told", pace.now())
+    return Answer((told,), (had,))
 
 
-async def wordless(message: Message, config: GatewayConfig) -> Answer:
+async def wordless(message: Message, config: GatewayConfig, pace: Pace) -> Answer:
     """One of the lines in turn: the same for the same message."""
     text = config.wordless[message.message_id % len(config.wordless)]
     quoted = 0 if message.chat.type == "private" else message.message_id
-    return Answer((Outgoing(message.chat.id, text, topic_of(message), quoted),))
+    had = changes.had(sender_of(message), message.chat.id, "answer", pace.now())
+    return Answer((Outgoing(message.chat.id, text, topic_of(message), quoted),), (had,))
 
 
 async def reply(

@@ -8,6 +8,7 @@ from aiogram import Bot, Dispatcher
 from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, TelegramServerError
 from aiogram.types import Update
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from services.gateway.answer import Answer
 from services.gateway.errors import Stopping, kind
@@ -19,7 +20,7 @@ from telemetry.logs import logger
 
 ATTEMPTS = 5
 """After so many an update that fails for no outside reason is given up, and counted."""
-_OUTSIDE = (TelegramNetworkError, TelegramRetryAfter, TelegramServerError)
+_OUTSIDE = (TelegramNetworkError, TelegramRetryAfter, TelegramServerError, DBAPIError, OSError)
 
 
 class Inbox:

@@ -1,7 +1,6 @@
 """Work in lanes: one thing after another within a chat, chats side by side."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 from services.gateway.errors import Stopping, kind
@@ -20,24 +19,25 @@ class Lanes:
     def __init__(self, work: Work, pace: Pace) -> None:
         self._work = work
         self._pace = pace
-        self._queues: dict[int, deque[int]] = {}
+        self._queues: dict[int, dict[int, None]] = {}  # in the order in which they were put
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing = False
 
     def put(self, key: int, item: int) -> None:
-        queue = self._queues.setdefault(key, deque())
+        queue = self._queues.setdefault(key, {})
         if self._closing or item in queue:
             return
-        queue.append(item)
+        queue[item] = None
         if key not in self._tasks:
             self._tasks[key] = asyncio.create_task(self._run(key, queue))
 
-    async def _run(self, key: int, queue: deque[int]) -> None:
+    async def _run(self, key: int, queue: dict[int, None]) -> None:
         """Work the queue off; what is in work stays at its head, so that it is not put again."""
         try:
             while queue:  # what was put before the end came is begun
-                if await self._done(queue[0]):
-                    queue.popleft()
+                item = next(iter(queue))
+                if await self._done(item):
+                    del queue[item]
                 if self._closing:
                     break
         except Stopping:

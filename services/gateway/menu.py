@@ -56,7 +56,7 @@ def _step(percent: int, on: bool) -> InlineKeyboardButton:
 def chosen(found: ChatSettings, data: str, now: float) -> ChatSettings | None:
     """The settings that a button makes; None for one that is not ours."""
     name, _, value = data.partition(":")
-    if not value.isdigit():
+    if not (value.isascii() and value.isdigit()):
         return None
     number = int(value)
     values = {
@@ -83,6 +83,8 @@ async def pressed(
     message = query.message
     if not isinstance(message, Message):
         return Answer()  # too old: Telegram tells nothing of it any more
+    if not config.serves(query.from_user.id, message.chat.id):
+        return Answer()
     member = await bot.get_chat_member(message.chat.id, query.from_user.id)
     if member.status not in ADMINISTRATORS and query.from_user.id not in config.owner_ids:
         await _answer(bot, query, config.refused)

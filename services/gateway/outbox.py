@@ -96,7 +96,9 @@ class Outboxes:
             if (wait := self._wait_of(row)) > 0:
                 await self._wait(row, wait)  # and then look again: much may have happened
             else:
-                await self._send(row)
+                self._flood.sent(row.chat, self._pace.now())  # at once, or others take the place
+                if not await self._send(row):
+                    self._flood.taken_back(row.chat)
         self.wake()
 
     def _wait_of(self, row: Any) -> float:
@@ -112,14 +114,14 @@ class Outboxes:
         else:
             await self._pace.wait(seconds)
 
-    async def _send(self, row: Any) -> None:
+    async def _send(self, row: Any) -> bool:
+        """Whether Telegram was called."""
         moment = await self._rows.sending(row)
         if moment is None:
-            return
-        self._flood.sent(row.chat, self._pace.now())
+            return False
         if code := self._unwanted(row, moment):
             await self._fail(row, code)
-            return
+            return False
         try:
             message_id = await self._call(row, quote=moment.answered or not row.spoken)
         except TelegramRetryAfter as error:
@@ -138,6 +140,7 @@ class Outboxes:
             now = self._pace.now()
             await self._pace.insist(lambda: self._rows.sent(row, message_id, self._bot.id, now))
             self._metrics.sent.inc()
+        return True
 
     def _unwanted(self, row: Any, moment: Moment) -> str | None:
         """Why the message is not to be sent any more."""
@@ -145,6 +148,8 @@ class Outboxes:
             return "stale"
         if moment.denied:
             return "denied"
+        if moment.opted_out:
+            return "opted_out"
         depth = self._config.bot_depth
         if row.to_bot and not may_add(moment.bots, moment.other_bots, depth):
             return "bot_depth"

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from contracts.turn import Role
+from services.gateway.changes import WHOLE_BOT
 from services.gateway.repeats import key
 from services.gateway.tables import Denied, Outbox, Turn, Update
-from services.gateway.turn_store import IN_A_ROW
+from services.gateway.turn_store import BOT_SETTINGS, IN_A_ROW
 
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 
@@ -40,7 +41,10 @@ _WAITS_SINCE = exists().where(
 )
 _MOMENT = select(
     or_(_HEARD_SINCE, _WAITS_SINCE).label("answered"),
-    exists().where(Denied.key == bindparam("key")).label("denied"),
+    exists()
+    .where(Denied.key == bindparam("key"), Denied.chat.in_((WHOLE_BOT, bindparam("chat"))))
+    .label("denied"),
+    BOT_SETTINGS.label("of_bot"),
     *IN_A_ROW,
 )
 _FIRST = (
@@ -57,12 +61,14 @@ class Moment:
 
     answered    others have written since what it answers
     denied      it must not be said (any more)
+    opted_out   the bot answers nobody any more
     bots        messages of bots in a row, ours among them
     other_bots  how many bots but ours wrote them
     """
 
     answered: bool
     denied: bool
+    opted_out: bool
     bots: int
     other_bots: int
 
@@ -97,10 +103,14 @@ class OutboxStore:
                 return None
             found = db.execute(_MOMENT, values).one()
         denied = row.spoken and bool(found.denied)
-        return Moment(bool(found.answered), denied, found.bots, found.others)
+        out = row.spoken and bool((found.of_bot or {}).get("opted_out"))
+        return Moment(bool(found.answered), denied, out, found.bots, found.others)
 
     async def postpone(self, row_id: int, until: float) -> None:
-        await self._change(row_id, state="planned", not_before=until)
+        """Only what is being sent: what was forgotten meanwhile stays so."""
+        again = update(Outbox).where(Outbox.id == row_id, Outbox.state == "sending")
+        async with self._transaction() as db:
+            db.execute(again.values(state="planned", not_before=until))
 
     async def fail(self, row_id: int) -> None:
         await self._change(row_id, state="failed")

@@ -27,6 +27,8 @@ from services.gateway.decision import SPEAKS, UNASKED, Decision, Reason, View
 STALE = 600.0
 """Seconds after which a message that was not for the bot is not worth an answer any more."""
 _WHEN_OPTED_OUT = frozenset({"status", "optin", "optout", "privacy", "forgetme"})
+FOR_ALL = frozenset({"forgetme", "privacy", "optout"})
+"""Commands for people who are not served as well."""
 _BY_EDIT = frozenset({Reason.MENTION, Reason.TEXT_MENTION, Reason.NAME})
 
 
@@ -57,6 +59,9 @@ def _nobodys(message: Message, me: Identity, config: GatewayConfig) -> Reason | 
         return Reason.OWN
     if message.chat.type == "channel" or message.is_automatic_forward:
         return Reason.CHANNEL
+    command = command_in(message)
+    if command and command.name in FOR_ALL and not command.for_another(me):
+        return None
     return None if config.serves(sender, message.chat.id) else Reason.NOT_SERVED
 
 
@@ -148,7 +153,7 @@ def _limited(reason: Reason, message: Message, view: View, config: GatewayConfig
     """The sender's share of the hour; the first message too many is told so."""
     if reason not in SPEAKS or sender_of(message) in config.owner_ids:
         return reason
-    if view.asked_in_hour < config.hourly_limit:
+    if view.answers_in_hour < config.hourly_limit:
         return reason
-    told = view.asked_in_hour > config.hourly_limit or reason in UNASKED or from_bot(message)
-    return Reason.LIMITED if told else Reason.LIMIT_TOLD
+    quiet = view.limit_told or reason in UNASKED or from_bot(message)
+    return Reason.LIMITED if quiet else Reason.LIMIT_TOLD

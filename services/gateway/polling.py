@@ -5,11 +5,11 @@ The loop never ends by itself but for a refused token; each turn of it is a sign
 
 import itertools
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from aiogram import Bot
 from aiogram.exceptions import (
+    TelegramBadRequest,
     TelegramConflictError,
     TelegramNetworkError,
     TelegramNotFound,
@@ -82,9 +82,15 @@ class Polling:
         """
         me = await self._insist(self._bot.get_me)
         await self._insist(self._bot.delete_webhook)
-        for commands, scope in menus():
-            await self._insist(partial(self._bot.set_my_commands, commands, scope=scope))
+        await self._insist(self._list_commands)
         return me
+
+    async def _list_commands(self) -> None:
+        try:
+            for commands, scope in menus():
+                await self._bot.set_my_commands(commands, scope=scope)
+        except TelegramBadRequest as error:  # a server that is older than scopes, say
+            logger().warning("commands not listed", error=kind(error))
 
     async def run(self) -> None:
         """Poll for ever; raises TokenRefused."""

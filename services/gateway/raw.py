@@ -25,10 +25,12 @@ def place_of(update: Mapping[str, Any]) -> Place:
     return Place(_id(_part(message, "chat")), _number(topic), _id(sender))
 
 
-def goes_on(update: Mapping[str, Any]) -> bool:
-    """Whether it is a new message with words that are no command: it may go on with one before."""
-    text = _part(update, "message").get("text")
-    return isinstance(text, str) and bool(text.strip()) and not text.startswith("/")
+def goes_on(update: Mapping[str, Any], until: float) -> bool:
+    """Whether it is a new message, of that time or before, with words that are no command."""
+    message = _part(update, "message")
+    text, date = message.get("text") or message.get("caption"), message.get("date")
+    spoken = isinstance(text, str) and bool(text.strip()) and not text.startswith("/")
+    return spoken and isinstance(date, int | float) and date <= until
 
 
 def _message(update: Mapping[str, Any]) -> Mapping[str, Any]:

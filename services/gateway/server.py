@@ -13,9 +13,11 @@ from aiogram.client.telegram import TelegramAPIServer
 from aiogram.methods import Response
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from contracts.forget import read
 from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE, Volumes, from_environment
 from services.gateway.addressing import Identity
+from services.gateway.changes import forgotten_before
 from services.gateway.config import GatewayConfig
 from services.gateway.database import Database
 from services.gateway.errors import Stopping
@@ -77,9 +79,12 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set, then finish what is in hand; `started` gets the metrics port."""
     database = Database.open(settings.database)
+    store = Store(database.connection)
     try:
+        people = read(forget_file(settings))
+        await store.commit(forgotten_before((each.user_id, each.at) for each in people))
         async with GenerationClient(settings.generation_address, retry=False) as client:
-            gateway = Gateway(settings, config, Store(database.connection), client, outside)
+            gateway = Gateway(settings, config, store, client, outside)
             async with serve_health(
                 settings.metrics_host,
                 settings.metrics_port,
@@ -94,6 +99,13 @@ async def serve(
     finally:
         database.close()
         logger().info("stopped")
+
+
+def forget_file(settings: GatewaySettings) -> Path:
+    """The list of people who asked to be forgotten."""
+    if settings.forget_dir is None:
+        return from_environment(Volumes).forget(settings.bot)
+    return settings.forget_dir / FORGET_FILE
 
 
 class Gateway:
@@ -172,17 +184,11 @@ class Gateway:
             metrics=self._metrics,
             speech=Speech(name, self._bot, config, store, self._thinking, pace),
             office=Office(
-                name, self._forget_file(), store, self._thinking, pace,
+                name, forget_file(self._settings), store, self._thinking, pace,
                 lambda: self.polling.last_ok,
             ),
         )  # fmt: skip
         return Inbox(self._bot, dispatcher, store, pace, self._metrics, self._outbox.wake)
-
-    def _forget_file(self) -> Path:
-        folder = self._settings.forget_dir
-        if folder is None:
-            return from_environment(Volumes).forget(self._settings.bot)
-        return folder / FORGET_FILE
 
     async def _finish(self, seconds: float) -> None:
         """End what is in hand and send what is due, within the time."""

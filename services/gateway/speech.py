@@ -7,10 +7,10 @@ from aiogram.types import Message
 
 from services.gateway.addressing import from_bot, sender_of, topic_of
 from services.gateway.answer import Answer, Outgoing
-from services.gateway.changes import decided, joined_are_answered
+from services.gateway.changes import decided, had, joined_are_answered
 from services.gateway.config import GatewayConfig
 from services.gateway.conversation import HISTORY_MESSAGES, chat_key, history
-from services.gateway.decision import Reason
+from services.gateway.decision import UNASKED, Reason
 from services.gateway.errors import Unavailable
 from services.gateway.indicator import typing
 from services.gateway.pace import Pace
@@ -51,11 +51,13 @@ class Speech:
             self._line(message, line, True, max(0.0, self.pace.scale * after - spent))
             for line, after in zip(lines, due, strict=True)
         ]
-        changes = (
+        kind = "unasked" if reason in UNASKED else "answer"
+        made = (
             joined_are_answered(chat, topic, sender),
             decided(chat, message.message_id, reason),
+            had(sender, chat, kind, self.pace.now()),
         )
-        return Answer(tuple(said), changes)
+        return Answer(tuple(said), made)
 
     async def _goes_on(self, message: Message, update_id: int) -> bool:
         """Wait a little, and see whether the sender wrote more that is answered with this."""
@@ -71,6 +73,8 @@ class Speech:
         recall = await self.store.turns.recall(chat, topic, message.message_id, HISTORY_MESSAGES)
         name = chat_key(self.bot_name, chat, topic)
         turns = history(recall.messages, name)
+        if not turns:  # its sender has been forgotten meanwhile
+            return []
         request_id = f"{self.bot_name}-{update_id}"
         return await self.thinking.reply(turns, name, request_id, recall.lately, recall.denied)
 

@@ -8,7 +8,7 @@ and so it never answers that it is busy.
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from services.gateway.answer import Answer, Change, Outgoing
 from services.gateway.decision import Reason
 from services.gateway.outbox_store import OutboxStore
 from services.gateway.raw import Place, goes_on, place_of
-from services.gateway.tables import Outbox, Turn, Update
+from services.gateway.tables import Ask, Outbox, Turn, Update
 from services.gateway.turn_store import TurnStore
 
 LONGEST_BURST = 15.0
@@ -48,11 +48,7 @@ class Store:
             try:
                 yield self._connection
                 if _writes(self._connection):
-                    flushed = asyncio.ensure_future(asyncio.to_thread(transaction.commit))
-                    try:
-                        await asyncio.shield(flushed)
-                    finally:
-                        await asyncio.wait([flushed])
+                    await _through(asyncio.to_thread(transaction.commit))
             finally:
                 if transaction.is_active:
                     transaction.rollback()
@@ -108,20 +104,20 @@ class Store:
         async with self._transaction() as db:
             began = (db.execute(first)).scalar_one()
             payloads = list((db.execute(more)).scalars())
-        if began is not None and at - began > LONGEST_BURST:
-            return False
-        return any(goes_on(json.loads(payload)) for payload in payloads)
+        until = (at if began is None else began) + LONGEST_BURST
+        return any(goes_on(json.loads(payload), until) for payload in payloads)
 
     async def settle(self, update_id: int, answer: Answer, now: float, state: str = "done") -> None:
         """Commit the answer, which is not generated again from now on; the raw update goes."""
         rows = [_planned(update_id, part, each, now) for part, each in enumerate(answer.messages)]
-        ended = update(Update).where(Update.update_id == update_id)
+        ended = update(Update).where(Update.update_id == update_id, Update.state == "new")
         async with self._transaction() as db:
+            if not db.execute(ended.values(state=state, payload="")).rowcount:
+                return  # its sender has been forgotten meanwhile
             if rows:
                 db.execute(insert(Outbox), rows)
             for change in answer.changes:
                 change(db)
-            db.execute(ended.values(state=state, payload=""))
 
     async def commit(self, change: Change) -> None:
         """Make a change that no update's answer brings along."""
@@ -136,8 +132,24 @@ class Store:
             done = (Update.state != "new", Update.update_id != last)
             db.execute(delete(Update).where(*done, Update.taken_at < now - KEEP_SENT))
             db.execute(delete(Turn).where(Turn.at < now - days * 86_400))
+            db.execute(delete(Ask).where(Ask.at < now - KEEP_SENT))
             ended = Outbox.state.in_(("sent", "failed"))
             db.execute(delete(Outbox).where(ended, Outbox.planned_at < now - KEEP_SENT))
+
+
+async def _through(work: Coroutine[Any, Any, None]) -> None:
+    """Do it to its end, whoever cancels meanwhile, and be cancelled then."""
+    task, cancelled = asyncio.ensure_future(work), False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    failed = task.exception()
+    if cancelled:
+        raise asyncio.CancelledError
+    if failed:
+        raise failed
 
 
 def _sqlite(connection: Connection) -> sqlite3.Connection:

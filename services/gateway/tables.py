@@ -108,10 +108,24 @@ class Outbox(Base):
     markup: Mapped[str | None]
 
 
+class Ask(Base):
+    """What somebody had of the bot, for limits. kind: answer | unasked | limit_told | report."""
+
+    __tablename__ = "asks"
+    __table_args__ = (Index("asks_user", "user_id", "at"), Index("asks_chat", "chat", "at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int]
+    chat: Mapped[int]
+    kind: Mapped[str]
+    at: Mapped[float]
+
+
 class Denied(Base):
-    """What the bot must not say again, as `repeats.key` has it."""
+    """What the bot must not say again in a chat, as `repeats.key` has it; chat 0 is everywhere."""
 
     __tablename__ = "denied"
 
+    chat: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     key: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[float]

@@ -34,6 +34,7 @@ class Thinking:
         self._pace = pace
         self._metrics = metrics
         self._told: dict[int, float] = {}
+        self._down_since: float | None = None
         self.version = ""  # that answered last
 
     async def reply(
@@ -61,14 +62,21 @@ class Thinking:
         return lines
 
     async def _ask(self, turns: Sequence[Turn], chat: str, request_id: str) -> pb.GenerateResponse:
-        until = self._pace.now() + PATIENCE
+        if self._down_since is None:  # who comes later in an outage tries once
+            until = self._pace.now() + PATIENCE
+        else:
+            until = self._down_since + PATIENCE
         attempt = 0
         while True:
             try:
-                return await self._client.generate(
+                response = await self._client.generate(
                     self._bot, turns, chat_key=chat, candidates=CANDIDATES, request_id=request_id
                 )
+                self._down_since = None
+                return response
             except GenerationError as error:
+                if self._down_since is None and not isinstance(error, InvalidRequest):
+                    self._down_since = self._pace.now()
                 left = until - self._pace.now()
                 if left <= 0 or isinstance(error, InvalidRequest):
                     self._give_up(error)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     ScalarSelect,
+    Select,
     bindparam,
     distinct,
     exists,
@@ -18,9 +19,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from contracts.turn import Role
 from services.gateway.changes import WHOLE_BOT
-from services.gateway.decision import ASKED, SPEAKS, UNASKED, ChatSettings, Reason, View
+from services.gateway.decision import SPEAKS, ChatSettings, Reason, View
 from services.gateway.repeats import LATELY, key, repeats
-from services.gateway.tables import Chat, Denied, Turn
+from services.gateway.tables import Ask, Chat, Denied, Turn
 
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 JOINS = 60.0
@@ -37,6 +38,10 @@ def _count(*where: Any) -> ScalarSelect[int]:
     return select(func.count()).select_from(Turn).where(*where).scalar_subquery()
 
 
+def _asks(*where: Any) -> Select[int]:
+    return select(func.count()).select_from(Ask).where(*where)
+
+
 def _settings_of(chat: Any, topic: Any) -> Any:
     return select(Chat.settings).where(Chat.chat == chat, Chat.topic == topic).scalar_subquery()
 
@@ -50,12 +55,13 @@ def _row_of_bots(*but: Any) -> tuple[Any, Any]:
 
 IN_A_ROW = _row_of_bots()
 """Of `chat` and `topic`: messages of bots since a person's last one, and how many others wrote."""
+BOT_SETTINGS = _settings_of(WHOLE_BOT, 0)
 _SETTINGS = select(
     _settings_of(bindparam("chat"), bindparam("topic")).label("of_topic"),
     _settings_of(bindparam("chat"), 0).label("of_chat"),
 )
 _VIEW = _SETTINGS.add_columns(
-    _settings_of(WHOLE_BOT, 0).label("of_bot"),
+    BOT_SETTINGS.label("of_bot"),
     select(Turn.reason)
     .where(_CHAT, Turn.message_id == bindparam("message_id"))
     .scalar_subquery()
@@ -68,15 +74,18 @@ _VIEW = _SETTINGS.add_columns(
     exists()
     .where(_CHAT, Turn.album == bindparam("album"), _OTHER_ONE, Turn.reason.in_(sorted(SPEAKS)))
     .label("in_album"),
-    _count(
-        _SENDERS,
-        Turn.at > bindparam("hour_ago"),
-        Turn.reason.in_(sorted(ASKED)),
-        ~_CHAT | _OTHER_ONE,
-    ).label("asked_in_hour"),
-    _count(
-        _CHAT, Turn.at > bindparam("minute_ago"), Turn.reason.in_(sorted(UNASKED)), _OTHER_ONE
-    ).label("unasked_in_minute"),
+    _asks(Ask.user_id == bindparam("user_id"), Ask.at > bindparam("hour_ago"))
+    .where(Ask.kind.in_(("answer", "unasked")))
+    .scalar_subquery()
+    .label("answers_in_hour"),
+    _asks(Ask.user_id == bindparam("user_id"), Ask.at > bindparam("hour_ago"))
+    .where(Ask.kind == "limit_told")
+    .scalar_subquery()
+    .label("limit_told"),
+    _asks(Ask.chat == bindparam("chat"), Ask.at > bindparam("minute_ago"))
+    .where(Ask.kind == "unasked")
+    .scalar_subquery()
+    .label("unasked_in_minute"),
 )
 _END = select(Turn.id).where(_CHAT, Turn.message_id == bindparam("last")).scalar_subquery()
 _SAID = (
@@ -88,7 +97,7 @@ _SAID = (
 _LATEST = select(Turn.text).where(_CHAT, _TOPIC).order_by(Turn.id.desc()).limit(LATELY)
 _OWN = _LATEST.where(_OWN_ROLE)
 _BY_BOTS = _LATEST.where(Turn.is_bot, _OTHER_ONE)
-_DENIED = select(Denied.key)
+_DENIED = select(Denied.key).where(Denied.chat.in_((WHOLE_BOT, bindparam("chat"))))
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,8 @@ class TurnStore:
             repeated=repeated,
             joined=bool(row.joined),
             album=bool(row.in_album),
-            asked_in_hour=row.asked_in_hour,
+            answers_in_hour=row.answers_in_hour,
+            limit_told=bool(row.limit_told),
             unasked_in_minute=row.unasked_in_minute,
         )
 
@@ -150,8 +160,14 @@ class TurnStore:
         async with self._transaction() as db:
             rows = db.execute(_SAID, {**here, "last": last, "limit": limit}).all()
             texts = db.execute(_OWN, here).scalars()
-            denied = db.execute(_DENIED).scalars()
+            denied = db.execute(_DENIED, here).scalars()
             return Recall(list(reversed(rows)), frozenset(map(key, texts)), frozenset(denied))
+
+    async def had(self, user_id: int, kind: str, since: float) -> int:
+        """How often somebody had something of the bot."""
+        query = _asks(Ask.user_id == user_id, Ask.kind == kind, Ask.at > since)
+        async with self._transaction() as db:
+            return int(db.execute(query).scalar_one())
 
     async def settings(self, chat: int, topic: int) -> ChatSettings:
         """The topic's own, else the chat's."""

@@ -22,6 +22,7 @@ from tests.services.gateway.conftest import FakeGeneration, fake_generation
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "4242:" + "A" * 35
+FOREVER = aiohttp.ClientTimeout(total=None)
 
 
 class Gateway:
@@ -69,10 +70,10 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
             written.append(f"сообщение {len(written)}.")
             yield written[-1]
 
-    async with fake_generation() as generation, aiohttp.ClientSession() as session:
+    async with fake_generation() as generation, aiohttp.ClientSession(timeout=FOREVER) as session:
         gateway = Gateway(_environment(page, generation, tmp_path), tmp_path / "log")
         crowd = Crowd(session, page, texts(), (0.05, 0.4))  # type: ignore[arg-type]
-        writing = asyncio.create_task(crowd.run(people, seconds=sum(lives) + 4.0, patience=60.0))
+        writing = asyncio.create_task(crowd.run(people, seconds=sum(lives) + 4.0, patience=600.0))
         await gateway.killed(lives)
         last = await gateway.start()
         report = await writing

@@ -1,5 +1,6 @@
 """Commands: what they do, who may give them, what they answer."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from contracts.forget import read
 from contracts.settings import FORGET_FILE
 from services.gateway.command_list import COMMANDS, For
-from services.gateway.commands import HANDLERS, hours_of, span_of
+from services.gateway.commands import HANDLERS, REPORTS, hours_of, span_of
 from tests.services.gateway.conftest import CONFIG, World, candidate
 from tests.services.gateway.telegram import BOT_ID, USERNAME, another_bot, group, person, private
 
@@ -204,6 +205,46 @@ async def test_forgetme_deletes_here_and_tells_extraction(world: World) -> None:
     assert (entry.user_id, entry.names) == (7, ("Нина",))
     data = world.settings.database.read_bytes()
     assert "и я автобус".encode() in data
+
+
+async def test_what_is_written_after_forgetme_is_answered(world: World) -> None:
+    async with world.gateway():
+        world.telegram.put(private("/forgetme"), private("ты тут?"))
+        await world.until(lambda: len(world.telegram.sent) == 2)
+    assert world.telegram.texts() == [CONFIG.forgotten, "эхо: ты тут?"]
+
+
+async def test_an_answer_under_way_to_somebody_who_is_forgotten_is_not_sent(world: World) -> None:
+    world.generation.hold = asyncio.Event()
+    async with world.gateway() as running:
+        world.telegram.put(group("автобус, тайна"))
+        await world.until(lambda: len(world.generation.requests) == 1)
+        world.telegram.put(private("/forgetme"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        world.generation.hold.set()
+        await world.until(lambda: running.metric("replies_total", outcome="candidate") == 1)
+        await world.settle()
+    assert world.telegram.texts() == [CONFIG.forgotten]
+
+
+async def test_a_strangers_word_takes_nothing_from_the_others(world: World) -> None:
+    world.generation.candidates = [candidate("едем в депо")]
+    async with world.gateway():
+        await ask(world, private("/delete", reply_to_message=said("едем в депо")))
+        assert await ask(world, group("автобус, куда?", sender=person(8))) == ["едем в депо"]
+
+
+async def test_reports_are_few_and_none_without_an_owner(world: World) -> None:
+    message = private("/report", reply_to_message=said("грубость"))
+    async with world.gateway():
+        assert await ask(world, message) == [CONFIG.unheard]
+    world.config = CONFIG.model_copy(update={"owner_ids": frozenset({OWNER})})
+    async with world.gateway():
+        for number in range(REPORTS):
+            world.telegram.put({**message, "message_id": 900 + number})
+            await world.until(lambda n=number: len(world.telegram.texts(OWNER)) == n + 1)  # type: ignore[misc]
+        await world.until(lambda: world.telegram.texts(7).count(CONFIG.reported) == REPORTS)
+        assert await ask(world, {**message, "message_id": 999}) == [CONFIG.unheard]
 
 
 async def test_privacy_says_what_is_kept(world: World) -> None:

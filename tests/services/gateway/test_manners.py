@@ -58,7 +58,7 @@ async def test_who_never_stops_is_answered_now_and_then(world: World) -> None:
     async with world.gateway():
         world.telegram.put(*(private(f"и {n}", date=began + 2 * n) for n in range(20)))
         await world.until(lambda: len(world.telegram.sent) == 3, step=0.1)
-    assert world.telegram.texts() == ["эхо: и 8", "эхо: и 17", "эхо: и 19"]
+    assert world.telegram.texts() == ["эхо: и 7", "эхо: и 15", "эхо: и 19"]
 
 
 async def test_messages_go_out_one_by_one_as_they_are_typed(world: World) -> None:
@@ -203,6 +203,37 @@ async def test_a_chat_is_written_to_once_a_second(world: World) -> None:
         assert len(world.telegram.sent) == 1
         world.clock.advance(0.1)
         await world.until(lambda: len(world.telegram.sent) == 2)
+
+
+async def test_all_chats_together_get_thirty_messages_a_second(world: World) -> None:
+    world = with_manners(world)
+    async with world.gateway() as running:
+        world.telegram.put(*(private("эй", user) for user in range(1, 51)))
+        await world.until(lambda: running.metric("decisions_total", reason="private") == 50)
+        await world.until(lambda: len(world.telegram.sent) == 30)
+        await world.settle()
+        assert len(world.telegram.sent) == 30
+        world.clock.advance(1)
+        await world.until(lambda: len(world.telegram.sent) == 50)
+
+
+async def test_who_writes_again_a_minute_later_is_answered_twice(world: World) -> None:
+    world = with_manners(world, burst_seconds=1.0)
+    began = int(world.clock.now())
+    async with world.gateway():
+        world.telegram.put(group("автобус, когда отправление?", date=began - 90))
+        world.telegram.put(group("ладно, пойду поем", date=began - 20))
+        await world.until(lambda: len(world.telegram.sent) == 1, step=0.1)
+    assert world.telegram.texts() == ["эхо: автобус, когда отправление?"]
+
+
+async def test_a_new_conversation_is_no_way_round_the_limit(world: World) -> None:
+    world.config = CONFIG.model_copy(update={"hourly_limit": 1})
+    async with world.gateway() as running:
+        world.telegram.put(private("раз"), private("/reset"), private("два"), private("три"))
+        await world.until(lambda: running.metric("decisions_total", reason="limited") == 1)
+        await world.until(lambda: len(world.telegram.sent) == 3)
+    assert world.telegram.texts() == ["эхо: раз", CONFIG.reset, CONFIG.limited]
 
 
 def test_a_group_takes_twenty_a_minute_and_all_chats_thirty_a_second() -> None:

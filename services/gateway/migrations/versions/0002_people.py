@@ -1,4 +1,4 @@
-"""What manners and forgetting need: reasons, albums, senders, askers, texts not to be said."""
+"""What manners and forgetting need: reasons, albums, senders, askers, limits, words not said."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,12 +24,24 @@ def upgrade() -> None:
         outbox.add_column(sa.Column("markup", sa.String(), nullable=True))
     op.create_table(
         "denied",
+        sa.Column("chat", sa.Integer(), autoincrement=False, primary_key=True),
         sa.Column("key", sa.String(), primary_key=True),
         sa.Column("at", sa.Double(), nullable=False),
     )
+    op.create_table(
+        "asks",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("chat", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+    )
+    op.create_index("asks_user", "asks", ["user_id", "at"])
+    op.create_index("asks_chat", "asks", ["chat", "at"])
 
 
 def downgrade() -> None:
+    op.drop_table("asks")
     op.drop_table("denied")
     for table, columns, indices in (
         ("outbox", ("markup", "to_bot", "asker", "planned_at"), ()),
