@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contracts.disk import sync
 from contracts.refusal import Refusal
 
 VERSION = 1
@@ -49,7 +50,7 @@ def append(path: Path, entry: Forgotten) -> None:
         file.write(b"\n" + line if last else line)
         file.flush()
         os.fsync(file.fileno())
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def read(path: Path) -> list[Forgotten]:
@@ -91,11 +92,3 @@ def _entry(line: bytes, where: str) -> Forgotten:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "entry"
         raise Refusal(f"{where}: {key}: {first['msg']}") from None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,6 @@ when, `current` names a whole version.
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from pydantic import (
     field_validator,
 )
 
+from contracts.disk import sync
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 
@@ -170,18 +170,10 @@ def verify(version: Path, only: Sequence[str] | None = None) -> Manifest:
     return manifest
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _sync_tree(folder: Path) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):
-        _sync(path)
-    _sync(folder)
+        sync(path)
+    sync(folder)
 
 
 class BotModels:
@@ -244,7 +236,7 @@ class BotModels:
         _sync_tree(staged)
         target = self.path(manifest.id)
         staged.rename(target)
-        _sync(self.versions)
+        sync(self.versions)
         self._switch(manifest.id)
         return target
 
@@ -263,7 +255,7 @@ class BotModels:
         if before is not None and before != version_id and self._is_whole(before):
             self._link("previous", before)
         self._link("current", version_id)
-        _sync(self.folder)
+        sync(self.folder)
 
     def _is_whole(self, version_id: str) -> bool:
         """A version worth going back to."""
