@@ -77,7 +77,7 @@ test: setup ## Run the tests, with coverage and import rules
 
 .PHONY: lint
 lint: setup ## Check style, types and the proto
-	ruff check .
+	ruff check --no-cache .
 	ruff format --check .
 	mypy .
 	cd protos && buf lint

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiogram.types import User
-from contracts.forget import Forgotten, append
 
+from contracts.forget import Forgotten, append
 from services.gateway.pace import Pace
 from services.gateway.store import Store
 from services.gateway.thinking import Thinking
