@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from services.gateway.answer import Change
@@ -13,6 +13,23 @@ from services.gateway.tables import Ask, Chat, Denied, Outbox, Turn, Update
 
 WHOLE_BOT = 0
 """The chat whose settings are the bot's own."""
+
+_DECIDED = (
+    update(Turn)
+    .where(Turn.chat == bindparam("in_chat"), Turn.message_id == bindparam("message"))
+    .values(reason=bindparam("why"))
+)
+_ANSWERED = (
+    update(Turn)
+    .where(
+        Turn.chat == bindparam("in_chat"),
+        Turn.topic == bindparam("in_topic"),
+        Turn.user_id == bindparam("sender"),
+        Turn.reason == Reason.JOINED.value,
+    )
+    .values(reason=Reason.BURST.value)
+)
+_HAD = insert(Ask)
 
 
 def settings(chat: int, topic: int, wanted: ChatSettings) -> Change:
@@ -37,8 +54,7 @@ def decided(chat: int, message_id: int, reason: Reason) -> Change:
     """Why a message that is in the history was answered or not, anew."""
 
     def change(db: Connection) -> None:
-        this = (Turn.chat == chat, Turn.message_id == message_id)
-        db.execute(update(Turn).where(*this).values(reason=reason.value))
+        db.execute(_DECIDED, {"in_chat": chat, "message": message_id, "why": reason.value})
 
     return change
 
@@ -47,9 +63,7 @@ def joined_are_answered(chat: int, topic: int, sender: int) -> Change:
     """What waited to be answered with the sender's next message has been."""
 
     def change(db: Connection) -> None:
-        theirs = (Turn.chat == chat, Turn.topic == topic, Turn.user_id == sender)
-        waiting = Turn.reason == Reason.JOINED.value
-        db.execute(update(Turn).where(*theirs, waiting).values(reason=Reason.BURST.value))
+        db.execute(_ANSWERED, {"in_chat": chat, "in_topic": topic, "sender": sender})
 
     return change
 
@@ -67,7 +81,7 @@ def had(user_id: int, chat: int, kind: str, now: float) -> Change:
     """Somebody had something of the bot that there is a limit to."""
 
     def change(db: Connection) -> None:
-        db.execute(insert(Ask).values(user_id=user_id, chat=chat, kind=kind, at=now))
+        db.execute(_HAD, {"user_id": user_id, "chat": chat, "kind": kind, "at": now})
 
     return change
 

@@ -21,6 +21,7 @@ class Flood:
 
     def due(self, chat: int, now: float) -> float:
         """When the chat's next message may go, `now` or later."""
+        self._not_later_than(now)
         sent = self._chats.get(chat, deque())
         times = [now]
         if len(self._all) == ALL_COUNT:
@@ -42,6 +43,13 @@ class Flood:
         self._all.pop()
         if self._chats.get(chat):
             self._chats[chat].pop()
+
+    def _not_later_than(self, now: float) -> None:
+        """A clock that was set back must not keep chats waiting until it is there again."""
+        if self._all and self._all[-1] > now:
+            for times in (self._all, *self._chats.values()):
+                for place, time in enumerate(times):
+                    times[place] = min(time, now)
 
     def _forget(self, now: float) -> None:
         if len(self._chats) > 1000:

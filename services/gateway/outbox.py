@@ -104,7 +104,9 @@ class Outboxes:
     def _wait_of(self, row: Any) -> float:
         """Seconds until the row is due and Telegram takes it."""
         now = self._pace.now()
-        return float(max(row.not_before, self._flood.due(row.chat, now)) - now)
+        set_back = now < row.planned_at  # the clock was, and would have it wait as long again
+        not_before = now if set_back else row.not_before
+        return float(max(not_before, self._flood.due(row.chat, now)) - now)
 
     async def _wait(self, row: Any, seconds: float) -> None:
         """A person would be typing meanwhile."""

@@ -17,8 +17,8 @@ from services.gateway.repeats import key
 from services.gateway.tables import Denied, Outbox, Turn, Update
 from services.gateway.turn_store import BOT_SETTINGS, IN_A_ROW
 
-Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
-
+Transaction = Callable[..., AbstractAsyncContextManager[Connection]]
+"""`flush=True` where the disk must have it at the end."""
 
 _SENDING = (
     update(Outbox)
@@ -47,6 +47,13 @@ _MOMENT = select(
     BOT_SETTINGS.label("of_bot"),
     *IN_A_ROW,
 )
+_CHATS = select(Outbox.chat, func.count()).where(Outbox.state == "planned").group_by(Outbox.chat)
+_SENT = (
+    update(Outbox)
+    .where(Outbox.id == bindparam("row"))
+    .values(state="sent", message_id=bindparam("as_id"), text="")
+)
+_SAID = upsert(Turn).on_conflict_do_nothing()
 _FIRST = (
     select(Outbox.__table__)
     .where(Outbox.chat == bindparam("chat"), Outbox.state == "planned")
@@ -85,9 +92,8 @@ class OutboxStore:
 
     async def chats(self) -> tuple[list[int], int]:
         """Chats to which something is to be sent, and how many messages."""
-        query = select(Outbox.chat, func.count()).where(Outbox.state == "planned")
         async with self._transaction() as db:
-            rows = (db.execute(query.group_by(Outbox.chat))).all()
+            rows = db.execute(_CHATS).all()
         return [chat for chat, _ in rows], sum(count for _, count in rows)
 
     async def first(self, chat: int) -> Any | None:
@@ -98,7 +104,7 @@ class OutboxStore:
     async def sending(self, row: Any) -> Moment | None:
         """From now on it may have been sent; None when it is not planned any more."""
         values = {**row._mapping, "key": key(row.text)}
-        async with self._transaction() as db:
+        async with self._transaction(flush=True) as db:
             if not db.execute(_SENDING, {"row": row.id}).rowcount:
                 return None
             found = db.execute(_MOMENT, values).one()
@@ -121,12 +127,11 @@ class OutboxStore:
 
     async def sent(self, row: Any, message_id: int, bot_id: int, now: float) -> None:
         """Sent, and with the persona's own words part of the history."""
-        done = update(Outbox).where(Outbox.id == row.id)
-        turn = upsert(Turn).values(
-            chat=row.chat, topic=row.topic, message_id=message_id, user_id=bot_id, is_bot=True,
-            text=row.text, at=now, role=Role.PERSONA.value,
-        )  # fmt: skip
+        turn = {
+            "chat": row.chat, "topic": row.topic, "message_id": message_id, "user_id": bot_id,
+            "is_bot": True, "text": row.text, "at": now, "role": Role.PERSONA.value,
+        }  # fmt: skip
         async with self._transaction() as db:
-            db.execute(done.values(state="sent", message_id=message_id, text=""))
+            db.execute(_SENT, {"row": row.id, "as_id": message_id})
             if row.spoken:
-                db.execute(turn.on_conflict_do_nothing())
+                db.execute(_SAID, turn)

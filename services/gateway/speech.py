@@ -46,7 +46,7 @@ class Speech:
                 if not from_bot(message) and self.thinking.may_tell(chat):
                     return Answer((self._line(message, self.config.unavailable),))
         due = pauses(lines, self.config.typing_speed)
-        spent = self.pace.now() - began
+        spent = max(0.0, self.pace.now() - began)  # the clock may be set back
         said = [
             self._line(message, line, True, max(0.0, self.pace.scale * after - spent))
             for line, after in zip(lines, due, strict=True)

@@ -23,7 +23,7 @@ from services.gateway.decision import SPEAKS, ChatSettings, Reason, View
 from services.gateway.repeats import LATELY, key, repeats
 from services.gateway.tables import Ask, Chat, Denied, Turn
 
-Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
+Transaction = Callable[..., AbstractAsyncContextManager[Connection]]
 JOINS = 60.0
 """Seconds within which a message that waits for its sender's next is answered with it."""
 
@@ -97,6 +97,8 @@ _SAID = (
 _LATEST = select(Turn.text).where(_CHAT, _TOPIC).order_by(Turn.id.desc()).limit(LATELY)
 _OWN = _LATEST.where(_OWN_ROLE)
 _BY_BOTS = _LATEST.where(Turn.is_bot, _OTHER_ONE)
+_hear = upsert(Turn)
+_HEAR = _hear.on_conflict_do_update(set_={"text": _hear.excluded.text})
 _DENIED = select(Denied.key).where(Denied.chat.in_((WHOLE_BOT, bindparam("chat"))))
 
 
@@ -150,9 +152,8 @@ class TurnStore:
     async def remember(self, heard: Heard, reason: Reason) -> None:
         """Add a message to the history once; one that was edited gets its new text."""
         values = {**vars(heard), "role": Role.OTHER.value, "reason": reason.value}
-        row = upsert(Turn).values(values)
         async with self._transaction() as db:
-            db.execute(row.on_conflict_do_update(set_={"text": heard.text}))
+            db.execute(_HEAR, values)
 
     async def recall(self, chat: int, topic: int, last: int, limit: int) -> Recall:
         """The topic up to the message with the id `last`."""

@@ -28,10 +28,11 @@ CONFIG = GatewayConfig(
 
 
 class FakeClock:
-    """Time stands still until it is told to go on."""
+    """Time stands still until it is told to go on; who sleeps does not mind it set back."""
 
     def __init__(self) -> None:
         self._now = 1_800_000_000.0
+        self._gone_by = 0.0
         self._order = itertools.count()
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
 
@@ -40,12 +41,13 @@ class FakeClock:
 
     async def sleep(self, seconds: float) -> None:
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (self._now + seconds, next(self._order), over))
+        heapq.heappush(self._waiting, (self._gone_by + seconds, next(self._order), over))
         await over
 
     def advance(self, seconds: float) -> None:
         self._now += seconds
-        while self._waiting and self._waiting[0][0] <= self._now:
+        self._gone_by += max(0.0, seconds)
+        while self._waiting and self._waiting[0][0] <= self._gone_by:
             over = heapq.heappop(self._waiting)[2]
             if not over.done():
                 over.set_result(None)

@@ -142,6 +142,16 @@ async def test_half_a_surrogate_pair_and_a_clock_set_back_stop_nothing(world: Wo
         await world.until(lambda: "эхо: после" in world.telegram.texts(), step=0.5)
 
 
+async def test_a_clock_set_back_while_it_answers_keeps_nobody_waiting(world: World) -> None:
+    world.generation.hold = asyncio.Event()
+    async with world.gateway():
+        await world.talk(private("до"))
+        await world.until(lambda: len(world.generation.requests) == 1)
+        world.clock.advance(-3600)
+        world.generation.hold.set()
+        await world.until(lambda: world.telegram.texts() == ["эхо: до"])
+
+
 async def test_a_disk_that_fails_for_a_while_loses_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -248,6 +248,15 @@ def test_a_group_takes_twenty_a_minute_and_all_chats_thirty_a_second() -> None:
     assert flood.due(999, 100.5) == 101.0
 
 
+def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:
+    flood = Flood()
+    for _ in range(20):
+        flood.sent(-1, 4000.0)
+    assert flood.due(-1, 400.0) == 460.0
+    assert flood.due(-1, 460.0) == 460.0
+    assert flood.due(-2, 401.0) == 401.0
+
+
 def test_only_as_many_chats_are_remembered_as_matter() -> None:
     flood = Flood()
     for chat in range(3000):
