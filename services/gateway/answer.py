@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-Change = Callable[[Connection], None]
+Change = Callable[[Connection], int | None]
 """Something that the transaction does; `changes` has them."""
 
 

@@ -1,4 +1,7 @@
-"""Changes that an answer commits with itself. Each may be made twice and has done it once."""
+"""Changes that an answer commits with itself. Each may be made twice and has done it once.
+
+One that gives up planned messages returns how many.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -101,14 +104,15 @@ def deny(chat: int, message_id: int, text: str, now: float, everywhere: bool) ->
 def forget(user_id: int, update_id: int) -> Change:
     """Delete what a person wrote before that update, and what was to be answered to it."""
 
-    def change(db: Connection) -> None:
+    def change(db: Connection) -> int:
         db.execute(delete(Turn).where(Turn.user_id == user_id))
         theirs = (Update.sender == user_id, Update.update_id < update_id)
         db.execute(update(Update).where(*theirs).values(state="done", payload=""))
         answers = update(Outbox).where(Outbox.asker == user_id)
         unsent = Outbox.state.in_(("planned", "sending"))
-        db.execute(answers.where(unsent).values(state="failed"))
+        given_up = db.execute(answers.where(unsent).values(state="failed")).rowcount
         db.execute(answers.values(text=""))
+        return given_up
 
     return change
 
@@ -127,9 +131,9 @@ def forgotten_before(times: Iterable[tuple[int, float]]) -> Change:
 def left(chat: int) -> Change:
     """The bot was put out of the chat: nothing planned can be sent there."""
 
-    def change(db: Connection) -> None:
+    def change(db: Connection) -> int:
         there = (Outbox.chat == chat, Outbox.state == "planned")
-        db.execute(update(Outbox).where(*there).values(state="failed"))
+        return db.execute(update(Outbox).where(*there).values(state="failed")).rowcount
 
     return change
 

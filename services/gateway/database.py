@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from contracts.refusal import Refusal
 from services.gateway.errors import kind
 
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "secure_delete=ON")
 
 
 def migrate(connection: Connection) -> None:

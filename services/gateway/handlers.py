@@ -22,7 +22,7 @@ from services.gateway.menu import add_menu
 from services.gateway.metrics import Metrics
 from services.gateway.pace import Pace
 from services.gateway.policy import decide
-from services.gateway.speech import Speech
+from services.gateway.speech import Speech, left_to_the_next
 from services.gateway.store import Store
 from services.gateway.turn_store import Heard
 
@@ -110,8 +110,16 @@ async def tell_limit(message: Message, config: GatewayConfig, pace: Pace) -> Ans
     return Answer((told,), (had,))
 
 
-async def wordless(message: Message, config: GatewayConfig, pace: Pace) -> Answer:
-    """One of the lines in turn: the same for the same message."""
+async def wordless(
+    message: Message,
+    event_update: TelegramUpdate,
+    config: GatewayConfig,
+    pace: Pace,
+    speech: Speech,
+) -> Answer:
+    """One of the lines in turn, the same for the same message, unless words follow it."""
+    if await speech.goes_on(message, event_update.update_id):
+        return left_to_the_next(message)
     text = config.wordless[message.message_id % len(config.wordless)]
     quoted = 0 if message.chat.type == "private" else message.message_id
     had = changes.had(sender_of(message), message.chat.id, "answer", pace.now())

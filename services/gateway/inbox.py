@@ -66,7 +66,8 @@ class Inbox:
                 self._metrics.failed_updates.inc()
                 await self._store.settle(update_id, Answer(), self._pace.now(), "failed")
             else:
-                await self._store.settle(update_id, answer, self._pace.now())
+                given_up = await self._store.settle(update_id, answer, self._pace.now())
+                self._metrics.failed.labels("given_up").inc(given_up)
                 self._answered()
 
     async def _answer(self, payload: dict[str, Any]) -> Answer:

@@ -152,6 +152,8 @@ class Outboxes:
             return "denied"
         if moment.opted_out:
             return "opted_out"
+        if self._pace.now() < moment.muted_until:
+            return "muted"
         depth = self._config.bot_depth
         if row.to_bot and not may_add(moment.bots, moment.other_bots, depth):
             return "bot_depth"

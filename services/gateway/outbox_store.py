@@ -15,7 +15,7 @@ from contracts.turn import Role
 from services.gateway.changes import WHOLE_BOT
 from services.gateway.repeats import key
 from services.gateway.tables import Denied, Outbox, Turn, Update
-from services.gateway.turn_store import BOT_SETTINGS, IN_A_ROW
+from services.gateway.turn_store import BOT_SETTINGS, HERE_SETTINGS, IN_A_ROW, settings_in
 
 Transaction = Callable[..., AbstractAsyncContextManager[Connection]]
 """`flush=True` where the disk must have it at the end."""
@@ -45,6 +45,7 @@ _MOMENT = select(
     .where(Denied.key == bindparam("key"), Denied.chat.in_((WHOLE_BOT, bindparam("chat"))))
     .label("denied"),
     BOT_SETTINGS.label("of_bot"),
+    *HERE_SETTINGS,
     *IN_A_ROW,
 )
 _CHATS = select(Outbox.chat, func.count()).where(Outbox.state == "planned").group_by(Outbox.chat)
@@ -69,6 +70,7 @@ class Moment:
     answered    others have written since what it answers
     denied      it must not be said (any more)
     opted_out   the bot answers nobody any more
+    muted_until when it may speak there again
     bots        messages of bots in a row, ours among them
     other_bots  how many bots but ours wrote them
     """
@@ -76,6 +78,7 @@ class Moment:
     answered: bool
     denied: bool
     opted_out: bool
+    muted_until: float
     bots: int
     other_bots: int
 
@@ -110,7 +113,8 @@ class OutboxStore:
             found = db.execute(_MOMENT, values).one()
         denied = row.spoken and bool(found.denied)
         out = row.spoken and bool((found.of_bot or {}).get("opted_out"))
-        return Moment(bool(found.answered), denied, out, found.bots, found.others)
+        until = settings_in(found).muted_until if row.spoken else 0.0
+        return Moment(bool(found.answered), denied, out, until, found.bots, found.others)
 
     async def postpone(self, row_id: int, until: float) -> None:
         """Only what is being sent: what was forgotten meanwhile stays so."""

@@ -26,7 +26,9 @@ from services.gateway.decision import SPEAKS, UNASKED, Decision, Reason, View
 
 STALE = 600.0
 """Seconds after which a message that was not for the bot is not worth an answer any more."""
-_WHEN_OPTED_OUT = frozenset({"status", "optin", "optout", "privacy", "forgetme"})
+_WHEN_OPTED_OUT = frozenset(
+    {"status", "optin", "optout", "privacy", "forgetme", "delete", "report"}
+)
 FOR_ALL = frozenset({"forgetme", "privacy", "optout"})
 """Commands for people who are not served as well."""
 _BY_EDIT = frozenset({Reason.MENTION, Reason.TEXT_MENTION, Reason.NAME})

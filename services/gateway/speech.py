@@ -37,8 +37,8 @@ class Speech:
         chat, topic, sender = message.chat.id, topic_of(message), sender_of(message)
         began = self.pace.now()
         async with typing(self.bot, chat, topic, self.pace.clock):
-            if await self._goes_on(message, update_id):
-                return Answer(changes=(decided(chat, message.message_id, Reason.JOINED),))
+            if await self.goes_on(message, update_id):
+                return left_to_the_next(message)
             try:
                 lines = await self._lines(message, update_id)
             except Unavailable:
@@ -59,7 +59,7 @@ class Speech:
         )
         return Answer(tuple(said), made)
 
-    async def _goes_on(self, message: Message, update_id: int) -> bool:
+    async def goes_on(self, message: Message, update_id: int) -> bool:
         """Wait a little, and see whether the sender wrote more that is answered with this."""
         if not self.config.burst_seconds or from_bot(message):
             return False
@@ -85,3 +85,8 @@ class Speech:
             reply_to=0 if message.chat.type == "private" else message.message_id,
             spoken=spoken, after=after, asker=sender_of(message), to_bot=from_bot(message),
         )  # fmt: skip
+
+
+def left_to_the_next(message: Message) -> Answer:
+    """It is answered together with what its sender wrote after it."""
+    return Answer(changes=(decided(message.chat.id, message.message_id, Reason.JOINED),))

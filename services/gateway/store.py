@@ -151,16 +151,18 @@ class Store:
         until = (at if began is None else began) + LONGEST_BURST
         return any(goes_on(json.loads(payload), until) for payload in payloads)
 
-    async def settle(self, update_id: int, answer: Answer, now: float, state: str = "done") -> None:
-        """Commit the answer, which is not generated again from now on; the raw update goes."""
+    async def settle(self, update_id: int, answer: Answer, now: float, state: str = "done") -> int:
+        """Commit the answer, which is not generated again from now on; the raw update goes.
+
+        Returns how many planned messages its changes gave up.
+        """
         rows = [_planned(update_id, part, each, now) for part, each in enumerate(answer.messages)]
         async with self._transaction() as db:
             if not db.execute(_END, {"id": update_id, "end": state}).rowcount:
-                return  # its sender has been forgotten meanwhile
+                return 0  # its sender has been forgotten meanwhile
             if rows:
                 db.execute(_PLAN, rows)
-            for change in answer.changes:
-                change(db)
+            return sum(change(db) or 0 for change in answer.changes)
 
     async def commit(self, change: Change) -> None:
         """Make a change that no update's answer brings along."""

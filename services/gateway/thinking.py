@@ -23,6 +23,8 @@ PATIENCE = 120.0
 """Seconds after which a person is told that there will be no answer."""
 DRAWS = 3
 """How often generation is asked for a reply that has words in it and is no repeat."""
+OVER = 60.0
+"""Seconds without a failure after which an outage is over, though nobody asked since."""
 TELL_AGAIN = 600.0
 """Seconds within which a chat is told so once."""
 
@@ -35,6 +37,7 @@ class Thinking:
         self._metrics = metrics
         self._told: dict[int, float] = {}
         self._down_since: float | None = None
+        self._failed_at = 0.0
         self.version = ""  # that answered last
 
     async def reply(
@@ -62,6 +65,8 @@ class Thinking:
         return lines
 
     async def _ask(self, turns: Sequence[Turn], chat: str, request_id: str) -> pb.GenerateResponse:
+        if self._pace.now() - self._failed_at > OVER:
+            self._down_since = None
         if self._down_since is None:  # who comes later in an outage tries once
             until = self._pace.now() + PATIENCE
         else:
@@ -75,8 +80,9 @@ class Thinking:
                 self._down_since = None
                 return response
             except GenerationError as error:
-                if self._down_since is None and not isinstance(error, InvalidRequest):
-                    self._down_since = self._pace.now()
+                if not isinstance(error, InvalidRequest):
+                    self._failed_at = self._pace.now()
+                    self._down_since = self._down_since or self._failed_at
                 left = until - self._pace.now()
                 if left <= 0 or isinstance(error, InvalidRequest):
                     self._give_up(error)

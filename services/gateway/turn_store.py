@@ -56,10 +56,11 @@ def _row_of_bots(*but: Any) -> tuple[Any, Any]:
 IN_A_ROW = _row_of_bots()
 """Of `chat` and `topic`: messages of bots since a person's last one, and how many others wrote."""
 BOT_SETTINGS = _settings_of(WHOLE_BOT, 0)
-_SETTINGS = select(
+HERE_SETTINGS = (
     _settings_of(bindparam("chat"), bindparam("topic")).label("of_topic"),
     _settings_of(bindparam("chat"), 0).label("of_chat"),
 )
+_SETTINGS = select(*HERE_SETTINGS)
 _VIEW = _SETTINGS.add_columns(
     BOT_SETTINGS.label("of_bot"),
     select(Turn.reason)
@@ -136,7 +137,7 @@ class TurnStore:
             row = db.execute(_VIEW, values).one()
             repeated = heard.is_bot and _repeated(db, heard)
         return View(
-            settings=ChatSettings.model_validate(row.of_topic or row.of_chat or {}),
+            settings=settings_in(row),
             opted_out=bool((row.of_bot or {}).get("opted_out")),
             before=row.before,
             bots=row.bots,
@@ -174,7 +175,12 @@ class TurnStore:
         """The topic's own, else the chat's."""
         async with self._transaction() as db:
             row = db.execute(_SETTINGS, {"chat": chat, "topic": topic}).one()
-        return ChatSettings.model_validate(row.of_topic or row.of_chat or {})
+        return settings_in(row)
+
+
+def settings_in(row: Any) -> ChatSettings:
+    """The topic's own, else the chat's, of a row with HERE_SETTINGS."""
+    return ChatSettings.model_validate(row.of_topic or row.of_chat or {})
 
 
 def _repeated(db: Connection, heard: Heard) -> bool:

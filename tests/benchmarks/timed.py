@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from aiohttp import web
 
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from tests.services.gateway.conftest import FakeGeneration, candidate
-from tests.services.gateway.telegram import TOKEN, FakeTelegram
+from tests.services.gateway.telegram import TOKEN, FakeTelegram, serving
 
 ROOT = Path(__file__).parents[2]
 BOT = "avtobus"
@@ -128,24 +127,12 @@ async def timed(folder: Path, generation_seconds: float) -> AsyncIterator[Timed]
     """A gateway that polls, inside the block; its database and log lie in the folder."""
     telegram = TimedTelegram()
     generation = TimedGeneration(telegram.ways, generation_seconds)
-    async with _telegram(telegram), _generation(generation):
+    async with serving(telegram), _generation(generation):
         environment = _environment(telegram.url, generation.address, folder)
         async with _process(environment, folder / "log") as process:
             async with asyncio.timeout(STARTS_WITHIN):
                 await telegram.polled.wait()
             yield Timed(telegram, process.pid)
-
-
-@asynccontextmanager
-async def _telegram(fake: TimedTelegram) -> AsyncIterator[None]:
-    app = web.Application()
-    app.router.add_post("/bot{token}/{method}", fake.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield
-    await runner.cleanup()
 
 
 @asynccontextmanager

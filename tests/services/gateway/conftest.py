@@ -47,7 +47,7 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         self._now += seconds
         self._gone_by += max(0.0, seconds)
-        while self._waiting and self._waiting[0][0] <= self._gone_by:
+        while self._waiting and self._waiting[0][0] <= self._gone_by + 1e-6:
             over = heapq.heappop(self._waiting)[2]
             if not over.done():
                 over.set_result(None)

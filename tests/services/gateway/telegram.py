@@ -162,13 +162,20 @@ def drop(request: web.Request) -> web.StreamResponse:
 @asynccontextmanager
 async def fake_telegram() -> AsyncIterator[FakeTelegram]:
     fake = FakeTelegram()
+    async with serving(fake):
+        yield fake
+
+
+@asynccontextmanager
+async def serving(fake: FakeTelegram) -> AsyncIterator[None]:
+    """Over HTTP on a free port, inside the block."""
     app = web.Application()
     app.router.add_post("/bot{token}/{method}", fake.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield fake
+    yield
     await runner.cleanup()
 
 

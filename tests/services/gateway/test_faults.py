@@ -157,10 +157,10 @@ async def test_a_disk_that_fails_for_a_while_loses_nothing(
 ) -> None:
     real, failures = Store.settle, iter(range(2))
 
-    async def settle(self: Store, *args: Any) -> None:
+    async def settle(self: Store, *args: Any) -> int:
         if next(failures, None) is not None:
             raise OSError
-        await real(self, *args)
+        return await real(self, *args)
 
     monkeypatch.setattr(Store, "settle", settle)
     async with world.gateway():

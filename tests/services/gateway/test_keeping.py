@@ -108,6 +108,33 @@ async def test_who_is_cancelled_while_it_is_flushed_waits_for_it(
     database.close()
 
 
+async def test_a_failed_commit_and_a_cancelled_caller_leave_the_store_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database.open(tmp_path / "x.sqlite3")
+    store = Store(database.connection)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def commit(_self: RootTransaction) -> None:
+        begun.set()
+        may_end.wait(5)
+        raise OSError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(RootTransaction, "commit", commit)
+        taking = asyncio.create_task(store.take([{"update_id": 1}], 1.0))
+        await asyncio.to_thread(begun.wait, 5)
+        taking.cancel()
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+    assert await store.waiting() == []
+    assert await store.offset(1.0) is None
+    await store.take([{"update_id": 2}], 1.0)
+    assert await store.waiting() == [(0, 2)]
+    database.close()
+
+
 async def test_a_backup_is_whole_and_taken_while_it_runs(world: World, tmp_path: Path) -> None:
     target = tmp_path / "copies" / "b.sqlite3"
     async with world.gateway() as running:

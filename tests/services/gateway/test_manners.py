@@ -33,6 +33,19 @@ async def test_a_burst_gets_one_answer(world: World) -> None:
     assert list(request.turns[0].messages) == ["слушай", "а автобус", "уже ушёл?"]
 
 
+async def test_a_mute_stops_what_is_being_typed(world: World) -> None:
+    world = with_manners(world, typing_speed=10.0)
+    world.generation.candidates = [candidate("первое", "второе, подлиннее")]
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.telegram.sent) == 1, step=0.05)
+        await world.talk(private("/mute"))
+        await world.until(lambda: len(world.telegram.sent) == 2, step=0.1)
+        assert running.metric("messages_failed_total", code="muted") == 1
+    assert world.telegram.texts()[0] == "первое"
+    assert "молчу" in world.telegram.texts()[1].lower()
+
+
 async def test_a_burst_in_a_group_is_answered_though_its_end_is_not_addressed(world: World) -> None:
     world = with_manners(world, burst_seconds=2.0)
     async with world.gateway() as running:
@@ -142,6 +155,16 @@ async def test_a_picture_without_words_gets_the_line_for_it(world: World) -> Non
         await world.settle()
     assert world.telegram.texts() == ["Слов не вижу."]
     assert world.generation.requests == []
+
+
+async def test_an_album_is_answered_by_its_words_wherever_they_stand(world: World) -> None:
+    world = with_manners(world, burst_seconds=2.0, wordless=("Слов не вижу.",))
+    async with world.gateway():
+        world.telegram.put(private(None, **PHOTO), private(None, caption="гляди", **PHOTO))
+        await world.until(lambda: len(world.telegram.sent) == 1, step=0.1)
+        world.clock.advance(5)
+        await world.settle()
+    assert world.telegram.texts() == ["эхо: гляди"]
 
 
 async def test_a_person_gets_so_many_answers_an_hour_and_is_told_once(world: World) -> None:

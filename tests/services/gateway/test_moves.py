@@ -49,7 +49,8 @@ async def test_a_chat_that_puts_the_bot_out_gets_nothing_any_more(
         world.telegram.put(private("автобус", 7) if chat > 0 else group("автобус", chat=chat))
         await world.until(lambda: running.metric("rate_limited_total") == 1)
         world.telegram.put_raw(my_chat_member=standing(chat, status))
-        await world.until(lambda: running.metric("put_out_total") == 1)
+        await world.until(lambda: running.metric("messages_failed_total", code="given_up") == 1)
+        assert running.metric("put_out_total") == 1
         world.telegram.fault = None
         world.clock.advance(10)
         await world.settle()

@@ -98,6 +98,7 @@ CASES = [
     Case("opted out, called", group("автобус"), View(opted_out=True), Reason.OPTED_OUT),
     Case("opted out, command", group("/insanity"), View(opted_out=True), Reason.OPTED_OUT),
     Case("opted out, the way back", private("/optin"), View(opted_out=True), Reason.COMMAND),
+    Case("opted out, deleting", private("/delete"), View(opted_out=True), Reason.COMMAND),
     Case("opted out, forgetting", private("/forgetme"), View(opted_out=True), Reason.COMMAND),
     # who is served
     Case("owner only: a stranger", private("эй"), CALM, Reason.NOT_SERVED, STRICT),

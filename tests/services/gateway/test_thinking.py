@@ -36,6 +36,21 @@ async def test_an_outage_is_told_a_chat_once_and_to_no_bot(world: World) -> None
     assert world.telegram.texts() == [CONFIG.unavailable]
 
 
+async def test_patience_is_whole_again_after_an_outage(world: World) -> None:
+    world.generation.code = grpc.StatusCode.UNAVAILABLE
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.telegram.sent) == 1, step=1)
+        world.clock.advance(300)
+        tried = len(world.generation.requests)
+        world.telegram.put(private("ты тут?"))
+        await world.until(lambda: len(world.generation.requests) == tried + 2, step=0.5)
+        world.generation.code = None
+        await world.until(lambda: len(world.telegram.sent) == 2, step=0.5)
+        assert running.metric("replies_total", outcome="unavailable") == 1
+    assert world.telegram.texts()[-1] == "эхо: ты тут?"
+
+
 @pytest.mark.parametrize("code", ["RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "DEADLINE_EXCEEDED"])
 async def test_generation_that_comes_back_answers(world: World, code: str) -> None:
     world.generation.code = grpc.StatusCode[code]
