@@ -39,10 +39,10 @@ class FakeClock:
     def now(self) -> float:
         return self._now
 
-    async def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> "asyncio.Future[None]":
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (self._gone_by + seconds, next(self._order), over))
-        await over
+        return over
 
     def advance(self, seconds: float) -> None:
         self._now += seconds
