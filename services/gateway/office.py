@@ -35,7 +35,7 @@ class Office:
 
     async def status(self) -> str:
         """For the owner: version, queues, the last poll. Nothing of what people wrote."""
-        waiting = len(await self.store.waiting())
+        waiting = len(await self.store.waiting()) - 1  # but for this command
         _, planned = await self.store.outbox.chats()
         polled = self.polled()
         ago = f"{self.pace.now() - polled:.0f} с назад" if polled else "ещё не было"

