@@ -102,17 +102,13 @@ def deny(chat: int, message_id: int, text: str, now: float, everywhere: bool) ->
 
 
 def forget(user_id: int, update_id: int) -> Change:
-    """Delete what a person wrote before that update, and what was to be answered to it."""
+    """Delete what a person wrote but for later updates, and what was to be answered to it."""
 
     def change(db: Connection) -> int:
         db.execute(delete(Turn).where(Turn.user_id == user_id))
         theirs = (Update.sender == user_id, Update.update_id < update_id)
-        db.execute(update(Update).where(*theirs).values(state="done", payload=""))
-        answers = update(Outbox).where(Outbox.asker == user_id)
-        unsent = Outbox.state.in_(("planned", "sending"))
-        given_up = db.execute(answers.where(unsent).values(state="failed")).rowcount
-        db.execute(answers.values(text=""))
-        return given_up
+        db.execute(update(Update).where(*theirs).values(state="done", payload="", sender=0))
+        return _give_up(db, Outbox.asker == user_id)
 
     return change
 
@@ -124,8 +120,20 @@ def forgotten_before(times: Iterable[tuple[int, float]]) -> Change:
     def change(db: Connection) -> None:
         for user_id, at in listed:
             db.execute(delete(Turn).where(Turn.user_id == user_id, Turn.at < at))
+            theirs = (Update.sender == user_id, Update.taken_at < at)
+            db.execute(update(Update).where(*theirs).values(state="done", payload="", sender=0))
+            _give_up(db, Outbox.asker == user_id, Outbox.planned_at < at)
 
     return change
+
+
+def _give_up(db: Connection, *answers: Any) -> int:
+    """Let nothing be sent of them, and keep no word; returns how many were still planned."""
+    these = update(Outbox).where(*answers)
+    given_up = db.execute(these.where(Outbox.state == "planned").values(state="failed")).rowcount
+    db.execute(these.where(Outbox.state == "sending").values(state="failed"))
+    db.execute(these.values(text="", asker=0))
+    return given_up
 
 
 def left(chat: int) -> Change:
@@ -156,6 +164,9 @@ def migrated(old: int, new: int) -> Change:
             update(Outbox).where(Outbox.chat == old, Outbox.state == "planned")
             .values(chat=new, reply_to=0)
         )  # fmt: skip
+        denied = update(Denied).prefix_with("OR IGNORE").where(Denied.chat == old)
+        db.execute(denied.values(chat=new))
+        db.execute(update(Ask).where(Ask.chat == old).values(chat=new))
 
     return change
 

@@ -56,10 +56,13 @@ class Database:
         )
         event.listen(engine, "connect", _set_pragmas)
         try:
-            with engine.begin() as connection:
+            with engine.connect() as connection:
                 found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-                if found != "ok":
-                    raise Refusal(f"{path}: damaged ({found}): put a backup in its place")
+            if found != "ok":
+                raise Refusal(f"{path}: damaged ({found}): put a backup in its place")
+            with engine.begin() as connection:
+                # sqlite3 begins none for changes of tables, and half a migration is none
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
                 migrate(connection)
             return cls(engine.connect(), lock)
         except BaseException as error:

@@ -78,6 +78,7 @@ class View:
     joined             the sender's message before it waits to be answered with this one
     album              another part of its album was answered
     answers_in_hour    answers that its sender had within an hour
+    commands_in_hour   commands of its sender's that were answered within an hour
     limit_told         its sender was told of the limit within that hour
     unasked_in_minute  answers in its chat within a minute that nobody asked for
     """
@@ -91,6 +92,7 @@ class View:
     joined: bool = False
     album: bool = False
     answers_in_hour: int = 0
+    commands_in_hour: int = 0
     limit_told: bool = False
     unasked_in_minute: int = 0
 

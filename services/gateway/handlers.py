@@ -5,6 +5,7 @@ Handlers get what they need by parameter name, from the dispatcher's data.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from aiogram import Dispatcher, F, Router
@@ -70,8 +71,12 @@ async def _decided(handler: Handler, event: TelegramObject, data: dict[str, Any]
     if decision.reason not in NOT_TALK:
         # an edit counts as answered when it is, or a second attempt would take it for done
         kept = Reason.EDITED if edited else decision.reason
-        await store.turns.remember(heard, kept)
-    return await handler(event, {**data, "decision": decision})
+        await store.turns.remember(heard, kept, data["event_update"].update_id)
+    answer = await handler(event, {**data, "decision": decision})
+    if decision.command and isinstance(answer, Answer):
+        counted = changes.had(heard.user_id, heard.chat, "command", now)
+        return replace(answer, changes=(*answer.changes, counted))
+    return answer
 
 
 def _heard(message: Message, me: Identity) -> Heard:
@@ -119,11 +124,13 @@ async def wordless(
 ) -> Answer:
     """One of the lines in turn, the same for the same message, unless words follow it."""
     if await speech.goes_on(message, event_update.update_id):
-        return left_to_the_next(message)
+        return left_to_the_next(message, Reason.WORDLESS)
     text = config.wordless[message.message_id % len(config.wordless)]
     quoted = 0 if message.chat.type == "private" else message.message_id
     had = changes.had(sender_of(message), message.chat.id, "answer", pace.now())
-    return Answer((Outgoing(message.chat.id, text, topic_of(message), quoted),), (had,))
+    asker = sender_of(message)
+    said = Outgoing(message.chat.id, text, topic_of(message), quoted, asker=asker)
+    return Answer((said,), (had,))
 
 
 async def reply(

@@ -30,7 +30,9 @@ class Metrics:
             "messages_maybe_doubled", "Messages sent again that may have arrived before."
         )
         self.outbox = self._gauge("outbox_size", "Messages planned and not sent.")
-        self.answer = self._histogram("answer_duration_seconds", "Begin of handling to answer.")
+        self.answer = self._histogram(
+            "answer_duration_seconds", "Asking until something can be said."
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"persona_gateway_{name}", text, labels, registry=self._registry)

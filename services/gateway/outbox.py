@@ -164,8 +164,8 @@ class Outboxes:
         await self._pace.insist(lambda: self._rows.fail(row.id))
 
     async def _postpone(self, row: Any, seconds: float) -> None:
-        until = self._pace.now() + seconds
-        await self._pace.insist(lambda: self._rows.postpone(row.id, until))
+        now = self._pace.now()
+        await self._pace.insist(lambda: self._rows.postpone(row.id, now, seconds))
 
     async def _not_sent(self, row: Any, error: Exception) -> None:
         logger().warning("message not sent", error=kind(error), attempt=row.attempts + 1)

@@ -111,16 +111,19 @@ class OutboxStore:
             if not db.execute(_SENDING, {"row": row.id}).rowcount:
                 return None
             found = db.execute(_MOMENT, values).one()
-        denied = row.spoken and bool(found.denied)
-        out = row.spoken and bool((found.of_bot or {}).get("opted_out"))
-        until = settings_in(found).muted_until if row.spoken else 0.0
+        talk = bool(row.spoken or row.asker)  # and no answer to a command
+        denied = talk and bool(found.denied)
+        out = talk and bool((found.of_bot or {}).get("opted_out"))
+        until = settings_in(found).muted_until if talk else 0.0
         return Moment(bool(found.answered), denied, out, until, found.bots, found.others)
 
-    async def postpone(self, row_id: int, until: float) -> None:
+    async def postpone(self, row_id: int, now: float, seconds: float) -> None:
         """Only what is being sent: what was forgotten meanwhile stays so."""
         again = update(Outbox).where(Outbox.id == row_id, Outbox.state == "sending")
+        planned_at = func.min(Outbox.planned_at, now)  # the clock may have been set back
+        values = {"not_before": now + seconds, "planned_at": planned_at}
         async with self._transaction() as db:
-            db.execute(again.values(state="planned", not_before=until))
+            db.execute(again.values(state="planned", **values))
 
     async def fail(self, row_id: int) -> None:
         await self._change(row_id, state="failed")

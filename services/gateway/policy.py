@@ -26,6 +26,8 @@ from services.gateway.decision import SPEAKS, UNASKED, Decision, Reason, View
 
 STALE = 600.0
 """Seconds after which a message that was not for the bot is not worth an answer any more."""
+COMMANDS_AN_HOUR = 30
+"""Commands of a person's, but for the owner, that are answered."""
 _WHEN_OPTED_OUT = frozenset(
     {"status", "optin", "optout", "privacy", "forgetme", "delete", "report"}
 )
@@ -39,22 +41,22 @@ def decide(
     edited: bool = False,
 ) -> Decision:  # fmt: skip
     """Whether to answer, and why. `edited`: it was there before, and has changed."""
-    if (reason := _nobodys(message, me, config)) is not None:
+    if (reason := _nobodys(message, me, config, edited)) is not None:
         return Decision(reason)
     if not edited and (command := command_in(message)) is not None:
-        told = _commanded(command, message, me, view)
+        told = _commanded(command, message, me, view, config.owner_ids)
         if told is not None:
             return told
     if view.opted_out:
         return Decision(Reason.OPTED_OUT)
     if not text_of(message).strip():
-        reason = _without_words(message, me, view, config, now)
+        reason = Reason.EDITED if edited else _without_words(message, me, view, config, now)
     else:
         reason = _talk(message, me, view, config, now, edited)
     return Decision(_limited(reason, message, view, config))
 
 
-def _nobodys(message: Message, me: Identity, config: GatewayConfig) -> Reason | None:
+def _nobodys(message: Message, me: Identity, config: GatewayConfig, edited: bool) -> Reason | None:
     """Messages that the bot neither answers nor keeps, whatever they say."""
     sender = sender_of(message)
     if sender == me.id:
@@ -62,12 +64,14 @@ def _nobodys(message: Message, me: Identity, config: GatewayConfig) -> Reason | 
     if message.chat.type == "channel" or message.is_automatic_forward:
         return Reason.CHANNEL
     command = command_in(message)
-    if command and command.name in FOR_ALL and not command.for_another(me):
+    if command and command.name in FOR_ALL and not command.for_another(me) and not edited:
         return None
     return None if config.serves(sender, message.chat.id) else Reason.NOT_SERVED
 
 
-def _commanded(command: Command, message: Message, me: Identity, view: View) -> Decision | None:
+def _commanded(
+    command: Command, message: Message, me: Identity, view: View, owners: frozenset[int]
+) -> Decision | None:
     """None where it is no command of anybody's: a word with a slash, in private."""
     if from_bot(message):
         return Decision(Reason.BOTS_COMMAND)
@@ -76,6 +80,8 @@ def _commanded(command: Command, message: Message, me: Identity, view: View) -> 
     if command.name in COMMANDS:
         if view.opted_out and command.name not in _WHEN_OPTED_OUT:
             return Decision(Reason.OPTED_OUT)
+        if view.commands_in_hour >= COMMANDS_AN_HOUR and sender_of(message) not in owners:
+            return Decision(Reason.LIMITED)
         return Decision(Reason.COMMAND, command.name, command.arguments)
     return None if message.chat.type == "private" else Decision(Reason.FOREIGN_COMMAND)
 

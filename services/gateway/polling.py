@@ -30,8 +30,8 @@ from telemetry.logs import logger
 LONG_POLL = 25
 """Seconds for which Telegram may keep a call that has nothing to tell."""
 GRACE = 10
-ALIVE = 120.0
-"""Seconds within which the loop turns: a call's longest and the longest pause, twice."""
+ALIVE = 60.0
+"""Seconds within which the loop turns: a call's longest and the longest pause, and a little."""
 ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member"]
 _OUTCOMES = {
     TelegramConflictError: "conflict",
@@ -112,10 +112,10 @@ class Polling:
 
     async def _rest(self, seconds: float) -> None:
         """A pause, however long, in which the loop shows that it lives."""
-        until = self._pace.now() + seconds
-        while (left := until - self._pace.now()) > 0:
+        while seconds > 0:
             self._turned = self._pace.now()
-            await self._pace.wait(min(left, ALIVE / 2))
+            await self._pace.wait(min(seconds, ALIVE / 2))
+            seconds -= ALIVE / 2
 
     async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
         """Repeat the step until it succeeds, with longer and longer pauses."""

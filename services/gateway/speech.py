@@ -38,26 +38,24 @@ class Speech:
         began = self.pace.now()
         async with typing(self.bot, chat, topic, self.pace.clock):
             if await self.goes_on(message, update_id):
-                return left_to_the_next(message)
+                return left_to_the_next(message, reason)
+            made = (
+                joined_are_answered(chat, topic, sender),
+                decided(chat, message.message_id, reason),
+            )
             try:
                 lines = await self._lines(message, update_id)
             except Unavailable:
-                lines = []
-                if not from_bot(message) and self.thinking.may_tell(chat):
-                    return Answer((self._line(message, self.config.unavailable),))
+                told = not from_bot(message) and self.thinking.may_tell(chat)
+                return Answer((self._line(message, self.config.unavailable),) if told else (), made)
         due = pauses(lines, self.config.typing_speed)
         spent = max(0.0, self.pace.now() - began)  # the clock may be set back
         said = [
             self._line(message, line, True, max(0.0, self.pace.scale * after - spent))
             for line, after in zip(lines, due, strict=True)
         ]
-        kind = "unasked" if reason in UNASKED else "answer"
-        made = (
-            joined_are_answered(chat, topic, sender),
-            decided(chat, message.message_id, reason),
-            had(sender, chat, kind, self.pace.now()),
-        )
-        return Answer(tuple(said), made)
+        counted = had(sender, chat, "unasked" if reason in UNASKED else "answer", self.pace.now())
+        return Answer(tuple(said), (*made, counted))
 
     async def goes_on(self, message: Message, update_id: int) -> bool:
         """Wait a little, and see whether the sender wrote more that is answered with this."""
@@ -87,6 +85,7 @@ class Speech:
         )  # fmt: skip
 
 
-def left_to_the_next(message: Message) -> Answer:
-    """It is answered together with what its sender wrote after it."""
-    return Answer(changes=(decided(message.chat.id, message.message_id, Reason.JOINED),))
+def left_to_the_next(message: Message, reason: Reason) -> Answer:
+    """It is answered with what its sender wrote after it: for that, if nobody asked, as well."""
+    kept = Reason.NOT_ADDRESSED if reason in UNASKED else Reason.JOINED
+    return Answer(changes=(decided(message.chat.id, message.message_id, kept),))

@@ -109,7 +109,8 @@ class Outbox(Base):
 
 
 class Ask(Base):
-    """What somebody had of the bot, for limits. kind: answer | unasked | limit_told | report."""
+    """What somebody had of the bot, for limits. kind: answer | unasked | command | limit_told |
+    report."""
 
     __tablename__ = "asks"
     __table_args__ = (Index("asks_user", "user_id", "at"), Index("asks_chat", "chat", "at"))

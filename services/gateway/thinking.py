@@ -53,7 +53,12 @@ class Thinking:
         began = self._pace.now()
         lines, outcome = list[str](), "nothing"
         for _ in range(DRAWS):
-            response = await self._ask(turns, chat, request_id)
+            try:
+                response = await self._ask(turns, chat, request_id)
+            except Unavailable:
+                if lines:
+                    break  # a repeat is better than nothing
+                raise
             self.version = response.model_version
             drawn = choose(response.candidates, lately, denied)
             if drawn[0]:

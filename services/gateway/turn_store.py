@@ -21,7 +21,7 @@ from contracts.turn import Role
 from services.gateway.changes import WHOLE_BOT
 from services.gateway.decision import SPEAKS, ChatSettings, Reason, View
 from services.gateway.repeats import LATELY, key, repeats
-from services.gateway.tables import Ask, Chat, Denied, Turn
+from services.gateway.tables import Ask, Chat, Denied, Turn, Update
 
 Transaction = Callable[..., AbstractAsyncContextManager[Connection]]
 JOINS = 60.0
@@ -61,6 +61,10 @@ HERE_SETTINGS = (
     _settings_of(bindparam("chat"), 0).label("of_chat"),
 )
 _SETTINGS = select(*HERE_SETTINGS)
+_IN_HOUR = _asks(
+    Ask.user_id == bindparam("user_id"), Ask.at.between(bindparam("hour_ago"), bindparam("now"))
+)
+"""What stands later than now was written before the clock was set back."""
 _VIEW = _SETTINGS.add_columns(
     BOT_SETTINGS.label("of_bot"),
     select(Turn.reason)
@@ -75,15 +79,10 @@ _VIEW = _SETTINGS.add_columns(
     exists()
     .where(_CHAT, Turn.album == bindparam("album"), _OTHER_ONE, Turn.reason.in_(sorted(SPEAKS)))
     .label("in_album"),
-    _asks(Ask.user_id == bindparam("user_id"), Ask.at > bindparam("hour_ago"))
-    .where(Ask.kind.in_(("answer", "unasked")))
-    .scalar_subquery()
-    .label("answers_in_hour"),
-    _asks(Ask.user_id == bindparam("user_id"), Ask.at > bindparam("hour_ago"))
-    .where(Ask.kind == "limit_told")
-    .scalar_subquery()
-    .label("limit_told"),
-    _asks(Ask.chat == bindparam("chat"), Ask.at > bindparam("minute_ago"))
+    _IN_HOUR.where(Ask.kind.in_(("answer", "unasked"))).scalar_subquery().label("answers_in_hour"),
+    _IN_HOUR.where(Ask.kind == "command").scalar_subquery().label("commands_in_hour"),
+    _IN_HOUR.where(Ask.kind == "limit_told").scalar_subquery().label("limit_told"),
+    _asks(Ask.chat == bindparam("chat"), Ask.at.between(bindparam("minute_ago"), bindparam("now")))
     .where(Ask.kind == "unasked")
     .scalar_subquery()
     .label("unasked_in_minute"),
@@ -98,6 +97,9 @@ _SAID = (
 _LATEST = select(Turn.text).where(_CHAT, _TOPIC).order_by(Turn.id.desc()).limit(LATELY)
 _OWN = _LATEST.where(_OWN_ROLE)
 _BY_BOTS = _LATEST.where(Turn.is_bot, _OTHER_ONE)
+_STILL_NEW = select(Update.update_id).where(
+    Update.update_id == bindparam("id"), Update.state == "new"
+)
 _hear = upsert(Turn)
 _HEAR = _hear.on_conflict_do_update(set_={"text": _hear.excluded.text})
 _DENIED = select(Denied.key).where(Denied.chat.in_((WHOLE_BOT, bindparam("chat"))))
@@ -132,7 +134,7 @@ class TurnStore:
 
     async def view(self, heard: Heard, now: float) -> View:
         """What is known of a message; itself is not counted, whether it is stored or not."""
-        values = {**vars(heard), "hour_ago": now - 3600, "minute_ago": now - 60}
+        values = {**vars(heard), "now": now, "hour_ago": now - 3600, "minute_ago": now - 60}
         async with self._transaction() as db:
             row = db.execute(_VIEW, values).one()
             repeated = heard.is_bot and _repeated(db, heard)
@@ -146,15 +148,20 @@ class TurnStore:
             joined=bool(row.joined),
             album=bool(row.in_album),
             answers_in_hour=row.answers_in_hour,
+            commands_in_hour=row.commands_in_hour,
             limit_told=bool(row.limit_told),
             unasked_in_minute=row.unasked_in_minute,
         )
 
-    async def remember(self, heard: Heard, reason: Reason) -> None:
-        """Add a message to the history once; one that was edited gets its new text."""
+    async def remember(self, heard: Heard, reason: Reason, update_id: int) -> None:
+        """Add a message to the history once; one that was edited gets its new text.
+
+        Not one whose update is ended: its sender has been forgotten meanwhile.
+        """
         values = {**vars(heard), "role": Role.OTHER.value, "reason": reason.value}
         async with self._transaction() as db:
-            db.execute(_HEAR, values)
+            if db.execute(_STILL_NEW, {"id": update_id}).first():
+                db.execute(_HEAR, values)
 
     async def recall(self, chat: int, topic: int, last: int, limit: int) -> Recall:
         """The topic up to the message with the id `last`."""

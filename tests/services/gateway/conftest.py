@@ -71,6 +71,7 @@ class FakeGeneration(pb_grpc.GenerationServiceServicer):
         self.candidates: Sequence[pb.Candidate] | None = None
         self.code: grpc.StatusCode | None = None
         self.hold: asyncio.Event | None = None
+        self.fails_after: int | None = None
 
     async def Generate(  # noqa: N802
         self, request: pb.GenerateRequest, context: "grpc.aio.ServicerContext[Any, Any]"
@@ -78,6 +79,8 @@ class FakeGeneration(pb_grpc.GenerationServiceServicer):
         self.requests.append(request)
         if self.hold is not None:
             await self.hold.wait()
+        if self.fails_after is not None and len(self.requests) > self.fails_after:
+            self.code = grpc.StatusCode.UNAVAILABLE
         if self.code is not None:
             await context.abort(self.code, "no")
         echo = candidate(f"эхо: {request.turns[-1].messages[-1]}")

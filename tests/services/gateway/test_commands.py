@@ -205,6 +205,7 @@ async def test_forgetme_deletes_here_and_tells_extraction(world: World) -> None:
     assert (entry.user_id, entry.names) == (7, ("Нина",))
     data = world.settings.database.read_bytes()
     assert "и я автобус".encode() in data
+    assert "автобус, я тут".encode() not in data.replace("эхо: автобус, я тут".encode(), b"")
 
 
 async def test_what_is_written_after_forgetme_is_answered(world: World) -> None:

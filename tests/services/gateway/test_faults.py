@@ -142,6 +142,23 @@ async def test_half_a_surrogate_pair_and_a_clock_set_back_stop_nothing(world: Wo
         await world.until(lambda: "эхо: после" in world.telegram.texts(), step=0.5)
 
 
+async def test_a_slowed_chat_waits_though_the_clock_is_set_back(world: World) -> None:
+    world.telegram.fault = only("sendMessage", 7, 429, "Too Many Requests", retry_after=5)
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(lambda: running.metric("rate_limited_total") == 1)
+        world.telegram.fault = only("sendMessage", 7, 429, "Too Many Requests", retry_after=60)
+        world.clock.advance(-3600)
+        world.clock.advance(5)
+        await world.until(lambda: running.metric("rate_limited_total") == 2)
+        world.clock.advance(59)
+        await world.settle()
+        assert running.metric("rate_limited_total") == 2
+        world.telegram.fault = None
+        world.clock.advance(1)
+        await world.until(lambda: len(world.telegram.sent) == 1)
+
+
 async def test_a_clock_set_back_while_it_answers_keeps_nobody_waiting(world: World) -> None:
     world.generation.hold = asyncio.Event()
     async with world.gateway():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.operations import Operations
 from sqlalchemy import RootTransaction, create_engine
 from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from contracts.refusal import Refusal
 from services.gateway.answer import Answer, Outgoing
 from services.gateway.backup import app, copy
+from services.gateway.changes import forgotten_before
 from services.gateway.database import Database, alembic_config
 from services.gateway.store import KEEP_SENT, Store
 from services.gateway.tables import Base
@@ -177,6 +179,38 @@ async def test_a_damaged_database_is_refused_at_start(tmp_path: Path) -> None:
         file.write(b"\xff" * 8192)
     with pytest.raises(Refusal, match=r"damaged|not a usable database"):
         Database.open(path)
+
+
+async def test_a_migration_that_is_cut_off_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.sqlite3"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "0001")
+    engine.dispose()
+
+    def cut_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Operations, "create_table", cut_off)  # in the middle of the second
+        with pytest.raises(KeyboardInterrupt):
+            Database.open(path)
+    Database.open(path).close()
+    assert counts(path)["denied"] == 0
+
+
+async def test_a_backup_brings_nobody_back_who_is_forgotten(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "x.sqlite3")
+    store = Store(database.connection)
+    await store.take([{"update_id": n, "message": private("тайна")} for n in (1, 2)], 10.0)
+    await store.settle(1, Answer((Outgoing(7, "ответ на тайну", asker=7),)), 11.0)
+    await store.commit(forgotten_before([(7, 20.0)]))
+    assert await store.waiting() == []
+    assert await store.outbox.first(7) is None
+    database.close()
+    assert "тайн".encode() not in (tmp_path / "x.sqlite3").read_bytes()
 
 
 async def test_a_database_of_the_first_release_is_brought_along(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.gateway.conftest import CONFIG, World
+from tests.services.gateway.conftest import CONFIG, World, candidate
 from tests.services.gateway.telegram import BOT_ID, USERNAME, group, only, person, private
 
 SELF = {"id": BOT_ID, "is_bot": True, "first_name": "Автобус", "username": USERNAME}
@@ -38,6 +38,20 @@ async def test_a_group_that_became_a_supergroup_keeps_settings_and_history(world
         await world.until(lambda: world.telegram.texts(-1005) == ["эхо: мы переехали"])
     turns = [list(turn.messages) for turn in world.generation.requests[-1].turns]
     assert turns == [["едем"], ["эхо: едем"], ["мы переехали"]]
+
+
+async def test_what_must_not_be_said_moves_along(world: World) -> None:
+    world.telegram.administrators = {7}
+    world.generation.candidates = [candidate("едем в депо")]
+    bot = {"message_id": 50, "date": 1, "chat": {"id": -5, "type": "group"}, "from": SELF}
+    async with world.gateway() as running:
+        said = {**bot, "text": "едем в депо"}
+        world.telegram.put(group("/delete", chat=-5, reply_to_message=said))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        world.telegram.put(group(None, chat=-5, migrate_to_chat_id=-1005))
+        world.telegram.put(group("автобус", chat=-1005))
+        await world.until(lambda: running.metric("replies_total", outcome="nothing") == 1)
+    assert world.telegram.texts(-1005) == []
 
 
 @pytest.mark.parametrize(("chat", "status"), [(-100, "kicked"), (-100, "left"), (7, "kicked")])

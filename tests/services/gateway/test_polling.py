@@ -34,10 +34,22 @@ async def test_polling_waits_as_long_as_it_is_told_to(world: World) -> None:
         await world.until(lambda: running.metric("polls_total", outcome="limited") == 1)
         await world.settle()
         world.telegram.fault = None
-        world.clock.advance(39)
-        await world.settle()
+        for seconds in (ALIVE / 2, 39 - ALIVE / 2):
+            world.clock.advance(seconds)
+            await world.settle()
         assert world.telegram.calls.count("getUpdates") == 1
         world.clock.advance(1)
+        await world.until(lambda: world.telegram.calls.count("getUpdates") > 1)
+
+
+async def test_a_clock_set_back_makes_no_pause_of_polling_longer(world: World) -> None:
+    world.telegram.fault = of("getUpdates", 429, "no", retry_after=20)
+    async with world.gateway() as running:
+        await world.until(lambda: running.metric("polls_total", outcome="limited") == 1)
+        await world.settle()
+        world.telegram.fault = None
+        world.clock.advance(-3600)
+        world.clock.advance(20)
         await world.until(lambda: world.telegram.calls.count("getUpdates") > 1)
 
 
@@ -62,16 +74,16 @@ async def test_failing_polls_are_a_sign_of_life(world: World) -> None:
 
 
 async def test_a_poll_that_never_returns_is_none(world: World) -> None:
-    async def hang(_method: str, _values: dict[str, str]) -> None:
-        await asyncio.Event().wait()
+    async def hang(method: str, _values: dict[str, str]) -> None:
+        if method == "getUpdates":
+            await asyncio.Event().wait()
 
     world.telegram.slow = hang
     async with world.gateway() as running, ClientSession() as http:
-        await world.until(lambda: "getMe" in world.telegram.calls)
+        await world.until(lambda: "getUpdates" in world.telegram.calls)
         world.clock.advance(ALIVE)
-        for probe in ("healthz", "readyz"):
-            async with http.get(f"http://127.0.0.1:{running.port}/{probe}") as answer:
-                assert answer.status == 503
+        async with http.get(f"http://127.0.0.1:{running.port}/healthz") as answer:
+            assert answer.status == 503
 
 
 @pytest.mark.parametrize("method", ["getMe", "getUpdates"])

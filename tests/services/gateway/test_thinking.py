@@ -1,9 +1,11 @@
 """Generation fails: who waits, who is told, and how often."""
 
+import asyncio
+
 import grpc
 import pytest
 
-from tests.services.gateway.conftest import CONFIG, World
+from tests.services.gateway.conftest import CONFIG, World, candidate
 from tests.services.gateway.telegram import another_bot, group, private
 
 
@@ -49,6 +51,36 @@ async def test_patience_is_whole_again_after_an_outage(world: World) -> None:
         await world.until(lambda: len(world.telegram.sent) == 2, step=0.5)
         assert running.metric("replies_total", outcome="unavailable") == 1
     assert world.telegram.texts()[-1] == "эхо: ты тут?"
+
+
+async def test_an_outage_costs_nobody_an_answer_of_the_hour(world: World) -> None:
+    world.config = CONFIG.model_copy(update={"hourly_limit": 1})
+    world.generation.code = grpc.StatusCode.UNAVAILABLE
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.telegram.sent) == 1, step=1)
+        world.telegram.put(private("алло"))  # of which nobody is told a second time
+        await world.until(
+            lambda: running.metric("replies_total", outcome="unavailable") == 2, step=1
+        )
+        world.generation.code = None
+        world.telegram.put(private("ты тут?"))
+        await world.until(lambda: len(world.telegram.sent) == 2)
+    assert world.telegram.texts() == [CONFIG.unavailable, "эхо: ты тут?"]
+
+
+async def test_a_repeat_is_said_where_the_next_draw_fails(world: World) -> None:
+    world.generation.candidates = [candidate("едем в депо, мест нет")]
+    async with world.gateway():
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+        world.generation.hold = asyncio.Event()
+        world.telegram.put(private("и?"))
+        await world.until(lambda: len(world.generation.requests) == 2)
+        world.generation.fails_after = 2
+        world.generation.hold.set()
+        await world.until(lambda: len(world.telegram.sent) == 2, step=1)
+    assert world.telegram.texts() == ["едем в депо, мест нет"] * 2
 
 
 @pytest.mark.parametrize("code", ["RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "DEADLINE_EXCEEDED"])
