@@ -17,6 +17,9 @@ from services.gateway.tables import Ask, Chat, Denied, Outbox, Turn, Update
 WHOLE_BOT = 0
 """The chat whose settings are the bot's own."""
 
+WAITED = 600.0
+"""Seconds after which no message waits for its sender's next any more."""
+
 _DECIDED = (
     update(Turn)
     .where(Turn.chat == bindparam("in_chat"), Turn.message_id == bindparam("message"))
@@ -28,6 +31,7 @@ _ANSWERED = (
         Turn.chat == bindparam("in_chat"),
         Turn.topic == bindparam("in_topic"),
         Turn.user_id == bindparam("sender"),
+        Turn.at > bindparam("since"),
         Turn.reason == Reason.JOINED.value,
     )
     .values(reason=Reason.BURST.value)
@@ -62,11 +66,13 @@ def decided(chat: int, message_id: int, reason: Reason) -> Change:
     return change
 
 
-def joined_are_answered(chat: int, topic: int, sender: int) -> Change:
-    """What waited to be answered with the sender's next message has been."""
+def joined_are_answered(chat: int, topic: int, sender: int, at: float) -> Change:
+    """What waited to be answered with the sender's message of that time has been."""
 
     def change(db: Connection) -> None:
-        db.execute(_ANSWERED, {"in_chat": chat, "in_topic": topic, "sender": sender})
+        db.execute(
+            _ANSWERED, {"in_chat": chat, "in_topic": topic, "sender": sender, "since": at - WAITED}
+        )
 
     return change
 

@@ -40,7 +40,7 @@ class Speech:
             if await self.goes_on(message, update_id):
                 return left_to_the_next(message, reason)
             made = (
-                joined_are_answered(chat, topic, sender),
+                joined_are_answered(chat, topic, sender, message.date.timestamp()),
                 decided(chat, message.message_id, reason),
             )
             try:

@@ -24,7 +24,7 @@ from services.gateway.decision import Reason
 from services.gateway.outbox_store import OutboxStore
 from services.gateway.raw import Place, goes_on, place_of
 from services.gateway.tables import Ask, Outbox, Turn, Update
-from services.gateway.turn_store import TurnStore
+from services.gateway.turn_store import JOINS, TurnStore
 
 LONGEST_BURST = 15.0
 """Seconds of one person's messages that are answered together."""
@@ -67,6 +67,7 @@ _JOINED_SINCE = select(func.min(Turn.at)).where(
     Turn.chat == bindparam("chat"),
     Turn.topic == bindparam("topic"),
     Turn.user_id == bindparam("sender"),
+    Turn.at > bindparam("at") - JOINS,
     Turn.reason == Reason.JOINED.value,
 )
 
@@ -144,7 +145,7 @@ class Store:
 
     async def goes_on(self, update_id: int, place: Place, at: float) -> bool:
         """Whether the sender wrote more there, and what waits for it is not too much already."""
-        here = {"id": update_id, **place._asdict()}
+        here = {"id": update_id, "at": at, **place._asdict()}
         async with self._transaction() as db:
             began = db.execute(_JOINED_SINCE, here).scalar_one()
             payloads = db.execute(_MORE, here).scalars().all()

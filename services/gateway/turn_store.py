@@ -24,6 +24,8 @@ from services.gateway.repeats import LATELY, key, repeats
 from services.gateway.tables import Ask, Chat, Denied, Turn, Update
 
 Transaction = Callable[..., AbstractAsyncContextManager[Connection]]
+ALBUM = 20
+"""Its parts lie less than so many messages apart; it has ten at most."""
 JOINS = 60.0
 """Seconds within which a message that waits for its sender's next is answered with it."""
 
@@ -47,8 +49,10 @@ def _settings_of(chat: Any, topic: Any) -> Any:
 
 
 def _row_of_bots(*but: Any) -> tuple[Any, Any]:
-    person = select(func.coalesce(func.max(Turn.id), 0)).where(_CHAT, _TOPIC, *but, ~Turn.is_bot)
-    row = (_CHAT, _TOPIC, *but, Turn.is_bot, Turn.id > person.scalar_subquery())
+    # not max(): this one ends at the first that it finds, from the newest on
+    person = select(Turn.id).where(_CHAT, _TOPIC, *but, ~Turn.is_bot).order_by(Turn.id.desc())
+    last = func.coalesce(person.limit(1).scalar_subquery(), 0)
+    row = (_CHAT, _TOPIC, *but, Turn.is_bot, Turn.id > last)
     others = select(func.count(distinct(Turn.user_id))).where(*row, ~_OWN_ROLE)
     return _count(*row).label("bots"), others.scalar_subquery().label("others")
 
@@ -78,6 +82,8 @@ _VIEW = _SETTINGS.add_columns(
     .label("joined"),
     exists()
     .where(_CHAT, Turn.album == bindparam("album"), _OTHER_ONE, Turn.reason.in_(sorted(SPEAKS)))
+    .where(Turn.message_id > bindparam("message_id") - ALBUM)
+    .where(Turn.message_id < bindparam("message_id") + ALBUM)
     .label("in_album"),
     _IN_HOUR.where(Ask.kind.in_(("answer", "unasked"))).scalar_subquery().label("answers_in_hour"),
     _IN_HOUR.where(Ask.kind == "command").scalar_subquery().label("commands_in_hour"),

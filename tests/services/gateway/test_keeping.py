@@ -1,10 +1,12 @@
 """What is kept and for how long: retention, backups, databases of before, damaged ones."""
 
 import asyncio
+import itertools
 import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -16,12 +18,15 @@ from typer.testing import CliRunner
 from contracts.refusal import Refusal
 from services.gateway.answer import Answer, Outgoing
 from services.gateway.backup import app, copy
-from services.gateway.changes import forgotten_before
+from services.gateway.changes import forgotten_before, had, joined_are_answered
 from services.gateway.database import Database, alembic_config
+from services.gateway.decision import Reason
+from services.gateway.raw import Place
 from services.gateway.store import KEEP_SENT, Store
 from services.gateway.tables import Base
+from services.gateway.turn_store import Heard
 from tests.services.gateway.conftest import World
-from tests.services.gateway.telegram import private
+from tests.services.gateway.telegram import group, private
 
 DAY = 86_400.0
 
@@ -179,6 +184,42 @@ async def test_a_damaged_database_is_refused_at_start(tmp_path: Path) -> None:
         file.write(b"\xff" * 8192)
     with pytest.raises(Refusal, match=r"damaged|not a usable database"):
         Database.open(path)
+
+
+async def test_a_message_costs_no_more_in_a_long_history(tmp_path: Path) -> None:
+    assert await steps(tmp_path, 4000) < 1.5 * await steps(tmp_path, 400)
+
+
+async def steps(folder: Path, length: int) -> int:
+    """Instructions of SQLite that a message in a chat with so long a history takes."""
+    database = Database.open(folder / f"{length}.sqlite3")
+    store = Store(database.connection)
+    row = "INSERT INTO turns VALUES (?, 5, 0, ?, ?, ?, ?, 'слово', ?, '', NULL)"
+    rows = [
+        (n, n, 9 if n % 2 else 8, "other" if n % 2 else "persona", n % 2 == 0, float(n))
+        for n in range(1, length + 1)
+    ]
+    database.connection.exec_driver_sql(row, rows)
+    database.connection.commit()
+    count = itertools.count()
+    sqlite: Any = database.connection.connection.driver_connection
+    sqlite.set_progress_handler(lambda: next(count) and 0, 10)
+    now, place = length + 1.0, Place(5, 0, 9)
+    await store.take([{"update_id": 1, "message": group("автобус", chat=5)}], now)
+    heard = Heard(5, 0, length + 1, 9, False, "автобус", now)
+    await store.turns.view(heard, now)
+    await store.turns.remember(heard, Reason.NAME, 1)
+    await store.goes_on(1, place, now)
+    await store.turns.recall(5, 0, length + 1, 60)
+    made = joined_are_answered(5, 0, 9, now), had(9, 5, "answer", now)
+    await store.settle(1, Answer((Outgoing(5, "еду", spoken=True, reply_to=length),), made), now)
+    planned = await store.outbox.first(5)
+    assert planned is not None
+    assert await store.outbox.sending(planned)
+    await store.outbox.sent(planned, length + 2, 8, now)
+    sqlite.set_progress_handler(None, 0)
+    database.close()
+    return next(count)
 
 
 async def test_a_migration_that_is_cut_off_is_none(
