@@ -19,6 +19,7 @@ from aiogram.exceptions import (
 )
 from aiogram.methods import TelegramMethod
 from aiogram.types import User
+from sqlalchemy.exc import OperationalError
 
 from services.gateway.command_list import menus
 from services.gateway.errors import TokenRefused, kind
@@ -38,10 +39,12 @@ _OUTCOMES = {
     TelegramNetworkError: "network",
     TelegramRetryAfter: "limited",
     TelegramServerError: "server",
+    OperationalError: "disk",
 }
 _WHY = {
     "conflict": "another process polls with this token: stop it, Telegram lets one alone poll",
     "limited": "telegram asks for a pause",
+    "disk": "the disk does not take what came",
 }
 
 T = TypeVar("T")
@@ -89,7 +92,10 @@ class Polling:
         try:
             for commands, scope in menus():
                 await self._bot.set_my_commands(commands, scope=scope)
-        except TelegramBadRequest as error:  # a server that is older than scopes, say
+        except (
+            TelegramBadRequest,
+            TelegramNotFound,
+        ) as error:  # an older server
             logger().warning("commands not listed", error=kind(error))
 
     async def run(self) -> None:

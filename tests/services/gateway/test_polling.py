@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 from aiohttp import ClientSession
+from sqlalchemy.exc import OperationalError
 
 from services.gateway.errors import TokenRefused
 from services.gateway.polling import ALIVE
 from services.gateway.server import telegram
+from services.gateway.store import Store
 from tests.services.gateway.conftest import World, settings_for
 from tests.services.gateway.telegram import TOKEN, of, private
 
@@ -84,6 +86,28 @@ async def test_a_poll_that_never_returns_is_none(world: World) -> None:
         world.clock.advance(ALIVE)
         async with http.get(f"http://127.0.0.1:{running.port}/healthz") as answer:
             assert answer.status == 503
+
+
+async def test_a_full_disk_is_not_called_telegrams_silence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def take(*_: object) -> None:
+        raise OperationalError("COMMIT", {}, OSError(28, "no space left on device"))
+
+    with monkeypatch.context() as full:
+        full.setattr(Store, "take", take)
+        async with world.gateway() as running:
+            world.telegram.put(private("эй"))
+            await world.until(lambda: running.metric("polls_total", outcome="disk") > 1, step=1)
+            full.undo()
+            await world.until(lambda: world.telegram.texts() == ["эхо: эй"], step=1)
+
+
+async def test_a_server_that_knows_no_menus_is_served(world: World) -> None:
+    world.telegram.fault = of("setMyCommands", 404, "Not Found")
+    async with world.gateway():
+        world.telegram.put(private("эй"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
 
 
 @pytest.mark.parametrize("method", ["getMe", "getUpdates"])
