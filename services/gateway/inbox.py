@@ -55,6 +55,7 @@ class Inbox:
             payload, attempt = begun
             try:
                 answer = await self._answer(payload)
+                given_up = await self._store.settle(update_id, answer, self._pace.now())
             except Stopping:
                 raise
             except Exception as error:
@@ -66,7 +67,6 @@ class Inbox:
                 self._metrics.failed_updates.inc()
                 await self._store.settle(update_id, Answer(), self._pace.now(), "failed")
             else:
-                given_up = await self._store.settle(update_id, answer, self._pace.now())
                 self._metrics.failed.labels("given_up").inc(given_up)
                 self._answered()
 
