@@ -49,10 +49,10 @@ def _router() -> Router:
     for observer in (router.message, router.edited_message):
         observer.register(keep_quiet, MagicData(~F.decision.speaks))
         observer.register(tell_limit, MagicData(F.decision.reason == Reason.LIMIT_TOLD))
+    router.message.register(wordless, MagicData(F.decision.reason == Reason.WORDLESS))
+    router.message.register(reply, MagicData(~F.decision.command))  # before what is rarer
     add_menu(router.message, router.callback_query)
     add_commands(router.message)
-    router.message.register(wordless, MagicData(F.decision.reason == Reason.WORDLESS))
-    router.message.register(reply)
     router.edited_message.register(reply)
     return router
 

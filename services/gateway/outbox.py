@@ -99,7 +99,6 @@ class Outboxes:
                 self._flood.sent(row.chat, self._pace.now())  # at once, or others take the place
                 if not await self._send(row):
                     self._flood.taken_back(row.chat)
-        self.wake()
 
     def _wait_of(self, row: Any) -> float:
         """Seconds until the row is due and Telegram takes it."""
@@ -133,6 +132,7 @@ class Outboxes:
             moved = migrated(row.chat, error.migrate_to_chat_id)
             await self._postpone(row, 0.0)
             await self._pace.insist(lambda: self._store.commit(moved))
+            self.wake()
         except _REFUSED as error:
             logger().warning("message refused", error=kind(error))
             await self._fail(row, _code(error))
@@ -142,6 +142,7 @@ class Outboxes:
             now = self._pace.now()
             await self._pace.insist(lambda: self._rows.sent(row, message_id, self._bot.id, now))
             self._metrics.sent.inc()
+            self._metrics.outbox.dec()
         return True
 
     def _unwanted(self, row: Any, moment: Moment) -> str | None:
@@ -161,6 +162,7 @@ class Outboxes:
 
     async def _fail(self, row: Any, code: str) -> None:
         self._metrics.failed.labels(code).inc()
+        self._metrics.outbox.dec()
         await self._pace.insist(lambda: self._rows.fail(row.id))
 
     async def _postpone(self, row: Any, seconds: float) -> None:

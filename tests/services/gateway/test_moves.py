@@ -40,7 +40,7 @@ async def test_a_group_that_became_a_supergroup_keeps_settings_and_history(world
     assert turns == [["едем"], ["эхо: едем"], ["мы переехали"]]
 
 
-async def test_an_answer_that_cannot_be_stored_is_given_up_and_holds_nobody_up(world: World) -> None:
+async def test_an_answer_that_cannot_be_stored_holds_nobody_up(world: World) -> None:
     async with world.gateway() as running:
         world.telegram.put(group(None, migrate_to_chat_id=1 << 70))
         world.telegram.put(group("автобус, ты тут?"))
