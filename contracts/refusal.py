@@ -8,12 +8,15 @@ A process that meets a Refusal prints its text and ends with exit code 2, withou
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 EXIT_CODE = 2
+TERMINATION_LOG = Path("/dev/termination-log")
+"""There in a container of a pod alone: what `kubectl describe` shows of why it ended."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -65,6 +68,9 @@ def parse(model: type[M], values: object, source: str, prefix: str = "") -> M:
 
 
 def end_process(refusal: Refusal) -> NoReturn:
-    """Print the refusal to standard error and exit with code 2."""
+    """Print the refusal, also as what Kubernetes shows as the reason, and exit with code 2."""
     print(f"error: {refusal}", file=sys.stderr)
+    if TERMINATION_LOG.is_file():
+        with suppress(OSError):
+            TERMINATION_LOG.write_text(f"{refusal}\n", encoding="utf-8")
     sys.exit(EXIT_CODE)

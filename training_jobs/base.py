@@ -6,6 +6,7 @@ Refusal
 
 import json
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,19 +67,25 @@ def find_base(name: str, volumes: Volumes) -> Path:
         raise BaseUnusable(
             f"base {name!r}: no such folder, and no hub name (owner/name), demo or scratch either"
         )
-    return _download(name, kept)
+    return _fetch(name, kept)
 
 
-def _download(name: str, kept: Path) -> Path:
+def _fetch(name: str, kept: Path) -> Path:
+    """Download a hub's model into BASE_DIR; a download that was cut off is gone on with."""
     from huggingface_hub import snapshot_download
 
+    aside = kept.with_name(f".{kept.name}.part")
     try:
-        return Path(snapshot_download(name, allow_patterns=list(WEIGHTS)))
+        snapshot_download(name, local_dir=aside, allow_patterns=list(WEIGHTS))
+        shutil.rmtree(aside / ".cache", ignore_errors=True)
+        aside.rename(kept)
     except Exception as error:  # the hub's client raises many kinds, requests' among them
         raise BaseUnusable(
             f"base {name!r}: not in {kept}, and the model hub did not give it"
-            f" ({type(error).__name__}); put its files into that folder, or use --base demo"
+            f" ({type(error).__name__}); run the job fetch-base (training_jobs.fetch_base) where"
+            " the hub answers, put its files into that folder, or use --base demo"
         ) from None
+    return kept
 
 
 def load_base(name: str, volumes: Volumes) -> Base:

@@ -1,54 +1,171 @@
-"""`python -m services.gateway.backup FILE`: a copy of the bot's database while the gateway runs.
+"""`python -m services.gateway.backup`: a bot's copies, a folder a day, and the way back from them.
 
-The copy is whole as of one moment (SQLite's online backup), checked, and put in place by a rename.
-It holds what people wrote: keep it no longer than /forgetme promises, two weeks.
+save      FOLDER/<bot>/<date>/ gets the database as of one moment (SQLite's online backup, checked),
+          the list of the forgotten, and the manifests of the bot's versions; the gateway may run
+restore   puts a copy in the database's place, while no gateway runs
+
+Copies hold what people wrote: they are deleted after the two weeks that /forgetme promises.
 """
 
 import os
+import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from contracts.disk import sync
+from contracts.model_version import MANIFEST, BotModels
 from contracts.refusal import Refusal, end_process
-from contracts.settings import from_environment
+from contracts.settings import Volumes, from_environment
+from services.gateway.database import locked
 from services.gateway.settings import Place
+from telemetry.jobs import PushSettings, job_report
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+KEEP_DAYS = 14
+DATABASE = "gateway.sqlite3"
+MANIFESTS = "manifests"
+Folder = Annotated[Path, typer.Argument(help="Where the copies lie, a folder a bot.")]
 
 
 @app.command()
-def main(file: Annotated[Path, typer.Argument(help="where the copy goes; replaced")]) -> None:
-    """Copy the database of BOT in GATEWAY_DATA_DIR, running or not."""
+def save(
+    folder: Folder,
+    days: Annotated[
+        int, typer.Option(min=1, help="Copies older than this are deleted.")
+    ] = KEEP_DAYS,
+) -> None:
+    """Copy the database of BOT in GATEWAY_DATA_DIR, whether its gateway runs or not."""
+    with _ending():
+        place = from_environment(Place)
+        with job_report("backup", place.bot, from_environment(PushSettings)) as report:
+            today = datetime.now(UTC).date()
+            copied = copy(place, from_environment(Volumes), folder / place.bot / f"{today}")
+            report.gauge("bytes", "Size of the database's copy.", copied)
+            expire(folder / place.bot, today - timedelta(days=days))
+        typer.echo(
+            f"{place.database} -> {folder / place.bot / f'{today}'}: {copied:,} bytes, whole"
+        )
+
+
+@app.command()
+def restore(
+    folder: Folder,
+    day: Annotated[str, typer.Option("--date", help="Which copy, 2026-11-26 say.")] = "newest",
+    force: Annotated[bool, typer.Option("--force", help="Also in place of a whole one.")] = False,
+) -> None:
+    """Put a copy in the place of the database of BOT in GATEWAY_DATA_DIR."""
+    with _ending():
+        place = from_environment(Place)
+        chosen = _chosen(folder / place.bot, day)
+        put_back(chosen, place, from_environment(Volumes), force)
+        typer.echo(f"{chosen / DATABASE} -> {place.database}")
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
     try:
-        source = from_environment(Place).database
-        size = copy(source, file)
+        yield
     except Refusal as refusal:
         end_process(refusal)
-    typer.echo(f"{source} -> {file}: {size:,} bytes, whole")
 
 
-def copy(source: Path, target: Path) -> int:
-    """Copy a database; returns its size. Raises Refusal; the target stays as it was then."""
-    if not source.is_file():
-        raise Refusal(f"{source}: no database; set BOT and GATEWAY_DATA_DIR")
-    part = target.with_name(f".{target.name}.part")
+def copy(place: Place, volumes: Volumes, target: Path) -> int:
+    """Returns the database's size. Raises Refusal; a copy of that day stays as it was then."""
+    if not place.database.is_file():
+        raise Refusal(f"{place.database}: no database; set BOT and GATEWAY_DATA_DIR")
+    aside = target.with_name(f".{target.name}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(sqlite3.connect(source)) as ours, closing(sqlite3.connect(part)) as theirs:
-            ours.backup(theirs)
-            found = theirs.execute("PRAGMA quick_check").fetchone()[0]
-        if found != "ok":
-            raise Refusal(f"{source}: damaged: {found}")
-        part.replace(target)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(mode=0o700, parents=True)
+        size = _copy_database(place.database, aside / DATABASE)
+        with suppress(FileNotFoundError):
+            forgotten = volumes.forget(place.bot)
+            shutil.copyfile(forgotten, aside / forgotten.name)
+        _copy_manifests(BotModels(volumes.models(place.bot)), aside / MANIFESTS)
+        shutil.rmtree(target, ignore_errors=True)
+        aside.rename(target)
     except (OSError, sqlite3.Error) as error:
-        part.unlink(missing_ok=True)
         raise Refusal(f"{target}: {error}") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return size
+
+
+def _copy_database(source: Path, target: Path) -> int:
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o600))
+    with closing(sqlite3.connect(source)) as ours, closing(sqlite3.connect(target)) as theirs:
+        ours.backup(theirs)
+    if found := _damage(target):
+        raise Refusal(f"{source}: damaged: {found}")
     return target.stat().st_size
+
+
+def _copy_manifests(models: BotModels, target: Path) -> None:
+    """What served when, and from which data: enough to make it again."""
+    target.mkdir()
+    for version in models.ids():
+        with suppress(FileNotFoundError):  # pruned just now
+            shutil.copyfile(models.path(version) / MANIFEST, target / f"{version}.json")
+
+
+def expire(folder: Path, before: date) -> None:
+    """Delete the copies of earlier days."""
+    for each in folder.iterdir():
+        with suppress(ValueError):  # not ours
+            if date.fromisoformat(each.name) < before:
+                shutil.rmtree(each)
+
+
+def _chosen(folder: Path, day: str) -> Path:
+    held = sorted(path.parent.name for path in folder.glob(f"*/{DATABASE}"))
+    if not held:
+        raise Refusal(f"{folder}: holds no copy")
+    if day not in ("newest", *held):
+        raise Refusal(f"{folder}: holds no copy of {day!r}; there are {', '.join(held)}")
+    return folder / (held[-1] if day == "newest" else day)
+
+
+def put_back(chosen: Path, place: Place, volumes: Volumes, force: bool) -> None:
+    """Raises Refusal while a gateway runs on it, and for a database that is whole unless forced.
+
+    The list of the forgotten comes back where there is none: the gateway goes by it at its start.
+    """
+    database, part = place.database, place.database.with_suffix(".part")
+    if found := _damage(chosen / DATABASE):
+        raise Refusal(f"{chosen / DATABASE}: damaged: {found}; take another --date")
+    with locked(database):
+        if database.is_file() and not force and not _damage(database):
+            raise Refusal(f"{database}: is whole; --force replaces it all the same")
+        try:
+            shutil.copyfile(chosen / DATABASE, part)
+            part.chmod(0o600)
+            sync(part)
+            for log in ("-wal", "-shm"):  # of the one that goes
+                database.with_name(database.name + log).unlink(missing_ok=True)
+            part.replace(database)
+            forgotten = volumes.forget(place.bot)
+            if (chosen / forgotten.name).is_file() and not forgotten.exists():
+                forgotten.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(chosen / forgotten.name, forgotten)
+        except OSError as error:
+            raise Refusal(f"{database}: {error.strerror}") from None
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a database; None for one that is whole."""
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            found = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        return str(error)
+    return None if found == "ok" else found
 
 
 if __name__ == "__main__":

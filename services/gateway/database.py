@@ -5,6 +5,8 @@ A lock beside the file keeps a second gateway of the same bot away from it.
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,7 @@ class Database:
             with engine.connect() as connection:
                 found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if found != "ok":
-                raise Refusal(f"{path}: damaged ({found}): put a backup in its place")
+                raise Refusal(f"{path}: damaged ({found}): restore a backup")
             with engine.begin() as connection:
                 # sqlite3 begins none for changes of tables, and half a migration is none
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -76,6 +78,16 @@ class Database:
         self.connection.close()
         self.connection.engine.dispose()
         os.close(self._lock)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep gateways away from the file; raises Refusal when one runs on it."""
+    lock = _lock(path)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _lock(path: Path) -> int:

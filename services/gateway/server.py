@@ -20,7 +20,7 @@ from services.gateway.addressing import Identity
 from services.gateway.changes import forgotten_before
 from services.gateway.config import GatewayConfig
 from services.gateway.database import Database
-from services.gateway.errors import Stopping
+from services.gateway.errors import Stopping, TokenRefused
 from services.gateway.handlers import build_dispatcher
 from services.gateway.health import serve_health
 from services.gateway.inbox import Inbox
@@ -157,6 +157,11 @@ class Gateway:
             me = await self.polling.introduce()
         except Stopping:
             return
+        if (known := await self._store.turns.persona()) not in (None, me.id):
+            raise TokenRefused(
+                f"TELEGRAM_TOKEN: is of @{me.username} (id {me.id}), and the database of the bot"
+                f" with id {known}: give that one's token, or begin with an empty GATEWAY_DATA_DIR"
+            )
         self._metrics.reads_all.set(int(bool(me.can_read_all_group_messages)))
         self._inbox = self._build_inbox(
             Identity(me.id, me.username or "", forms(self._config.names))

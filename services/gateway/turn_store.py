@@ -103,6 +103,7 @@ _SAID = (
 _LATEST = select(Turn.text).where(_CHAT, _TOPIC).order_by(Turn.id.desc()).limit(LATELY)
 _OWN = _LATEST.where(_OWN_ROLE)
 _BY_BOTS = _LATEST.where(Turn.is_bot, _OTHER_ONE)
+_PERSONA = select(Turn.user_id).where(_OWN_ROLE).order_by(Turn.id.desc()).limit(1)
 _STILL_NEW = select(Update.update_id).where(
     Update.update_id == bindparam("id"), Update.state == "new"
 )
@@ -177,6 +178,11 @@ class TurnStore:
             texts = db.execute(_OWN, here).scalars()
             denied = db.execute(_DENIED, here).scalars()
             return Recall(list(reversed(rows)), frozenset(map(key, texts)), frozenset(denied))
+
+    async def persona(self) -> int | None:
+        """The bot's id as of what it said last."""
+        async with self._transaction() as db:
+            return db.execute(_PERSONA).scalar()
 
     async def had(self, user_id: int, kind: str, since: float) -> int:
         """How often somebody had something of the bot."""

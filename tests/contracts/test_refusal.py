@@ -1,5 +1,7 @@
 """A refusal names the source, the path and the value, and ends a process in one line."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -89,3 +91,12 @@ def test_a_refused_process_ends_with_code_2_and_one_line(
         end_process(Refusal("bot.yaml: no such bot file"))
     assert ended.value.code == 2
     assert capsys.readouterr() == ("", "error: bot.yaml: no such bot file\n")
+
+
+def test_a_pod_says_why_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = tmp_path / "termination-log"
+    reason.touch()
+    monkeypatch.setattr("contracts.refusal.TERMINATION_LOG", reason)
+    with pytest.raises(SystemExit):
+        end_process(Refusal("bot.yaml: no such bot file"))
+    assert reason.read_text() == "bot.yaml: no such bot file\n"

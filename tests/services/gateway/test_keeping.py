@@ -13,11 +13,9 @@ from alembic import command
 from alembic.operations import Operations
 from sqlalchemy import RootTransaction, create_engine
 from sqlalchemy.exc import OperationalError
-from typer.testing import CliRunner
 
 from contracts.refusal import Refusal
 from services.gateway.answer import Answer, Outgoing
-from services.gateway.backup import app, copy
 from services.gateway.changes import forgotten_before, had, joined_are_answered
 from services.gateway.database import Database, alembic_config
 from services.gateway.decision import Reason
@@ -140,37 +138,6 @@ async def test_a_failed_commit_and_a_cancelled_caller_leave_the_store_usable(
     await store.take([{"update_id": 2}], 1.0)
     assert await store.waiting() == [(0, 2)]
     database.close()
-
-
-async def test_a_backup_is_whole_and_taken_while_it_runs(world: World, tmp_path: Path) -> None:
-    target = tmp_path / "copies" / "b.sqlite3"
-    async with world.gateway() as running:
-        world.telegram.put(private("эй"))
-        await world.until(lambda: running.metric("messages_sent_total") == 1)
-        size = copy(world.settings.database, target)
-    assert size == target.stat().st_size > 0
-    assert target.stat().st_mode & 0o777 == 0o600
-    assert counts(target)["turns"] == 2
-    assert [path.name for path in target.parent.iterdir()] == ["b.sqlite3"]
-
-
-def test_a_backup_of_nothing_says_what_to_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BOT", "avtobus")
-    monkeypatch.setenv("GATEWAY_DATA_DIR", str(tmp_path))
-    result = CliRunner().invoke(app, [str(tmp_path / "copy")])
-    assert result.exit_code == 2
-    assert "set BOT and GATEWAY_DATA_DIR" in result.stderr
-
-
-def test_a_backup_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
-    source, target = tmp_path / "x.sqlite3", tmp_path / "copy"
-    source.write_bytes(b"no database at all, whatever" * 100)
-    target.write_text("the one before")
-    with pytest.raises(Refusal, match="copy"):
-        copy(source, target)
-    assert target.read_text() == "the one before"
 
 
 async def test_a_damaged_database_is_refused_at_start(tmp_path: Path) -> None:

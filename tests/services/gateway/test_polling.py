@@ -121,6 +121,22 @@ async def test_a_token_that_telegram_does_not_know_ends_the_process(
     assert TOKEN not in str(refused.value)
 
 
+async def test_another_bots_token_ends_the_process_before_it_says_anything(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(lambda: running.metric("messages_sent_total") == 1)
+
+    async def polkson(_values: dict[str, str]) -> object:
+        return {"id": 99, "is_bot": True, "first_name": "Полка", "username": "polkson_bot"}
+
+    monkeypatch.setattr(world.telegram, "_getMe", polkson)
+    running = await world.start()
+    with pytest.raises(TokenRefused, match=r"is of @polkson_bot \(id 99\).* id 4242: give that"):
+        await running.ended
+
+
 async def test_an_unreachable_telegram_is_waited_for(world: World, free_port: int) -> None:
     world.settings = settings_for(
         f"http://127.0.0.1:{free_port}", world.generation.address, world.settings.gateway_data_dir
