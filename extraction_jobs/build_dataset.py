@@ -10,10 +10,20 @@ from typing import Annotated
 import typer
 
 from contracts.bot_file import BotFile
-from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, write_card
+from contracts.dataset import (
+    CARD,
+    HELDOUT,
+    TRAIN,
+    WHOLE_CHAT,
+    Card,
+    dataset_sha256,
+    read_card,
+    write_card,
+)
 from contracts.model_version import file_sha256
 from contracts.refusal import Refusal, end_process
 from contracts.settings import FORGET_FILE, Volumes, from_environment
+from contracts.step import Stamp, working
 from extraction_jobs.config import ExtractionConfig
 from extraction_jobs.dialogues import named_persona, whole_chat
 from extraction_jobs.filters import usable
@@ -29,6 +39,7 @@ from telemetry.logs import LogSettings, configure, logger
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 FEW_MESSAGES = 300
+STAMP = ".made-from"
 
 
 def build(
@@ -77,7 +88,7 @@ def _prepare(folder: Path) -> None:
         raise Refusal(f"{folder}: is a file; --output wants a folder") from None
     except OSError as error:
         raise Refusal(f"{folder}: cannot be made ({error.strerror})") from None
-    ours = {TRAIN, HELDOUT, CARD, "report.html"}
+    ours = {TRAIN, HELDOUT, CARD, STAMP, "report.html"}
     parts = {f"{name}{PART}" for name in (RECORDS, TRAIN, HELDOUT, CARD)}
     strange = [path.name for path in folder.iterdir() if path.name not in ours | parts]
     if strange:
@@ -133,6 +144,7 @@ def run(
     output: Path | None,
     persona: str | None,
     forget: Path | None = None,
+    skip_unchanged: bool = False,
 ) -> Card:
     """The job as the command line calls it."""
     volumes = from_environment(Volumes)
@@ -141,9 +153,16 @@ def run(
     if persona:
         config = config.model_copy(update={"persona": persona})
     folder = output or volumes.dataset(bot.name)
-    with job_report("extraction", bot.name, from_environment(PushSettings)) as report:
+    push = from_environment(PushSettings)
+    with job_report("extraction", bot.name, push) as report, working(folder):
         forgotten = _forgotten(forget, volumes.forget(bot.name))
-        card = build(bot.name, config, source, folder, forgotten)
+        stamp = Stamp(folder / STAMP, source, forgotten.sha256, config)
+        if skip_unchanged and stamp.holds(lambda: _is_whole(folder)):
+            card = read_card(folder)
+            logger().info("unchanged", bot=bot.name, folder=str(folder))
+        else:
+            with stamp.renewed():
+                card = build(bot.name, config, source, folder, forgotten)
         report_card(report, card)
     logger().info(
         "data set built",
@@ -159,6 +178,10 @@ def run(
     for warning in card.warnings:
         logger().warning(warning, bot=bot.name)
     return card
+
+
+def _is_whole(folder: Path) -> bool:
+    return read_card(folder).sha256 == dataset_sha256(folder)
 
 
 def _forgotten(given: Path | None, usual: Path) -> People:
@@ -185,11 +208,14 @@ def main(
         Path | None,
         typer.Option(help="Who is left out [DATA_DIR/<bot>/forget/forget.jsonl]."),
     ] = None,
+    skip_unchanged: Annotated[
+        bool, typer.Option("--skip-unchanged", help="Do nothing if nothing changed since.")
+    ] = False,
 ) -> None:
     """Build a data set from a chat export, without the people who asked to be forgotten."""
     try:
         configure(from_environment(LogSettings), "extraction")
-        run(BotFile.read(bot), input, output, persona, forget)
+        run(BotFile.read(bot), input, output, persona, forget, skip_unchanged)
     except Refusal as refusal:
         end_process(refusal)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException
 
-from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway
+from prometheus_client import CollectorRegistry, Gauge, push_to_gateway, pushadd_to_gateway
 
 from contracts.settings import Settings
 from telemetry.logs import logger
@@ -18,6 +18,10 @@ Clock = Callable[[], float]
 
 class PushSettings(Settings):
     pushgateway_url: str | None = None
+
+
+class Resumes(Exception):
+    """Out of a job that was told to end and goes on later: neither a success nor a failure."""
 
 
 class JobReport:
@@ -40,11 +44,12 @@ class JobReport:
         for name, value in values.items():
             self.gauge(name, help_text, value)
 
-    def push(self, settings: PushSettings) -> None:
+    def push(self, settings: PushSettings, whole: bool = False) -> None:
+        """Add to what is there; `whole` replaces it, so that no figure outlives its run."""
         if settings.pushgateway_url is None:
             return
         try:
-            pushadd_to_gateway(
+            (push_to_gateway if whole else pushadd_to_gateway)(
                 settings.pushgateway_url,
                 job=self.job,
                 grouping_key={"bot": self.bot},
@@ -59,15 +64,24 @@ class JobReport:
 def job_report(
     job: str, bot: str, settings: PushSettings, clock: Clock = time.time
 ) -> Iterator[JobReport]:
-    """Report the block's duration and the time of its success or failure."""
+    """Report the block's start, its duration and the time of its success or failure.
+
+    The start is there at once: a job that was killed has one and nothing after it.
+    """
     report = JobReport(job, bot)
     started = clock()
+    report.gauge("last_start_timestamp_seconds", "Time of the last start.", started)
+    report.push(settings)
     outcome = "failure"
     try:
         yield report
         outcome = "success"
+    except Resumes:
+        outcome = ""
+        raise
     finally:
         ended = clock()
         report.gauge("duration_seconds", "Duration of the last run.", ended - started)
-        report.gauge(f"last_{outcome}_timestamp_seconds", f"Time of the last {outcome}.", ended)
-        report.push(settings)
+        if outcome:
+            report.gauge(f"last_{outcome}_timestamp_seconds", f"Time of the last {outcome}.", ended)
+        report.push(settings, whole=outcome == "success")

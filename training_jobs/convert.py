@@ -17,6 +17,8 @@ from contracts.bot_file import BotFile
 from contracts.dataset import HELDOUT, read_card, read_records
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
+from contracts.step import Stamp, working
+from telemetry.jobs import PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import Base, load_base
 from training_jobs.config import TrainingConfig
@@ -25,7 +27,15 @@ from training_jobs.fidelity.likelihood import nats, tokens
 from training_jobs.hardware import hardware
 from training_jobs.packing import Document
 from training_jobs.quiet import quieten, without_library_logs
-from training_jobs.run_folder import CONVERTED, MODEL, Conversion, read_run, write_conversion
+from training_jobs.run_folder import (
+    CONVERTED,
+    MODEL,
+    Conversion,
+    SkipUnchanged,
+    read_conversion,
+    read_run,
+    write_conversion,
+)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -150,6 +160,23 @@ def _documents(dataset: Path, base: Base) -> list[Document]:
     return [each.document(base.words, longest) for each in asked]
 
 
+def run(bot: BotFile, folder: Path, dataset: Path, skip_unchanged: bool = False) -> None:
+    """The job as the command line calls it."""
+    wanted = bot.section("training", TrainingConfig).weights
+    push = from_environment(PushSettings)
+    with job_report("conversion", bot.name, push) as report, working(folder):
+        stamp = Stamp(folder / "conversion.made-from", folder / MODEL, dataset / HELDOUT, wanted)
+        if skip_unchanged and stamp.holds(lambda: read_conversion(folder)):
+            done = read_conversion(folder)
+            logger().info("unchanged", bot=bot.name, folder=str(folder))
+        else:
+            with stamp.renewed():
+                done = convert(folder, dataset, wanted)
+        if done.perplexity_drift is not None:
+            drift = "Share by which the served weights' perplexity differs from the trained ones'."
+            report.gauge("perplexity_drift_ratio", drift, done.perplexity_drift)
+
+
 @app.command()
 def main(
     bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
@@ -159,14 +186,14 @@ def main(
     dataset: Annotated[
         Path | None, typer.Option(help="Folder of the data set [DATA_DIR/<bot>/dataset].")
     ] = None,
+    skip_unchanged: SkipUnchanged = False,
 ) -> None:
     """Convert a fine-tuned model to what generation serves."""
     try:
         configure(from_environment(LogSettings), "conversion")
         file, volumes = BotFile.read(bot), from_environment(Volumes)
         folder = run_folder or volumes.run(file.name)
-        wanted = file.section("training", TrainingConfig).weights
-        convert(folder, dataset or volumes.dataset(file.name), wanted)
+        run(file, folder, dataset or volumes.dataset(file.name), skip_unchanged)
     except Refusal as refusal:
         end_process(refusal)
     except OSError as error:

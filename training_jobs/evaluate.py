@@ -18,8 +18,9 @@ from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal, end_process
 from contracts.sampling import Sampling
 from contracts.settings import Volumes, from_environment
+from contracts.step import Stamp, working
 from contracts.turn import Turn
-from moderation import Action, Policy, check
+from moderation import Policy
 from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import SCRATCH, Base, load_base
@@ -27,15 +28,22 @@ from training_jobs.convert import export
 from training_jobs.fidelity.attribution import FEWEST, judge
 from training_jobs.fidelity.bootstrap import Estimate, mean
 from training_jobs.fidelity.contexts import Context, contexts, shuffled
-from training_jobs.fidelity.memory import Stretches, distinct
-from training_jobs.fidelity.replies import Reply, draw
+from training_jobs.fidelity.memory import copied
+from training_jobs.fidelity.replies import Reply, draw, faults
 from training_jobs.fidelity.report import write_report
-from training_jobs.fidelity.results import Evaluation
+from training_jobs.fidelity.results import Evaluation, read_evaluation
 from training_jobs.fidelity.style import distance, profile
 from training_jobs.fidelity.subject import BUDGET, Subject, gain
 from training_jobs.hardware import Hardware, hardware
 from training_jobs.quiet import quieten
-from training_jobs.run_folder import CONVERTED, EVALUATION, MODEL, read_conversion, read_run
+from training_jobs.run_folder import (
+    CONVERTED,
+    EVALUATION,
+    MODEL,
+    SkipUnchanged,
+    read_conversion,
+    read_run,
+)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -88,7 +96,7 @@ def evaluate(
     look, doubts = _look(drawn, asked, persona, *others)
     found |= look | {"notes": [*notes, *doubts]}
     found |= copied(drawn["tuned"], tuned.base, asked, learned)
-    found |= _faults(drawn["tuned"], bot.section("moderation", Policy))
+    found |= faults(drawn["tuned"], bot.section("moderation", Policy))
     found["examples"] = _examples(asked, drawn)
     return Evaluation.model_validate(found)
 
@@ -216,45 +224,36 @@ def _attribution(
     return found, []
 
 
-def copied(
-    replies: Sequence[Reply], base: Base, asked: Sequence[Context], learned: Sequence[Record]
-) -> dict[str, object]:
-    """Against all that was said in the train part, by whomever."""
-    turns = (turn for record in learned for turn in record.turns)
-    known = Stretches(base.words.encode(turn.text) for turn in turns)
-    real = [base.words.encode(each.said.text) for each in asked]
-    texts = ["\n".join(reply.messages) for reply in replies]
-    return {
-        "memorised": {
-            "tuned": mean([float(known.repeats(base.words.encode(text))) for text in texts]),
-            "real": mean([float(known.repeats(ids)) for ids in real]),
-        },
-        "diversity": {
-            "replies": len(set(texts)) / len(texts),
-            "words": distinct(texts, 1),
-            "pairs of words": distinct(texts, 2),
-            "pairs of words, real": distinct([each.said.text for each in asked], 2),
-        },
-    }
-
-
-def _faults(replies: Sequence[Reply], policy: Policy) -> dict[str, object]:
-    verdicts = [check("\n".join(reply.messages), policy).action for reply in replies]
-    return {
-        "cut": sum(reply.cut for reply in replies) / len(replies),
-        "empty": sum(not reply.messages for reply in replies) / len(replies),
-        "moderated": sum(action is not Action.NONE for action in verdicts) / len(replies),
-    }
-
-
 def report_metrics(report: JobReport, done: Evaluation) -> None:
-    values = {
-        "bits_per_character": done.tuned.bits_per_character.value,
-        "context_gain_bits_per_character": done.context_gain.value,
-        "memorised_share": done.memorised["tuned"].value,
-        **{f"attribution_{name}": each.value for name, each in done.attribution.items()},
-    }
-    report.gauges("Of the last evaluated run, on the held-out part.", values)
+    report.gauges("Of the last evaluated run, on the held-out part.", done.headline())
+
+
+def run(
+    bot: BotFile, folder: Path, dataset: Path, against: Path | None, skip_unchanged: bool = False
+) -> None:
+    """The job as the command line calls it."""
+    push = from_environment(PushSettings)
+    with job_report("evaluation", bot.name, push) as report, working(folder):
+        sections = bot.section("sampling", Sampling), bot.section("moderation", Policy)
+        made_from = (folder / MODEL, folder / CONVERTED, dataset, against, *sections)
+        stamp = Stamp(folder / "evaluation.made-from", *made_from)
+        if skip_unchanged and stamp.holds(lambda: read_evaluation(folder)):
+            done = read_evaluation(folder)
+            logger().info("unchanged", bot=bot.name, folder=str(folder))
+        else:
+            with stamp.renewed():
+                done = _measured(bot, folder, dataset, against)
+        if done is not None:
+            report_metrics(report, done)
+            logger().info("evaluated", bot=bot.name, folder=str(folder), **done.headline())
+
+
+def _measured(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation:
+    with hardware("auto") as machine:
+        done = evaluate(bot, folder, dataset, against, machine)
+    (folder / EVALUATION).write_text(done.model_dump_json(indent=1), encoding="utf-8")
+    write_report(folder, bot.name, read_run(folder), done.model_dump())
+    return done
 
 
 @app.command()
@@ -269,6 +268,7 @@ def main(
     against: Annotated[
         Path | None, typer.Option(help="Data set of somebody else, to tell a whole chat from.")
     ] = None,
+    skip_unchanged: SkipUnchanged = False,
 ) -> None:
     """Measure how well a converted run sounds like its persona."""
     try:
@@ -277,13 +277,7 @@ def main(
         file, volumes = BotFile.read(bot), from_environment(Volumes)
         folder = run_folder or volumes.run(file.name)
         source = dataset or volumes.dataset(file.name)
-        push = from_environment(PushSettings)
-        with job_report("evaluation", file.name, push) as report, hardware("auto") as machine:
-            done = evaluate(file, folder, source, against, machine)
-            report_metrics(report, done)
-        (folder / EVALUATION).write_text(done.model_dump_json(indent=1), encoding="utf-8")
-        write_report(folder, file.name, read_run(folder), done.model_dump())
-        logger().info("evaluated", bot=file.name, folder=str(folder))
+        run(file, folder, source, against, skip_unchanged)
     except TooFewAnswers as few:
         logger().warning(str(few))
     except Refusal as refusal:

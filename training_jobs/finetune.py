@@ -23,6 +23,7 @@ import typer
 from contracts.bot_file import BotFile
 from contracts.refusal import Refusal, end_process, parse
 from contracts.settings import Volumes, from_environment
+from contracts.step import Stamp, working
 from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.config import TrainingConfig
@@ -35,7 +36,7 @@ from training_jobs.hardware import (
 from training_jobs.job import Job, train
 from training_jobs.loop import Curve, Interrupted
 from training_jobs.quiet import quieten
-from training_jobs.run_folder import Run, prepare, write_run
+from training_jobs.run_folder import Run, SkipUnchanged, prepare, read_run, write_run
 from training_jobs.watch import Watch
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -168,13 +169,23 @@ def _print(run: Run) -> None:
             print(printed(title, chosen))
 
 
-def run(bot: BotFile, dataset: Path, output: Path | None, config: TrainingConfig) -> Run:
+def run(
+    bot: BotFile, dataset: Path, output: Path | None, config: TrainingConfig,
+    skip_unchanged: bool = False,
+) -> Run:  # fmt: skip
     """The job as the command line calls it."""
     output = output or from_environment(Volumes).run(bot.name)
     told: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
-    with job_report("training", bot.name, from_environment(PushSettings)) as report:
-        done = finetune(bot.name, config, dataset, output, report, told)
+    push = from_environment(PushSettings)
+    with job_report("training", bot.name, push) as report, working(output):
+        stamp = Stamp(output / "run.made-from", dataset, config)
+        if skip_unchanged and stamp.holds(lambda: read_run(output)):
+            done = read_run(output)
+            logger().info("unchanged", bot=bot.name, folder=str(output))
+        else:
+            with stamp.renewed():
+                done = finetune(bot.name, config, dataset, output, report, told)
         report_run(report, done)
     _print(done)
     logger().info("fine-tuned", bot=bot.name, base=done.base, folder=str(output))
@@ -206,6 +217,7 @@ def main(
     estimate_only: Annotated[
         bool, typer.Option("--estimate", help="Say what it would cost in time and memory, and end.")
     ] = False,
+    skip_unchanged: SkipUnchanged = False,
 ) -> None:
     """Fine-tune a GPT-2 on a data set. Killed, the same command goes on where it was."""
     try:
@@ -221,7 +233,7 @@ def main(
         if estimate_only:
             print(estimate(config, source))
         else:
-            run(file, source, output, config)
+            run(file, source, output, config, skip_unchanged)
     except Refusal as refusal:
         end_process(refusal)
     except Interrupted:

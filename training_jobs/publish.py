@@ -16,10 +16,20 @@ from typing import Annotated
 import typer
 
 from contracts.bot_file import BotFile
-from contracts.model_version import MODEL_FILES, SCHEMA, BotModels, Manifest, Stop, hash_files
+from contracts.model_version import (
+    MODEL_FILES,
+    SCHEMA,
+    BotModels,
+    Manifest,
+    Stop,
+    file_sha256,
+    hash_files,
+    read_manifest,
+)
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
+from contracts.step import working
 from telemetry.jobs import PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import load_base
@@ -33,6 +43,7 @@ from training_jobs.run_folder import (
     REPORT,
     Conversion,
     Run,
+    SkipUnchanged,
     read_conversion,
     read_run,
     write_conversion,
@@ -113,6 +124,11 @@ def _notes(
 
 
 def _copy(run_folder: Path, staged: Path) -> None:
+    for path in _parts(run_folder):
+        shutil.copyfile(path, staged / path.name)
+
+
+def _parts(run_folder: Path) -> list[Path]:
     """The OpenVINO model, the weights as they were trained, and what was measured."""
     weights = list((run_folder / MODEL).glob("*.safetensors"))
     converted = [run_folder / CONVERTED / name for name in MODEL_FILES]
@@ -121,9 +137,7 @@ def _copy(run_folder: Path, staged: Path) -> None:
             raise Refusal(f"{path}: is missing; fine-tune and convert again")
     wanted = [*(run_folder / CONVERTED).iterdir(), *weights]
     wanted += [run_folder / name for name in (EVALUATION, REPORT)]
-    for path in sorted(wanted):
-        if path.is_file():
-            shutil.copyfile(path, staged / path.name)
+    return sorted(path for path in wanted if path.is_file())
 
 
 def _content(files: dict[str, str]) -> str:
@@ -179,16 +193,40 @@ def foreign_run(bot: str, model: Path, fmt: PromptFormat, run_folder: Path) -> N
     write_conversion(run_folder, aside, Conversion(precision="int8", perplexity_drift=None))
 
 
-def run(bot: BotFile, run_folder: Path | None, force: bool) -> Manifest:
+def run(
+    bot: BotFile, run_folder: Path | None, force: bool, skip_unchanged: bool = False
+) -> Manifest:
     """The job as the command line calls it."""
     volumes = from_environment(Volumes)
     models = BotModels(volumes.models(bot.name))
-    with job_report("publishing", bot.name, from_environment(PushSettings)) as report:
-        folder = run_folder or volumes.run(bot.name)
-        manifest = publish(bot.name, folder, models, force=force)
+    folder = run_folder or volumes.run(bot.name)
+    push = from_environment(PushSettings)
+    with job_report("publishing", bot.name, push) as report, working(folder):
+        manifest = _serving(folder, models) if skip_unchanged else None
+        if manifest is None:
+            manifest = publish(bot.name, folder, models, force=force)
+        else:
+            logger().info("unchanged", bot=bot.name, folder=str(models.folder))
         report.gauge("files", "Files in the published version.", len(manifest.files))
+        for link, version in (("version", manifest.id), ("previous", models.linked("previous"))):
+            evaluation = read_evaluation(models.path(version)) if version else None
+            if evaluation is not None:
+                figures = {f"{link}_{k}": value for k, value in evaluation.headline().items()}
+                report.gauges("Of the version that serves and the one before.", figures)
     logger().info("published", bot=bot.name, version=manifest.id, folder=str(models.folder))
     return manifest
+
+
+def _serving(folder: Path, models: BotModels) -> Manifest | None:
+    """The version that serves, if it is the run's."""
+    with suppress(Refusal):
+        version = models.linked()
+        manifest = read_manifest(models.path(version)) if version else None
+        if manifest and all(
+            manifest.files.get(path.name) == file_sha256(path) for path in _parts(folder)
+        ):
+            return manifest
+    return None
 
 
 @app.command()
@@ -206,13 +244,14 @@ def main(
     force: Annotated[
         bool, typer.Option("--force", help="Publish whatever the figures say; it is noted.")
     ] = False,
+    skip_unchanged: SkipUnchanged = False,
 ) -> None:
     """Publish a converted model as the version that is served, if its figures allow it."""
     try:
         configure(from_environment(LogSettings), "publishing")
         file = BotFile.read(bot)
         if source is None:
-            run(file, run_folder, force)
+            run(file, run_folder, force, skip_unchanged)
             return
         if not source.is_dir():
             raise Refusal(f"--from {source}: no such folder")

@@ -2,7 +2,9 @@
 
 import shutil
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.prompt import PromptFormat
@@ -12,6 +14,9 @@ from training_jobs.base import Base
 MODEL, SUMMARY = "model", "run.json"
 CONVERTED, CONVERSION = "openvino", "conversion.json"
 EVALUATION, REPORT = "evaluation.json", "report.html"
+SkipUnchanged = Annotated[
+    bool, typer.Option("--skip-unchanged", help="Do nothing if nothing changed since.")
+]
 
 
 class Run(BaseModel):

@@ -5,8 +5,9 @@ A lock beside the file keeps a second gateway of the same bot away from it.
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,15 @@ class Database:
         self.connection.close()
         self.connection.engine.dispose()
         os.close(self._lock)
+
+
+def is_intact(path: Path) -> bool:
+    """Whether SQLite finds no damage, looked for on a connection of its own."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as found:
+            return bool(found.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.Error:
+        return False
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
+_TO_REPLY = (0.1, *_SECONDS, 300.0, 600.0)
 
 
 class Metrics:
@@ -31,8 +32,13 @@ class Metrics:
         )
         self.outbox = self._gauge("outbox_size", "Messages planned and not sent.")
         self.answer = self._histogram(
-            "answer_duration_seconds", "Asking until something can be said."
+            "answer_duration_seconds", "Asking until something can be said.", _SECONDS
         )
+        self.reply = self._histogram(
+            "reply_duration_seconds", "An update's taking until its answer is sent.", _TO_REPLY
+        )
+        self.insane = self._gauge("insane_chats", "Chats and topics in insanity mode.")
+        self.intact = self._gauge("database_intact", "1 when the last check found no damage.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"persona_gateway_{name}", text, labels, registry=self._registry)
@@ -40,5 +46,5 @@ class Metrics:
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"persona_gateway_{name}", text, registry=self._registry)
 
-    def _histogram(self, name: str, text: str) -> Histogram:
-        return Histogram(f"persona_gateway_{name}", text, buckets=_SECONDS, registry=self._registry)
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"persona_gateway_{name}", text, buckets=buckets, registry=self._registry)

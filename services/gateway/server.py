@@ -36,7 +36,9 @@ from services.gateway.speech import Speech
 from services.gateway.store import Store
 from services.gateway.thinking import Thinking
 from services.generation.client import GenerationClient
+from telemetry.labels import Labelled
 from telemetry.logs import logger
+from telemetry.volumes import watch_volumes
 
 CALL_TIMEOUT = 30.0
 _ANSWERS = (Response[dict[str, Any]], Response[list[dict[str, Any]]], Response[bool])
@@ -79,6 +81,8 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set, then finish what is in hand; `started` gets the metrics port."""
     database = Database.open(settings.database)
+    volumes = {"database": settings.database.parent, "data": forget_file(settings).parent}
+    watch_volumes(outside.registry, "gateway", **volumes)
     store = Store(database.connection)
     try:
         people = read(forget_file(settings))
@@ -88,7 +92,7 @@ async def serve(
             async with serve_health(
                 settings.metrics_host,
                 settings.metrics_port,
-                outside.registry,
+                Labelled(outside.registry, bot=settings.bot),
                 gateway.polling.alive,
                 lambda: gateway.ready,
             ) as port:
@@ -121,6 +125,7 @@ class Gateway:
         self._bot = outside.bot
         self._pace = Pace(outside.clock, scale=settings.gateway_delays)
         self._metrics = Metrics(outside.registry)
+        self._metrics.intact.set(1)  # or it would not have been opened
         self._thinking = Thinking(client, settings.bot, self._pace, self._metrics)
         self._outbox = Outboxes(self._bot, store, config, self._pace, self._metrics)
         self._inbox: Inbox | None = None
@@ -169,7 +174,10 @@ class Gateway:
         logger().info("ready", bot=self._settings.bot)
         self.ready = True
         self._polled = asyncio.create_task(self.polling.run())
-        keeper = Keeper(self._store, self._pace, self._config.retention_days)
+        keeper = Keeper(
+            self._store, self._pace, self._metrics,
+            self._settings.database, self._config.retention_days,
+        )  # fmt: skip
         parts = [self._outbox.run(), self._inbox.run(), keeper.run()]
         tasks = [self._polled, *map(asyncio.create_task, parts)]
         try:

@@ -103,6 +103,9 @@ _SAID = (
 _LATEST = select(Turn.text).where(_CHAT, _TOPIC).order_by(Turn.id.desc()).limit(LATELY)
 _OWN = _LATEST.where(_OWN_ROLE)
 _BY_BOTS = _LATEST.where(Turn.is_bot, _OTHER_ONE)
+_INSANE = (
+    select(func.count()).select_from(Chat).where(func.json_extract(Chat.settings, "$.insane") == 1)
+)
 _PERSONA = select(Turn.user_id).where(_OWN_ROLE).order_by(Turn.id.desc()).limit(1)
 _STILL_NEW = select(Update.update_id).where(
     Update.update_id == bindparam("id"), Update.state == "new"
@@ -178,6 +181,11 @@ class TurnStore:
             texts = db.execute(_OWN, here).scalars()
             denied = db.execute(_DENIED, here).scalars()
             return Recall(list(reversed(rows)), frozenset(map(key, texts)), frozenset(denied))
+
+    async def insane(self) -> int:
+        """How many chats and topics are in insanity mode."""
+        async with self._transaction() as db:
+            return int(db.execute(_INSANE).scalar_one())
 
     async def persona(self) -> int | None:
         """The bot's id as of what it said last."""

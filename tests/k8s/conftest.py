@@ -1,9 +1,12 @@
-"""Overlays as kubectl builds them, and the tool's absence."""
+"""Overlays and components as kubectl builds them, and the tool's absence."""
 
 import functools
+import itertools
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,18 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-OVERLAYS = sorted(path.parent.name for path in ROOT.glob("k8s/overlays/*/kustomization.yaml"))
 LISTED = yaml.safe_load((ROOT / "k8s/bots/Kustomization").read_text())
 BOTS: list[str] = sorted(LISTED["resources"])
+OVERLAYS = sorted(path.parent.name for path in ROOT.glob("k8s/overlays/*/kustomization.yaml"))
+COMPONENTS = sorted(path.parent.name for path in ROOT.glob("k8s/components/*/kustomization.yaml"))
+COMBINATIONS = [
+    "+".join(some)
+    for count in range(len(COMPONENTS) + 1)
+    for some in itertools.combinations(COMPONENTS, count)
+]
+BUILT = [*OVERLAYS, *COMBINATIONS]
+"""What is built: an overlay by its name, base and bots with some components by theirs."""
+WHOLE = "+".join(COMPONENTS)
 
 Resource = dict[str, Any]
 
@@ -27,29 +39,75 @@ def kubectl() -> None:
 
 
 @functools.cache
-def built(overlay: str) -> list[Resource]:
+def tree() -> Path:
+    """A copy of k8s/ with the tokens that an owner would put there."""
+    folder = Path(tempfile.mkdtemp(prefix="k8s-"))
+    shutil.copytree(ROOT / "k8s", folder / "k8s")
+    tokens = folder / "k8s/components/token-file"
+    for bot in BOTS:
+        shutil.copy(tokens / "token.env.example", tokens / f"{bot}.env")
+    return folder / "k8s"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_copy_is_left() -> Iterator[None]:
+    yield
+    if tree.cache_info().currsize:
+        shutil.rmtree(tree().parent)
+
+
+class Loader(yaml.CSafeLoader):
+    """Refuses a key that stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key stands twice: {node.start_mark}"
+        return super().construct_mapping(node, deep)
+
+
+@functools.cache
+def built(name: str) -> list[Resource]:
+    folder = tree() / "overlays" / name
+    if name not in OVERLAYS:
+        folder = tree() / "combined" / (name or "none")
+        folder.mkdir(parents=True)
+        wanted = {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "namespace": "persona-bots",
+            "resources": ["../../base", "../../bots"],
+            "components": [f"../../components/{each}" for each in filter(None, name.split("+"))],
+        }
+        (folder / "kustomization.yaml").write_text(yaml.safe_dump(wanted))
     made = subprocess.run(
-        ["kubectl", "kustomize", ROOT / "k8s/overlays" / overlay],
-        capture_output=True,
-        text=True,
-        check=False,
+        ["kubectl", "kustomize", folder], capture_output=True, text=True, check=False
     )
     assert made.returncode == 0, made.stderr
     assert not made.stderr, made.stderr  # deprecations are told there
-    return list(yaml.safe_load_all(made.stdout))
+    return list(yaml.load_all(made.stdout, Loader))
 
 
-def kinds(overlay: str, kind: str) -> dict[str, Resource]:
-    """The overlay's resources of a kind by name."""
-    return {one["metadata"]["name"]: one for one in built(overlay) if one["kind"] == kind}
+def kinds(name: str, kind: str) -> dict[str, Resource]:
+    """What was built of a kind, by name."""
+    return {one["metadata"]["name"]: one for one in built(name) if one["kind"] == kind}
 
 
-def pods(overlay: str) -> dict[str, Resource]:
-    """The specification of each pod, by kind and name."""
+def templates(name: str) -> dict[str, Resource]:
+    """Each pod's template, by kind and name."""
     found = {}
-    for one in built(overlay):
+    for one in built(name):
         spec = one.get("spec", {})
         spec = spec.get("jobTemplate", {}).get("spec", spec)
         if "template" in spec:
-            found[f"{one['kind']}/{one['metadata']['name']}"] = spec["template"]["spec"]
+            found[f"{one['kind']}/{one['metadata']['name']}"] = spec["template"]
     return found
+
+
+def pods(name: str) -> dict[str, Resource]:
+    """The specification of each pod, by kind and name."""
+    return {each: template["spec"] for each, template in templates(name).items()}
+
+
+def containers(pod: Resource) -> list[Resource]:
+    """All of a pod's, those that run before the others too."""
+    return [*(pod.get("initContainers") or ()), *pod["containers"]]

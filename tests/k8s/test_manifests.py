@@ -1,34 +1,52 @@
-"""Every overlay builds, keeps to the schemas, and gives each bot what it needs."""
+"""All that is built keeps to the schemas, and gives each bot what it needs."""
 
+import functools
+import json
 import re
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import typer
-import yaml
 
 from contracts.bot_file import BotFile
 from contracts.settings import Volumes
 from extraction_jobs import build_dataset
+from services.gateway import backup
 from services.gateway.settings import GatewaySettings
 from services.generation.settings import GenerationSettings
 from services.sandbox.settings import SandboxSettings
-from tests.k8s.conftest import BOTS, LISTED, OVERLAYS, ROOT, built, kinds, pods
-from training_jobs import convert, evaluate, finetune, publish
+from telemetry.jobs import PushSettings
+from tests.k8s.conftest import (
+    BOTS,
+    BUILT,
+    LISTED,
+    OVERLAYS,
+    ROOT,
+    WHOLE,
+    built,
+    containers,
+    kinds,
+    pods,
+    templates,
+)
+from training_jobs import convert, evaluate, fetch_base, finetune, publish
 
-SETTINGS = {
-    name.upper()
-    for model in (GatewaySettings, GenerationSettings, SandboxSettings, Volumes)
-    for name in model.model_fields
-} | {"HF_HOME"}
+MODELS = (GatewaySettings, GenerationSettings, SandboxSettings, Volumes, PushSettings)
+SETTINGS = {name.upper() for model in MODELS for name in model.model_fields}
+SETTINGS |= {"HF_HOME", "JOB"}  # the hub's client, and what only arguments are made of
+
+
+@functools.cache
+def _keeps_to_the_schema(resource: str, version: str) -> None:
+    kubernetes_validate.validate(json.loads(resource), version, strict=True)
 
 
 @pytest.mark.parametrize("version", ["1.32", "1.36"])
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_resource_keeps_to_the_schema(overlay: str, version: str) -> None:
-    for resource in built(overlay):
-        kubernetes_validate.validate(resource, version, strict=True)
+@pytest.mark.parametrize("name", BUILT)
+def test_every_resource_keeps_to_the_schema(name: str, version: str) -> None:
+    for resource in built(name):
+        _keeps_to_the_schema(json.dumps(resource, sort_keys=True), version)
 
 
 def test_an_unknown_kind_or_key_would_be_refused() -> None:
@@ -56,9 +74,9 @@ def test_a_folder_differs_from_the_others_only_by_its_name(bot: str) -> None:
 
 
 @pytest.mark.parametrize("bot", BOTS)
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_a_bot_gets_its_own_label_token_file_and_volume(overlay: str, bot: str) -> None:
-    gateway = kinds(overlay, "Deployment")[f"gateway-{bot}"]
+@pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
+def test_a_bot_gets_its_own_label_token_file_and_volume(name: str, bot: str) -> None:
+    gateway = kinds(name, "Deployment")[f"gateway-{bot}"]
     template = gateway["spec"]["template"]
     assert template["metadata"]["labels"]["persona-bots/bot"] == bot
     assert gateway["spec"]["selector"]["matchLabels"]["persona-bots/bot"] == bot
@@ -68,48 +86,34 @@ def test_a_bot_gets_its_own_label_token_file_and_volume(overlay: str, bot: str) 
     assert re.fullmatch(rf"{bot}-telegram(-\w{{10}})?", secret["name"])
     assert secret["key"] == "token"
     volumes = {one["name"]: one for one in template["spec"]["volumes"]}
-    config = kinds(overlay, "ConfigMap")[volumes["bot"]["configMap"]["name"]]
+    config = kinds(name, "ConfigMap")[volumes["bot"]["configMap"]["name"]]
     assert config["data"] == {f"{bot}.yaml": (ROOT / f"k8s/bots/{bot}/bot.yaml").read_text()}
     assert volumes["data"]["persistentVolumeClaim"]["claimName"] == f"gateway-{bot}"
-    jobs = {name for name in kinds(overlay, "CronJob") if name.endswith(f"-{bot}")}
-    assert jobs == {f"extract-{bot}", f"train-{bot}", f"publish-{bot}"}
+    jobs = {each for each in kinds(name, "CronJob") if each.endswith(f"-{bot}")}
+    wanted = ("learn", "extract", "train", "publish", "backup", "restore")
+    assert jobs == {f"{job}-{bot}" for job in wanted}
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_generation_gets_every_bots_file(overlay: str) -> None:
-    spec = pods(overlay)["Deployment/generation"]
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_generation_gets_every_bots_file(name: str) -> None:
+    spec = pods(name)["Deployment/generation"]
     volume = next(one for one in spec["volumes"] if one["name"] == "bots")
-    assert sorted(kinds(overlay, "ConfigMap")[volume["configMap"]["name"]]["data"]) == [
+    assert sorted(kinds(name, "ConfigMap")[volume["configMap"]["name"]]["data"]) == [
         f"{bot}.yaml" for bot in BOTS
     ]
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_claim_and_every_setting_exists(overlay: str) -> None:
-    claims = kinds(overlay, "PersistentVolumeClaim")
-    for pod in pods(overlay).values():
+@pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
+def test_every_claim_and_setting_exists(name: str) -> None:
+    claims = set(kinds(name, "PersistentVolumeClaim"))
+    claims |= set() if "backups" in claims else {"backups"}  # of jobs that are suspended then
+    for pod in pods(name).values():
         for volume in pod.get("volumes", ()):
             if "persistentVolumeClaim" in volume:
                 assert volume["persistentVolumeClaim"]["claimName"] in claims
-        for one in pod["containers"][0]["env"]:
-            assert one["name"] in SETTINGS
-
-
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_no_pod_may_write_to_its_image_or_run_as_root(overlay: str) -> None:
-    for pod in pods(overlay).values():
-        assert pod["securityContext"]["runAsUser"] == 10001
-        assert pod["automountServiceAccountToken"] is False
-        for one in (*pod.get("initContainers", ()), *pod["containers"]):
-            assert one["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            }
-        assert pod["enableServiceLinks"] is False
-        containers = (*pod.get("initContainers", ()), *pod["containers"])
-        mounts = {mount["name"] for one in containers for mount in one.get("volumeMounts", ())}
-        assert mounts == {volume["name"] for volume in pod.get("volumes", ())}
+        for container in containers(pod):
+            if container["image"].startswith("persona-bots/"):
+                assert {one["name"] for one in container.get("env", ())} <= SETTINGS
 
 
 JOBS = {
@@ -118,46 +122,69 @@ JOBS = {
     "training_jobs.convert": convert.app,
     "training_jobs.evaluate": evaluate.app,
     "training_jobs.publish": publish.app,
+    "training_jobs.fetch_base": fetch_base.app,
+    "services.gateway.backup": backup.app,
 }
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_jobs_get_arguments_that_they_know(overlay: str) -> None:
-    found = [pod for name, pod in pods(overlay).items() if name.startswith("CronJob/")]
-    assert len(found) == 3 * len(BOTS)
-    for pod in found:
-        for container in (*pod.get("initContainers", ()), *pod["containers"]):
-            module, *arguments = container["args"]
-            typer.main.get_command(JOBS[module]).make_context(module, arguments)
+@pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
+def test_jobs_get_arguments_that_they_know(name: str) -> None:
+    found = [pod for each, pod in pods(name).items() if each.startswith("CronJob/")]
+    assert len(found) == 6 * len(BOTS) + 1
+    for container in (each for pod in found for each in containers(pod)):
+        line = [*container.get("command", ())[2:], *container["args"]]
+        module, *arguments = line[line.index("-m") + 1 :] if "-m" in line else line
+        command = typer.main.get_command(JOBS[module])
+        if isinstance(command, typer.core.TyperGroup):
+            command = command.commands[arguments.pop(0)]
+        command.make_context(module, arguments)
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_addresses_probes_and_secrets_lead_somewhere(overlay: str) -> None:
+def test_learning_is_the_other_jobs_in_a_row() -> None:
+    for bot in BOTS:
+        steps = containers(pods("vds")[f"CronJob/learn-{bot}"])
+        alone = [
+            container
+            for job in ("extract", "train", "publish")
+            for container in containers(pods("vds")[f"CronJob/{job}-{bot}"])
+        ]
+        skipping = [{**each, "args": [*each["args"], "--skip-unchanged"]} for each in alone]
+        assert skipping == steps
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_addresses_and_secrets_lead_somewhere(name: str) -> None:
     ports = {
-        f"{name}:{port['port']}"
-        for name, service in kinds(overlay, "Service").items()
+        f"{each}:{port['port']}"
+        for each, service in kinds(name, "Service").items()
         for port in service["spec"]["ports"]
     }
-    secrets = kinds(overlay, "Secret")
-    for pod in pods(overlay).values():
-        container = pod["containers"][0]
-        named = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
-        for one in container["env"]:
-            if one["name"] in ("GENERATION_ADDRESS", "TELEGRAM_API"):
+    secrets = kinds(name, "Secret")
+    for pod in pods(name).values():
+        for one in pod["containers"][0].get("env", ()):
+            if one["name"] in ("GENERATION_ADDRESS", "TELEGRAM_API", "PUSHGATEWAY_URL"):
                 assert one["value"].removeprefix("http://") in ports
             secret = one.get("valueFrom", {}).get("secretKeyRef")
-            if secret and (overlay == "local" or secret["name"] in secrets):
+            if secret and (name == "local" or secret["name"] in secrets):
                 assert secret["key"] in secrets[secret["name"]]["data"]
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            if http := container.get(probe, {}).get("httpGet"):
-                assert http["port"] in named
-                assert http["path"] in ("/healthz", "/readyz", "/api/state")
-            if grpc := container.get(probe, {}).get("grpc"):
-                assert grpc["port"] in named.values()
+    for service in kinds(name, "Service").values():
+        wanted = service["spec"]["selector"].items()
+        chosen = [
+            template
+            for template in templates(name).values()
+            if wanted <= template["metadata"]["labels"].items()
+        ]
+        assert chosen, service["metadata"]["name"]
 
 
-def test_the_shelf_keeps_to_the_schema_and_runs_a_released_image() -> None:
-    shelf = yaml.safe_load((ROOT / "k8s/shelf.yaml").read_text())
-    kubernetes_validate.validate(shelf, "1.36", strict=True)
-    released = {pod["containers"][0]["image"] for pod in pods("vds").values()}
-    assert shelf["spec"]["containers"][0]["image"] in released
+def test_training_on_several_nodes_finds_its_first_pod() -> None:
+    service = kinds(WHOLE, "Service")["training"]
+    for bot in BOTS:
+        pod = pods(WHOLE)[f"CronJob/train-{bot}"]
+        assert pod["subdomain"] == service["metadata"]["name"]
+        arguments = pod["containers"][0]["args"]
+        assert f"--master-addr=$(JOB)-0.{pod['subdomain']}" in arguments
+        assert f"--master-port={service['spec']['ports'][0]['port']}" in arguments
+        job = kinds(WHOLE, "CronJob")[f"train-{bot}"]["spec"]["jobTemplate"]["spec"]
+        assert job["completions"] == job["parallelism"] == 2
+        assert "--nnodes=2" in arguments

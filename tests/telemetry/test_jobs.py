@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from telemetry.jobs import JobReport, PushSettings, job_report
+from telemetry.jobs import JobReport, PushSettings, Resumes, job_report
 
 
 @dataclass
@@ -40,6 +40,8 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pushgateway]:
             self.send_response(stand_in.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        do_PUT = do_POST  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass
@@ -76,9 +78,12 @@ def test_success_is_pushed_with_its_time_duration_and_figures(gateway: Pushgatew
     with job_report("training", "avtobus", settings, ticking(1000.0, 1042.5)) as report:
         report.gauge("steps", "Steps taken.", 7)
         report.gauges("Figures.", {"loss": 2.5, "perplexity": 12.25})
-    [(method, path, pushed)] = gateway.pushed
-    assert (method, path) == ("POST", "/metrics/job/training/bot/avtobus")
+    start, (method, path, pushed) = gateway.pushed
+    assert start[2] == {"persona_training_last_start_timestamp_seconds": 1000.0}
+    # replaces what is there: no figure outlives its run
+    assert (method, path) == ("PUT", "/metrics/job/training/bot/avtobus")
     assert pushed == {
+        "persona_training_last_start_timestamp_seconds": 1000.0,
         "persona_training_duration_seconds": 42.5,
         "persona_training_last_success_timestamp_seconds": 1042.5,
         "persona_training_steps": 7.0,
@@ -100,12 +105,26 @@ def test_failure_is_pushed_with_its_time_and_goes_on(
 
     with pytest.raises(raised):
         run()
-    [(_, path, pushed)] = gateway.pushed
-    assert path == "/metrics/job/extraction/bot/polkson"
+    _, (method, path, pushed) = gateway.pushed
+    assert (method, path) == ("POST", "/metrics/job/extraction/bot/polkson")
     assert pushed == {
+        "persona_extraction_last_start_timestamp_seconds": 1000.0,
         "persona_extraction_duration_seconds": 3.0,
         "persona_extraction_last_failure_timestamp_seconds": 1003.0,
         "persona_extraction_messages_read": 3.0,
+    }
+
+
+def test_a_job_that_goes_on_later_has_neither_failed_nor_succeeded(gateway: Pushgateway) -> None:
+    settings = PushSettings(pushgateway_url=gateway.url)
+    with (
+        pytest.raises(Resumes),
+        job_report("training", "avtobus", settings, ticking(1000.0, 1042.5)),
+    ):
+        raise Resumes
+    assert gateway.pushed[-1][2] == {
+        "persona_training_last_start_timestamp_seconds": 1000.0,
+        "persona_training_duration_seconds": 42.5,
     }
 
 
@@ -126,7 +145,7 @@ def test_the_address_comes_from_the_environment(
     monkeypatch.setenv("PUSHGATEWAY_URL", gateway.url)
     with job_report("training", "avtobus", PushSettings()):
         pass
-    assert len(gateway.pushed) == 1
+    assert len(gateway.pushed) == 2
 
 
 def told(entry: EventDict) -> tuple[str, str, str]:
@@ -143,7 +162,7 @@ def test_a_gateway_that_is_not_there_is_told_and_does_not_fail_a_job(
         pass
     name = "persona_training_last_success_timestamp_seconds"
     assert report.registry.get_sample_value(name)
-    assert list(map(told, logged)) == [NO_ANSWER]
+    assert list(map(told, logged)) == 2 * [NO_ANSWER]
 
 
 def test_a_gateway_that_refuses_is_told_and_does_not_fail_a_job(
@@ -152,8 +171,8 @@ def test_a_gateway_that_refuses_is_told_and_does_not_fail_a_job(
     gateway.status = 500
     with job_report("training", "avtobus", PushSettings(pushgateway_url=gateway.url)):
         pass
-    assert len(gateway.pushed) == 1
-    assert list(map(told, logged)) == [NO_ANSWER]
+    assert len(gateway.pushed) == 2
+    assert list(map(told, logged)) == 2 * [NO_ANSWER]
 
 
 def test_a_gateway_that_is_not_there_does_not_hide_a_jobs_own_error() -> None:

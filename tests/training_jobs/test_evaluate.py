@@ -16,12 +16,12 @@ from contracts.turn import Role, Turn
 from tests.conftest import BOT, Toy
 from training_jobs.base import make_base
 from training_jobs.convert import converted_nats
-from training_jobs.evaluate import app, copied
+from training_jobs.evaluate import app
 from training_jobs.fidelity.attribution import judge
 from training_jobs.fidelity.bootstrap import Estimate, mean, ratio
 from training_jobs.fidelity.contexts import Context, contexts, shuffled
 from training_jobs.fidelity.likelihood import nats, tokens
-from training_jobs.fidelity.memory import Stretches, distinct
+from training_jobs.fidelity.memory import Stretches, copied, distinct
 from training_jobs.fidelity.replies import Reply
 from training_jobs.fidelity.results import Evaluation, read_evaluation
 from training_jobs.fidelity.style import distance, features, profile

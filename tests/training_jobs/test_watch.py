@@ -12,7 +12,7 @@ class Heard(JobReport):
         super().__init__("training", "avtobus")
         self.pushes: list[dict[str, float]] = []
 
-    def push(self, settings: PushSettings) -> None:
+    def push(self, settings: PushSettings, whole: bool = False) -> None:
         families = self.registry.collect()
         self.pushes.append({s.name: s.value for family in families for s in family.samples})
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from contracts.prompt import PromptFormat, reply_messages
 from contracts.sampling import Sampling
+from moderation import Action, Policy, check
 
 CACHE_GB = 1
 
@@ -74,3 +75,12 @@ def _reply(output: Any, eos: int, decode: Callable[[list[int]], str], stop: Sequ
     text = min((whole.partition(each)[0] for each in stop), key=len, default=whole)
     cut = len(ids) == len(output.generated_ids) and text == whole
     return Reply(reply_messages(text, PromptFormat.TURNS_1), cut)
+
+
+def faults(replies: Sequence[Reply], policy: Policy) -> dict[str, object]:
+    verdicts = [check("\n".join(reply.messages), policy).action for reply in replies]
+    return {
+        "cut": sum(reply.cut for reply in replies) / len(replies),
+        "empty": sum(not reply.messages for reply in replies) / len(replies),
+        "moderated": sum(action is not Action.NONE for action in verdicts) / len(replies),
+    }

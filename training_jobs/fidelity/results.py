@@ -44,6 +44,17 @@ class Evaluation(BaseModel):
     examples: list[dict[str, list[str]]] = []
     notes: list[str] = []
 
+    def headline(self) -> dict[str, float]:
+        """The main figures by the names of their metrics."""
+        found = {
+            "bits_per_character": self.tuned.bits_per_character.value,
+            "context_gain_bits_per_character": self.context_gain.value,
+            **{f"attribution_{name}": each.value for name, each in self.attribution.items()},
+        }
+        if "tuned" in self.memorised:
+            found["memorised_share"] = self.memorised["tuned"].value
+        return found
+
     def lines(self) -> Iterator[str]:
         """The main figures, for a model card."""
         for name in ("base", "current", "tuned", "shuffled"):

@@ -1,0 +1,126 @@
+"""Rules that every pod keeps: restricted Pod Security, one user, limits, probes, pinned images."""
+
+import pytest
+
+from tests.k8s.conftest import (
+    BUILT,
+    OVERLAYS,
+    WHOLE,
+    Resource,
+    built,
+    containers,
+    kinds,
+    pods,
+    templates,
+)
+
+USER = 10001
+VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+
+
+def violations(pod: Resource) -> list[str]:
+    """Against the restricted profile of kubernetes.io/docs/concepts/security/."""
+    security = pod.get("securityContext", {})
+    found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if pod.get(key)]
+    if security.get("sysctls") or "ephemeralContainers" in pod:
+        found.append("sysctls or ephemeral containers")
+    for volume in pod.get("volumes", ()):
+        if not set(volume) - {"name"} <= VOLUMES:
+            found.append(f"volume {volume['name']}")
+    for container in containers(pod):
+        own = container.get("securityContext", {})
+        both = {**security, **own}
+        checks = {
+            "privileged": not own.get("privileged"),
+            "escalation": own.get("allowPrivilegeEscalation") is False,
+            "capabilities": own.get("capabilities") == {"drop": ["ALL"]},
+            "user": both.get("runAsNonRoot") is True and both.get("runAsUser") != 0,
+            "seccomp": both.get("seccompProfile", {}).get("type") == "RuntimeDefault",
+            "proc": "procMount" not in own,
+            "host port": not any("hostPort" in port for port in container.get("ports", ())),
+        }
+        found += [f"{container['name']}: {name}" for name, kept in checks.items() if not kept]
+    return found
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_every_pod_is_admitted_by_the_restricted_profile(name: str) -> None:
+    assert {each: found for each, pod in pods(name).items() if (found := violations(pod))} == {}
+
+
+def test_a_pod_that_keeps_to_nothing_would_not_be() -> None:
+    open_pod = {
+        "hostNetwork": True,
+        "volumes": [{"name": "x", "hostPath": {"path": "/"}}],
+        "containers": [{"name": "c", "ports": [{"hostPort": 1}]}],
+    }
+    assert len(violations(open_pod)) == 7
+
+
+def test_the_namespace_enforces_the_profile() -> None:
+    labels = kinds("vds", "Namespace")["persona-bots"]["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+@pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
+def test_one_user_no_token_no_surprises(name: str) -> None:
+    for each, pod in pods(name).items():
+        security = pod["securityContext"]
+        assert security["runAsUser"] == security["runAsGroup"] == USER, each
+        assert pod["automountServiceAccountToken"] is False, each
+        assert pod["enableServiceLinks"] is False, each
+        mounted = {
+            mount["name"] for one in containers(pod) for mount in one.get("volumeMounts", ())
+        }
+        assert mounted == {volume["name"] for volume in pod.get("volumes", ())}, each
+        for one in containers(pod):
+            assert one["securityContext"]["readOnlyRootFilesystem"] is True, each
+            assert one["resources"]["limits"].keys() == {"memory"}, each  # CPU is lent
+            assert one["resources"]["requests"].keys() == {"cpu", "memory"}, each
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_images_are_pinned_and_not_pulled_twice(name: str) -> None:
+    for each, pod in pods(name).items():
+        for one in containers(pod):
+            image, _, tag = one["image"].partition(":")
+            assert image, each
+            assert tag not in ("", "latest"), each
+            assert one["imagePullPolicy"] == "IfNotPresent", each
+
+
+@pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
+def test_what_serves_is_probed_and_may_drain(name: str) -> None:
+    for each, pod in pods(name).items():
+        if each.startswith("CronJob/"):
+            continue
+        (container,) = pod["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            asked = container[probe].get("httpGet") or container[probe]["grpc"]
+            assert asked["port"] in {*ports, *ports.values()}, (each, probe)
+        drain = 20  # the services' DRAIN_SECONDS
+        assert pod.get("terminationGracePeriodSeconds", 30) >= drain + 10, each
+
+
+def test_jobs_step_back_where_people_wait() -> None:
+    classes = {one: each["value"] for one, each in kinds("vds", "PriorityClass").items()}
+    for each, template in templates("vds").items():
+        job = template["metadata"]["labels"].get("persona-bots/part") == "job"
+        ours = job or each.removeprefix("Deployment/").startswith(("gateway", "generation"))
+        if not ours:
+            continue
+        value = classes[template["spec"]["priorityClassName"]]
+        assert (value < 0) == job, each
+    generation = pods("vds")["Deployment/generation"]["containers"][0]
+    asked = int(generation["resources"]["requests"]["cpu"].removesuffix("m"))
+    for each, pod in pods("vds").items():
+        if each.startswith("CronJob/"):
+            for one in containers(pod):
+                assert 5 * int(one["resources"]["requests"]["cpu"].removesuffix("m")) <= asked
+
+
+def test_no_resource_stands_outside_the_namespace_but_what_has_none() -> None:
+    for one in built(WHOLE):
+        if one["kind"] not in ("Namespace", "PriorityClass"):
+            assert one["metadata"]["namespace"] == "persona-bots", one["kind"]

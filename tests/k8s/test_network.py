@@ -1,0 +1,108 @@
+"""With the policies everybody reaches whom their settings name, and nobody else."""
+
+import ipaddress
+from collections.abc import Iterator
+
+import pytest
+
+from tests.k8s.conftest import BOTS, OVERLAYS, Resource, containers, kinds, templates
+
+JOBS = {"learn", "extract", "train", "publish", "backup", "restore", "fetch-base"}
+ALLOWED = {
+    *((f"gateway-{bot}", "generation", 50051) for bot in BOTS),
+    *((f"{job}-{bot}", "pushgateway", 9091) for bot in BOTS for job in JOBS - {"fetch-base"}),
+    *((f"train-{one}", f"train-{other}", 0) for one in BOTS for other in BOTS),
+    ("fetch-base", "pushgateway", 9091),
+    *(("prometheus", f"gateway-{bot}", 9464) for bot in BOTS),
+    ("prometheus", "generation", 9464),
+    ("prometheus", "pushgateway", 9091),
+    ("grafana", "prometheus", 9090),
+}
+"""Client, server and port (0 is any) of every connection that may be made within the namespace."""
+TO_THE_INTERNET = {*(f"gateway-{bot}" for bot in BOTS), "fetch-base"}
+GUARDED = [name for name in OVERLAYS if kinds(name, "NetworkPolicy")]
+
+
+def pods(name: str) -> dict[str, dict[str, str]]:
+    """Labels of each pod by its own name."""
+    return {
+        each.partition("/")[2]: template["metadata"]["labels"]
+        for each, template in templates(name).items()
+    }
+
+
+def chosen(selector: Resource, labels: dict[str, str]) -> bool:
+    assert selector.keys() <= {"matchLabels"}
+    return bool(selector.get("matchLabels", {}).items() <= labels.items())
+
+
+def rules(name: str, labels: dict[str, str], way: str) -> Iterator[tuple[Resource, int]]:
+    """Peer and port of what policies let a pod's traffic do, `ingress` or `egress`."""
+    for policy in kinds(name, "NetworkPolicy").values():
+        if chosen(policy["spec"]["podSelector"], labels):
+            for rule in policy["spec"].get(way, ()):
+                for peer in rule["from" if way == "ingress" else "to"]:
+                    for port in rule.get("ports", [{"port": 0}]):
+                        yield peer, port["port"]
+
+
+def pairs(name: str) -> set[tuple[str, str, int]]:
+    """What both sides' policies allow."""
+
+    def one_side(way: str) -> set[tuple[str, str, int]]:
+        return {
+            (own, other, port) if way == "egress" else (other, own, port)
+            for own, labels in pods(name).items()
+            for peer, port in rules(name, labels, way)
+            if "podSelector" in peer
+            for other, others in pods(name).items()
+            if chosen(peer["podSelector"], others)
+        }
+
+    return one_side("egress") & one_side("ingress")
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_nobody_speaks_to_anybody_else(name: str) -> None:
+    assert pairs(name) == ALLOWED
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_everybody_is_denied_everything_else_and_may_ask_for_names(name: str) -> None:
+    default = kinds(name, "NetworkPolicy")["nothing-else"]["spec"]
+    assert default == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    for each, labels in pods(name).items():
+        names = [
+            port for peer, port in rules(name, labels, "egress") if "namespaceSelector" in peer
+        ]
+        assert names == [53, 53], each
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_who_reaches_the_internet_reaches_no_private_address(name: str) -> None:
+    reach = set[str]()
+    for each, labels in pods(name).items():
+        for peer, port in rules(name, labels, "egress"):
+            if block := peer.get("ipBlock"):
+                reach.add(each)
+                assert port == 443
+                network = ipaddress.ip_network(block["cidr"])
+                refused = [ipaddress.ip_network(part) for part in block["except"]]
+                assert all(part.version == network.version for part in refused)
+                private = ["10.42.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1",
+                           "100.64.0.1", "fd00::1", "fe80::1"]  # fmt: skip
+                for address in map(ipaddress.ip_address, private):
+                    if address.version == network.version:
+                        assert any(address in part for part in refused), address
+    assert reach == TO_THE_INTERNET
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_every_address_in_the_settings_may_be_reached(name: str) -> None:
+    services = kinds(name, "Service")
+    for each, template in templates(name).items():
+        for container in containers(template["spec"]):
+            for one in container.get("env", ()):
+                host, _, port = one.get("value", "").removeprefix("http://").partition(":")
+                if host in services:
+                    assert (each.partition("/")[2], host, int(port)) in pairs(name)
