@@ -43,6 +43,7 @@ from training_jobs.run_folder import (
     SkipUnchanged,
     read_conversion,
     read_run,
+    served,
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -237,15 +238,23 @@ def run(
         sections = bot.section("sampling", Sampling), bot.section("moderation", Policy)
         made_from = (folder / MODEL, folder / CONVERTED, dataset, against, *sections)
         stamp = Stamp(folder / "evaluation.made-from", *made_from)
-        if skip_unchanged and stamp.holds(lambda: read_evaluation(folder)):
-            done = read_evaluation(folder)
+        known = skip_unchanged and stamp.holds(lambda: _compared(folder, bot.name))
+        done = read_evaluation(folder) if known else None
+        if done is not None:
             logger().info("unchanged", bot=bot.name, folder=str(folder))
         else:
             with stamp.renewed():
                 done = _measured(bot, folder, dataset, against)
-        if done is not None:
-            report_metrics(report, done)
-            logger().info("evaluated", bot=bot.name, folder=str(folder), **done.headline())
+        report_metrics(report, done)
+        logger().info("evaluated", bot=bot.name, folder=str(folder), **done.headline())
+
+
+def _compared(folder: Path, bot: str) -> bool:
+    """Whether the run was, with the version that serves now, if that is not its own."""
+    models, done = BotModels(from_environment(Volumes).models(bot)), read_evaluation(folder)
+    if done is None:
+        return False
+    return done.current_id == models.linked() or served(folder, models) is not None
 
 
 def _measured(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation:

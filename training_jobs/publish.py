@@ -17,14 +17,11 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.model_version import (
-    MODEL_FILES,
     SCHEMA,
     BotModels,
     Manifest,
     Stop,
-    file_sha256,
     hash_files,
-    read_manifest,
 )
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal, end_process
@@ -37,15 +34,14 @@ from training_jobs.convert import export
 from training_jobs.fidelity.results import Evaluation, read_evaluation
 from training_jobs.gate import objections
 from training_jobs.run_folder import (
-    CONVERTED,
-    EVALUATION,
     MODEL,
-    REPORT,
     Conversion,
     Run,
     SkipUnchanged,
+    parts,
     read_conversion,
     read_run,
+    served,
     write_conversion,
     write_run,
 )
@@ -124,20 +120,8 @@ def _notes(
 
 
 def _copy(run_folder: Path, staged: Path) -> None:
-    for path in _parts(run_folder):
+    for path in parts(run_folder):
         shutil.copyfile(path, staged / path.name)
-
-
-def _parts(run_folder: Path) -> list[Path]:
-    """The OpenVINO model, the weights as they were trained, and what was measured."""
-    weights = list((run_folder / MODEL).glob("*.safetensors"))
-    converted = [run_folder / CONVERTED / name for name in MODEL_FILES]
-    for path in [*(weights or [run_folder / MODEL / "model.safetensors"]), *converted]:
-        if not path.is_file():
-            raise Refusal(f"{path}: is missing; fine-tune and convert again")
-    wanted = [*(run_folder / CONVERTED).iterdir(), *weights]
-    wanted += [run_folder / name for name in (EVALUATION, REPORT)]
-    return sorted(path for path in wanted if path.is_file())
 
 
 def _content(files: dict[str, str]) -> str:
@@ -202,7 +186,7 @@ def run(
     folder = run_folder or volumes.run(bot.name)
     push = from_environment(PushSettings)
     with job_report("publishing", bot.name, push) as report, working(folder):
-        manifest = _serving(folder, models) if skip_unchanged else None
+        manifest = served(folder, models) if skip_unchanged else None
         if manifest is None:
             manifest = publish(bot.name, folder, models, force=force)
         else:
@@ -215,18 +199,6 @@ def run(
                 report.gauges("Of the version that serves and the one before.", figures)
     logger().info("published", bot=bot.name, version=manifest.id, folder=str(models.folder))
     return manifest
-
-
-def _serving(folder: Path, models: BotModels) -> Manifest | None:
-    """The version that serves, if it is the run's."""
-    with suppress(Refusal):
-        version = models.linked()
-        manifest = read_manifest(models.path(version)) if version else None
-        if manifest and all(
-            manifest.files.get(path.name) == file_sha256(path) for path in _parts(folder)
-        ):
-            return manifest
-    return None
 
 
 @app.command()
