@@ -24,7 +24,7 @@ from tests.conftest import BOT, Toy
 from tests.k8s.conftest import ROOT
 from tests.k8s.monitoring import RULES, Prometheus, prometheus, pushgateway, queries
 from tests.services.gateway.conftest import settings_for
-from tests.services.gateway.telegram import FakeTelegram, failure, fake_telegram, group, private
+from tests.services.gateway.telegram import FakeTelegram, fake_telegram, group, of, private
 from tests.services.generation.conftest import Service
 from tests.services.generation.conftest import running as generation
 from tests.training_jobs.test_skip import APPS, SETTINGS
@@ -78,12 +78,10 @@ async def talk(there: FakeTelegram, registry: CollectorRegistry, served: Service
                 await asyncio.sleep(0.02)
 
     there.administrators = {7}
-    there.put(private("привет"))
+    there.put(*(private("привет", chat) for chat in range(10, 20)))  # to some it says nothing
     await until("messages_sent")
-    there.fault = lambda method, _: (
-        failure(429, "Too Many Requests", retry_after=0) if method == "sendMessage" else None
-    )
-    there.put(private("а теперь?"))
+    there.fault = of("sendMessage", 429, "Too Many Requests", retry_after=1)
+    there.put(private("/help"))
     await until("rate_limited")
     there.fault = None
     there.put(group("/insanity"), group("/mute 1h"), group("автобус!"), group("о чём вы?"))
@@ -137,8 +135,8 @@ async def monitored(
         await there_is.until('up{job="gateways"} == 1')
         await talk(there, registry, served)
         await there_is.until(
-            "increase(persona_gateway_messages_sent_total[1h]) > 0",
-            'increase(persona_gateway_decisions_total{reason="muted"}[1h]) > 0',
+            'count_over_time(persona_gateway_decisions_total{reason="muted"}[1m]) > 1',
+            'count_over_time(persona_generation_moderation_total{action="blocked"}[1m]) > 1',
             "persona_publishing_previous_bits_per_character",
         )
         yield there_is
