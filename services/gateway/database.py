@@ -5,6 +5,8 @@ A lock beside the file keeps a second gateway of the same bot away from it.
 
 import fcntl
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from contracts.refusal import Refusal
 from services.gateway.errors import kind
 
+_CHECK = "PRAGMA quick_check(1)"
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "secure_delete=ON")
 
 
@@ -57,7 +60,7 @@ class Database:
         event.listen(engine, "connect", _set_pragmas)
         try:
             with engine.connect() as connection:
-                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+                found = connection.exec_driver_sql(_CHECK).scalar_one()
             if found != "ok":
                 raise Refusal(f"{path}: damaged ({found}): put a backup in its place")
             with engine.begin() as connection:
@@ -76,6 +79,16 @@ class Database:
         self.connection.close()
         self.connection.engine.dispose()
         os.close(self._lock)
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with the file, if anything; reads all of it, whoever else has it open."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = str(database.execute(_CHECK).fetchone()[0])
+    except sqlite3.Error as error:
+        return kind(error)
+    return None if found == "ok" else found
 
 
 def _lock(path: Path) -> int:

@@ -44,6 +44,10 @@ _MOMENT = select(
     exists()
     .where(Denied.key == bindparam("key"), Denied.chat.in_((WHOLE_BOT, bindparam("chat"))))
     .label("denied"),
+    select(Update.taken_at)
+    .where(Update.update_id == bindparam("update_id"))
+    .scalar_subquery()
+    .label("taken_at"),
     BOT_SETTINGS.label("of_bot"),
     *HERE_SETTINGS,
     *IN_A_ROW,
@@ -73,6 +77,7 @@ class Moment:
     muted_until when it may speak there again
     bots        messages of bots in a row, ours among them
     other_bots  how many bots but ours wrote them
+    taken_at    when the update that it answers was taken; None when that is pruned already
     """
 
     answered: bool
@@ -81,6 +86,7 @@ class Moment:
     muted_until: float
     bots: int
     other_bots: int
+    taken_at: float | None
 
 
 class OutboxStore:
@@ -115,7 +121,9 @@ class OutboxStore:
         denied = talk and bool(found.denied)
         out = talk and bool((found.of_bot or {}).get("opted_out"))
         until = settings_in(found).muted_until if talk else 0.0
-        return Moment(bool(found.answered), denied, out, until, found.bots, found.others)
+        return Moment(
+            bool(found.answered), denied, out, until, found.bots, found.others, found.taken_at
+        )
 
     async def postpone(self, row_id: int, now: float, seconds: float) -> None:
         """Only what is being sent: what was forgotten meanwhile stays so."""

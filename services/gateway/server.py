@@ -25,7 +25,7 @@ from services.gateway.handlers import build_dispatcher
 from services.gateway.health import serve_health
 from services.gateway.inbox import Inbox
 from services.gateway.keeper import Keeper
-from services.gateway.metrics import Metrics
+from services.gateway.metrics import Labelled, Metrics
 from services.gateway.names import forms
 from services.gateway.office import Office
 from services.gateway.outbox import Outboxes
@@ -37,6 +37,7 @@ from services.gateway.store import Store
 from services.gateway.thinking import Thinking
 from services.generation.client import GenerationClient
 from telemetry.logs import logger
+from telemetry.volumes import watch_volumes
 
 CALL_TIMEOUT = 30.0
 _ANSWERS = (Response[dict[str, Any]], Response[list[dict[str, Any]]], Response[bool])
@@ -88,7 +89,7 @@ async def serve(
             async with serve_health(
                 settings.metrics_host,
                 settings.metrics_port,
-                outside.registry,
+                Labelled(outside.registry, bot=settings.bot),
                 gateway.polling.alive,
                 lambda: gateway.ready,
             ) as port:
@@ -121,6 +122,8 @@ class Gateway:
         self._bot = outside.bot
         self._pace = Pace(outside.clock, scale=settings.gateway_delays)
         self._metrics = Metrics(outside.registry)
+        self._metrics.intact.set(1)  # or it had not been opened
+        watch_volumes("gateway", settings.volumes, outside.registry)
         self._thinking = Thinking(client, settings.bot, self._pace, self._metrics)
         self._outbox = Outboxes(self._bot, store, config, self._pace, self._metrics)
         self._inbox: Inbox | None = None
@@ -164,7 +167,10 @@ class Gateway:
         logger().info("ready", bot=self._settings.bot)
         self.ready = True
         self._polled = asyncio.create_task(self.polling.run())
-        keeper = Keeper(self._store, self._pace, self._config.retention_days)
+        keeper = Keeper(
+            self._store, self._settings.database, self._pace, self._metrics,
+            self._config.retention_days,
+        )  # fmt: skip
         parts = [self._outbox.run(), self._inbox.run(), keeper.run()]
         tasks = [self._polled, *map(asyncio.create_task, parts)]
         try:

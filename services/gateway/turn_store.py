@@ -65,6 +65,11 @@ HERE_SETTINGS = (
     _settings_of(bindparam("chat"), 0).label("of_chat"),
 )
 _SETTINGS = select(*HERE_SETTINGS)
+_INSANE = (
+    select(func.count())
+    .select_from(Chat)
+    .where(Chat.settings["insane"].as_boolean(), Chat.migrated_to.is_(None))
+)
 _IN_HOUR = _asks(
     Ask.user_id == bindparam("user_id"), Ask.at.between(bindparam("hour_ago"), bindparam("now"))
 )
@@ -189,6 +194,11 @@ class TurnStore:
         async with self._transaction() as db:
             row = db.execute(_SETTINGS, {"chat": chat, "topic": topic}).one()
         return settings_in(row)
+
+    async def insane(self) -> int:
+        """Chats and topics in which insanity is on."""
+        async with self._transaction() as db:
+            return int(db.execute(_INSANE).scalar_one())
 
 
 def settings_in(row: Any) -> ChatSettings:

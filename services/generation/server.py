@@ -24,6 +24,7 @@ from services.generation.servicer import GenerationServicer
 from services.generation.settings import GenerationSettings
 from services.generation.versions import Versions
 from telemetry.logs import logger
+from telemetry.volumes import watch_volumes
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"].full_name
 LIVENESS = "generation.v1.Liveness"
@@ -49,6 +50,7 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set, then let requests under way end within drain_seconds."""
     metrics = Metrics(registry)
+    watch_volumes("generation", {"models": settings.models_dir}, registry)
     loop = asyncio.get_running_loop()
     statuses = health.aio.HealthServicer()
     options = options or Options(settings.kv_cache_tokens, settings.max_batch, settings.threads)
