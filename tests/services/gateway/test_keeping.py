@@ -5,6 +5,7 @@ import itertools
 import sqlite3
 import threading
 from contextlib import closing
+from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
@@ -173,15 +174,20 @@ def test_a_backup_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -
     assert target.read_text() == "the one before"
 
 
-async def test_a_damaged_database_is_refused_at_start(tmp_path: Path) -> None:
-    path = tmp_path / "x.sqlite3"
+async def write_damaged(path: Path) -> None:
+    """A database that was overwritten in the middle."""
     database = Database.open(path)
     store = Store(database.connection)
     await store.take([{"update_id": n, "message": {"text": "а" * 500}} for n in range(200)], 0.0)
     database.close()
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2)
+        file.seek(file.seek(0, SEEK_END) // 2)
         file.write(b"\xff" * 8192)
+
+
+async def test_a_damaged_database_is_refused_at_start(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    await write_damaged(path)
     with pytest.raises(Refusal, match=r"damaged|not a usable database"):
         Database.open(path)
 
