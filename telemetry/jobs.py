@@ -1,8 +1,13 @@
 """A batch job's report to the Pushgateway, grouped by job and bot.
 
 Nothing is sent unless PUSHGATEWAY_URL is set; a gateway that does not answer never fails a job.
+
+A push adds to what the gateway has of the group: the time of the last failure stays there when a
+run succeeds, and the reverse. So would a figure that this run could not have and one before it had;
+such a one is sent as NaN, which no graph draws and no comparison takes for true.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +26,7 @@ class PushSettings(Settings):
 
 
 class JobReport:
-    """Collects a run's figures; `gauge` keeps the last value given."""
+    """Collects a run's figures; `gauge` keeps the last value given, and None is NaN."""
 
     def __init__(self, job: str, bot: str) -> None:
         self.job = job
@@ -29,14 +34,14 @@ class JobReport:
         self.registry = CollectorRegistry()
         self._gauges: dict[str, Gauge] = {}
 
-    def gauge(self, name: str, help_text: str, value: float) -> None:
+    def gauge(self, name: str, help_text: str, value: float | None) -> None:
         """Report `persona_<job>_<name>`."""
         full = f"persona_{self.job}_{name}"
         if full not in self._gauges:
             self._gauges[full] = Gauge(full, help_text, registry=self.registry)
-        self._gauges[full].set(value)
+        self._gauges[full].set(math.nan if value is None else value)
 
-    def gauges(self, help_text: str, values: Mapping[str, float]) -> None:
+    def gauges(self, help_text: str, values: Mapping[str, float | None]) -> None:
         for name, value in values.items():
             self.gauge(name, help_text, value)
 
@@ -57,17 +62,31 @@ class JobReport:
 
 @contextmanager
 def job_report(
-    job: str, bot: str, settings: PushSettings, clock: Clock = time.time
+    job: str,
+    bot: str,
+    settings: PushSettings,
+    clock: Clock = time.time,
+    goes_on: tuple[type[Exception], ...] = (),
 ) -> Iterator[JobReport]:
-    """Report the block's duration and the time of its success or failure."""
+    """Report the block's start at once, then its duration and the time of its success or failure.
+
+    A job that is killed has told only its start. What `goes_on` lists is no end: the same job will
+    be started again, and goes on where it was.
+    """
     report = JobReport(job, bot)
     started = clock()
+    report.gauge("last_start_timestamp_seconds", "Time of the last start.", started)
+    report.push(settings)
     outcome = "failure"
     try:
         yield report
         outcome = "success"
+    except goes_on:
+        outcome = ""
+        raise
     finally:
         ended = clock()
         report.gauge("duration_seconds", "Duration of the last run.", ended - started)
-        report.gauge(f"last_{outcome}_timestamp_seconds", f"Time of the last {outcome}.", ended)
+        if outcome:
+            report.gauge(f"last_{outcome}_timestamp_seconds", f"Time of the last {outcome}.", ended)
         report.push(settings)

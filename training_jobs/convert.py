@@ -17,6 +17,7 @@ from contracts.bot_file import BotFile
 from contracts.dataset import HELDOUT, read_card, read_records
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
+from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import Base, load_base
 from training_jobs.config import TrainingConfig
@@ -140,6 +141,13 @@ def convert(
     return done
 
 
+def report_conversion(report: JobReport, done: Conversion, model: Path) -> None:
+    drift = "Share by which the converted model's perplexity differs from the trained one's."
+    report.gauge("perplexity_drift_ratio", drift, done.perplexity_drift)
+    size = sum(path.stat().st_size for path in model.iterdir())
+    report.gauge("model_bytes", "Size of the converted model.", size)
+
+
 def _drift(losses: Sequence[float], trained: float, count: int) -> float | None:
     return math.expm1((sum(losses) - trained) / count) if count else None
 
@@ -166,7 +174,9 @@ def main(
         file, volumes = BotFile.read(bot), from_environment(Volumes)
         folder = run_folder or volumes.run(file.name)
         wanted = file.section("training", TrainingConfig).weights
-        convert(folder, dataset or volumes.dataset(file.name), wanted)
+        with job_report("conversion", file.name, from_environment(PushSettings)) as report:
+            done = convert(folder, dataset or volumes.dataset(file.name), wanted)
+            report_conversion(report, done, folder / CONVERTED)
     except Refusal as refusal:
         end_process(refusal)
     except OSError as error:

@@ -30,7 +30,7 @@ from training_jobs.fidelity.contexts import Context, contexts, shuffled
 from training_jobs.fidelity.memory import Stretches, distinct
 from training_jobs.fidelity.replies import Reply, draw
 from training_jobs.fidelity.report import write_report
-from training_jobs.fidelity.results import Evaluation
+from training_jobs.fidelity.results import Evaluation, figures
 from training_jobs.fidelity.style import distance, profile
 from training_jobs.fidelity.subject import BUDGET, Subject, gain
 from training_jobs.hardware import Hardware, hardware
@@ -247,14 +247,8 @@ def _faults(replies: Sequence[Reply], policy: Policy) -> dict[str, object]:
     }
 
 
-def report_metrics(report: JobReport, done: Evaluation) -> None:
-    values = {
-        "bits_per_character": done.tuned.bits_per_character.value,
-        "context_gain_bits_per_character": done.context_gain.value,
-        "memorised_share": done.memorised["tuned"].value,
-        **{f"attribution_{name}": each.value for name, each in done.attribution.items()},
-    }
-    report.gauges("Of the last evaluated run, on the held-out part.", values)
+def report_figures(report: JobReport, done: Evaluation | None) -> None:
+    report.gauges("Of the last evaluated run, on the held-out part.", figures(done))
 
 
 @app.command()
@@ -279,13 +273,16 @@ def main(
         source = dataset or volumes.dataset(file.name)
         push = from_environment(PushSettings)
         with job_report("evaluation", file.name, push) as report, hardware("auto") as machine:
-            done = evaluate(file, folder, source, against, machine)
-            report_metrics(report, done)
+            try:
+                done = evaluate(file, folder, source, against, machine)
+            except TooFewAnswers as few:  # which is no failure
+                report_figures(report, None)
+                logger().warning(str(few))
+                return
+            report_figures(report, done)
         (folder / EVALUATION).write_text(done.model_dump_json(indent=1), encoding="utf-8")
         write_report(folder, file.name, read_run(folder), done.model_dump())
         logger().info("evaluated", bot=file.name, folder=str(folder))
-    except TooFewAnswers as few:
-        logger().warning(str(few))
     except Refusal as refusal:
         end_process(refusal)
     except OSError as error:

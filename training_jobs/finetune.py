@@ -173,7 +173,8 @@ def run(bot: BotFile, dataset: Path, output: Path | None, config: TrainingConfig
     output = output or from_environment(Volumes).run(bot.name)
     told: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
-    with job_report("training", bot.name, from_environment(PushSettings)) as report:
+    push = from_environment(PushSettings)
+    with job_report("training", bot.name, push, goes_on=(Interrupted,)) as report:
         done = finetune(bot.name, config, dataset, output, report, told)
         report_run(report, done)
     _print(done)

@@ -1,56 +1,23 @@
 """A job reports duration and outcome to a Pushgateway, and never fails for want of one."""
 
+import math
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import structlog
-from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from telemetry.jobs import JobReport, PushSettings, job_report
-
-
-@dataclass
-class Pushgateway:
-    """A stand-in that keeps what was pushed: (method, path, values by name)."""
-
-    url: str
-    status: int = 202
-    pushed: list[tuple[str, str, dict[str, float]]] = field(default_factory=list)
-
-
-def values(text: str) -> dict[str, float]:
-    families = text_string_to_metric_families(text)
-    return {sample.name: sample.value for family in families for sample in family.samples}
+from tests.telemetry.pushgateway import Pushgateway, pushgateway
 
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pushgateway]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            stand_in.pushed.append((self.command, self.path, values(body)))
-            self.send_response(stand_in.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        stand_in = Pushgateway(f"http://127.0.0.1:{server.server_port}")
-        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
-        serving.start()
+    with pushgateway() as stand_in:
         yield stand_in
-        server.shutdown()
-        serving.join()
 
 
 @pytest.fixture(autouse=True)
@@ -76,9 +43,10 @@ def test_success_is_pushed_with_its_time_duration_and_figures(gateway: Pushgatew
     with job_report("training", "avtobus", settings, ticking(1000.0, 1042.5)) as report:
         report.gauge("steps", "Steps taken.", 7)
         report.gauges("Figures.", {"loss": 2.5, "perplexity": 12.25})
-    [(method, path, pushed)] = gateway.pushed
+    _, (method, path, pushed) = gateway.pushed
     assert (method, path) == ("POST", "/metrics/job/training/bot/avtobus")
     assert pushed == {
+        "persona_training_last_start_timestamp_seconds": 1000.0,
         "persona_training_duration_seconds": 42.5,
         "persona_training_last_success_timestamp_seconds": 1042.5,
         "persona_training_steps": 7.0,
@@ -100,13 +68,42 @@ def test_failure_is_pushed_with_its_time_and_goes_on(
 
     with pytest.raises(raised):
         run()
-    [(_, path, pushed)] = gateway.pushed
+    _, (_, path, pushed) = gateway.pushed
     assert path == "/metrics/job/extraction/bot/polkson"
     assert pushed == {
+        "persona_extraction_last_start_timestamp_seconds": 1000.0,
         "persona_extraction_duration_seconds": 3.0,
         "persona_extraction_last_failure_timestamp_seconds": 1003.0,
         "persona_extraction_messages_read": 3.0,
     }
+
+
+def test_the_start_is_pushed_at_once_so_that_who_is_killed_is_missed(gateway: Pushgateway) -> None:
+    settings = PushSettings(pushgateway_url=gateway.url)
+    with job_report("training", "avtobus", settings, ticking(1000.0, 1003.0)):
+        [(_, path, pushed)] = gateway.pushed
+    assert path == "/metrics/job/training/bot/avtobus"
+    assert pushed == {"persona_training_last_start_timestamp_seconds": 1000.0}
+
+
+def test_what_goes_on_later_has_neither_failed_nor_succeeded(gateway: Pushgateway) -> None:
+    settings = PushSettings(pushgateway_url=gateway.url)
+    times = ticking(1000.0, 1003.0)
+    with (
+        pytest.raises(TimeoutError),
+        job_report("training", "avtobus", settings, times, goes_on=(TimeoutError,)),
+    ):
+        raise TimeoutError
+    assert gateway.pushed[-1][2] == {
+        "persona_training_last_start_timestamp_seconds": 1000.0,
+        "persona_training_duration_seconds": 3.0,
+    }
+
+
+def test_what_could_not_be_had_is_no_number(gateway: Pushgateway) -> None:
+    with job_report("x", "b", PushSettings(pushgateway_url=gateway.url)) as report:
+        report.gauges("Figures.", {"loss": None})
+    assert math.isnan(gateway.pushed[-1][2]["persona_x_loss"])
 
 
 def test_without_an_address_nothing_is_sent(
@@ -126,7 +123,7 @@ def test_the_address_comes_from_the_environment(
     monkeypatch.setenv("PUSHGATEWAY_URL", gateway.url)
     with job_report("training", "avtobus", PushSettings()):
         pass
-    assert len(gateway.pushed) == 1
+    assert len(gateway.pushed) == 2
 
 
 def told(entry: EventDict) -> tuple[str, str, str]:
@@ -143,7 +140,7 @@ def test_a_gateway_that_is_not_there_is_told_and_does_not_fail_a_job(
         pass
     name = "persona_training_last_success_timestamp_seconds"
     assert report.registry.get_sample_value(name)
-    assert list(map(told, logged)) == [NO_ANSWER]
+    assert list(map(told, logged)) == [NO_ANSWER] * 2
 
 
 def test_a_gateway_that_refuses_is_told_and_does_not_fail_a_job(
@@ -152,8 +149,8 @@ def test_a_gateway_that_refuses_is_told_and_does_not_fail_a_job(
     gateway.status = 500
     with job_report("training", "avtobus", PushSettings(pushgateway_url=gateway.url)):
         pass
-    assert len(gateway.pushed) == 1
-    assert list(map(told, logged)) == [NO_ANSWER]
+    assert len(gateway.pushed) == 2
+    assert list(map(told, logged)) == [NO_ANSWER] * 2
 
 
 def test_a_gateway_that_is_not_there_does_not_hide_a_jobs_own_error() -> None:

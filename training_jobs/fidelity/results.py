@@ -9,6 +9,11 @@ from contracts.refusal import Refusal
 from training_jobs.fidelity.bootstrap import Estimate
 from training_jobs.run_folder import EVALUATION
 
+FIGURES = (
+    *("bits_per_character", "context_gain_bits_per_character", "memorised_share"),
+    *("attribution_tuned", "attribution_real", "attribution_base", "attribution_others"),
+)
+
 
 class Likelihood(BaseModel):
     """How well a model foretells what the persona really said."""
@@ -53,6 +58,19 @@ class Evaluation(BaseModel):
         yield from (f"attribution, {name}: {each}" for name, each in self.attribution.items())
         yield from (f"memorised, {name}: {each}" for name, each in self.memorised.items())
         yield from self.notes
+
+
+def figures(done: Evaluation | None) -> dict[str, float | None]:
+    """Those that metrics tell, by their names; None is what was not measured."""
+    found: dict[str, Estimate | None] = dict.fromkeys(FIGURES)
+    if done is not None:
+        found |= {
+            "bits_per_character": done.tuned.bits_per_character,
+            "context_gain_bits_per_character": done.context_gain,
+            "memorised_share": done.memorised.get("tuned"),
+            **{f"attribution_{name}": each for name, each in done.attribution.items()},
+        }
+    return {name: None if each is None else each.value for name, each in found.items()}
 
 
 def read_evaluation(folder: Path) -> Evaluation | None:
