@@ -1,1 +1,1 @@
-"""What a process tells its operator: logs, and reports of jobs to a Pushgateway."""
+"""What a process tells its operator: logs, reports of jobs to a Pushgateway, how full volumes are."""

@@ -122,7 +122,7 @@ class Gateway:
         self._bot = outside.bot
         self._pace = Pace(outside.clock, scale=settings.gateway_delays)
         self._metrics = Metrics(outside.registry)
-        self._metrics.intact.set(1)  # or it had not been opened
+        self._metrics.intact.set(1)  # or it would not have been opened
         watch_volumes("gateway", settings.volumes, outside.registry)
         self._thinking = Thinking(client, settings.bot, self._pace, self._metrics)
         self._outbox = Outboxes(self._bot, store, config, self._pace, self._metrics)
