@@ -1,1 +1,1 @@
-"""What a process tells its operator: logs, reports of jobs to a Pushgateway, how full volumes are."""
+"""What a process tells its operator: logs, how full volumes are, reports to a Pushgateway."""
