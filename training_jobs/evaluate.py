@@ -31,7 +31,7 @@ from training_jobs.fidelity.contexts import Context, contexts, shuffled
 from training_jobs.fidelity.memory import copied
 from training_jobs.fidelity.replies import Reply, draw, faults
 from training_jobs.fidelity.report import write_report
-from training_jobs.fidelity.results import Evaluation, read_evaluation
+from training_jobs.fidelity.results import Evaluation, figures, read_evaluation
 from training_jobs.fidelity.style import distance, profile
 from training_jobs.fidelity.subject import BUDGET, Subject, gain
 from training_jobs.hardware import Hardware, hardware
@@ -225,8 +225,8 @@ def _attribution(
     return found, []
 
 
-def report_metrics(report: JobReport, done: Evaluation) -> None:
-    report.gauges("Of the last evaluated run, on the held-out part.", done.headline())
+def report_figures(report: JobReport, done: Evaluation | None) -> None:
+    report.gauges("Of the last evaluated run, on the held-out part.", figures(done))
 
 
 def run(
@@ -245,8 +245,10 @@ def run(
         else:
             with stamp.renewed():
                 done = _measured(bot, folder, dataset, against)
-        report_metrics(report, done)
-        logger().info("evaluated", bot=bot.name, folder=str(folder), **done.headline())
+        report_figures(report, done)
+        if done is not None:
+            measured = {k: v for k, v in figures(done).items() if v is not None}
+            logger().info("evaluated", bot=bot.name, folder=str(folder), **measured)
 
 
 def _compared(folder: Path, bot: str) -> bool:
@@ -257,9 +259,14 @@ def _compared(folder: Path, bot: str) -> bool:
     return done.current_id == models.linked() or served(folder, models) is not None
 
 
-def _measured(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation:
-    with hardware("auto") as machine:
-        done = evaluate(bot, folder, dataset, against, machine)
+def _measured(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation | None:
+    """None, which is no failure, where there is too little to measure by."""
+    try:
+        with hardware("auto") as machine:
+            done = evaluate(bot, folder, dataset, against, machine)
+    except TooFewAnswers as few:
+        logger().warning(str(few))
+        return None
     (folder / EVALUATION).write_text(done.model_dump_json(indent=1), encoding="utf-8")
     write_report(folder, bot.name, read_run(folder), done.model_dump())
     return done
@@ -287,8 +294,6 @@ def main(
         folder = run_folder or volumes.run(file.name)
         source = dataset or volumes.dataset(file.name)
         run(file, folder, source, against, skip_unchanged)
-    except TooFewAnswers as few:
-        logger().warning(str(few))
     except Refusal as refusal:
         end_process(refusal)
     except OSError as error:

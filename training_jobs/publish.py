@@ -27,11 +27,11 @@ from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
 from contracts.step import working
-from telemetry.jobs import PushSettings, job_report
+from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import load_base
 from training_jobs.convert import export
-from training_jobs.fidelity.results import Evaluation, read_evaluation
+from training_jobs.fidelity.results import Evaluation, figures, read_evaluation
 from training_jobs.gate import objections
 from training_jobs.run_folder import (
     MODEL,
@@ -49,6 +49,8 @@ from training_jobs.run_folder import (
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 MODEL_CARD = "README.md"
+COMPARED = ("bits_per_character", "attribution_tuned", "memorised_share")
+"""Figures that are reported of a version and of the one before it."""
 
 
 def now() -> datetime:
@@ -177,6 +179,23 @@ def foreign_run(bot: str, model: Path, fmt: PromptFormat, run_folder: Path) -> N
     write_conversion(run_folder, aside, Conversion(precision="int8", perplexity_drift=None))
 
 
+def report_version(report: JobReport, models: BotModels, manifest: Manifest) -> None:
+    """What was measured of it, and of the version that a rollback would return to."""
+    report.gauge("files", "Files in the published version.", len(manifest.files))
+    for name, version in (("version", manifest.id), ("previous", models.linked("previous"))):
+        found = figures(None if version is None else _evaluation(models.path(version)))
+        text = f"Of the {name} when it was evaluated."
+        report.gauges(text, {f"{name}_{each}": found[each] for each in COMPARED})
+
+
+def _evaluation(version: Path) -> Evaluation | None:
+    """None as well where it cannot be read: the new version serves all the same."""
+    try:
+        return read_evaluation(version)
+    except (Refusal, OSError):
+        return None
+
+
 def run(
     bot: BotFile, run_folder: Path | None, force: bool, skip_unchanged: bool = False
 ) -> Manifest:
@@ -191,12 +210,7 @@ def run(
             manifest = publish(bot.name, folder, models, force=force)
         else:
             logger().info("unchanged", bot=bot.name, folder=str(models.folder))
-        report.gauge("files", "Files in the published version.", len(manifest.files))
-        for link, version in (("version", manifest.id), ("previous", models.linked("previous"))):
-            evaluation = read_evaluation(models.path(version)) if version else None
-            if evaluation is not None:
-                figures = {f"{link}_{k}": value for k, value in evaluation.headline().items()}
-                report.gauges("Of the version that serves and the one before.", figures)
+        report_version(report, models, manifest)
     logger().info("published", bot=bot.name, version=manifest.id, folder=str(models.folder))
     return manifest
 

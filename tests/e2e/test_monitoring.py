@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from typer.testing import CliRunner
 
 from services.gateway import backup
@@ -21,13 +21,13 @@ from services.gateway.config import GatewayConfig
 from services.gateway.server import Outside, serve, telegram
 from services.gateway.settings import GatewaySettings
 from tests.conftest import BOT, Toy
-from tests.k8s.conftest import ROOT
 from tests.k8s.monitoring import RULES, Prometheus, prometheus, pushgateway, queries
 from tests.services.gateway.conftest import settings_for
 from tests.services.gateway.telegram import FakeTelegram, fake_telegram, group, of, private
 from tests.services.generation.conftest import Service
 from tests.services.generation.conftest import running as generation
 from tests.training_jobs.test_skip import APPS, SETTINGS
+from training_jobs import watch
 
 NODE = """\
 node_memory_MemAvailable_bytes 1.2e9
@@ -36,7 +36,7 @@ kube_pod_container_status_restarts_total{namespace="persona-bots",pod="generatio
 """
 
 
-def learn(folder: Path, toy: Toy, pushed_to: str) -> None:
+def learn(folder: Path, toy: Toy, pushed_to: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All jobs twice, so that there is a version before; and one that fails."""
     exports = folder / "data" / BOT / "exports"
     exports.mkdir(parents=True)
@@ -50,6 +50,7 @@ def learn(folder: Path, toy: Toy, pushed_to: str) -> None:
     bots.mkdir()
     (bots / f"{BOT}.yaml").write_text(SETTINGS, encoding="utf-8")
     runner = CliRunner(env=environment)
+    monkeypatch.setattr(watch, "LINE_SECONDS", 0.0)  # two steps last no minute
     for app, more in [*((each, []) for each in APPS), (APPS[-1], ["--force"])]:
         done = runner.invoke(app, ["--bot", str(bots / f"{BOT}.yaml"), *more])
         assert done.exit_code == 0, done.stderr
@@ -112,12 +113,15 @@ async def monitored(
     folder = tmp_path_factory.mktemp("monitored")
     async with AsyncExitStack() as stack:
         pushed_to = await stack.enter_async_context(pushgateway())
-        learn(folder, toy, pushed_to)
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            learn(folder, toy, pushed_to, monkeypatch)
         there = await stack.enter_async_context(fake_telegram())
         served = await stack.enter_async_context(generation(folder / "bots", folder / "models"))
         settings = settings_for(there.url, served.address, folder / "gateway")
         bot = await stack.enter_async_context(telegram(settings))
         registry, stop = CollectorRegistry(), asyncio.Event()
+        for each in (registry, served.registry):
+            ProcessCollector(registry=each)
         started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         config = GatewayConfig(names=("автобус",))
         gateway = asyncio.create_task(
@@ -174,30 +178,3 @@ async def test_every_alert_can_be_asked_and_those_that_should_are_firing(
     assert {each["metric"]["alertname"] for each in firing} <= {"JobFailed", "VolumeFull"}
     rules = (await monitored.get("rules"))["groups"][0]["rules"]
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
-
-
-async def test_metrics_are_those_that_are_documented(monitored: Prometheus) -> None:
-    exposed = await metrics(monitored)
-    text = (ROOT / "docs/metrics.md").read_text()
-    documented = {
-        name: set(re.findall(r"`(\w+)`", labels or ""))
-        for name, labels in re.findall(r"^\| `(persona_\w+)` \|(?:([^|]*)\|)?[^|]*\|$", text, re.M)
-    }
-    of_each_job = re.compile("|".join(re.findall(r"`persona_<job>(_\w+)`", text)))
-    common = {name for name in exposed if of_each_job.search(name)}
-    assert exposed.keys() - documented.keys() - common == set()
-    assert documented.keys() - exposed.keys() == set()
-    always = {"job", "instance", "le"}
-    for name, labels in documented.items():
-        ours = {"bot"} if not name.startswith("persona_generation") else set()
-        if "libraries" not in name:
-            assert exposed[name] - always - ours == labels - ours, name
-
-
-async def metrics(there: Prometheus) -> dict[str, set[str]]:
-    """All of ours with the labels that they have."""
-    found: dict[str, set[str]] = {}
-    for series in await there.get("series", **{"match[]": '{__name__=~"persona_.+"}'}):
-        name = re.sub(r"_(bucket|sum|count|created)$", "", series.pop("__name__"))
-        found.setdefault(name, set()).update(series)
-    return found
