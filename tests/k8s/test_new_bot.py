@@ -19,7 +19,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def new_bot(project: Path, name: str) -> subprocess.CompletedProcess[str]:
-    command = ["make", "-C", project, "new-bot", f"NAME={name}"]
+    command = ["make", "-C", str(project), "new-bot", f"NAME={name}"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
