@@ -18,21 +18,31 @@ BOTS: list[str] = sorted(LISTED["resources"])
 Resource = dict[str, Any]
 
 
+def need(tool: str, package: str) -> None:
+    """Skip where there is no such tool, except in the gate."""
+    if shutil.which(tool) is None:
+        assert not os.environ.get("CI"), f"{package} is missing"
+        pytest.skip(f"{package} is missing")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def kubectl() -> None:
-    """Skips where there is no kubectl, except in the gate."""
-    if shutil.which("kubectl") is None:
-        assert not os.environ.get("CI"), "kubectl is missing"
-        pytest.skip("kubectl is missing")
+    need("kubectl", "kubectl")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> None:
+    need("promtool", "prometheus")
 
 
 @functools.cache
 def built(overlay: str) -> list[Resource]:
+    return kustomized(ROOT / "k8s/overlays" / overlay)
+
+
+def kustomized(folder: Path) -> list[Resource]:
     made = subprocess.run(
-        ["kubectl", "kustomize", ROOT / "k8s/overlays" / overlay],
-        capture_output=True,
-        text=True,
-        check=False,
+        ["kubectl", "kustomize", folder], capture_output=True, text=True, check=False
     )
     assert made.returncode == 0, made.stderr
     assert not made.stderr, made.stderr  # deprecations are told there
