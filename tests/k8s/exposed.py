@@ -1,11 +1,11 @@
-"""What a Prometheus under test finds: services' real metrics as if people wrote, jobs' pushes, a node.
+"""What a Prometheus under test finds: real metrics as if people wrote, pushes of jobs, a node.
 
 Each call of `Exposed.go_on` is a while of talk, so that counters and histograms have rates.
 """
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -27,7 +27,7 @@ TARGET_LABELS = [{"bot": bot} for bot in BOTS]
 """To be deleted once the gateway labels its metrics itself."""
 
 
-# ---- metrics that are not merged yet: to be deleted, and driven like the others, when they are ----
+# ---- not merged yet: to be deleted, and driven like the others, when they are ----
 NEW_JOB_FIGURES = {
     "publishing": [
         f"{which}_{figure}"
@@ -63,7 +63,7 @@ def new_generation_metrics(registry: CollectorRegistry) -> None:
     Gauge(name, "-", ["volume"], registry=registry).labels("models").set(0.78)
 
 
-# ---- until here -----------------------------------------------------------------------------------
+# ---- until here ----
 
 
 class Recorded(Collector):
@@ -72,7 +72,7 @@ class Recorded(Collector):
     def __init__(self, path: Path) -> None:
         self._text = path.read_text(encoding="utf-8")
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterable[Metric]:
         return text_string_to_metric_families(self._text)
 
 
@@ -96,10 +96,10 @@ class Exposed:
         self.go_on()
 
     def go_on(self, busy: float = 1.0) -> None:
-        for gateway, new in zip(self.gateways, self.new, strict=True):
-            self._talk(gateway, new, busy)
-        for bot in BOTS:
-            self._generate(bot, busy)
+        for number, bot in enumerate(BOTS):
+            share = busy / (number + 1)
+            self._talk(self.gateways[number], self.new[number], share)
+            self._generate(bot, share)
 
     def _talk(self, gateway: GatewayMetrics, new: NewGatewayMetrics, busy: float) -> None:
         gateway.polls.labels("ok").inc()
