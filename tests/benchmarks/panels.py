@@ -66,9 +66,8 @@ def draw_lines(axes: Axes, panel: Panel, found: Found) -> None:
     else:
         for at, (name, each) in zip(times, found, strict=True):
             axes.plot(at, [value for _, value in each.points], label=name)
-    axes.margins(y=0.15)
-    top = defaults.get("max", max(axes.get_ylim()[1], 1e-3))
-    axes.set_ylim(bottom=defaults.get("min"), top=1.02 * top)
+    highest = max(axes.get_ylim()[1], *(max(each.numbers) for _, each in found), 1e-3)
+    axes.set_ylim(bottom=defaults.get("min"), top=defaults.get("max", 1.15 * highest))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: shown(value, panel.unit)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda minutes, _: f"{minutes:g} min"))
     axes.legend(fontsize=6, loc="upper left", framealpha=0.6, ncols=2)
@@ -88,6 +87,8 @@ def draw_values(axes: Axes, panel: Panel, found: Found) -> None:
         axes.barh(row, value if bars else 1, color=painted, alpha=0.5)
         only_name = panel.raw["options"].get("textMode") == "name"
         axes.text(0, row, f" {name}" if only_name else f" {name}: {word}", va="center", fontsize=7)
+    if bars and "max" in defaults:
+        axes.set_xlim(0, defaults["max"])
     axes.set_axis_off()
 
 

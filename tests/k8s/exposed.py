@@ -164,6 +164,6 @@ def push_jobs(url: str) -> None:
             fails = (bot, job) == ("polkson", "publishing")
             with suppress(ValueError), job_report(job, bot, settings) as report:
                 for name in {*names, *NEW_JOB_FIGURES.get(job, ())}:
-                    report.gauge(name, "-", 0.9 if "share" not in name else 0.04)
+                    report.gauge(name, "-", 0.5 if name.startswith("previous") else 0.6)
                 if fails:
                     raise ValueError

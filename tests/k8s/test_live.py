@@ -5,11 +5,12 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -25,9 +26,15 @@ SELECTOR = re.compile(r"(?:\b(?:persona_|push_)\w+|(?={__name__))(?:{[^}]*})?")
 
 
 @contextmanager
-def process(*command: object, log: Path) -> Iterator[None]:
-    with log.open("w") as file:
-        running = subprocess.Popen([str(part) for part in command], stdout=file, stderr=file)
+def shipped(name: str, tool: str, address: str, folder: Path) -> Iterator[None]:
+    """Debian's build of it with the arguments of the manifest; /data and /etc lie in the folder."""
+    [pod, *_] = yaml.safe_load_all((MONITORING / f"{name}.yaml").read_text())
+    [container] = pod["spec"]["template"]["spec"]["containers"]
+    arguments = [re.sub("=/", f"={folder}/", one) for one in container["args"]]
+    command = [tool, f"--web.listen-address={address}", *arguments]
+    (folder / "data").mkdir(exist_ok=True)
+    with (folder / f"{name}.log").open("w") as log:
+        running = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             yield
         finally:
@@ -54,62 +61,65 @@ def free_address() -> str:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
-def wait_for(prometheus: Prometheus, expr: str, exposed: Exposed, logs: Path) -> None:
-    """Let people write until the expression finds something."""
+def wait(holds: Callable[[], object], what: str, logs: Path) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        exposed.go_on()
-        try:
-            if prometheus.now(expr):
+        with suppress(URLError, ConnectionError):  # it starts
+            if holds():
                 return
-        except (URLError, ConnectionError):
-            pass  # it starts
         time.sleep(0.05)
     said = "\n".join(file.read_text() for file in logs.glob("*.log"))
-    pytest.fail(f"{expr} finds nothing\n{said}")
+    pytest.fail(f"{what}\n{said}")
 
 
 @contextmanager
 def monitored(folder: Path, exposed: Exposed) -> Iterator[Prometheus]:
     """Prometheus and Pushgateway over what is exposed, once it was scraped a few times."""
     own, pushed = free_address(), free_address()
+    prometheus = Prometheus(f"http://{own}")
+
+    def until(expr: str) -> None:
+        """Let people write until the expression finds something."""
+
+        def holds() -> object:
+            exposed.go_on()
+            return prometheus.now(expr)
+
+        wait(holds, f"{expr} finds nothing", folder)
+
     with ExitStack() as stack:
         *gateways, generation, node = stack.enter_context(served(exposed))
         found = {
             "gateways": gateways, "generation": [generation], "node": [node],
             "pushgateway": [pushed], "prometheus": [own],
         }  # fmt: skip
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration(found)))
-        (folder / "rules.yml").write_text((MONITORING / "rules.yml").read_text())
-        store = f"--persistence.file={folder / 'pushed'}"
-        listen = "--web.listen-address="
-        stack.enter_context(
-            process("prometheus-pushgateway", listen + pushed, store, log=folder / "pushed.log")
-        )
-        stack.enter_context(
-            process(
-                "prometheus", listen + own, f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}", log=folder / "prometheus.log",
-            )
-        )  # fmt: skip
-        prometheus = Prometheus(f"http://{own}")
-        wait_for(prometheus, 'up{job="pushgateway"} == 1', exposed, folder)
+        files = folder / "etc/prometheus"
+        files.mkdir(parents=True)
+        (files / "prometheus.yml").write_text(yaml.safe_dump(configuration(found)))
+        (files / "rules.yml").write_text((MONITORING / "rules.yml").read_text())
+        stack.enter_context(shipped("pushgateway", "prometheus-pushgateway", pushed, folder))
+        stack.enter_context(shipped("prometheus", "prometheus", own, folder))
+        until('up{job="pushgateway"} == 1')
         push_jobs(f"http://{pushed}")
         targets = sum(len(each) for each in found.values())
-        scraped = f"count(sum_over_time(up[1m]) >= {SCRAPES}) == {targets}"
-        wait_for(prometheus, scraped, exposed, folder)
-        wait_for(prometheus, 'ALERTS{alertstate="firing"}', exposed, folder)
+        until(f"count(sum_over_time(up[1m]) >= {SCRAPES}) == {targets}")
+        until('ALERTS{alertstate="firing"}')
         yield prometheus
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+@pytest.fixture(autouse=True, scope="module")
+def tools() -> Iterator[None]:
     need("prometheus", "prometheus")
     need("prometheus-pushgateway", "prometheus-pushgateway")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("no_proxy", "127.0.0.1")
-        with monitored(tmp_path_factory.mktemp("live"), Exposed()) as prometheus:
-            yield prometheus
+        yield
+
+
+@pytest.fixture(scope="module")
+def live(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    with monitored(tmp_path_factory.mktemp("live"), Exposed()) as prometheus:
+        yield prometheus
 
 
 @pytest.mark.parametrize(
@@ -152,3 +162,23 @@ def test_only_what_is_wrong_fires(live: Prometheus) -> None:
         ("JobFailed", "polkson", "firing"),
         ("VersionRefused", "polkson", "pending"),
     }
+
+
+def test_what_jobs_said_outlives_the_pushgateway(tmp_path: Path) -> None:
+    address = free_address()
+
+    def groups() -> int:
+        with urlopen(f"http://{address}/metrics", timeout=5) as page:
+            return len(re.findall("^push_time_seconds{", page.read().decode(), re.MULTILINE))
+
+    def started() -> bool:
+        with urlopen(f"http://{address}/-/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+
+    with shipped("pushgateway", "prometheus-pushgateway", address, tmp_path):
+        wait(started, "no pushgateway", tmp_path)
+        push_jobs(f"http://{address}")
+        before = groups()
+    with shipped("pushgateway", "prometheus-pushgateway", address, tmp_path):
+        wait(started, "no pushgateway", tmp_path)
+        assert groups() == before > 0
