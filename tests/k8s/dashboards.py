@@ -20,9 +20,9 @@ class Query:
     legend: str
     instant: bool
 
-    def filled(self, rate: str) -> str:
-        """For all bots; `rate` is the window of rates, such as 1m."""
-        return self.expr.replace("$__rate_interval", rate).replace("$bot", ".*")
+    def filled(self, rate: str, bots: str = ".*") -> str:
+        """`rate` is the window of rates, such as 1m."""
+        return self.expr.replace("$__rate_interval", rate).replace("$bot", bots)
 
     def name(self, labels: dict[str, str]) -> str:
         return re.sub(r"{{(\w+)}}", lambda found: labels.get(found[1], ""), self.legend).strip()
