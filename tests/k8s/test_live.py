@@ -179,6 +179,7 @@ def test_what_jobs_said_outlives_the_pushgateway(tmp_path: Path) -> None:
         wait(started, "no pushgateway", tmp_path)
         push_jobs(f"http://{address}")
         before = groups()
+    assert (tmp_path / "data/pushed").is_file()  # and not where Debian's would keep it
     with shipped("pushgateway", "prometheus-pushgateway", address, tmp_path):
         wait(started, "no pushgateway", tmp_path)
         assert groups() == before > 0
