@@ -8,7 +8,7 @@ import asyncio
 import os
 import urllib.request
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from services.gateway import backup
 from services.gateway.config import GatewayConfig
 from services.gateway.server import Outside, serve, telegram
 from services.gateway.settings import GatewaySettings
+from services.generation.client import GenerationError, turn
 from tests.conftest import BOT, Toy
 from tests.k8s.conftest import ROOT, need
 from tests.k8s.dashboards import MONITORING, Prometheus, panels
@@ -87,6 +88,8 @@ async def talk(there: FakeTelegram, registry: CollectorRegistry, served: Service
     there.fault = None
     there.put(group("/insanity"), group("/mute 1h"), group("автобус!"), group("о чём вы?"))
     await until("decisions", reason="muted")
+    with suppress(GenerationError):  # more than wait for a place
+        await asyncio.gather(*(served.client.generate(BOT, [turn("эй")]) for _ in range(9)))
     # what a model would say is nothing to rely on
     collectors = served.registry._names_to_collectors
     collectors["persona_generation_moderation"].labels(BOT, "blocked").inc(0)  # type: ignore[attr-defined]
@@ -121,7 +124,12 @@ async def monitored(
         await until(lambda: answers(f"http://{pushed}/-/ready"), "no Pushgateway", folder)
         learn(folder, toy, f"http://{pushed}", monkeypatch)
         there = await stack.enter_async_context(fake_telegram())
-        served = await stack.enter_async_context(generation(folder / "bots", folder / "models"))
+        refused = folder / "models/polkson/versions/20260101-000000-00000000"
+        refused.mkdir(parents=True)
+        (refused.parents[1] / "current").symlink_to(f"versions/{refused.name}")
+        served = await stack.enter_async_context(
+            generation(folder / "bots", folder / "models", max_requests=2)
+        )
         settings = settings_for(there.url, served.address, folder / "gateway")
         bot = await stack.enter_async_context(telegram(settings))
         registry, stop = CollectorRegistry(), asyncio.Event()
@@ -153,6 +161,8 @@ async def monitored(
             'count_over_time(persona_gateway_decisions_total{reason="muted"}[1m]) > 1',
             'count_over_time(persona_generation_moderation_total{action="blocked"}[1m]) > 1',
             "persona_publishing_previous_bits_per_character",
+            "count_over_time(persona_generation_refused_version_info[1m]) > 1",
+            "count_over_time(persona_generation_rejected_total[1m]) > 1",
             'ALERTS{alertname="JobFailed", bot="polkson", alertstate="firing"}',
         ):
             await until(partial(prometheus.now, expression), expression, folder)

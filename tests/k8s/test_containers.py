@@ -127,7 +127,7 @@ def box(tmp_path: Path) -> Box:
     for path in (tmp_path / "data").rglob("*"):
         path.chmod(0o777)
     bot = yaml.safe_load(next(iter(kinds("local", "ConfigMap").values()))["data"][f"{BOT}.yaml"])
-    bot["training"] |= {"base": "demo", "max_steps": 60}
+    bot["training"] |= {"base": "demo", "max_steps": 20}
     file = box.volume("bots") / f"{BOT}.yaml"
     file.write_text(yaml.safe_dump(bot, allow_unicode=True), encoding="utf-8")
     return box
