@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import urllib3
 import yaml
 from kubernetes.client import ApiClient, ApiException, Configuration, V1Job, V1ObjectMeta
 from kubernetes.client import V1OwnerReference as Owner
@@ -147,10 +146,8 @@ def connect(context: str | None) -> tuple[Client, str]:
 def why(error: Exception, place: Place) -> str:
     """In one line what went wrong between us and the cluster, and what to do."""
     if isinstance(error, HTTPError):
-        timeout = isinstance(error, urllib3.exceptions.TimeoutError)
-        reason = f"in {TIMEOUT[0]} s" if timeout else f"({str(error).rpartition(': ')[2]})"
         return (
-            f"{place.host} does not answer {reason};"
+            f"{place.host} does not answer ({str(error.args[-1]).rpartition(': ')[2]});"
             f" is the cluster up, and is {place.kubeconfig} its kubeconfig?"
         )
     if not isinstance(error, ApiException):

@@ -7,7 +7,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from pathlib import Path
 
@@ -87,18 +87,19 @@ def upload(cluster: Cluster, cronjob: Object, bot: str, export: Path, say: Say) 
     folder = f"{DATA}/{bot}/exports"
     part, target = f"{folder}/result.json.part", f"{folder}/result.json"
     with _pod(cluster, upload_pod(cronjob, bot), say) as run:
-        free = int(run('mkdir -p "$1" && df -Pk "$1"', folder).split("\n")[1].split()[3]) * 1024
+        told = run('mkdir -p "$1" && rm -f "$2" && df -Pk "$1"', folder, part)
+        free = int(told.splitlines()[1].split()[3]) * 1024
         if free < size:
             raise Refusal(
                 f"the volume data has {decimal(free)} free, {export} takes {decimal(size)};"
                 " enlarge the claim data, or delete what is old there"
             )
         try:
-            told = hashlib.sha256()
-            data = _blocks(export, size, told.update)
+            sent = hashlib.sha256()
+            data = _blocks(export, size, sent.update)
             # knows by itself where the end is: not every server passes that on
             got = run('head -c "$1" > "$2" && sha256sum "$2"', str(size), part, data=data)
-            if got.split()[0] != told.hexdigest():
+            if got.split()[0] != sent.hexdigest():
                 raise Refusal(f"{export}: did not arrive as it was sent; try again")
             run('mv "$1" "$2"', part, target)
         except BaseException:
@@ -152,7 +153,7 @@ def _run(
     cluster: Cluster, pod: str, script: str, *args: str, data: Iterable[bytes] = ()
 ) -> str:  # fmt: skip
     """What the script prints when `data` is its input; raises Refusal with its complaint."""
-    with closing(_exec(cluster, pod, ["sh", "-c", script, "sh", *args], data != ())) as connection:
+    with _exec(cluster, pod, ["sh", "-c", script, "sh", *args], data != ()) as connection:
         connection.sock.settimeout(SILENCE_SECONDS)
         broken = suppress(OSError, WebSocketException)  # what the pod said before matters more
         with broken:
@@ -170,16 +171,30 @@ def _run(
     raise Refusal(f"pod {pod}: {said[-1] if said else 'the connection to it was lost; try again'}")
 
 
-def _exec(cluster: Cluster, pod: str, command: list[str], stdin: bool) -> Object:
+@contextmanager
+def _exec(cluster: Cluster, pod: str, command: list[str], stdin: bool) -> Iterator[Object]:
     try:
-        return stream(
+        connection = stream(
             cluster.core.connect_get_namespaced_pod_exec, pod, cluster.namespace,
             container=CONTAINER, command=command, stdin=stdin, stdout=True, stderr=True,
             binary=True, _preload_content=False,
         )  # fmt: skip
-    except ApiException as error:  # the client makes one of whatever happens, a Ctrl-C included
-        if isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        if isinstance(error.__context__, WebSocketBadStatusException):
-            error.status, error.body = error.__context__.status_code, error.__context__.resp_body
-        raise
+    except (ApiException, AttributeError) as error:
+        raise _meant(error) from None
+    try:
+        yield connection
+    finally:
+        connection.close()
+        connection.sock.shutdown()  # which the other side's close leaves out
+
+
+def _meant(error: BaseException) -> BaseException:
+    """The client makes an ApiException of all that happens before the websocket is open, a Ctrl-C
+    included, and stumbles over its empty body."""
+    told = error if isinstance(error, ApiException) else error.__context__
+    cause = told and told.__context__
+    if not isinstance(told, ApiException) or isinstance(cause, KeyboardInterrupt):
+        return cause or error
+    if isinstance(cause, WebSocketBadStatusException):
+        told.status, told.body = cause.status_code, cause.resp_body
+    return told

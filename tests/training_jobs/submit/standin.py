@@ -58,6 +58,8 @@ class StandIn:
         self.logs: dict[tuple[str, str], list[str]] = {}
         self.asked: set[Resource] = set()
         self.forbidden: dict[Resource, str] = {}
+        self.stranger = False
+        """Whether it knows nobody of that name."""
         self.play: Iterator[None] = iter(())
         self.uploads: Callable[[Any], None] = self.run_upload
         self.sent: Callable[[int], None] = lambda count: None
@@ -129,6 +131,8 @@ class StandIn:
             self.asked.add((each, resource))
             if message := self.forbidden.get((each, resource)):
                 return _status(403, message)
+        if self.stranger:
+            return _status(401, "Unauthorized")
         if self.away:
             self.away -= 1
             return _status(503, "the server is currently unable to handle the request")
@@ -164,7 +168,7 @@ class StandIn:
     async def _log(self, request: web.Request, pod: str) -> web.StreamResponse:
         """Follows as the kubelet does: till the container has ended, or the connection."""
         step = request.query["container"]
-        assert request.query["follow"] == request.query["timestamps"] == "true"
+        assert request.query["follow"] == request.query["timestamps"] == "True"
         response = web.StreamResponse()
         await response.prepare(request)
         written = 0
@@ -216,7 +220,7 @@ class StandIn:
             process.stdin.write(message.data[1:])
             count += len(message.data) - 1
             self.sent(count)
-        process.kill()
+        process.stdin.close()  # who sent is gone
 
 
 def _json(thing: Any, status: int = 200) -> web.Response:

@@ -1,5 +1,6 @@
 """What keeps the command from beginning; the rights that it takes."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,30 @@ def test_a_cluster_that_is_down_is_told_at_once(
     assert refused(alone) == (
         "error: http://127.0.0.1:1 does not answer ([Errno 111] Connection refused);"
         f" is the cluster up, and is {path} its kubeconfig?\n"
+    )
+
+
+def test_a_cluster_that_says_nothing_is_not_waited_for_long(
+    alone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config"
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    monkeypatch.setattr("training_jobs.submit.__main__.TIMEOUT", (0.1, 0.1))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        path.write_text(yaml.safe_dump(config(address)))
+        assert refused(alone) == (
+            f"error: {address} does not answer (Read timed out. (read timeout=0.1));"
+            f" is the cluster up, and is {path} its kubeconfig?\n"
+        )
+
+
+def test_credentials_that_have_expired_are_told(
+    command: Command, cluster: StandIn, kubeconfig: Path, export: Path
+) -> None:
+    cluster.stranger = True
+    assert refused(command, "--export", export).endswith(
+        f" does not know the user of {kubeconfig}; renew its credentials\n"
     )
 
 
