@@ -71,6 +71,33 @@ demo: models ## Both bots on a page: chat with them without Telegram (TELEGRAM=1
 load: setup ## People who write to the running demo: make load USERS=20 SECONDS=60
 	@$(PYTHON) -m services.sandbox.load --page $(PAGE) --users $(USERS) --seconds $(SECONDS)
 
+IMAGES := gateway generation sandbox extraction training
+ENGINE ?= $(notdir $(firstword $(shell command -v docker podman 2>/dev/null) docker))
+REGISTRY ?= docker.io/persona-bots
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+.PHONY: images
+images: $(IMAGES:%=image-%) ## Build the images (REGISTRY=… TAG=… ENGINE=podman PUSH=1)
+
+.PHONY: $(IMAGES:%=image-%)
+$(IMAGES:%=image-%): image-%:
+	$(ENGINE) build -t $(REGISTRY)/$*:$(TAG) -f $(wildcard services/$*/Dockerfile $*_jobs/Dockerfile) .
+	$(if $(PUSH),$(ENGINE) push $(REGISTRY)/$*:$(TAG))
+
+.PHONY: new-bot
+new-bot: ## A bot's folder for you to describe it in: make new-bot NAME=vasya
+	@[[ "$(NAME)" =~ ^[a-z][a-z0-9-]{0,31}$$ ]] || \
+	  { echo "error: NAME=$(NAME): a small letter, then small letters, digits and dashes" >&2; exit 2; }
+	@[ ! -e k8s/bots/$(NAME) ] || { echo "error: k8s/bots/$(NAME) is there already" >&2; exit 2; }
+	@mkdir k8s/bots/$(NAME)
+	@sed 's/avtobus/$(NAME)/g' k8s/bots/avtobus/kustomization.yaml > k8s/bots/$(NAME)/kustomization.yaml
+	@printf '%s\n' "name: $(NAME)" "extraction:" "  persona: auto  # or a sender's name, or whole-chat" \
+	  "gateway:" "  names: [$(NAME)]" > k8s/bots/$(NAME)/bot.yaml
+	@sed -i -e 's/^configMapGenerator:/  - $(NAME)\n&/' \
+	  -e '$$a\      - $(NAME).yaml=$(NAME)/bot.yaml' k8s/bots/Kustomization
+	@sed -i '$$a\  - {name: $(NAME)-telegram, envs: [$(NAME).env]}' k8s/components/token-file/kustomization.yaml
+	@echo "k8s/bots/$(NAME)/bot.yaml: describe the bot there (docs/settings.md#botyaml)"
+
 .PHONY: test
 test: setup ## Run the tests, with coverage and import rules
 	$(PYTHON) -m pytest

@@ -1,1 +1,1 @@
-"""What a process tells its operator: logs, and reports of jobs to a Pushgateway."""
+"""What a process tells its operator: logs, how full volumes are, reports to a Pushgateway."""

@@ -1,25 +1,26 @@
-"""How full the volumes are on which a process works, as `df` counts it."""
+"""How full the volumes are that a service writes to or reads."""
 
-import os
+import math
+import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 
 
-def watch_volumes(registry: CollectorRegistry, service: str, **folders: Path) -> None:
-    """Expose `persona_<service>_volume_used_ratio` of each folder's file system, as of a scrape."""
-    text = "Used part of the file system that the volume lies on."
-    gauge = Gauge(f"persona_{service}_volume_used_ratio", text, ("volume",), registry=registry)
-    for name, folder in folders.items():
-        gauge.labels(name).set_function(partial(used_ratio, folder))
+def watch_volumes(service: str, volumes: Mapping[str, Path], registry: CollectorRegistry) -> None:
+    """Tell `persona_<service>_volume_used_ratio` of each folder whenever it is asked for."""
+    name, text = f"persona_{service}_volume_used_ratio", "Used share of a volume, as df counts it."
+    gauge = Gauge(name, text, ["volume"], registry=registry)
+    for volume, folder in volumes.items():
+        gauge.labels(volume).set_function(partial(used_ratio, folder))
 
 
 def used_ratio(folder: Path) -> float:
-    """Not a number where there is no such folder (yet)."""
+    """Of the space that is not kept for root; no number where there is no folder (yet)."""
     try:
-        found = os.statvfs(folder)
+        disk = shutil.disk_usage(folder)
     except OSError:
-        return float("nan")
-    used = found.f_blocks - found.f_bfree
-    return used / max(1, used + found.f_bavail)
+        return math.nan
+    return disk.used / max(1, disk.used + disk.free)

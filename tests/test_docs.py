@@ -6,36 +6,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from contracts.dataset import read_card
 from contracts.sampling import Sampling
 from contracts.settings import Settings, Volumes
-from extraction_jobs import build_dataset
 from extraction_jobs.config import ExtractionConfig
 from moderation import Policy
 from services.gateway.config import GatewayConfig
-from services.gateway.metrics import Metrics as GatewayMetrics
 from services.gateway.settings import GatewaySettings
 from services.generation.config import GenerationConfig
-from services.generation.metrics import Metrics
 from services.generation.settings import GenerationSettings
 from services.sandbox.demo import DemoSettings
 from services.sandbox.settings import SandboxSettings
-from telemetry.jobs import JobReport, PushSettings
+from telemetry.jobs import PushSettings
 from telemetry.logs import LogSettings
 from tests.conftest import Toy
 from tests.services.generation.conftest import running
-from training_jobs import finetune
 from training_jobs.config import TrainingConfig
-from training_jobs.evaluate import report_metrics
-from training_jobs.fidelity.bootstrap import Estimate
-from training_jobs.fidelity.results import Evaluation, Likelihood
-from training_jobs.loop import Curve
-from training_jobs.run_folder import read_run
-from training_jobs.watch import LINE_SECONDS, Watch
 
 ROOT = Path(__file__).parents[1]
 SETTINGS: tuple[type[Settings], ...] = (
@@ -92,35 +80,6 @@ def test_documented_defaults_are_the_real_ones(key: str, default: object) -> Non
         assert float(written) == default
     else:
         assert written == str(default)
-
-
-def test_every_metric_is_documented_and_every_documented_one_exists(toy: Toy) -> None:
-    registry = CollectorRegistry()
-    Metrics(registry)
-    GatewayMetrics(registry)
-    kinds = {metric.name: metric.type for metric in registry.collect()}
-    endings = {"counter": "_total", "info": "_info"}
-    names = {name + endings.get(kind, "") for name, kind in kinds.items()}
-    jobs = ("extraction", "training", "evaluation")
-    extraction, training, evaluation = (JobReport(job, "b") for job in jobs)
-    build_dataset.report_card(extraction, read_card(toy.dataset))
-    finetune.report_run(training, read_run(toy.run))
-    times = iter((0.0, LINE_SECONDS))
-    watch = Watch(
-        training, PushSettings(), steps_an_epoch=1, clock=lambda: next(times, LINE_SECONDS)
-    )
-    with watch.running(1):
-        watch.seen(Curve(losses=[1.0], heldout=[(1, 1.0)]))
-    one = Estimate(1.0, 1.0, 1.0)
-    foretold = Likelihood(bits_per_character=one, perplexity=one)
-    found = Evaluation(
-        contexts=5, tuned=foretold, shuffled=foretold, context_gain=one,
-        attribution={"tuned": one}, memorised={"tuned": one},
-    )  # fmt: skip
-    report_metrics(evaluation, found)
-    for report in (extraction, training, evaluation):
-        names |= {metric.name for metric in report.registry.collect()}
-    assert _documented("metrics.md") == names | {"persona_publishing_files"}
 
 
 async def test_the_readmes_python_runs(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from contracts.dataset import HELDOUT, read_card, read_records
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
 from contracts.step import Stamp, working
-from telemetry.jobs import PushSettings, job_report
+from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import Base, load_base
 from training_jobs.config import TrainingConfig
@@ -150,6 +150,13 @@ def convert(
     return done
 
 
+def report_conversion(report: JobReport, done: Conversion, model: Path) -> None:
+    drift = "Share by which the converted model's perplexity differs from the trained one's."
+    report.gauge("perplexity_drift_ratio", drift, done.perplexity_drift)
+    size = sum(path.stat().st_size for path in model.iterdir())
+    report.gauge("model_bytes", "Size of the converted model.", size)
+
+
 def _drift(losses: Sequence[float], trained: float, count: int) -> float | None:
     return math.expm1((sum(losses) - trained) / count) if count else None
 
@@ -172,9 +179,7 @@ def run(bot: BotFile, folder: Path, dataset: Path, skip_unchanged: bool = False)
         else:
             with stamp.renewed():
                 done = convert(folder, dataset, wanted)
-        if done.perplexity_drift is not None:
-            drift = "Share by which the served weights' perplexity differs from the trained ones'."
-            report.gauge("perplexity_drift_ratio", drift, done.perplexity_drift)
+        report_conversion(report, done, folder / CONVERTED)
 
 
 @app.command()

@@ -31,7 +31,7 @@ from training_jobs.fidelity.contexts import Context, contexts, shuffled
 from training_jobs.fidelity.memory import copied
 from training_jobs.fidelity.replies import Reply, draw, faults
 from training_jobs.fidelity.report import write_report
-from training_jobs.fidelity.results import Evaluation, read_evaluation
+from training_jobs.fidelity.results import Evaluation, figures, read_evaluation
 from training_jobs.fidelity.style import distance, profile
 from training_jobs.fidelity.subject import BUDGET, Subject, gain
 from training_jobs.hardware import Hardware, hardware
@@ -43,6 +43,7 @@ from training_jobs.run_folder import (
     SkipUnchanged,
     read_conversion,
     read_run,
+    served,
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -224,8 +225,8 @@ def _attribution(
     return found, []
 
 
-def report_metrics(report: JobReport, done: Evaluation) -> None:
-    report.gauges("Of the last evaluated run, on the held-out part.", done.headline())
+def report_figures(report: JobReport, done: Evaluation | None) -> None:
+    report.gauges("Of the last evaluated run, on the held-out part.", figures(done))
 
 
 def run(
@@ -237,20 +238,35 @@ def run(
         sections = bot.section("sampling", Sampling), bot.section("moderation", Policy)
         made_from = (folder / MODEL, folder / CONVERTED, dataset, against, *sections)
         stamp = Stamp(folder / "evaluation.made-from", *made_from)
-        if skip_unchanged and stamp.holds(lambda: read_evaluation(folder)):
-            done = read_evaluation(folder)
+        known = skip_unchanged and stamp.holds(lambda: _compared(folder, bot.name))
+        done = read_evaluation(folder) if known else None
+        if done is not None:
             logger().info("unchanged", bot=bot.name, folder=str(folder))
         else:
             with stamp.renewed():
                 done = _measured(bot, folder, dataset, against)
+        report_figures(report, done)
         if done is not None:
-            report_metrics(report, done)
-            logger().info("evaluated", bot=bot.name, folder=str(folder), **done.headline())
+            measured = {k: v for k, v in figures(done).items() if v is not None}
+            logger().info("evaluated", bot=bot.name, folder=str(folder), **measured)
 
 
-def _measured(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation:
-    with hardware("auto") as machine:
-        done = evaluate(bot, folder, dataset, against, machine)
+def _compared(folder: Path, bot: str) -> bool:
+    """Whether the run was, with the version that serves now, if that is not its own."""
+    models, done = BotModels(from_environment(Volumes).models(bot)), read_evaluation(folder)
+    if done is None:
+        return False
+    return done.current_id == models.linked() or served(folder, models) is not None
+
+
+def _measured(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation | None:
+    """None, which is no failure, where there is too little to measure by."""
+    try:
+        with hardware("auto") as machine:
+            done = evaluate(bot, folder, dataset, against, machine)
+    except TooFewAnswers as few:
+        logger().warning(str(few))
+        return None
     (folder / EVALUATION).write_text(done.model_dump_json(indent=1), encoding="utf-8")
     write_report(folder, bot.name, read_run(folder), done.model_dump())
     return done
@@ -278,8 +294,6 @@ def main(
         folder = run_folder or volumes.run(file.name)
         source = dataset or volumes.dataset(file.name)
         run(file, folder, source, against, skip_unchanged)
-    except TooFewAnswers as few:
-        logger().warning(str(few))
     except Refusal as refusal:
         end_process(refusal)
     except OSError as error:

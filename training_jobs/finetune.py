@@ -178,7 +178,10 @@ def run(
     told: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     push = from_environment(PushSettings)
-    with job_report("training", bot.name, push) as report, working(output):
+    with (
+        job_report("training", bot.name, push, goes_on=(Interrupted,)) as report,
+        working(output),
+    ):
         stamp = Stamp(output / "run.made-from", dataset, config)
         if skip_unchanged and stamp.holds(lambda: read_run(output)):
             done = read_run(output)

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from transformers import GPT2LMHeadModel
 
 from contracts.refusal import Refusal
-from telemetry.jobs import Resumes
 from training_jobs.checkpoint import Checkpoints
 from training_jobs.config import TrainingConfig
 from training_jobs.figures import Figures
@@ -32,7 +31,7 @@ class TrainingFailed(Refusal):
     """Training went wrong in a way that more of it would not mend."""
 
 
-class Interrupted(Resumes):
+class Interrupted(Exception):
     """The job was told to end; a checkpoint is written, and the same command goes on from it."""
 
 

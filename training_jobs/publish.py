@@ -17,35 +17,31 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.model_version import (
-    MODEL_FILES,
     SCHEMA,
     BotModels,
     Manifest,
     Stop,
-    file_sha256,
     hash_files,
-    read_manifest,
 )
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
 from contracts.step import working
-from telemetry.jobs import PushSettings, job_report
+from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
 from training_jobs.base import load_base
 from training_jobs.convert import export
-from training_jobs.fidelity.results import Evaluation, read_evaluation
+from training_jobs.fidelity.results import Evaluation, figures, read_evaluation
 from training_jobs.gate import objections
 from training_jobs.run_folder import (
-    CONVERTED,
-    EVALUATION,
     MODEL,
-    REPORT,
     Conversion,
     Run,
     SkipUnchanged,
+    parts,
     read_conversion,
     read_run,
+    served,
     write_conversion,
     write_run,
 )
@@ -53,6 +49,8 @@ from training_jobs.run_folder import (
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 MODEL_CARD = "README.md"
+COMPARED = ("bits_per_character", "attribution_tuned", "memorised_share")
+"""Figures that are reported of a version and of the one before it."""
 
 
 def now() -> datetime:
@@ -124,20 +122,8 @@ def _notes(
 
 
 def _copy(run_folder: Path, staged: Path) -> None:
-    for path in _parts(run_folder):
+    for path in parts(run_folder):
         shutil.copyfile(path, staged / path.name)
-
-
-def _parts(run_folder: Path) -> list[Path]:
-    """The OpenVINO model, the weights as they were trained, and what was measured."""
-    weights = list((run_folder / MODEL).glob("*.safetensors"))
-    converted = [run_folder / CONVERTED / name for name in MODEL_FILES]
-    for path in [*(weights or [run_folder / MODEL / "model.safetensors"]), *converted]:
-        if not path.is_file():
-            raise Refusal(f"{path}: is missing; fine-tune and convert again")
-    wanted = [*(run_folder / CONVERTED).iterdir(), *weights]
-    wanted += [run_folder / name for name in (EVALUATION, REPORT)]
-    return sorted(path for path in wanted if path.is_file())
 
 
 def _content(files: dict[str, str]) -> str:
@@ -193,6 +179,23 @@ def foreign_run(bot: str, model: Path, fmt: PromptFormat, run_folder: Path) -> N
     write_conversion(run_folder, aside, Conversion(precision="int8", perplexity_drift=None))
 
 
+def report_version(report: JobReport, models: BotModels, manifest: Manifest) -> None:
+    """What was measured of it, and of the version that a rollback would return to."""
+    report.gauge("files", "Files in the published version.", len(manifest.files))
+    for name, version in (("version", manifest.id), ("previous", models.linked("previous"))):
+        found = figures(None if version is None else _evaluation(models.path(version)))
+        text = f"Of the {name} when it was evaluated."
+        report.gauges(text, {f"{name}_{each}": found[each] for each in COMPARED})
+
+
+def _evaluation(version: Path) -> Evaluation | None:
+    """None as well where it cannot be read: the new version serves all the same."""
+    try:
+        return read_evaluation(version)
+    except (Refusal, OSError):
+        return None
+
+
 def run(
     bot: BotFile, run_folder: Path | None, force: bool, skip_unchanged: bool = False
 ) -> Manifest:
@@ -202,31 +205,14 @@ def run(
     folder = run_folder or volumes.run(bot.name)
     push = from_environment(PushSettings)
     with job_report("publishing", bot.name, push) as report, working(folder):
-        manifest = _serving(folder, models) if skip_unchanged else None
+        manifest = served(folder, models) if skip_unchanged else None
         if manifest is None:
             manifest = publish(bot.name, folder, models, force=force)
         else:
             logger().info("unchanged", bot=bot.name, folder=str(models.folder))
-        report.gauge("files", "Files in the published version.", len(manifest.files))
-        for link, version in (("version", manifest.id), ("previous", models.linked("previous"))):
-            evaluation = read_evaluation(models.path(version)) if version else None
-            if evaluation is not None:
-                figures = {f"{link}_{k}": value for k, value in evaluation.headline().items()}
-                report.gauges("Of the version that serves and the one before.", figures)
+        report_version(report, models, manifest)
     logger().info("published", bot=bot.name, version=manifest.id, folder=str(models.folder))
     return manifest
-
-
-def _serving(folder: Path, models: BotModels) -> Manifest | None:
-    """The version that serves, if it is the run's."""
-    with suppress(Refusal):
-        version = models.linked()
-        manifest = read_manifest(models.path(version)) if version else None
-        if manifest and all(
-            manifest.files.get(path.name) == file_sha256(path) for path in _parts(folder)
-        ):
-            return manifest
-    return None
 
 
 @app.command()

@@ -1,12 +1,14 @@
 """What fine-tuning leaves for publishing: `model/` (weights, tokenizer.json) and run.json."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from contracts.model_version import MODEL_FILES, BotModels, Manifest, file_sha256, read_manifest
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 from training_jobs.base import Base
@@ -109,3 +111,30 @@ def read_conversion(folder: Path) -> Conversion:
         raise Refusal(f"{folder}: is not converted yet; run training_jobs.convert first") from None
     except ValidationError as error:
         raise Refusal(f"{folder / CONVERSION}: {error.errors()[0]['msg']}") from None
+
+
+def parts(run_folder: Path) -> list[Path]:
+    """What is published: the OpenVINO model, the weights as trained, what was measured.
+
+    Raises Refusal where one is missing.
+    """
+    weights = list((run_folder / MODEL).glob("*.safetensors"))
+    converted = [run_folder / CONVERTED / name for name in MODEL_FILES]
+    for path in [*(weights or [run_folder / MODEL / "model.safetensors"]), *converted]:
+        if not path.is_file():
+            raise Refusal(f"{path}: is missing; fine-tune and convert again")
+    wanted = [*(run_folder / CONVERTED).iterdir(), *weights]
+    wanted += [run_folder / name for name in (EVALUATION, REPORT)]
+    return sorted(path for path in wanted if path.is_file())
+
+
+def served(folder: Path, models: BotModels) -> Manifest | None:
+    """The version that serves, if it is the run's."""
+    with suppress(Refusal):
+        version = models.linked()
+        manifest = read_manifest(models.path(version)) if version else None
+        if manifest and all(
+            manifest.files.get(path.name) == file_sha256(path) for path in parts(folder)
+        ):
+            return manifest
+    return None

@@ -24,7 +24,7 @@ from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
 from services.gateway.database import locked
 from services.gateway.settings import Place
-from telemetry.jobs import PushSettings, job_report
+from telemetry.jobs import JobReport, PushSettings, job_report
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -47,7 +47,7 @@ def save(
         with job_report("backup", place.bot, from_environment(PushSettings)) as report:
             today = datetime.now(UTC).date()
             copied = copy(place, from_environment(Volumes), folder / place.bot / f"{today}")
-            report.gauge("bytes", "Size of the database's copy.", copied)
+            report_copy(report, copied)
             expire(folder / place.bot, today - timedelta(days=days))
         typer.echo(
             f"{place.database} -> {folder / place.bot / f'{today}'}: {copied:,} bytes, whole"
@@ -66,6 +66,10 @@ def restore(
         chosen = _chosen(folder / place.bot, day)
         put_back(chosen, place, from_environment(Volumes), force)
         typer.echo(f"{chosen / DATABASE} -> {place.database}")
+
+
+def report_copy(report: JobReport, size: int) -> None:
+    report.gauge("database_bytes", "Size of the database's copy.", size)
 
 
 @contextmanager

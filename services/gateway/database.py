@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from contracts.refusal import Refusal
 from services.gateway.errors import kind
 
+_CHECK = "PRAGMA quick_check(1)"
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "secure_delete=ON")
 
 
@@ -60,7 +61,7 @@ class Database:
         event.listen(engine, "connect", _set_pragmas)
         try:
             with engine.connect() as connection:
-                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+                found = connection.exec_driver_sql(_CHECK).scalar_one()
             if found != "ok":
                 raise Refusal(f"{path}: damaged ({found}): restore a backup")
             with engine.begin() as connection:
@@ -81,13 +82,14 @@ class Database:
         os.close(self._lock)
 
 
-def is_intact(path: Path) -> bool:
-    """Whether SQLite finds no damage, looked for on a connection of its own."""
+def damage(path: Path) -> str | None:
+    """What is wrong with the file, if anything; reads all of it, whoever else has it open."""
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as found:
-            return bool(found.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-    except sqlite3.Error:
-        return False
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = str(database.execute(_CHECK).fetchone()[0])
+    except sqlite3.Error as error:
+        return kind(error)
+    return None if found == "ok" else found
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
 from contracts.refusal import Refusal
 
@@ -13,7 +14,7 @@ Probe = Callable[[], bool]
 
 @asynccontextmanager
 async def serve_health(
-    host: str, port: int, registry: CollectorRegistry, alive: Probe, ready: Probe
+    host: str, port: int, registry: Collector, alive: Probe, ready: Probe
 ) -> AsyncIterator[int]:
     """Serve inside the block and yield the port; raises Refusal when it is taken."""
 

@@ -1,9 +1,30 @@
 """The gateway's metrics: no label and no value tells of a chat or a person."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Iterator, Sequence
+from copy import copy
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.registry import Collector
 
 _SECONDS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
-_TO_REPLY = (0.1, *_SECONDS, 300.0, 600.0)
+_REPLY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
+
+class Labelled(Collector):
+    """What another collector tells, with labels that all of it bears."""
+
+    def __init__(self, inner: Collector, **labels: str) -> None:
+        self._inner = inner
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._inner.collect():
+            shown = copy(metric)  # some collectors keep theirs
+            shown.samples = [
+                sample._replace(labels={**sample.labels, **self._labels})
+                for sample in metric.samples
+            ]
+            yield shown
 
 
 class Metrics:
@@ -35,9 +56,9 @@ class Metrics:
             "answer_duration_seconds", "Asking until something can be said.", _SECONDS
         )
         self.reply = self._histogram(
-            "reply_duration_seconds", "An update's taking until its answer is sent.", _TO_REPLY
+            "reply_duration_seconds", "Taking an update until its answer begins.", _REPLY_SECONDS
         )
-        self.insane = self._gauge("insane_chats", "Chats and topics in insanity mode.")
+        self.insane = self._gauge("insane_chats", "Chats and topics with insanity on.")
         self.intact = self._gauge("database_intact", "1 when the last check found no damage.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -46,5 +67,5 @@ class Metrics:
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"persona_gateway_{name}", text, registry=self._registry)
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+    def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
         return Histogram(f"persona_gateway_{name}", text, buckets=buckets, registry=self._registry)

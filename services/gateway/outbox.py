@@ -142,9 +142,9 @@ class Outboxes:
             now = self._pace.now()
             await self._pace.insist(lambda: self._rows.sent(row, message_id, self._bot.id, now))
             self._metrics.sent.inc()
+            self._metrics.outbox.dec()
             if row.spoken and row.part == 0 and moment.taken_at is not None:
                 self._metrics.reply.observe(max(0.0, now - moment.taken_at))
-            self._metrics.outbox.dec()
         return True
 
     def _unwanted(self, row: Any, moment: Moment) -> str | None:

@@ -77,7 +77,7 @@ class Moment:
     muted_until when it may speak there again
     bots        messages of bots in a row, ours among them
     other_bots  how many bots but ours wrote them
-    taken_at    when what it answers was taken into the store; None for long ago
+    taken_at    when the update that it answers was taken; None when that is pruned already
     """
 
     answered: bool

@@ -25,7 +25,7 @@ from services.gateway.handlers import build_dispatcher
 from services.gateway.health import serve_health
 from services.gateway.inbox import Inbox
 from services.gateway.keeper import Keeper
-from services.gateway.metrics import Metrics
+from services.gateway.metrics import Labelled, Metrics
 from services.gateway.names import forms
 from services.gateway.office import Office
 from services.gateway.outbox import Outboxes
@@ -36,7 +36,6 @@ from services.gateway.speech import Speech
 from services.gateway.store import Store
 from services.gateway.thinking import Thinking
 from services.generation.client import GenerationClient
-from telemetry.labels import Labelled
 from telemetry.logs import logger
 from telemetry.volumes import watch_volumes
 
@@ -81,8 +80,6 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set, then finish what is in hand; `started` gets the metrics port."""
     database = Database.open(settings.database)
-    volumes = {"database": settings.database.parent, "data": forget_file(settings).parent}
-    watch_volumes(outside.registry, "gateway", **volumes)
     store = Store(database.connection)
     try:
         people = read(forget_file(settings))
@@ -126,6 +123,7 @@ class Gateway:
         self._pace = Pace(outside.clock, scale=settings.gateway_delays)
         self._metrics = Metrics(outside.registry)
         self._metrics.intact.set(1)  # or it would not have been opened
+        watch_volumes("gateway", settings.volumes, outside.registry)
         self._thinking = Thinking(client, settings.bot, self._pace, self._metrics)
         self._outbox = Outboxes(self._bot, store, config, self._pace, self._metrics)
         self._inbox: Inbox | None = None
@@ -175,8 +173,8 @@ class Gateway:
         self.ready = True
         self._polled = asyncio.create_task(self.polling.run())
         keeper = Keeper(
-            self._store, self._pace, self._metrics,
-            self._settings.database, self._config.retention_days,
+            self._store, self._settings.database, self._pace, self._metrics,
+            self._config.retention_days,
         )  # fmt: skip
         parts = [self._outbox.run(), self._inbox.run(), keeper.run()]
         tasks = [self._polled, *map(asyncio.create_task, parts)]

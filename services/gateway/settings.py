@@ -49,6 +49,12 @@ class GatewaySettings(Place):
     forget_dir: Path | None = None
     gateway_delays: float = Field(default=1.0, ge=0.0, le=10.0)
 
+    @property
+    def volumes(self) -> dict[str, Path]:
+        """Folders on the volumes that it writes to, by the volume's name."""
+        listed = {"database": self.database.parent}
+        return listed if self.forget_dir is None else {**listed, "data": self.forget_dir}
+
 
 def token_of(settings: GatewaySettings) -> str:
     """The token; raises TokenRefused when it has not the shape of one."""

@@ -65,6 +65,11 @@ HERE_SETTINGS = (
     _settings_of(bindparam("chat"), 0).label("of_chat"),
 )
 _SETTINGS = select(*HERE_SETTINGS)
+_INSANE = (
+    select(func.count())
+    .select_from(Chat)
+    .where(Chat.settings["insane"].as_boolean(), Chat.migrated_to.is_(None))
+)
 _IN_HOUR = _asks(
     Ask.user_id == bindparam("user_id"), Ask.at.between(bindparam("hour_ago"), bindparam("now"))
 )
@@ -103,9 +108,6 @@ _SAID = (
 _LATEST = select(Turn.text).where(_CHAT, _TOPIC).order_by(Turn.id.desc()).limit(LATELY)
 _OWN = _LATEST.where(_OWN_ROLE)
 _BY_BOTS = _LATEST.where(Turn.is_bot, _OTHER_ONE)
-_INSANE = (
-    select(func.count()).select_from(Chat).where(func.json_extract(Chat.settings, "$.insane") == 1)
-)
 _PERSONA = select(Turn.user_id).where(_OWN_ROLE).order_by(Turn.id.desc()).limit(1)
 _STILL_NEW = select(Update.update_id).where(
     Update.update_id == bindparam("id"), Update.state == "new"
@@ -182,11 +184,6 @@ class TurnStore:
             denied = db.execute(_DENIED, here).scalars()
             return Recall(list(reversed(rows)), frozenset(map(key, texts)), frozenset(denied))
 
-    async def insane(self) -> int:
-        """How many chats and topics are in insanity mode."""
-        async with self._transaction() as db:
-            return int(db.execute(_INSANE).scalar_one())
-
     async def persona(self) -> int | None:
         """The bot's id as of what it said last."""
         async with self._transaction() as db:
@@ -203,6 +200,11 @@ class TurnStore:
         async with self._transaction() as db:
             row = db.execute(_SETTINGS, {"chat": chat, "topic": topic}).one()
         return settings_in(row)
+
+    async def insane(self) -> int:
+        """Chats and topics in which insanity is on."""
+        async with self._transaction() as db:
+            return int(db.execute(_INSANE).scalar_one())
 
 
 def settings_in(row: Any) -> ChatSettings:

@@ -50,7 +50,7 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set, then let requests under way end within drain_seconds."""
     metrics = Metrics(registry)
-    watch_volumes(registry, "generation", models=settings.models_dir)
+    watch_volumes("generation", {"models": settings.models_dir}, registry)
     loop = asyncio.get_running_loop()
     statuses = health.aio.HealthServicer()
     options = options or Options(settings.kv_cache_tokens, settings.max_batch, settings.threads)

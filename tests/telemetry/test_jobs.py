@@ -1,58 +1,23 @@
 """A job reports duration and outcome to a Pushgateway, and never fails for want of one."""
 
+import math
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import structlog
-from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from telemetry.jobs import JobReport, PushSettings, Resumes, job_report
-
-
-@dataclass
-class Pushgateway:
-    """A stand-in that keeps what was pushed: (method, path, values by name)."""
-
-    url: str
-    status: int = 202
-    pushed: list[tuple[str, str, dict[str, float]]] = field(default_factory=list)
-
-
-def values(text: str) -> dict[str, float]:
-    families = text_string_to_metric_families(text)
-    return {sample.name: sample.value for family in families for sample in family.samples}
+from telemetry.jobs import JobReport, PushSettings, job_report
+from tests.telemetry.pushgateway import Pushgateway, pushgateway
 
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pushgateway]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            stand_in.pushed.append((self.command, self.path, values(body)))
-            self.send_response(stand_in.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_PUT = do_POST  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        stand_in = Pushgateway(f"http://127.0.0.1:{server.server_port}")
-        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
-        serving.start()
+    with pushgateway() as stand_in:
         yield stand_in
-        server.shutdown()
-        serving.join()
 
 
 @pytest.fixture(autouse=True)
@@ -78,10 +43,8 @@ def test_success_is_pushed_with_its_time_duration_and_figures(gateway: Pushgatew
     with job_report("training", "avtobus", settings, ticking(1000.0, 1042.5)) as report:
         report.gauge("steps", "Steps taken.", 7)
         report.gauges("Figures.", {"loss": 2.5, "perplexity": 12.25})
-    start, (method, path, pushed) = gateway.pushed
-    assert start[2] == {"persona_training_last_start_timestamp_seconds": 1000.0}
-    # replaces what is there: no figure outlives its run
-    assert (method, path) == ("PUT", "/metrics/job/training/bot/avtobus")
+    _, (method, path, pushed) = gateway.pushed
+    assert (method, path) == ("POST", "/metrics/job/training/bot/avtobus")
     assert pushed == {
         "persona_training_last_start_timestamp_seconds": 1000.0,
         "persona_training_duration_seconds": 42.5,
@@ -105,8 +68,8 @@ def test_failure_is_pushed_with_its_time_and_goes_on(
 
     with pytest.raises(raised):
         run()
-    _, (method, path, pushed) = gateway.pushed
-    assert (method, path) == ("POST", "/metrics/job/extraction/bot/polkson")
+    _, (_, path, pushed) = gateway.pushed
+    assert path == "/metrics/job/extraction/bot/polkson"
     assert pushed == {
         "persona_extraction_last_start_timestamp_seconds": 1000.0,
         "persona_extraction_duration_seconds": 3.0,
@@ -115,17 +78,32 @@ def test_failure_is_pushed_with_its_time_and_goes_on(
     }
 
 
-def test_a_job_that_goes_on_later_has_neither_failed_nor_succeeded(gateway: Pushgateway) -> None:
+def test_the_start_is_pushed_at_once_so_that_who_is_killed_is_missed(gateway: Pushgateway) -> None:
     settings = PushSettings(pushgateway_url=gateway.url)
+    with job_report("training", "avtobus", settings, ticking(1000.0, 1003.0)):
+        [(_, path, pushed)] = gateway.pushed
+    assert path == "/metrics/job/training/bot/avtobus"
+    assert pushed == {"persona_training_last_start_timestamp_seconds": 1000.0}
+
+
+def test_what_goes_on_later_has_neither_failed_nor_succeeded(gateway: Pushgateway) -> None:
+    settings = PushSettings(pushgateway_url=gateway.url)
+    times = ticking(1000.0, 1003.0)
     with (
-        pytest.raises(Resumes),
-        job_report("training", "avtobus", settings, ticking(1000.0, 1042.5)),
+        pytest.raises(TimeoutError),
+        job_report("training", "avtobus", settings, times, goes_on=(TimeoutError,)),
     ):
-        raise Resumes
+        raise TimeoutError
     assert gateway.pushed[-1][2] == {
         "persona_training_last_start_timestamp_seconds": 1000.0,
-        "persona_training_duration_seconds": 42.5,
+        "persona_training_duration_seconds": 3.0,
     }
+
+
+def test_what_could_not_be_had_is_no_number(gateway: Pushgateway) -> None:
+    with job_report("x", "b", PushSettings(pushgateway_url=gateway.url)) as report:
+        report.gauges("Figures.", {"loss": None})
+    assert math.isnan(gateway.pushed[-1][2]["persona_x_loss"])
 
 
 def test_without_an_address_nothing_is_sent(
@@ -162,7 +140,7 @@ def test_a_gateway_that_is_not_there_is_told_and_does_not_fail_a_job(
         pass
     name = "persona_training_last_success_timestamp_seconds"
     assert report.registry.get_sample_value(name)
-    assert list(map(told, logged)) == 2 * [NO_ANSWER]
+    assert list(map(told, logged)) == [NO_ANSWER] * 2
 
 
 def test_a_gateway_that_refuses_is_told_and_does_not_fail_a_job(
@@ -172,7 +150,7 @@ def test_a_gateway_that_refuses_is_told_and_does_not_fail_a_job(
     with job_report("training", "avtobus", PushSettings(pushgateway_url=gateway.url)):
         pass
     assert len(gateway.pushed) == 2
-    assert list(map(told, logged)) == 2 * [NO_ANSWER]
+    assert list(map(told, logged)) == [NO_ANSWER] * 2
 
 
 def test_a_gateway_that_is_not_there_does_not_hide_a_jobs_own_error() -> None:

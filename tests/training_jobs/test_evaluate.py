@@ -1,6 +1,7 @@
 """Evaluation and the gate: what is measured, and what it keeps from being published."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from contracts.model_version import BotModels
 from contracts.refusal import Refusal
 from contracts.turn import Role, Turn
 from tests.conftest import BOT, Toy
+from tests.telemetry.pushgateway import pushgateway
 from training_jobs.base import make_base
 from training_jobs.convert import converted_nats
 from training_jobs.evaluate import app
@@ -250,6 +252,12 @@ def test_too_few_held_out_answers_measure_nothing_and_stop_nothing(
     toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training_jobs.evaluate.FEWEST_CONTEXTS", 1000)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     options = ["--bot", str(toy.bot_file), "--run", str(toy.run), "--dataset", str(toy.dataset)]
-    assert CliRunner().invoke(app, options).exit_code == 0
+    with pushgateway() as gateway:
+        result = CliRunner().invoke(app, options, env={"PUSHGATEWAY_URL": gateway.url})
+    assert result.exit_code == 0
     assert read_evaluation(toy.run) is None
+    pushed = gateway.pushed[-1][2]
+    assert "persona_evaluation_last_success_timestamp_seconds" in pushed
+    assert math.isnan(pushed["persona_evaluation_bits_per_character"])

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from contracts.dataset import read_records
 from contracts.refusal import Refusal
 from tests.conftest import BOT, Toy
+from tests.telemetry.pushgateway import pushgateway
 from training_jobs.allocator import PRELOADED
 from training_jobs.base import make_base
 from training_jobs.checkpoint import FOLDER, Checkpoints
@@ -100,12 +101,15 @@ def test_sigterm_leaves_a_checkpoint_and_tells_kubernetes_to_go_on(
     bot.write_text(f"name: {BOT}\ntraining: {{base: scratch, {often}}}\n")
     command = [sys.executable, "-m", "training_jobs.finetune", "--bot", str(bot)]
     options = ["--dataset", str(toy.dataset), "--output", str(tmp_path)]
-    environment = {**os.environ, "LOG_FORMAT": "json"}
-    with subprocess.Popen([*command, *options], cwd=ROOT, env=environment) as job:
-        while not (tmp_path / FOLDER / "best.pt").exists():
-            assert job.poll() is None
-        job.terminate()
-        assert job.wait(60) == TOLD_TO_END
+    with pushgateway() as gateway:
+        told = {"PUSHGATEWAY_URL": gateway.url, "no_proxy": "127.0.0.1", "LOG_FORMAT": "json"}
+        environment = {**os.environ, **told}
+        with subprocess.Popen([*command, *options], cwd=ROOT, env=environment) as job:
+            while not (tmp_path / FOLDER / "best.pt").exists():
+                assert job.poll() is None
+            job.terminate()
+            assert job.wait(60) == TOLD_TO_END
+    assert not any("failure" in name or "success" in name for name in gateway.pushed[-1][2])
     assert len(list((tmp_path / FOLDER).glob("step-*.pt"))) == 1
 
 

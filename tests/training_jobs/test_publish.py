@@ -1,6 +1,7 @@
 """Publishing: conversion, manifest, model card, and what cannot be published."""
 
 import errno
+import math
 import os
 import shutil
 from datetime import UTC, datetime
@@ -9,11 +10,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contracts.model_version import MODEL_FILES, BotModels, verify
+from contracts.model_version import MODEL_FILES, BotModels, Manifest, verify
 from contracts.refusal import Refusal
+from telemetry.jobs import JobReport
 from tests.conftest import BOT, Toy
-from training_jobs.publish import app, publish
-from training_jobs.run_folder import read_run
+from training_jobs.fidelity.bootstrap import Estimate
+from training_jobs.fidelity.results import Evaluation, Likelihood
+from training_jobs.publish import app, publish, report_version
+from training_jobs.run_folder import EVALUATION, read_run
 
 
 def test_a_version_has_all_that_the_contract_names(toy: Toy) -> None:
@@ -99,6 +103,46 @@ def test_versions_older_than_a_day_go_but_current_and_previous(toy: Toy, tmp_pat
         os.utime(path, (0, 0))
     assert models.prune(datetime.now(UTC)) == ["20250101-000000-stray"]
     assert models.ids() == [first, second]
+
+
+def measured(version: Path, bits: float) -> None:
+    """Let it be evaluated, with nobody to tell the persona from."""
+    one, share = Estimate(bits, bits, bits), Estimate(0.25, 0.0, 0.5)
+    foretold = Likelihood(bits_per_character=one, perplexity=one)
+    done = Evaluation(
+        contexts=5, tuned=foretold, shuffled=foretold, context_gain=one,
+        memorised={"tuned": share, "real": share},
+    )  # fmt: skip
+    (version / EVALUATION).write_text(done.model_dump_json())
+
+
+def told(models: BotModels, manifest: Manifest) -> dict[str, float]:
+    """What the job reports of a version: the figures that are numbers."""
+    report = JobReport("publishing", BOT)
+    report_version(report, models, manifest)
+    families = {each.name: each.samples[0].value for each in report.registry.collect()}
+    figures = {name.removeprefix("persona_publishing_"): v for name, v in families.items()}
+    assert figures.pop("files") == len(manifest.files)
+    assert len(figures) == 6
+    return {name: value for name, value in figures.items() if not math.isnan(value)}
+
+
+def test_the_figures_of_a_version_are_told_beside_those_of_the_one_before(
+    toy: Toy, tmp_path: Path
+) -> None:
+    models, run = BotModels(tmp_path / BOT), shutil.copytree(toy.run, tmp_path / "run")
+    assert told(models, publish(BOT, run, models)) == {}
+    measured(run, 2.5)
+    only = publish(BOT, run, models, force=True)
+    shares = {"version_memorised_share": 0.25}
+    assert told(models, only) == {"version_bits_per_character": 2.5, **shares}
+    measured(run, 2.0)
+    new = publish(BOT, run, models, force=True)
+    shares["previous_memorised_share"] = 0.25
+    bits = {"version_bits_per_character": 2.0, "previous_bits_per_character": 2.5}
+    assert told(models, new) == bits | shares
+    (models.path(only.id) / EVALUATION).write_text("{")  # which is no reason to fail any more
+    assert not any(name.startswith("previous") for name in told(models, new))
 
 
 def test_the_command_refuses_with_one_line_and_exit_code_2(toy: Toy, tmp_path: Path) -> None:

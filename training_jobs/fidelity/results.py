@@ -9,6 +9,11 @@ from contracts.refusal import Refusal
 from training_jobs.fidelity.bootstrap import Estimate
 from training_jobs.run_folder import EVALUATION
 
+FIGURES = (
+    *("bits_per_character", "context_gain_bits_per_character", "memorised_share"),
+    *("attribution_tuned", "attribution_real", "attribution_base", "attribution_others"),
+)
+
 
 class Likelihood(BaseModel):
     """How well a model foretells what the persona really said."""
@@ -44,17 +49,6 @@ class Evaluation(BaseModel):
     examples: list[dict[str, list[str]]] = []
     notes: list[str] = []
 
-    def headline(self) -> dict[str, float]:
-        """The main figures by the names of their metrics."""
-        found = {
-            "bits_per_character": self.tuned.bits_per_character.value,
-            "context_gain_bits_per_character": self.context_gain.value,
-            **{f"attribution_{name}": each.value for name, each in self.attribution.items()},
-        }
-        if "tuned" in self.memorised:
-            found["memorised_share"] = self.memorised["tuned"].value
-        return found
-
     def lines(self) -> Iterator[str]:
         """The main figures, for a model card."""
         for name in ("base", "current", "tuned", "shuffled"):
@@ -64,6 +58,19 @@ class Evaluation(BaseModel):
         yield from (f"attribution, {name}: {each}" for name, each in self.attribution.items())
         yield from (f"memorised, {name}: {each}" for name, each in self.memorised.items())
         yield from self.notes
+
+
+def figures(done: Evaluation | None) -> dict[str, float | None]:
+    """Those that metrics tell, by their names; None is what was not measured."""
+    found: dict[str, Estimate | None] = dict.fromkeys(FIGURES)
+    if done is not None:
+        found |= {
+            "bits_per_character": done.tuned.bits_per_character,
+            "context_gain_bits_per_character": done.context_gain,
+            "memorised_share": done.memorised.get("tuned"),
+            **{f"attribution_{name}": each for name, each in done.attribution.items()},
+        }
+    return {name: None if each is None else each.value for name, each in found.items()}
 
 
 def read_evaluation(folder: Path) -> Evaluation | None:

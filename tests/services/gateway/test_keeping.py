@@ -5,6 +5,7 @@ import itertools
 import sqlite3
 import threading
 from contextlib import closing
+from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
@@ -140,15 +141,20 @@ async def test_a_failed_commit_and_a_cancelled_caller_leave_the_store_usable(
     database.close()
 
 
-async def test_a_damaged_database_is_refused_at_start(tmp_path: Path) -> None:
-    path = tmp_path / "x.sqlite3"
+async def write_damaged(path: Path) -> None:
+    """A database that was overwritten in the middle."""
     database = Database.open(path)
     store = Store(database.connection)
     await store.take([{"update_id": n, "message": {"text": "а" * 500}} for n in range(200)], 0.0)
     database.close()
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2)
+        file.seek(file.seek(0, SEEK_END) // 2)
         file.write(b"\xff" * 8192)
+
+
+async def test_a_damaged_database_is_refused_at_start(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    await write_damaged(path)
     with pytest.raises(Refusal, match=r"damaged|not a usable database"):
         Database.open(path)
 

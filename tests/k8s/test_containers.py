@@ -1,0 +1,158 @@
+"""The images, run as the manifests run them: from an export to an answer on the sandbox.
+
+Slow: it wants the images of `make images` (TAG=dev) and trains in them. CONTAINERS is the engine with
+its options, "podman --runtime runc" say, and CONTAINER_OPTIONS what `run` wants besides.
+"""
+
+import base64
+import os
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from extraction_jobs.sample_chats.__main__ import app as sample_chats
+from tests.k8s.conftest import Resource, containers, kinds, templates
+
+ENGINE = shlex.split(os.environ.get("CONTAINERS", "podman"))
+OPTIONS = shlex.split(os.environ.get("CONTAINER_OPTIONS", ""))
+BOT, USER = "avtobus", 10001
+SANDBOX = "http://127.0.0.1:8081"
+pytestmark = pytest.mark.slow
+
+
+class Box:
+    """A node's worth of volumes, and containers on it as pods would have them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._secrets = kinds("local", "Secret")
+
+    def volume(self, name: str) -> Path:
+        path = self._folder / name
+        path.mkdir(exist_ok=True)
+        path.chmod(0o777)
+        return path
+
+    def command(self, template: Resource, container: Resource, **more: str) -> list[str]:
+        """`run` under the container's own restrictions, environment and mounts."""
+        spec, labels = template["spec"], template["metadata"]["labels"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        user = spec["securityContext"]["runAsUser"]
+        environment = self._environment(labels, container) | more
+        arguments = [
+            "run", "--rm", "--read-only", "--read-only-tmpfs=false", "--cap-drop=all",
+            "--security-opt=no-new-privileges", f"--user={user}:{user}", "--network=host",
+            *(f"--add-host={name}:127.0.0.1" for name in ("generation", "sandbox")),
+            *(f"--env={name}={value}" for name, value in environment.items()),
+            *self._mounts(spec, container, environment), *OPTIONS,
+        ]  # fmt: skip
+        if "command" in container:
+            arguments.append(f"--entrypoint={container['command'][0]}")
+        line = [*container.get("command", ())[1:], *container.get("args", ())]
+        expanded = [part.replace("$(BOT)", labels.get("persona-bots/bot", "")) for part in line]
+        return [*ENGINE, *arguments, f"docker.io/{container['image']}", *expanded]
+
+    def _environment(self, labels: dict[str, str], container: Resource) -> dict[str, str]:
+        found = {}
+        for one in container.get("env", ()):
+            source = one.get("valueFrom", {})
+            if "fieldRef" in source:
+                found[one["name"]] = labels["persona-bots/bot"]
+            elif secret := source.get("secretKeyRef"):
+                data = self._secrets[secret["name"]]["data"][secret["key"]]
+                found[one["name"]] = base64.b64decode(data).decode()
+            else:
+                found[one["name"]] = one["value"]
+        return found
+
+    def _mounts(self, spec: Resource, container: Resource, environment: dict[str, str]) -> list[str]:
+        volumes = {each["name"]: each for each in spec.get("volumes", ())}
+        found = []
+        for mount in container.get("volumeMounts", ()):
+            volume, place = volumes[mount["name"]], mount["mountPath"]
+            if "emptyDir" in volume:
+                found.append(f"--tmpfs={place}:mode=1777")
+                continue
+            claim = volume.get("persistentVolumeClaim", {}).get("claimName", "bots")
+            source = self.volume(claim)
+            if within := mount.get("subPathExpr", "").replace("$(BOT)", environment.get("BOT", "")):
+                source = source / within
+                source.mkdir(parents=True, exist_ok=True)
+                source.chmod(0o777)
+            found.append(f"--volume={source}:{place}:{'ro' if mount.get('readOnly') else 'rw'}")
+        return found
+
+    def run(self, name: str) -> None:
+        """All containers of a job, one after another."""
+        template = templates("local")[name]
+        for container in containers(template["spec"]):
+            done = subprocess.run(
+                self.command(template, container), capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{container['name']}: {done.stderr}"
+
+    @contextmanager
+    def serving(self, name: str, **more: str) -> Iterator[None]:
+        template = templates("local")[name]
+        (container,) = template["spec"]["containers"]
+        with subprocess.Popen(self.command(template, container, **more)) as process:
+            try:
+                yield
+                assert process.poll() is None, name
+            finally:
+                process.terminate()
+                assert process.wait(40) == 0, name
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    """With the sample export, and a bot that learns it from the base in the image, for a while."""
+    if shutil.which(ENGINE[0]) is None:
+        pytest.skip(f"{ENGINE[0]} is missing")
+    box = Box(tmp_path)
+    for name in ("data", "models", "base", f"gateway-{BOT}", "backups"):
+        box.volume(name)
+    sample_chats(["--output", str(tmp_path / "data")], standalone_mode=False)
+    for path in (tmp_path / "data").rglob("*"):
+        path.chmod(0o777)
+    bot = yaml.safe_load(next(iter(kinds("local", "ConfigMap").values()))["data"][f"{BOT}.yaml"])
+    bot["training"] |= {"base": "demo", "max_steps": 60}
+    file = box.volume("bots") / f"{BOT}.yaml"
+    file.write_text(yaml.safe_dump(bot, allow_unicode=True), encoding="utf-8")
+    return box
+
+
+def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if found := holds():
+                return found
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.5)
+    raise AssertionError("never held")
+
+
+def test_an_export_goes_in_and_a_person_gets_an_answer(box: Box) -> None:
+    box.run(f"CronJob/learn-{BOT}")
+    with ExitStack() as stack:
+        for name, more in (
+            ("Deployment/sandbox", {}),
+            ("Deployment/generation", {}),
+            (f"Deployment/gateway-{BOT}", {"METRICS_PORT": "9465"}),
+        ):
+            stack.enter_context(box.serving(name, **more))
+        until(lambda: httpx.get("http://127.0.0.1:9465/readyz").status_code == 200)
+        state = httpx.get(f"{SANDBOX}/api/state").json()
+        print(state)
+        raise AssertionError(state)

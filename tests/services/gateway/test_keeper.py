@@ -1,0 +1,90 @@
+"""What is done every minute, hour and day."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from services.gateway.changes import migrated, opted_out, settings
+from services.gateway.database import Database, damage
+from services.gateway.decision import ChatSettings
+from services.gateway.keeper import DAY, HOUR, MINUTE, Keeper
+from services.gateway.metrics import Metrics
+from services.gateway.pace import Pace
+from services.gateway.store import Store
+from tests.services.gateway.conftest import World
+from tests.services.gateway.test_keeping import write_damaged
+
+Kept = tuple[Store, Metrics]
+INSANE = ChatSettings(insane=True)
+
+
+@asynccontextmanager
+async def keeping(world: World, looked_at: Path | None = None) -> AsyncIterator[Kept]:
+    """A keeper at work on the world's database, or one that looks at another file for damage."""
+    path = world.settings.database
+    database, metrics, pace = Database.open(path), Metrics(CollectorRegistry()), Pace(world.clock)
+    store = Store(database.connection)
+    working = asyncio.create_task(Keeper(store, looked_at or path, pace, metrics, days=30).run())
+    yield store, metrics
+    pace.stopping.set()
+    await working
+    database.close()
+
+
+async def test_insane_chats_are_counted_every_minute(world: World) -> None:
+    async with keeping(world) as (store, metrics):
+        await world.until(lambda: value(metrics, "insane_chats") == 0)
+        await store.commit(settings(-5, 0, INSANE))
+        await world.until(lambda: value(metrics, "insane_chats") == 1, step=MINUTE)
+
+
+async def test_a_chat_that_moved_counts_once_and_a_topic_for_itself(world: World) -> None:
+    async with keeping(world) as (store, _):
+        for chat, topic, wanted in ((-5, 0, INSANE), (-6, 33, INSANE), (-7, 0, ChatSettings())):
+            await store.commit(settings(chat, topic, wanted))
+        for change in (migrated(-5, -1005), opted_out(True)):
+            await store.commit(change)
+        assert await store.turns.insane() == 2
+
+
+async def test_damage_is_found_within_a_day_and_told(world: World, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.sqlite3"
+    await write_damaged(damaged)
+    with capture_logs() as logged:
+        async with keeping(world, damaged) as (_, metrics):
+            metrics.intact.set(1)
+            began = world.clock.now()
+            await world.until(lambda: value(metrics, "database_intact") == 0, step=HOUR)
+    assert world.clock.now() - began >= DAY
+    [entry] = [each for each in logged if each["log_level"] == "error"]
+    assert "damaged" in entry["event"]
+
+
+async def test_a_database_in_use_is_checked_beside_its_user(world: World) -> None:
+    async with keeping(world) as (_, metrics):
+        await world.until(lambda: value(metrics, "database_intact") == 1, step=DAY)
+
+
+async def test_a_database_that_is_gone_is_not_intact(tmp_path: Path) -> None:
+    assert damage(tmp_path / "none") == "OperationalError"
+
+
+async def test_what_fails_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = []
+
+    async def prune(self: Store, now: float, days: int) -> None:
+        failed.append(now)
+        raise OSError
+
+    monkeypatch.setattr(Store, "prune", prune)
+    async with keeping(world):
+        await world.until(lambda: len(failed) == 2, step=HOUR)
+
+
+def value(metrics: Metrics, name: str) -> float | None:
+    return metrics._registry.get_sample_value(f"persona_gateway_{name}")

@@ -1,0 +1,30 @@
+"""What the conversion job reports."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.conftest import Toy
+from tests.telemetry.pushgateway import pushgateway
+from training_jobs.convert import ALLOWED, app
+
+
+def test_the_command_reports_what_the_smaller_weights_cost(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    run = shutil.copytree(toy.run, tmp_path / "run")
+    options = ["--bot", str(toy.bot_file), "--run", str(run), "--dataset", str(toy.dataset)]
+    with pushgateway() as gateway:
+        result = CliRunner().invoke(app, options, env={"PUSHGATEWAY_URL": gateway.url})
+    assert result.exit_code == 0, result.output
+    _, (_, path, pushed) = gateway.pushed
+    assert path.startswith("/metrics/job/conversion/bot/")
+    assert abs(pushed["persona_conversion_perplexity_drift_ratio"]) <= ALLOWED
+    assert (
+        pushed["persona_conversion_model_bytes"]
+        > (run / "openvino/openvino_model.bin").stat().st_size
+    )
+    assert "persona_conversion_last_success_timestamp_seconds" in pushed
