@@ -24,7 +24,7 @@ Say = Callable[[str], None]
 QUIET = frozenset({"ContainerCreating", "PodInitializing"})
 SLOW = 10
 """So many times longer than for one that cannot start is waited for a pod that is being made."""
-UNTOLD = frozenset({"event", "level", "service", "timestamp", "bot"})
+UNTOLD = frozenset({"event", "level", "service", "timestamp", "bot", "folder"})
 LAST_LINES = 5
 
 

@@ -192,9 +192,9 @@ def _meant(error: BaseException) -> BaseException:
     """The client makes an ApiException of all that happens before the websocket is open, a Ctrl-C
     included, and stumbles over its empty body."""
     told = error if isinstance(error, ApiException) else error.__context__
-    cause = told and told.__context__
-    if not isinstance(told, ApiException) or isinstance(cause, KeyboardInterrupt):
-        return cause or error
-    if isinstance(cause, WebSocketBadStatusException):
+    cause = told.__context__ if told else None
+    if isinstance(cause, KeyboardInterrupt):
+        return cause
+    if isinstance(told, ApiException) and isinstance(cause, WebSocketBadStatusException):
         told.status, told.body = cause.status_code, cause.resp_body
-    return told
+    return told or error

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import Result
+from kubernetes import client as k8s
 from typer.testing import CliRunner
 
 from tests.k8s.conftest import kinds, kubectl  # noqa: F401 (a fixture: skips where it is missing)
@@ -61,3 +62,20 @@ def command(cluster: StandIn, kubeconfig: Path) -> Command:
         return CliRunner().invoke(app, given, obj=Patience(cluster.tick, polls=5))
 
     return run
+
+
+def hints(job: str) -> str:
+    return (
+        f"kubectl -n persona-bots logs -f job/{job} --all-containers,"
+        f" or python -m training_jobs.submit --bot avtobus --follow {job}"
+    )
+
+
+@pytest.fixture
+def job(cluster: StandIn) -> str:
+    """One that was started before."""
+    template = cluster.kept["cronjobs"]["learn-avtobus"].spec.job_template
+    metadata = k8s.V1ObjectMeta(name="learn-avtobus-1", labels=template.metadata.labels)
+    made = k8s.V1Job(metadata=metadata, spec=template.spec, status=k8s.V1JobStatus())
+    cluster.kept["jobs"]["learn-avtobus-1"] = made
+    return "learn-avtobus-1"

@@ -63,7 +63,7 @@ class StandIn:
         self.play: Iterator[None] = iter(())
         self.uploads: Callable[[Any], None] = self.run_upload
         self.sent: Callable[[int], None] = lambda count: None
-        """Called with what an exec has taken so far."""
+        """Called with how many bytes an exec has taken so far, at first before it is open."""
         self.away = 0
         """So many requests are answered by 503."""
         self.drop = False
@@ -189,6 +189,7 @@ class StandIn:
             self.tick()
 
     async def _exec(self, request: web.Request, pod: str) -> web.StreamResponse:
+        self.sent(0)
         socket = web.WebSocketResponse(protocols=PROTOCOLS)
         await socket.prepare(request)
         data = str(self.volume / "data")
@@ -234,7 +235,9 @@ def _status(code: int, message: str) -> web.Response:
 def _selected(request: web.Request, thing: Any) -> bool:
     """By `a=b` and `a in (b, c)`."""
     labels = thing.metadata.labels
-    terms = re.findall(r"([\w./-]+)(?:=([\w-]+)| in \(([\w, -]+)\))", request.query["labelSelector"])
+    terms = re.findall(
+        r"([\w./-]+)(?:=([\w-]+)| in \(([\w, -]+)\))", request.query["labelSelector"]
+    )
     assert terms
     return all(labels.get(key) in (one or some).split(", ") for key, one, some in terms)
 

@@ -4,14 +4,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from kubernetes import client as k8s
-
-from tests.training_jobs.submit.conftest import Command
+from tests.training_jobs.submit.conftest import Command, hints
 from tests.training_jobs.submit.standin import StandIn, codec, state
+from training_jobs.fidelity.bootstrap import Estimate
+from training_jobs.fidelity.results import Evaluation, figures
 
 STEPS = ("extract", "train", "convert", "evaluate", "publish")
-FIGURES = {"bits_per_character": 1.23456, "memorised_share": 0.0}
+MEASURED = Evaluation.model_validate(
+    {
+        "contexts": 5,
+        **dict.fromkeys(("tuned", "shuffled"), dict.fromkeys(("bits_per_character", "perplexity"),
+        Estimate(1.23456, 1.0, 2.0))),
+        "context_gain": Estimate(0.5, 0.4, 0.6),
+    }
+)  # fmt: skip
+FIGURES = {name: value for name, value in figures(MEASURED).items() if value is not None}
 LINES: dict[str, list[str | dict[str, Any]]] = {
     "train": [
         {"service": "training", "event": "training", "level": "info", "step": 40, "loss": 3.25},
@@ -19,9 +26,9 @@ LINES: dict[str, list[str | dict[str, Any]]] = {
     ],
     "evaluate": [
         {"event": "few answers", "level": "warning"},
-        {"event": "evaluated", "level": "info", "bot": "avtobus", **FIGURES},
+        {"event": "evaluated", "level": "info", "folder": "/data", **FIGURES},
     ],
-    "publish": [{"event": "published", "level": "info", "version": "20260101-1"}],
+    "publish": [{"event": "published", "level": "info", "bot": "avtobus", "version": "20260101-1"}],
 }
 SHOWN = """\
 extract:
@@ -31,11 +38,11 @@ train:
 convert:
 evaluate:
   warning: few answers
-  evaluated bits_per_character=1.23456 memorised_share=0.0
+  evaluated bits_per_character=1.23456 context_gain_bits_per_character=0.5
 publish:
   published version=20260101-1
 bits_per_character: 1.235
-memorised_share: 0
+context_gain_bits_per_character: 0.5
 avtobus: version 20260101-1 serves
 """
 
@@ -58,23 +65,6 @@ def whole(cluster: StandIn) -> Iterator[None]:
     yield
     yield from runs(cluster, pod, *STEPS)
     cluster.finish()
-
-
-def hints(job: str) -> str:
-    return (
-        f"kubectl -n persona-bots logs -f job/{job} --all-containers,"
-        f" or python -m training_jobs.submit --bot avtobus --follow {job}"
-    )
-
-
-@pytest.fixture
-def job(cluster: StandIn) -> str:
-    """One that was started before."""
-    template = cluster.kept["cronjobs"]["learn-avtobus"].spec.job_template
-    metadata = k8s.V1ObjectMeta(name="learn-avtobus-1", labels=template.metadata.labels)
-    made = k8s.V1Job(metadata=metadata, spec=template.spec, status=k8s.V1JobStatus())
-    cluster.kept["jobs"]["learn-avtobus-1"] = made
-    return "learn-avtobus-1"
 
 
 def test_an_export_becomes_a_version_that_serves(
@@ -186,9 +176,7 @@ def fails(cluster: StandIn, code: int, reason: str, message: str | None) -> Iter
 def test_a_step_that_refuses_says_why_itself(command: Command, cluster: StandIn, job: str) -> None:
     cluster.play = fails(cluster, 2, "Error", "/data/avtobus/dataset: there is nothing in it\n")
     done = command("--follow", job)
-    assert done.stderr == (
-        f"error: {job}: train: /data/avtobus/dataset: there is nothing in it\n"
-    )
+    assert done.stderr == (f"error: {job}: train: /data/avtobus/dataset: there is nothing in it\n")
     assert done.exit_code == 2
 
 
