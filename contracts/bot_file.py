@@ -93,6 +93,14 @@ def bot_path(bots_dir: Path, name: str) -> Path:
     raise BotNotFound(f"no bot {name!r} in {bots_dir}")
 
 
+def read_bot(path: Path, name: str) -> BotFile:
+    """The file at `path`; raises Refusal when it is another bot's."""
+    file = BotFile.read(path)
+    if file.name != name:
+        raise Refusal(f"{path}: is of bot {file.name!r}; the file's name and `name` differ")
+    return file
+
+
 def bot_names(bots_dir: Path) -> list[str]:
     """Names of all bots that `bot_path` would find, sorted."""
     files = {path.stem for path in bots_dir.glob("*.yaml") if path.is_file()}

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 
-from contracts.bot_file import BotFile, bot_path
+from contracts.bot_file import bot_path, read_bot
 from contracts.refusal import Refusal, end_process
 from contracts.settings import from_environment
 from services.gateway.config import GatewayConfig
@@ -15,9 +15,8 @@ from telemetry.logs import LogSettings, configure, logger
 
 
 async def main(settings: GatewaySettings) -> None:
-    config = BotFile.read(bot_path(settings.bots_dir, settings.bot)).section(
-        "gateway", GatewayConfig
-    )
+    file = read_bot(bot_path(settings.bots_dir, settings.bot), settings.bot)
+    config = file.section("gateway", GatewayConfig)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from contracts.bot_file import BotFile, bot_path
+from contracts.bot_file import BotFile, bot_path, read_bot
 from contracts.model_version import (
     MODEL_FILES,
     BotModels,
@@ -21,7 +21,6 @@ from contracts.model_version import (
     verify,
 )
 from contracts.prompt import BOS, EOS, PromptFormat, Vocabulary
-from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from moderation import Moderator, Policy
 from services.generation.config import GenerationConfig
@@ -67,10 +66,7 @@ class ModelStore:
         changed = path.stat().st_mtime_ns
         known = self._bots.get(name)
         if known is None or known[:2] != (path, changed):
-            file = BotFile.read(path)
-            if file.name != name:
-                raise Refusal(f"{path}: is of bot {file.name!r}; the file's name and `name` differ")
-            known = self._bots[name] = (path, changed, _bot(file))
+            known = self._bots[name] = (path, changed, _bot(read_bot(path, name)))
         return known[2]
 
     def wanted(self, bot: str) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.bot_file import SECTIONS, BotFile, BotNotFound, bot_names, bot_path
+from contracts.bot_file import SECTIONS, BotFile, BotNotFound, bot_names, bot_path, read_bot
 from contracts.refusal import BadValue, Refusal
 from contracts.sampling import Sampling
 
@@ -171,3 +171,11 @@ def test_a_section_that_is_no_mapping_is_refused(tmp_path: Path, value: str) -> 
     path.write_text(f"name: b\nsampling: {value}\n")
     with pytest.raises(BadValue):
         BotFile.read(path).section("sampling", Sampling)
+
+
+def test_a_file_of_another_bot_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vasya.yaml"
+    path.write_text("name: petya\n", encoding="utf-8")
+    assert read_bot(path, "petya").name == "petya"
+    with pytest.raises(Refusal, match=r"vasya\.yaml: is of bot 'petya'"):
+        read_bot(path, "vasya")

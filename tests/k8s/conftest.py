@@ -30,12 +30,21 @@ WHOLE = "+".join(COMPONENTS)
 Resource = dict[str, Any]
 
 
+def need(tool: str, package: str) -> None:
+    """Skip where there is no such tool, except in the gate."""
+    if shutil.which(tool) is None:
+        assert not os.environ.get("CI"), f"{package} is missing"
+        pytest.skip(f"{package} is missing")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def kubectl() -> None:
-    """Skips where there is no kubectl, except in the gate."""
-    if shutil.which("kubectl") is None:
-        assert not os.environ.get("CI"), "kubectl is missing"
-        pytest.skip("kubectl is missing")
+    need("kubectl", "kubectl")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> None:
+    need("promtool", "prometheus")
 
 
 @functools.cache
@@ -79,6 +88,10 @@ def built(name: str) -> list[Resource]:
             "components": [f"../../components/{each}" for each in filter(None, name.split("+"))],
         }
         (folder / "kustomization.yaml").write_text(yaml.safe_dump(wanted))
+    return kustomized(folder)
+
+
+def kustomized(folder: Path) -> list[Resource]:
     made = subprocess.run(
         ["kubectl", "kustomize", folder], capture_output=True, text=True, check=False
     )

@@ -1,7 +1,7 @@
 """The images, run as the manifests run them: from an export to an answer on the sandbox.
 
-Slow: it wants the images of `make images` (TAG=dev) and trains in them. CONTAINERS is the engine with
-its options, "podman --runtime runc" say, and CONTAINER_OPTIONS what `run` wants besides.
+Slow: it wants the images of `make images TAG=dev` and trains in them. CONTAINERS is the engine
+with its options, "podman --runtime runc" say, CONTAINER_OPTIONS what `run` wants besides.
 """
 
 import base64
@@ -74,7 +74,9 @@ class Box:
                 found[one["name"]] = one["value"]
         return found
 
-    def _mounts(self, spec: Resource, container: Resource, environment: dict[str, str]) -> list[str]:
+    def _mounts(
+        self, spec: Resource, container: Resource, environment: dict[str, str]
+    ) -> list[str]:
         volumes = {each["name"]: each for each in spec.get("volumes", ())}
         found = []
         for mount in container.get("volumeMounts", ()):
@@ -125,7 +127,7 @@ def box(tmp_path: Path) -> Box:
     for path in (tmp_path / "data").rglob("*"):
         path.chmod(0o777)
     bot = yaml.safe_load(next(iter(kinds("local", "ConfigMap").values()))["data"][f"{BOT}.yaml"])
-    bot["training"] |= {"base": "demo", "max_steps": 60}
+    bot["training"] |= {"base": "demo", "max_steps": 20}
     file = box.volume("bots") / f"{BOT}.yaml"
     file.write_text(yaml.safe_dump(bot, allow_unicode=True), encoding="utf-8")
     return box
@@ -153,6 +155,10 @@ def test_an_export_goes_in_and_a_person_gets_an_answer(box: Box) -> None:
         ):
             stack.enter_context(box.serving(name, **more))
         until(lambda: httpx.get("http://127.0.0.1:9465/readyz").status_code == 200)
-        state = httpx.get(f"{SANDBOX}/api/state").json()
-        print(state)
-        raise AssertionError(state)
+        asked = {"chat": "group", "person": "Борис", "text": f"@{BOT}_bot далеко ещё?"}
+        httpx.post(f"{SANDBOX}/api/messages", json=asked).raise_for_status()
+        [said, *_] = until(lambda: httpx.get(f"{SANDBOX}/admin/log").json()["sent"])
+        assert (said["bot"], said["room"]) == (BOT, "group")
+        assert "reply" in httpx.get("http://127.0.0.1:9465/metrics").text
+        box.run(f"CronJob/backup-{BOT}")  # while the gateway runs
+    assert list((box.volume("backups") / BOT).glob("*/gateway.sqlite3"))

@@ -1,0 +1,96 @@
+"""Grafana's dashboards and Prometheus' answers, as tests and plots read them."""
+
+import json
+import math
+import re
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MONITORING = Path(__file__).parents[2] / "k8s" / "components" / "monitoring"
+
+
+@dataclass(frozen=True)
+class Query:
+    """An expression in which `$bot` and `$__rate_interval` stand for themselves."""
+
+    expr: str
+    legend: str
+    instant: bool
+
+    def filled(self, rate: str, bots: str = ".*") -> str:
+        """`rate` is the window of rates, such as 1m."""
+        return self.expr.replace("$__rate_interval", rate).replace("$bot", bots)
+
+    def name(self, labels: dict[str, str]) -> str:
+        return re.sub(r"{{(\w+)}}", lambda found: labels.get(found[1], ""), self.legend).strip()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """`raw` is all that the file says of it."""
+
+    board: str
+    raw: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        return str(self.raw["title"])
+
+    @property
+    def unit(self) -> str:
+        return str(self.raw["fieldConfig"]["defaults"]["unit"])
+
+    @property
+    def queries(self) -> list[Query]:
+        return [
+            Query(one["expr"], one["legendFormat"], one.get("instant", False))
+            for one in self.raw.get("targets", ())
+        ]
+
+
+def boards() -> dict[str, dict[str, Any]]:
+    """Each file's content by its name."""
+    files = sorted((MONITORING / "dashboards").glob("*.json"))
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+
+def panels() -> list[Panel]:
+    return [Panel(name, raw) for name, board in boards().items() for raw in board["panels"]]
+
+
+@dataclass(frozen=True)
+class Series:
+    labels: dict[str, str]
+    points: list[tuple[float, float]]
+
+    @property
+    def numbers(self) -> list[float]:
+        return [value for _, value in self.points if math.isfinite(value)]
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    url: str
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """What the API answers; raises HTTPError for a query that it cannot read."""
+        address = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)["data"]
+
+    def now(self, expr: str) -> list[Series]:
+        found = self.get("query", query=expr)["result"]
+        return [Series(one["metric"], _points([one["value"]])) for one in found]
+
+    def lately(self, expr: str, end: float, seconds: float, steps: int) -> list[Series]:
+        """The last seconds before `end`."""
+        ends = {"start": str(end - seconds), "end": str(end), "step": str(seconds / steps)}
+        found = self.get("query_range", query=expr, **ends)["result"]
+        return [Series(one["metric"], _points(one["values"])) for one in found]
+
+
+def _points(values: list[tuple[float, str]]) -> list[tuple[float, float]]:
+    return [(float(at), float(value)) for at, value in values]

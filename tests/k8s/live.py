@@ -1,0 +1,62 @@
+"""Debian's Prometheus and Pushgateway, started with the manifests' arguments and configuration."""
+
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+import yaml
+
+from tests.k8s.dashboards import MONITORING
+
+PATIENCE = 20.0
+
+
+@contextmanager
+def shipped(name: str, tool: str, address: str, folder: Path) -> Iterator[None]:
+    """Debian's build of it with the arguments of the manifest; /data and /etc lie in the folder."""
+    [pod, *_] = yaml.safe_load_all((MONITORING / f"{name}.yaml").read_text())
+    [container] = pod["spec"]["template"]["spec"]["containers"]
+    arguments = [re.sub("=/", f"={folder}/", one) for one in container["args"]]
+    command = [tool, f"--web.listen-address={address}", *arguments]
+    (folder / "data").mkdir(exist_ok=True)
+    with (folder / f"{name}.log").open("w") as log:
+        running = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            running.terminate()
+            running.wait()
+
+
+def configuration(found: dict[str, list[str]]) -> dict[str, Any]:
+    """The shipped one with these addresses in place of DNS, more often."""
+    config: dict[str, Any] = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
+    config["global"] = {"scrape_interval": "300ms", "evaluation_interval": "300ms"}
+    config["scrape_configs"].append({"job_name": "node"})
+    for job in config["scrape_configs"]:
+        job.pop("dns_sd_configs", None)
+        job["static_configs"] = [{"targets": [target]} for target in found[job["job_name"]]]
+    return config
+
+
+def free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def wait(holds: Callable[[], object], what: str, logs: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        with suppress(URLError, ConnectionError):  # it starts
+            if holds():
+                return
+        time.sleep(0.05)
+    said = "\n".join(file.read_text() for file in logs.glob("*.log"))
+    pytest.fail(f"{what}\n{said}")

@@ -1,0 +1,136 @@
+"""A real Prometheus with the shipped configuration scrapes real metrics: no panel stays empty, and
+every alert has what it asks for."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+import yaml
+
+from tests.k8s.conftest import need
+from tests.k8s.dashboards import MONITORING, Panel, Prometheus, boards, panels
+from tests.k8s.exposed import BOTS, Exposed, push_jobs, served
+from tests.k8s.live import configuration, free_address, shipped, wait
+
+SCRAPES = 5
+RULES = yaml.safe_load((MONITORING / "rules.yml").read_text())
+ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]
+SELECTOR = re.compile(r"(?:\b(?:persona_|push_)\w+|(?={__name__))(?:{[^}]*})?")
+
+
+@contextmanager
+def monitored(folder: Path, exposed: Exposed) -> Iterator[Prometheus]:
+    """Prometheus and Pushgateway over what is exposed, once it was scraped a few times."""
+    own, pushed = free_address(), free_address()
+    prometheus = Prometheus(f"http://{own}")
+
+    def until(expr: str) -> None:
+        """Let people write until the expression finds something."""
+
+        def holds() -> object:
+            exposed.go_on()
+            return prometheus.now(expr)
+
+        wait(holds, f"{expr} finds nothing", folder)
+
+    with ExitStack() as stack:
+        *gateways, generation, node = stack.enter_context(served(exposed))
+        found = {
+            "gateways": gateways, "generation": [generation], "node": [node],
+            "pushgateway": [pushed], "prometheus": [own],
+        }  # fmt: skip
+        files = folder / "etc/prometheus"
+        files.mkdir(parents=True)
+        (files / "prometheus.yml").write_text(yaml.safe_dump(configuration(found)))
+        (files / "rules.yml").write_text((MONITORING / "rules.yml").read_text())
+        stack.enter_context(shipped("pushgateway", "prometheus-pushgateway", pushed, folder))
+        stack.enter_context(shipped("prometheus", "prometheus", own, folder))
+        until('up{job="pushgateway"} == 1')
+        push_jobs(f"http://{pushed}")
+        targets = sum(len(each) for each in found.values())
+        until(f"count(sum_over_time(up[1m]) >= {SCRAPES}) == {targets}")
+        until('ALERTS{alertstate="firing"}')
+        yield prometheus
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tools() -> Iterator[None]:
+    need("prometheus", "prometheus")
+    need("prometheus-pushgateway", "prometheus-pushgateway")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("no_proxy", "127.0.0.1")
+        yield
+
+
+@pytest.fixture(scope="module")
+def live(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    with monitored(tmp_path_factory.mktemp("live"), Exposed()) as prometheus:
+        yield prometheus
+
+
+@pytest.mark.parametrize(
+    "panel", [one for one in panels() if one.queries], ids=lambda one: f"{one.board}-{one.title}"
+)
+def test_no_panel_stays_empty(live: Prometheus, panel: Panel) -> None:
+    for query in panel.queries:
+        expr = query.filled(rate="5s", bots="|".join(BOTS))
+        found = live.now(expr) if query.instant else live.lately(expr, time.time(), 5, steps=10)
+        assert any(series.numbers for series in found), query.expr
+        names = {query.name(series.labels) for series in found}
+        assert "" not in names
+        assert len(names) == len(found), "two lines of one name"
+
+
+@pytest.mark.parametrize("board", boards().values(), ids=boards())
+def test_the_list_of_bots_is_found(live: Prometheus, board: dict[str, Any]) -> None:
+    [query] = [one["query"] for one in board["templating"]["list"] if one["name"] == "bot"]
+    found = re.fullmatch(r"label_values\((\w+), (\w+)\)", query)
+    assert found
+    assert live.get(f"label/{found[2]}/values", **{"match[]": found[1]}) == list(BOTS)
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda rule: rule["alert"])
+def test_an_alert_finds_what_it_asks_for(live: Prometheus, alert: dict[str, Any]) -> None:
+    live.now(alert["expr"])
+    asked = set(SELECTOR.findall(alert["expr"]))
+    assert asked
+    for selector in asked:
+        assert live.now(selector), selector
+
+
+def test_only_what_is_wrong_fires(live: Prometheus) -> None:
+    """One job failed; a version is refused, for less than a minute yet."""
+    states = {
+        (one.labels["alertname"], one.labels["bot"], one.labels["alertstate"])
+        for one in live.now("ALERTS")
+    }
+    assert states == {
+        ("JobFailed", "polkson", "firing"),
+        ("VersionRefused", "polkson", "pending"),
+    }
+
+
+def test_what_jobs_said_outlives_the_pushgateway(tmp_path: Path) -> None:
+    address = free_address()
+
+    def groups() -> int:
+        with urlopen(f"http://{address}/metrics", timeout=5) as page:
+            return len(re.findall("^push_time_seconds{", page.read().decode(), re.MULTILINE))
+
+    def started() -> bool:
+        with urlopen(f"http://{address}/-/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+
+    with shipped("pushgateway", "prometheus-pushgateway", address, tmp_path):
+        wait(started, "no pushgateway", tmp_path)
+        push_jobs(f"http://{address}")
+        before = groups()
+    assert (tmp_path / "data/pushed").is_file()  # and not where Debian's would keep it
+    with shipped("pushgateway", "prometheus-pushgateway", address, tmp_path):
+        wait(started, "no pushgateway", tmp_path)
+        assert groups() == before > 0

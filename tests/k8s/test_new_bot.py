@@ -1,0 +1,47 @@
+"""A third bot is one command, and a file to describe it in."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from contracts.bot_file import BotFile
+from tests.k8s.conftest import ROOT
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    return tmp_path
+
+
+def new_bot(project: Path, name: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "-C", str(project), "new-bot", f"NAME={name}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_new_bot_has_all_that_the_others_have(project: Path) -> None:
+    assert new_bot(project, "vasya").returncode == 0
+    assert BotFile.read(project / "k8s/bots/vasya").name == "vasya"
+    made = subprocess.run(
+        ["kubectl", "kustomize", project / "k8s/overlays/vds"], capture_output=True, check=True
+    )
+    kinds = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(made.stdout)}
+    names = {name.replace("vasya", "") for _, name in kinds if name.endswith("-vasya")}
+    assert names == {name.replace("polkson", "") for _, name in kinds if name.endswith("-polkson")}
+    [bots] = [one for (_, name), one in kinds.items() if name.startswith("bots-")]
+    assert "vasya.yaml" in bots["data"]
+    tokens = yaml.safe_load((project / "k8s/components/token-file/kustomization.yaml").read_text())
+    assert {"name": "vasya-telegram", "envs": ["vasya.env"]} in tokens["secretGenerator"]
+
+
+@pytest.mark.parametrize("name", ["", "Вася", "Vasya", "-x", "a" * 33, "a b", "avtobus"])
+def test_a_name_that_cannot_be_one_changes_nothing(project: Path, name: str) -> None:
+    before = sorted(project.rglob("*"))
+    refused = new_bot(project, name)
+    assert refused.returncode == 2
+    assert "error: " in refused.stderr
+    assert sorted(project.rglob("*")) == before
