@@ -197,7 +197,7 @@ def main(
     ] = False,
     namespace: Annotated[str, typer.Option(help="Where the bots are.")] = NAMESPACE,
     context: Annotated[
-        str | None, typer.Option(help="Of the kubeconfig [the current one].")
+        str | None, typer.Option(help="Of the kubeconfig, if not the current one.")
     ] = None,
 ) -> None:
     """Let a bot on a cluster learn from an export, and watch it until the new version serves."""

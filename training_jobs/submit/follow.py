@@ -206,13 +206,11 @@ def _show(cluster: Cluster, pod: Object, told: Told) -> None:
         if pod is None or not has_started(pod, step):
             return
         told.say(f"{step}:")
-        pod = _read(cluster, name, step, told)
-        if pod is None or _ended(pod, step).exit_code:
-            return
+        _read(cluster, name, step, told)
 
 
-def _read(cluster: Cluster, name: str, step: str, told: Told) -> Object:
-    """Show a step's log to its end, each line once however often it is read; the pod then."""
+def _read(cluster: Cluster, name: str, step: str, told: Told) -> None:
+    """Show a step's log to its end, each line once however often it has to be read."""
     last = ""
     while True:
         pod = cluster.pod(name)  # first: the log of a step that had ended by then is whole
@@ -225,7 +223,7 @@ def _read(cluster: Cluster, name: str, step: str, told: Told) -> Object:
         except HTTPError:
             whole = False
         if whole:
-            return pod
+            return
         cluster.patience.pause()
 
 

@@ -67,7 +67,7 @@ class StandIn:
         self.away = 0
         """So many requests are answered by 503."""
         self.drop = False
-        """The next log breaks off."""
+        """The next log breaks off before its last line."""
         self.lines = 0
         self.waits = 0
 
@@ -175,12 +175,13 @@ class StandIn:
         while True:
             now = self.kept["pods"].get(pod)
             lines = self.logs.get((pod, step), [])
-            await response.write("".join(lines[written:]).encode())
-            written = len(lines)
             if self.drop and request.transport:
                 self.drop = False
+                await response.write("".join(lines[written:-1]).encode())
                 request.transport.abort()
                 return response
+            await response.write("".join(lines[written:]).encode())
+            written = len(lines)
             statuses = [] if now is None else [
                 *(now.status.init_container_statuses or ()), *(now.status.container_statuses or ()),
             ]  # fmt: skip

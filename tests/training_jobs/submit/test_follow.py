@@ -20,6 +20,7 @@ MEASURED = Evaluation.model_validate(
 )  # fmt: skip
 FIGURES = {name: value for name, value in figures(MEASURED).items() if value is not None}
 LINES: dict[str, list[str | dict[str, Any]]] = {
+    "extract": [{"event": "data set built", "level": "info"}],
     "train": [
         {"service": "training", "event": "training", "level": "info", "step": 40, "loss": 3.25},
         "  train_loss = 3.1",
@@ -32,6 +33,7 @@ LINES: dict[str, list[str | dict[str, Any]]] = {
 }
 SHOWN = """\
 extract:
+  data set built
 train:
   training step=40 loss=3.25
     train_loss = 3.1
@@ -126,6 +128,17 @@ def test_a_connection_that_drops_costs_no_line_and_doubles_none(
     assert (done.exit_code, done.stdout) == (0, SHOWN)
 
 
+def test_a_connection_that_drops_in_the_log_of_a_step_that_has_ended_costs_no_line(
+    command: Command, cluster: StandIn, job: str
+) -> None:
+    cluster.play = whole(cluster)
+    while cluster.kept["jobs"][job].status.conditions is None:
+        cluster.tick()
+    cluster.drop = True
+    done = command("--follow", job)
+    assert (done.exit_code, done.stdout) == (0, SHOWN)
+
+
 def test_another_pod_goes_on_where_one_was_told_to_end(
     command: Command, cluster: StandIn, job: str
 ) -> None:
@@ -143,8 +156,9 @@ def test_another_pod_goes_on_where_one_was_told_to_end(
 
     cluster.play = replaced()
     done = command("--follow", job)
-    before = "extract:\ntrain:\n  told to end\nanother pod goes on: learn-avtobus-1-1\n"
-    assert (done.exit_code, done.stdout) == (0, before + SHOWN)
+    before = "extract:\n  data set built\ntrain:\n  told to end\n"
+    assert done.stdout == f"{before}another pod goes on: {job}-1\n{SHOWN}"
+    assert done.exit_code == 0
 
 
 def test_another_pod_goes_on_where_one_is_gone(
@@ -165,6 +179,10 @@ def test_another_pod_goes_on_where_one_is_gone(
 
 
 def fails(cluster: StandIn, code: int, reason: str, message: str | None) -> Iterator[None]:
+    """In the second pod."""
+    before = cluster.start_pod()
+    cluster.put(before, "extract", state("Error", "told to end", 75))
+    before.status.phase = "Failed"
     pod = cluster.start_pod()
     yield from runs(cluster, pod, "extract")
     cluster.put(pod, "train", state(reason, message, code))
@@ -215,7 +233,7 @@ def test_a_step_whose_image_is_missing_is_given_up_after_a_while(
     cluster.play = stuck()
     done = command("--follow", job)
     reason = "train: ImagePullBackOff: Back-off pulling image"
-    assert done.stdout == f"extract:\nwaiting: {reason}\n"
+    assert done.stdout == f"extract:\n  data set built\nwaiting: {reason}\n"
     assert done.stderr == (
         f"error: pod {job}-0 does not start ({reason});"
         f" {job} is left to itself; follow it: {hints(job)}\n"

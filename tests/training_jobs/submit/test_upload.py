@@ -76,6 +76,8 @@ def test_the_pod_is_the_jobs_own_with_a_sleep_for_its_first_step(
     [container] = pod["spec"]["containers"]
     assert (container["command"], container["args"]) == (["sleep"], ["14400"])
     assert pod["spec"]["activeDeadlineSeconds"] == 14400
+    assert pod["spec"]["terminationGracePeriodSeconds"] == 1
+    assert {"env", "envFrom"}.isdisjoint(container)
     assert pod["spec"]["restartPolicy"] == "Never"
     for key in ("image", "securityContext", "resources"):
         assert container[key] == extract[key]
