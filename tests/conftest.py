@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from contracts.model_version import BotModels, Manifest
 from extraction_jobs.build_dataset import build
@@ -16,6 +17,8 @@ from training_jobs.finetune import finetune
 from training_jobs.publish import publish
 
 BOT = "avtobus"
+settings.register_profile("unhurried", deadline=None)  # machines are noisy
+settings.load_profile("unhurried")
 _TALK = (
     ("Привет", "Заходите, задняя площадка свободна."),
     ("Долго ещё стоим?", "До моста недолго, а на мосту как пойдёт."),
