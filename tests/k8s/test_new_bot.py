@@ -32,7 +32,7 @@ def test_a_new_bot_has_all_that_the_others_have(project: Path) -> None:
     kinds = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(made.stdout)}
     names = {name.replace("vasya", "") for _, name in kinds if name.endswith("-vasya")}
     assert names == {name.replace("polkson", "") for _, name in kinds if name.endswith("-polkson")}
-    [bots] = [one for (_, name), one in kinds.items() if name.startswith("bots-")]
+    [bots] = [one for (_, name), one in kinds.items() if name == "bots"]
     assert "vasya.yaml" in bots["data"]
     tokens = yaml.safe_load((project / "k8s/components/token-file/kustomization.yaml").read_text())
     assert {"name": "vasya-telegram", "envs": ["vasya.env"]} in tokens["secretGenerator"]

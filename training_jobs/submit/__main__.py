@@ -50,10 +50,7 @@ class Place:
     def following(self, job: str) -> str:
         options = "" if self.namespace == NAMESPACE else f" --namespace {self.namespace}"
         options += f" --context {self.context}" if self.context else ""
-        return (
-            f"{self.kubectl()} logs -f job/{job} --all-containers,"
-            f" or python -m training_jobs.submit --bot {self.bot}{options} --follow {job}"
-        )
+        return f"python -m training_jobs.submit --bot {self.bot}{options} --follow {job}"
 
 
 def say(text: str) -> None:

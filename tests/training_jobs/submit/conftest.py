@@ -65,10 +65,7 @@ def command(cluster: StandIn, kubeconfig: Path) -> Command:
 
 
 def hints(job: str) -> str:
-    return (
-        f"kubectl -n persona-bots logs -f job/{job} --all-containers,"
-        f" or python -m training_jobs.submit --bot avtobus --follow {job}"
-    )
+    return f"python -m training_jobs.submit --bot avtobus --follow {job}"
 
 
 @pytest.fixture

@@ -54,8 +54,7 @@ def test_an_export_arrives_byte_by_byte_in_place_of_the_one_before(
     assert done.stdout.splitlines() == [
         "1.0 MB uploaded",
         f"started {job}",
-        f"follow it: kubectl -n persona-bots logs -f job/{job} --all-containers,"
-        f" or python -m training_jobs.submit --bot avtobus --follow {job}",
+        f"follow it: python -m training_jobs.submit --bot avtobus --follow {job}",
     ]
 
 
