@@ -28,6 +28,8 @@ def working(output: Path) -> Iterator[None]:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         file = lock.open("w")
+    except (FileExistsError, NotADirectoryError):
+        raise Refusal(f"{output.parent}: is a file; a folder is wanted for {output.name}") from None
     except OSError as error:
         raise Refusal(f"{lock}: cannot be written ({error.strerror})") from None
     with file:
@@ -58,7 +60,7 @@ class Stamp:
     @contextmanager
     def renewed(self) -> Iterator[None]:
         """The output is made anew inside the block; one that fails leaves no stamp."""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # where none can be, what makes the output says so
             self._path.unlink()
         yield
         self._path.write_text(self._now, encoding="utf-8")

@@ -28,6 +28,8 @@ STALE = 600.0
 """Seconds after which a message that was not for the bot is not worth an answer any more."""
 COMMANDS_AN_HOUR = 30
 """Commands of a person's, but for the owner, that are answered."""
+UNLIMITED = frozenset({"forgetme", "mute", "unmute", "optout"})
+"""What holds the bot in check, and forgetting, which is promised: never dropped."""
 _WHEN_OPTED_OUT = frozenset(
     {"status", "optin", "optout", "privacy", "forgetme", "delete", "report"}
 )
@@ -80,7 +82,8 @@ def _commanded(
     if command.name in COMMANDS:
         if view.opted_out and command.name not in _WHEN_OPTED_OUT:
             return Decision(Reason.OPTED_OUT)
-        if view.commands_in_hour >= COMMANDS_AN_HOUR and sender_of(message) not in owners:
+        free = command.name in UNLIMITED or sender_of(message) in owners
+        if view.commands_in_hour >= COMMANDS_AN_HOUR and not free:
             return Decision(Reason.LIMITED)
         return Decision(Reason.COMMAND, command.name, command.arguments)
     return None if message.chat.type == "private" else Decision(Reason.FOREIGN_COMMAND)

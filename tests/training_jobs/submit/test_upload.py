@@ -159,6 +159,7 @@ def test_ctrl_c_while_uploading_leaves_nothing(
     command: Command, cluster: StandIn, export: Path, moment: int
 ) -> None:
     once = iter([threading.main_thread().ident or 0])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever ran before
 
     def interrupt(count: int) -> None:
         if count >= moment and (main := next(once, 0)):
@@ -166,7 +167,10 @@ def test_ctrl_c_while_uploading_leaves_nothing(
 
     cluster.sent = interrupt
     export.write_bytes(b"{" + os.urandom(30_000_000))
-    done = command("--export", export)
+    try:
+        done = command("--export", export)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (done.exit_code, done.stderr.strip()) == (130, NOTHING)
     assert not cluster.kept["pods"]
     assert not exports(cluster)
