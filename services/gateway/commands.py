@@ -30,6 +30,7 @@ _HOURS = re.compile(r"(\d{1,2})(?::(\d\d))?\s*[-–—]\s*(\d{1,2})(?::(\d\d))?"
 REPORTS = 5
 """Reports that a person may make in an hour."""
 _OFF = frozenset({"off", "0", "нет", "выкл"})
+_ON = frozenset({"on", "1", "да", "вкл"})
 
 
 class May(BaseFilter):
@@ -101,13 +102,18 @@ async def privacy(message: Message, config: GatewayConfig) -> Answer:
     return told(message, text + (config.privacy_optout if config.persona_user_id else ""))
 
 
-async def insanity(message: Message, config: GatewayConfig, store: Store) -> Answer:
-    """Turn the mode over."""
+async def insanity(
+    message: Message, decision: Decision, config: GatewayConfig, store: Store
+) -> Answer:
+    """Switch the mode as it is told, else turn it over."""
     if message.chat.type == "private":
         return told(message, config.insanity_private)
-    found = await _settings(message, store)
-    text = config.insanity_off if found.insane else config.insanity_on
-    return told(message, text, _set(message, found, insane=not found.insane))
+    found, wanted = await _settings(message, store), decision.arguments.lower()
+    if wanted and wanted not in _ON | _OFF:
+        return told(message, config.unclear.replace("{example}", "/insanity on"))
+    insane = wanted in _ON if wanted else not found.insane
+    text = config.insanity_on if insane else config.insanity_off
+    return told(message, text, _set(message, found, insane=insane))
 
 
 async def chattiness(

@@ -55,6 +55,16 @@ async def test_insanity_is_switched_told_and_survives_a_restart(world: World) ->
     ]
 
 
+async def test_insanity_on_and_off_by_word(world: World) -> None:
+    world.telegram.administrators = {7}
+    async with world.gateway():
+        for word in ("on", "вкл", "OFF", "off", "maybe"):
+            await ask(world, group(f"/insanity {word}"))
+    unclear = CONFIG.unclear.replace("{example}", "/insanity on")
+    on, off = CONFIG.insanity_on, CONFIG.insanity_off
+    assert world.telegram.texts() == [on, on, off, off, unclear]
+
+
 async def test_insanity_means_nothing_where_all_is_answered_anyway(world: World) -> None:
     async with world.gateway():
         world.telegram.put(private("/insanity"))
