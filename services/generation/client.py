@@ -45,8 +45,15 @@ _SERVICE_CONFIG = {
         }
     ],
 }
-CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0)]
-"""The service is near: a proxy set for the outside world is not on the way to it."""
+CHANNEL_OPTIONS = [
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+]
+"""The service is near: a proxy set for the outside world is not on the way to it. Where a replica
+goes, its successor's address is asked for at once (by default: after half a minute), and one that
+is gone without a word is found out."""
 _DETAILS_KEY = "grpc-status-details-bin"
 
 

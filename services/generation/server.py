@@ -66,6 +66,10 @@ async def serve(
         options=[
             ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
             ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a silent half
+            # clients ask for the addresses anew when a connection ends: a further replica is found
+            ("grpc.max_connection_age_ms", 60_000),
+            # the client asks more often than the five minutes that are allowed by default
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ],
     )
     servicer = GenerationServicer(engine, versions, metrics, line, job_id)
