@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from unittest.mock import patch
 
+import rich
 import typer
 
 from contracts.bot_file import BotFile
@@ -68,13 +69,14 @@ def _export(model: Path, output: Path, bits: Literal[4, 8]) -> None:
     from optimum.intel import OVModelForCausalLM, OVWeightQuantizationConfig
     from transformers.pytorch_utils import Conv1D
 
-    quieten()
     kind = {"bits": 8, "sym": False} if bits == 8 else {
         "bits": 4, "sym": True, "group_size": INT4_GROUP, "ratio": 1.0,
     }  # fmt: skip
     # GPT-2's own linear layers reshape before and after, which costs a tenth of a step
     linear = patch.object(Conv1D, "forward", _linear)
-    with without_library_logs("nncf", "torch", "optimum"), linear:
+    quieten()
+    without_bars = patch.object(rich.get_console(), "quiet", True)
+    with without_library_logs("nncf", "torch", "optimum"), without_bars, linear:
         converted = OVModelForCausalLM.from_pretrained(
             model,
             export=True,
@@ -196,6 +198,7 @@ def main(
     """Convert a fine-tuned model to what generation serves."""
     try:
         configure(from_environment(LogSettings), "conversion")
+        quieten()
         file, volumes = BotFile.read(bot), from_environment(Volumes)
         folder = run_folder or volumes.run(file.name)
         run(file, folder, dataset or volumes.dataset(file.name), skip_unchanged)

@@ -100,7 +100,9 @@ def test_what_serves_is_probed_and_may_drain(name: str) -> None:
             asked = container[probe].get("httpGet") or container[probe]["grpc"]
             assert asked["port"] in {*ports, *ports.values()}, (each, probe)
         drain = 20  # the services' DRAIN_SECONDS
-        assert pod.get("terminationGracePeriodSeconds", 30) >= drain + 10, each
+        waits = container.get("lifecycle", {"preStop": {"sleep": {"seconds": 0}}})
+        before = waits["preStop"]["sleep"]["seconds"]
+        assert pod.get("terminationGracePeriodSeconds", 30) >= before + drain + 10, each
 
 
 def test_jobs_step_back_where_people_wait() -> None:

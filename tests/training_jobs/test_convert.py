@@ -20,6 +20,7 @@ def test_the_command_reports_what_the_smaller_weights_cost(
     with pushgateway() as gateway:
         result = CliRunner().invoke(app, options, env={"PUSHGATEWAY_URL": gateway.url})
     assert result.exit_code == 0, result.output
+    assert "%" not in result.output  # the libraries' own progress bars
     _, (_, path, pushed) = gateway.pushed
     assert path.startswith("/metrics/job/conversion/bot/")
     assert abs(pushed["persona_conversion_perplexity_drift_ratio"]) <= ALLOWED
