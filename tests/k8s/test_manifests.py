@@ -34,7 +34,8 @@ from training_jobs import convert, evaluate, fetch_base, finetune, publish
 
 MODELS = (GatewaySettings, GenerationSettings, SandboxSettings, Volumes, PushSettings)
 SETTINGS = {name.upper() for model in MODELS for name in model.model_fields}
-SETTINGS |= {"HF_HOME", "JOB"}  # the hub's client, and what only arguments are made of
+SETTINGS |= {"HF_HOME", "JOB"}  # the hub's client, and what only other values are made of
+SETTINGS |= {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}  # torch's own
 
 
 @functools.cache
@@ -182,9 +183,8 @@ def test_training_on_several_nodes_finds_its_first_pod() -> None:
     for bot in BOTS:
         pod = pods(WHOLE)[f"CronJob/train-{bot}"]
         assert pod["subdomain"] == service["metadata"]["name"]
-        arguments = pod["containers"][0]["args"]
-        assert f"--master-addr=$(JOB)-0.{pod['subdomain']}" in arguments
-        assert f"--master-port={service['spec']['ports'][0]['port']}" in arguments
+        told = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        assert told["MASTER_ADDR"] == f"$(JOB)-0.{pod['subdomain']}"
+        assert told["MASTER_PORT"] == str(service["spec"]["ports"][0]["port"])
         job = kinds(WHOLE, "CronJob")[f"train-{bot}"]["spec"]["jobTemplate"]["spec"]
-        assert job["completions"] == job["parallelism"] == 2
-        assert "--nnodes=2" in arguments
+        assert told["WORLD_SIZE"] == str(job["completions"]) == str(job["parallelism"]) == "2"
