@@ -61,7 +61,7 @@ def has_bf16(device: torch.device) -> bool:
 
 @contextmanager
 def hardware(precision: Literal["auto", "fp32", "bf16"]) -> Iterator[Hardware]:
-    """The hardware to run on, inside the block part of the process group that WORLD_SIZE and RANK tell of."""
+    """The hardware to run on, in the process group of WORLD_SIZE and RANK where they are set."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
