@@ -30,6 +30,14 @@ SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"].full_name
 LIVENESS = "generation.v1.Liveness"
 """Health of the process alone: a load or a restart of the engine is no reason to kill it."""
 HEALTH_SECONDS = 0.25
+SERVER_OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
+    ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a silent half
+    # clients ask for the addresses anew when a connection ends: a further replica is found
+    ("grpc.max_connection_age_ms", 60_000),
+    # the client asks more often than the five minutes that are allowed by default
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+]
 _HEALTH = health_pb2.HealthCheckResponse
 
 
@@ -61,17 +69,7 @@ async def serve(
     store = ModelStore(settings.bots_dir, settings.models_dir)
     job_id = itertools.count(1).__next__
     versions = Versions(store, engine, metrics, job_id)
-    server = grpc.aio.server(
-        interceptors=[Parsing(SERVICE, metrics)],
-        options=[
-            ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
-            ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a silent half
-            # clients ask for the addresses anew when a connection ends: a further replica is found
-            ("grpc.max_connection_age_ms", 60_000),
-            # the client asks more often than the five minutes that are allowed by default
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-        ],
-    )
+    server = grpc.aio.server(interceptors=[Parsing(SERVICE, metrics)], options=SERVER_OPTIONS)
     servicer = GenerationServicer(engine, versions, metrics, line, job_id)
     pb_grpc.add_GenerationServiceServicer_to_server(servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)

@@ -126,3 +126,9 @@ def test_no_resource_stands_outside_the_namespace_but_what_has_none() -> None:
     for one in built(WHOLE):
         if one["kind"] not in ("Namespace", "PriorityClass"):
             assert one["metadata"]["namespace"] == "persona-bots", one["kind"]
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_generation_goes_on_until_dns_names_its_successor(name: str) -> None:
+    (container,) = pods(name)["Deployment/generation"]["containers"]
+    assert container["lifecycle"]["preStop"]["sleep"]["seconds"] >= 5  # the TTL of cluster DNS

@@ -35,7 +35,7 @@ from training_jobs import convert, evaluate, fetch_base, finetune, publish
 MODELS = (GatewaySettings, GenerationSettings, SandboxSettings, Volumes, PushSettings)
 SETTINGS = {name.upper() for model in MODELS for name in model.model_fields}
 SETTINGS |= {"HF_HOME", "JOB"}  # the hub's client, and what only other values are made of
-SETTINGS |= {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}  # torch's own
+SETTINGS |= {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}  # torch's own
 
 
 @functools.cache
