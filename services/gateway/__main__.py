@@ -6,7 +6,7 @@ import sys
 
 from contracts.bot_file import bot_path, read_bot
 from contracts.refusal import Refusal, end_process
-from contracts.settings import from_environment
+from contracts.settings import answer_help, from_environment
 from services.gateway.config import GatewayConfig
 from services.gateway.errors import kind
 from services.gateway.server import Outside, serve, telegram
@@ -26,6 +26,11 @@ async def main(settings: GatewaySettings) -> None:
 
 def run() -> None:
     """A refusal is one line and exit code 2; a traceback is not shown: it may hold the token."""
+    answer_help(
+        "services.gateway",
+        "Speak Telegram for one bot, until SIGTERM or Ctrl-C.",
+        *(GatewaySettings, LogSettings),
+    )
     try:
         configure(from_environment(LogSettings), "gateway")
         asyncio.run(main(from_environment(GatewaySettings)))

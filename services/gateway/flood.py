@@ -1,7 +1,9 @@
 """How fast Telegram lets a bot write, and when the next message may go. Pure but for its memory.
 
 Its limits (core.telegram.org/bots/faq): a message a second into a chat, twenty a minute into a
-group, thirty a second in all. What a restart forgets, Telegram's 429 tells.
+group, thirty a second in all. What a restart forgets, Telegram's 429 tells. When Telegram counted a
+message is not known, but that it had when it answered: from then on the next one's time runs, so
+that no delay on the way brings two closer together than they may be.
 """
 
 from collections import deque
@@ -38,11 +40,16 @@ class Flood:
         self._chats.setdefault(chat, deque(maxlen=GROUP_COUNT)).append(now)
         self._forget(now)
 
-    def taken_back(self, chat: int) -> None:
-        """The message that was told last did not go."""
-        self._all.pop()
-        if self._chats.get(chat):
-            self._chats[chat].pop()
+    def answered(self, chat: int, left_at: float, now: float) -> None:
+        """Telegram has answered to the message that went at `left_at`."""
+        self.taken_back(chat, left_at)
+        self.sent(chat, now)
+
+    def taken_back(self, chat: int, left_at: float) -> None:
+        """The message of that moment did not go."""
+        for times in (self._all, self._chats.get(chat, deque())):
+            if left_at in times:  # it is not where the clock was set back
+                times.remove(left_at)
 
     def _not_later_than(self, now: float) -> None:
         """A clock that was set back must not keep chats waiting until it is there again."""

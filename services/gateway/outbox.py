@@ -96,9 +96,12 @@ class Outboxes:
             if (wait := self._wait_of(row)) > 0:
                 await self._wait(row, wait)  # and then look again: much may have happened
             else:
-                self._flood.sent(row.chat, self._pace.now())  # at once, or others take the place
-                if not await self._send(row):
-                    self._flood.taken_back(row.chat)
+                left_at = self._pace.now()
+                self._flood.sent(row.chat, left_at)  # at once, or others take the place
+                if await self._send(row):
+                    self._flood.answered(row.chat, left_at, self._pace.now())
+                else:
+                    self._flood.taken_back(row.chat, left_at)
 
     def _wait_of(self, row: Any) -> float:
         """Seconds until the row is due and Telegram takes it."""

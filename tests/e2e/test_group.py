@@ -125,10 +125,10 @@ async def test_edits_albums_and_pictures(town: Town) -> None:
 async def test_telegrams_limits_are_kept_without_being_told(town: Town) -> None:
     await town.sandbox.post("/admin/flood", {"on": True})
     async with town.gateway("avtobus", delays=1.0):
-        for number in range(5):
+        for number in range(4):  # one more than Telegram lets pass at once
             await town.sandbox.say(f"раз {number}", chat="avtobus")
             await town.sandbox.say(f"два {number}", chat="avtobus", person="Борис")
-        await town.hears("эхо: раз 4", "эхо: два 4")
+        await town.hears("эхо: раз 3", "эхо: два 3")
     assert (await town.sandbox.get("/admin/log"))["flooded"] == 0
 
 

@@ -271,6 +271,17 @@ def test_a_group_takes_twenty_a_minute_and_all_chats_thirty_a_second() -> None:
     assert flood.due(999, 100.5) == 101.0
 
 
+def test_a_messages_second_begins_when_telegram_has_answered() -> None:
+    flood = Flood()
+    flood.sent(1, 10.0)
+    flood.sent(2, 10.2)
+    flood.answered(1, 10.0, 10.9)  # it may have been counted as late as that
+    assert flood.due(1, 11.0) == 11.9
+    assert flood.due(2, 11.0) == 11.2
+    flood.taken_back(2, 10.2)
+    assert flood.due(2, 11.0) == 11.0
+
+
 def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:
     flood = Flood()
     for _ in range(20):
