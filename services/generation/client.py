@@ -1,14 +1,15 @@
 """The typed client of the generation service; needs grpc alone.
 
 A refusal for now (UNAVAILABLE, RESOURCE_EXHAUSTED) is asked again up to four times within the
-deadline, when the server says so, else after a growing pause. Where the address has several
+deadline, when the server says so, else after a growing pause. So is a request that reaches a server
+in the moment in which it ends: gRPC's server cancels it unread (CANCELLED). Where the address has several
 replicas a chat's requests go to the same one, which knows its history, and to another while that
 one is away. Both are gRPC's own doing.
 
 GenerationError        any failed call: `code`, `text`
 ├── InvalidRequest     the server refused a field: `fields`
 ├── BotUnavailable     no such bot, or no version of it
-├── RetryLater         busy or starting: `retry_after` in seconds
+├── RetryLater         busy, starting or ending: `retry_after` in seconds
 └── DeadlineExceeded   no answer within the time given
 """
 
@@ -40,7 +41,7 @@ _SERVICE_CONFIG = {
                 "initialBackoff": "0.2s",
                 "maxBackoff": "2s",
                 "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"],
             },
         }
     ],
@@ -130,6 +131,8 @@ def _error(error: grpc.RpcError) -> GenerationError:
             if info:
                 later.retry_after = info.retry_delay.ToTimedelta().total_seconds()
             return later
+        case grpc.StatusCode.CANCELLED:  # by the server: our own cancelling raises no RpcError
+            return RetryLater(code, text)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded(code, text)
     return GenerationError(code, text)

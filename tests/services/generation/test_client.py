@@ -83,6 +83,18 @@ async def test_asks_again_when_told_to_come_back(refusal: Callable[[], Rejection
     assert replica.asked == 5
 
 
+async def test_what_a_server_cancels_as_it_ends_is_asked_again() -> None:
+    replica = Replica("only", lambda: Rejection(grpc.StatusCode.CANCELLED, "ended", []), refusals=1)
+    async with serving(replica) as (_, address):
+        async with GenerationClient(address) as client:
+            answer = await client.generate("avtobus", [turn("Привет")])
+        assert (answer.model_version, replica.asked) == ("only", 2)
+        async with GenerationClient(address, retry=False) as client:
+            replica.refusals = 3
+            with pytest.raises(RetryLater):
+                await client.generate("avtobus", [turn("Привет")])
+
+
 async def test_a_mistake_is_not_asked_again() -> None:
     replica = Replica("only", lambda: InvalidArgument("turns", "none"), refusals=1)
     async with serving(replica) as (_, address), GenerationClient(address) as client:
