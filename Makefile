@@ -13,54 +13,81 @@ USERS ?= 20
 SECONDS ?= 60
 PAGE ?= http://127.0.0.1:8081
 # the demo base is small and the samples too: as much as fits into a minute and a half on two cores
-TRAINING_demo := --epochs 10 --max-steps 340 --no-evaluate
+TRAINING_sample := --epochs 10 --max-steps 340
+TRAINING_demo := $(TRAINING_sample) --no-evaluate
 LOCKS := $(wildcard requirements/*.txt)
+PROTO := protos/generation/v1/generation.proto
 STUBS := protos/generation/v1/generation_pb2.py
-# which base the models were made from: a path may hold what no file name may
+STUB_TYPES := $(STUBS)i
+# which base trained models were made from: a path may hold what no file name may
 MARK = .made-from-$(if $(filter demo,$(BASE)),demo,$(shell printf %s "$(BASE)" | cksum | cut -d" " -f1))
 DATA := var/data
 MODELS := var/models
 
 export BOT TEXT
+# without their bytecode torch and its kin take ten seconds to import, in each process anew
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: serving
+serving: $(VENV)/.serving $(STUBS) # What serves, without training's packages: the demo needs no more
+
+$(VENV)/.serving: requirements/install.sh requirements/demo.txt
+	@echo "installing what serves into $(VENV), about half a minute"
+	@requirements/install.sh $(VENV) demo
+	@touch $@
 
 .PHONY: setup
-setup: $(VENV)/.ready $(STUBS) ## Install everything into .venv and generate the gRPC stubs
+setup: $(VENV)/.ready $(STUBS) $(STUB_TYPES) ## Install everything into .venv and generate the gRPC stubs
 
 $(VENV)/.ready: requirements/install.sh $(LOCKS)
-	@echo "installing into $(VENV), about a minute and a half"
+	@echo "installing everything into $(VENV), about a minute"
 	@requirements/install.sh $(VENV)
-	@touch $@
+	@touch $(VENV)/.serving $@
 
 .PHONY: protos
-protos: $(STUBS) ## Generate the gRPC stubs
+protos: $(STUBS) $(STUB_TYPES) ## Generate the gRPC stubs
 
-$(STUBS): protos/generation/v1/generation.proto $(VENV)/.ready
-	$(PYTHON) -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. \
-	  --mypy_out=quiet:. --mypy_grpc_out=quiet:. $<
+$(STUBS): $(PROTO) $(VENV)/.serving
+	@$(PYTHON) -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. $<
 	@touch $@
 
-.PHONY: models
-models: $(BOTS:%=$(MODELS)/%/$(MARK)) ## Sample exports to two published bots (BASE=demo, a folder or a hub name)
+$(STUB_TYPES): $(PROTO) $(VENV)/.ready
+	@$(PYTHON) -m grpc_tools.protoc -I . --mypy_out=quiet:. --mypy_grpc_out=quiet:. $<
+	@touch $@
 
 SAMPLES := $(wildcard extraction_jobs/sample_chats/*.py extraction_jobs/sample_chats/*.yaml)
 
-$(DATA)/.samples: $(SAMPLES) | setup
-	@$(PYTHON) -m extraction_jobs.sample_chats --output $(DATA)
+$(DATA)/.samples: $(SAMPLES) | serving
+	@$(PYTHON) -m extraction_jobs.sample_chats --output $(DATA) > /dev/null
 	@touch $@
 
-$(MODELS)/%/$(MARK): $(DATA)/.samples k8s/bots/%/bot.yaml
+.PHONY: models
+ifneq ($(TRAIN)$(filter-out demo,$(BASE)),)
+models: $(BOTS:%=$(MODELS)/%/$(MARK)) ## Publish the kept sample bots; TRAIN=1 or BASE=… (a folder, a hub name) trains them
+else
+models: $(DATA)/.samples | serving
+	@$(PYTHON) -m training_jobs.sample_bots publish
+endif
+
+$(MODELS)/%/$(MARK): $(DATA)/.samples k8s/bots/%/bot.yaml | setup
 	$(PYTHON) -m training_jobs.pipeline --bot k8s/bots/$*/bot.yaml \
 	  --input $(DATA)/$*/exports/result.json --base "$(BASE)" $(if $(filter demo,$(BASE)),$(TRAINING_demo))
 	@rm -f $(MODELS)/$*/.made-from-*
 	@touch $@
 
+.PHONY: sample-bots
+sample-bots: setup ## Train the sample bots and keep them in the repository
+	$(PYTHON) -m training_jobs.sample_bots make $(TRAINING_sample)
+
 .PHONY: ask
-ask: setup ## Ask a bot: make ask BOT=avtobus TEXT="Привет"
+ask: serving ## Ask a bot: make ask BOT=avtobus TEXT="Привет"
 	@$(PYTHON) -m services.generation.ask --bot "$$BOT" --text "$$TEXT"
 
 .PHONY: demo
@@ -68,7 +95,7 @@ demo: models ## Both bots on a page: chat with them without Telegram (TELEGRAM=1
 	@$(PYTHON) -m services.sandbox.demo
 
 .PHONY: load
-load: setup ## People who write to the running demo: make load USERS=20 SECONDS=60
+load: serving ## People who write to the running demo: make load USERS=20 SECONDS=60
 	@$(PYTHON) -m services.sandbox.load --page $(PAGE) --users $(USERS) --seconds $(SECONDS)
 
 IMAGES := gateway generation sandbox extraction training

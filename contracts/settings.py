@@ -1,5 +1,6 @@
 """Settings of a process: from the environment, frozen, refused at start by name and value."""
 
+import argparse
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,26 @@ def from_environment(settings: type[S]) -> S:
     """Read the settings, or raise `BadValue` with the variables' names."""
     with refusing("environment", upper=True):
         return settings()
+
+
+def answer_help(module: str, description: str, *settings: type[Settings]) -> None:
+    """Print what a process does and the variables it reads when its command line asks for help.
+
+    Ends the process then, and with exit code 2 for any other argument: it takes none.
+    """
+    fields = {name.upper(): field for each in settings for name, field in each.model_fields.items()}
+    defaults = {
+        name: "required" if field.is_required() else "" if field.default is None else field.default
+        for name, field in fields.items()
+    }
+    lines = [f"  {name:18} {default}".rstrip() for name, default in defaults.items()]
+    argparse.ArgumentParser(
+        f"python -m {module}",
+        description=f"{description}\n\nenvironment variables and their defaults:\n"
+        + "\n".join(lines),
+        epilog="docs/settings.md says what each of them means.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
 
 
 class Volumes(Settings):

@@ -3,6 +3,11 @@
 Exit codes: 0 done, 2 refused (one line on standard error says why).
 """
 
+from training_jobs.installed import require_training_packages
+
+if __name__ == "__main__":
+    require_training_packages()
+
 import math
 import shutil
 import warnings
@@ -25,6 +30,7 @@ from training_jobs.base import Base, load_base
 from training_jobs.config import TrainingConfig
 from training_jobs.fidelity.contexts import contexts
 from training_jobs.fidelity.likelihood import nats, tokens
+from training_jobs.gate import ALLOWED_DRIFT
 from training_jobs.hardware import hardware
 from training_jobs.packing import Document
 from training_jobs.quiet import quieten, without_library_logs
@@ -40,8 +46,6 @@ from training_jobs.run_folder import (
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-ALLOWED = 0.01
-"""Most by which the converted model's perplexity may differ from the trained one's."""
 MOST_CONTEXTS, BUDGET = 100, 256
 INT4_GROUP = 64
 """Weights that share a scale."""
@@ -88,6 +92,7 @@ def _export(model: Path, output: Path, bits: Literal[4, 8]) -> None:
         options = ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"]
         converted.model.set_rt_info(str(group), options)
         converted.save_pretrained(output)
+    (output / "openvino_config.json").unlink()  # names the run's folder, and nothing reads it
     shutil.copyfile(model / "tokenizer.json", output / "tokenizer.json")
 
 
@@ -145,7 +150,7 @@ def convert(
             continue
         drift = _drift(converted_nats(aside, docs), trained, count)
         logger().info("converted", precision=name, perplexity_drift=drift)
-        if drift is None or abs(drift) <= ALLOWED:
+        if drift is None or abs(drift) <= ALLOWED_DRIFT:
             break
     done = Conversion(precision=name, perplexity_drift=drift)
     write_conversion(run_folder, aside, done)

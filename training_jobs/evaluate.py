@@ -4,6 +4,11 @@ All figures are of the held-out part, which is later than all that was learned. 
 them. Exit codes: 0 done, 2 refused (one line on standard error says why).
 """
 
+from training_jobs.installed import require_training_packages
+
+if __name__ == "__main__":
+    require_training_packages()
+
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path

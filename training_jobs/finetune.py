@@ -5,8 +5,10 @@
 """
 
 from training_jobs.allocator import preload_jemalloc
+from training_jobs.installed import require_training_packages
 
 if __name__ == "__main__":
+    require_training_packages()
     preload_jemalloc()  # the process starts anew: better before torch is loaded
 
 import math

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from training_jobs.convert import ALLOWED
 from training_jobs.fidelity.results import Evaluation
 from training_jobs.run_folder import Conversion
 
+ALLOWED_DRIFT = 0.01
+"""Most by which the converted model's perplexity may differ from the trained one's."""
 MEMORISED = 0.1
 """Most by which more replies than real answers may repeat what was learned."""
 
@@ -14,10 +15,10 @@ def objections(
     conversion: Conversion, evaluation: Evaluation | None, current: str | None
 ) -> Iterator[str]:
     """Why it may not take the place of version `current`, each with its numbers."""
-    if abs(conversion.perplexity_drift or 0.0) > ALLOWED:
+    if abs(conversion.perplexity_drift or 0.0) > ALLOWED_DRIFT:
         yield (
             f"the converted model's perplexity differs by {conversion.perplexity_drift:+.1%}"
-            f" from the trained one's (at most {ALLOWED:.0%})"
+            f" from the trained one's (at most {ALLOWED_DRIFT:.0%})"
         )
     if evaluation is None:
         return

@@ -11,6 +11,7 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.refusal import Refusal, end_process
+from training_jobs.installed import require_training_packages
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -58,6 +59,7 @@ def main(
     ] = True,
 ) -> None:
     """All jobs in a row; stops at the first that fails, with its exit code."""
+    require_training_packages()
     try:
         name = BotFile.read(bot).name
     except Refusal as refusal:

@@ -29,12 +29,10 @@ from contracts.settings import Volumes, from_environment
 from contracts.step import working
 from telemetry.jobs import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings, configure, logger
-from training_jobs.base import load_base
-from training_jobs.convert import export
 from training_jobs.fidelity.results import Evaluation, figures, read_evaluation
 from training_jobs.gate import objections
+from training_jobs.installed import require_training_packages
 from training_jobs.run_folder import (
-    MODEL,
     Conversion,
     Run,
     SkipUnchanged,
@@ -42,8 +40,6 @@ from training_jobs.run_folder import (
     read_conversion,
     read_run,
     served,
-    write_conversion,
-    write_run,
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -77,7 +73,7 @@ def publish(
             notes = _notes(run_folder, run, conversion, evaluation, models.linked(), force)
             created = clock()
             _copy(run_folder, staged)
-            card = _model_card(run, conversion, evaluation, notes, created)
+            card = model_card(run, conversion, evaluation, notes, created)
             (staged / MODEL_CARD).write_text(card, encoding="utf-8")
             files = hash_files(staged)
             manifest = Manifest(
@@ -130,13 +126,14 @@ def _content(files: dict[str, str]) -> str:
     return hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest()
 
 
-def _model_card(
+def model_card(
     run: Run,
     conversion: Conversion,
     evaluation: Evaluation | None,
     notes: tuple[str, ...],
     created: datetime,
 ) -> str:
+    """The text of a version's README.md."""
     drift = conversion.perplexity_drift
     figures = [f"{name}: {value:.4g}" for name, value in sorted(run.metrics.items())]
     parts = {
@@ -158,25 +155,6 @@ def _model_card(
             if lines
         )
     )
-
-
-def foreign_run(bot: str, model: Path, fmt: PromptFormat, run_folder: Path) -> None:
-    """Make a run folder of a model that was fine-tuned elsewhere; code in it is not run."""
-    base = load_base(str(model), from_environment(Volumes))
-    run = Run(
-        bot=bot,
-        base=model.name,
-        dataset_sha256="",
-        eos=base.words.eos,
-        prompt_format=fmt,
-        licence=base.licence,
-        notes=("fine-tuned elsewhere",),
-        metrics={},
-    )
-    write_run(run_folder, base, run)
-    aside = run_folder / ".part"
-    export(run_folder / MODEL, aside, 8)
-    write_conversion(run_folder, aside, Conversion(precision="int8", perplexity_drift=None))
 
 
 def report_version(report: JobReport, models: BotModels, manifest: Manifest) -> None:
@@ -241,6 +219,9 @@ def main(
             return
         if not source.is_dir():
             raise Refusal(f"--from {source}: no such folder")
+        require_training_packages()
+        from training_jobs.foreign import foreign_run  # needs torch: publishing alone does not
+
         with TemporaryDirectory() as folder:
             foreign_run(file.name, source, prompt_format, Path(folder))
             run(file, Path(folder), force)

@@ -3,7 +3,7 @@
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from contracts.model_version import MODEL_FILES, BotModels, Manifest, file_sha256, read_manifest
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
-from training_jobs.base import Base
+
+if TYPE_CHECKING:  # publishing works without torch
+    from training_jobs.base import Base
 
 MODEL, SUMMARY = "model", "run.json"
 CONVERTED, CONVERSION = "openvino", "conversion.json"
@@ -51,7 +53,7 @@ def prepare(folder: Path) -> None:
         raise Refusal(f"{folder}: cannot be written to ({error.strerror})") from None
 
 
-def write_run(folder: Path, base: Base, run: Run) -> None:
+def write_run(folder: Path, base: "Base", run: Run) -> None:
     """Write aside and rename, run.json last: a folder with it is whole."""
     aside, target = folder / f".{MODEL}.part", folder / MODEL
     shutil.rmtree(aside, ignore_errors=True)
@@ -116,16 +118,19 @@ def read_conversion(folder: Path) -> Conversion:
 def parts(run_folder: Path) -> list[Path]:
     """What is published: the OpenVINO model, the weights as trained, what was measured.
 
-    Raises Refusal where one is missing.
+    A run whose folder of trained weights was left out is published without them. Raises Refusal
+    where anything else is missing.
     """
     weights = list((run_folder / MODEL).glob("*.safetensors"))
-    converted = [run_folder / CONVERTED / name for name in MODEL_FILES]
-    for path in [*(weights or [run_folder / MODEL / "model.safetensors"]), *converted]:
+    wanted = [run_folder / CONVERTED / name for name in MODEL_FILES]
+    if (run_folder / MODEL).exists() and not weights:
+        wanted.append(run_folder / MODEL / "model.safetensors")
+    for path in wanted:
         if not path.is_file():
             raise Refusal(f"{path}: is missing; fine-tune and convert again")
-    wanted = [*(run_folder / CONVERTED).iterdir(), *weights]
-    wanted += [run_folder / name for name in (EVALUATION, REPORT)]
-    return sorted(path for path in wanted if path.is_file())
+    found = [*(run_folder / CONVERTED).iterdir(), *weights]
+    found += [run_folder / name for name in (EVALUATION, REPORT)]
+    return sorted(path for path in found if path.is_file())
 
 
 def served(folder: Path, models: BotModels) -> Manifest | None:

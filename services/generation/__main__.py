@@ -1,11 +1,10 @@
 """`python -m services.generation`: the process of the generation service."""
 
-import argparse
 import asyncio
 import signal
 
 from contracts.refusal import Refusal, end_process
-from contracts.settings import from_environment
+from contracts.settings import answer_help, from_environment
 from services.generation.server import serve
 from services.generation.settings import GenerationSettings
 from telemetry.logs import LogSettings, configure
@@ -19,11 +18,11 @@ async def main(settings: GenerationSettings) -> None:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(
-        "python -m services.generation",
-        description="Serve every published bot over gRPC, until SIGTERM or Ctrl-C.",
-        epilog="Set up by environment variables: docs/settings.md lists them.",
-    ).parse_args()
+    answer_help(
+        "services.generation",
+        "Serve every published bot over gRPC, until SIGTERM or Ctrl-C.",
+        *(GenerationSettings, LogSettings),
+    )
     try:
         configure(from_environment(LogSettings), "generation")
         asyncio.run(main(from_environment(GenerationSettings)))

@@ -5,7 +5,7 @@ import gc
 import signal
 
 from contracts.refusal import Refusal, end_process
-from contracts.settings import from_environment
+from contracts.settings import answer_help, from_environment
 from services.sandbox.settings import SandboxSettings
 from telemetry.logs import LogSettings, configure
 
@@ -22,6 +22,11 @@ async def main(settings: SandboxSettings) -> None:
 
 
 if __name__ == "__main__":
+    answer_help(
+        "services.sandbox",
+        "Stand in for Telegram, with a page to talk on, until SIGTERM or Ctrl-C.",
+        *(SandboxSettings, LogSettings),
+    )
     try:
         configure(from_environment(LogSettings), "sandbox")
         asyncio.run(main(from_environment(SandboxSettings)))

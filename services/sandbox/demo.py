@@ -2,7 +2,8 @@
 
 Starts generation, the sandbox and a gateway a bot as processes, waits until every bot has answered
 a first message, prints the page's address, and ends them all when it is told to end. With
-TELEGRAM=1 the gateways speak to real Telegram instead, with the tokens in the environment.
+TELEGRAM=1 the gateways speak to real Telegram instead, with the tokens in the environment. What the
+demo itself does is told in plain lines; the processes' logs go to a file.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from pydantic import Field
 from contracts.bot_file import bot_names
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal, end_process
-from contracts.settings import Settings, from_environment
+from contracts.settings import Settings, answer_help, from_environment
 
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
@@ -34,16 +35,27 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class DemoSettings(Settings):
-    """telegram: 1 speaks to real Telegram, with the bots whose token is set, e.g. AVTOBUS_TOKEN."""
+    """Each field is an environment variable of the same name in capitals.
+
+    telegram   1 speaks to real Telegram, with the bots whose token is set, e.g. AVTOBUS_TOKEN
+    demo_log   the processes' logs, of this start alone
+    """
 
     telegram: bool = False
     bots_dir: Path = Path("k8s/bots")
     models_dir: Path = Path("var/models")
     sandbox_port: int = Field(default=8081, ge=0, le=65535)
+    demo_log: Path = Path("var/demo.log")
 
 
 class ProcessEnded(Refusal):
-    """A process of the demo has ended though nobody asked it to."""
+    """A process of the demo has ended though nobody asked it to; says why where its log does."""
+
+    def __init__(self, name: str, code: int, log: Path) -> None:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        reasons = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        reason = reasons[-1] if reasons else f"{log} may say why"
+        super().__init__(f"{name} has ended with exit code {code}: {reason}")
 
 
 def free_port(wanted: int) -> int:
@@ -65,8 +77,9 @@ def sandbox_token(number: int) -> str:
 class Demo:
     """The processes, in the order in which they were started."""
 
-    def __init__(self, say: Callable[[str], None], bots: Iterable[str]) -> None:
+    def __init__(self, say: Callable[[str], None], bots: Iterable[str], log: Path) -> None:
         self._say = say
+        self._log = _emptied(log)
         self._started_at = time.monotonic()
         self._processes: list[tuple[str, asyncio.subprocess.Process]] = []
         # each bot's token is its own gateway's alone
@@ -78,18 +91,22 @@ class Demo:
 
     async def start(self, name: str, module: str, **environment: str) -> None:
         """Start a module of ours in a session of its own: a terminal's Ctrl-C reaches only us."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module),
-            env={**self._environment, "LOG_LEVEL": "warning", **environment},
-            start_new_session=True,
-        )
+        with self._log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", module),
+                env={**self._environment, "LOG_FORMAT": "json", **environment},
+                start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         self._processes.append((name, process))
 
     def check(self) -> None:
         """Raise ProcessEnded when one has ended."""
         for name, process in self._processes:
             if process.returncode is not None:
-                raise ProcessEnded(f"{name} has ended with exit code {process.returncode}")
+                raise ProcessEnded(name, process.returncode, self._log)
 
     async def until(self, what: str, holds: Callable[[], bool]) -> None:
         """Wait until it holds, while all processes live."""
@@ -122,6 +139,16 @@ class Demo:
                     await process.wait()
 
 
+def _emptied(log: Path) -> Path:
+    """The file, there and empty; raises Refusal where it cannot be."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(b"")
+    except OSError as error:
+        raise Refusal(f"DEMO_LOG {log}: cannot be written ({error.strerror})") from None
+    return log
+
+
 def _get(url: str) -> Any:
     with _DIRECT.open(url, timeout=5) as answer:
         return json.load(answer)
@@ -144,6 +171,7 @@ def _answers(url: str) -> bool:
 async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
     """Start everything and stay until a process ends; `memory` is an empty folder."""
     bots = _bots(demo, settings)
+    demo.stage(f"starting {', '.join(bots)}; logs go to {settings.demo_log}")
     generation, metrics = free_port(GRPC_PORT), free_port(9464)
     await demo.start(
         "generation",
@@ -179,6 +207,7 @@ async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
         demo.stage("the bots are on Telegram")
     else:
         await _first_words(demo, page, bots)
+        demo.stage("open this page to talk with them; Ctrl-C ends it:")
         print(page, flush=True)
     await demo.watch()
 
@@ -229,7 +258,8 @@ async def _first_words(demo: Demo, page: str, bots: list[str]) -> None:
 
 async def main(memory: str) -> None:
     settings = from_environment(DemoSettings)
-    demo = Demo(lambda text: print(text, file=sys.stderr, flush=True), bot_names(settings.bots_dir))
+    bots = bot_names(settings.bots_dir)
+    demo = Demo(lambda text: print(text, file=sys.stderr, flush=True), bots, settings.demo_log)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     # also where they were inherited as ignored; told twice, it still ends only once
@@ -250,6 +280,12 @@ async def main(memory: str) -> None:
 
 
 if __name__ == "__main__":
+    answer_help(
+        "services.sandbox.demo",
+        "Serve all published bots on a page that stands in for Telegram, or on Telegram itself\n"
+        "(TELEGRAM=1, and a token a bot, e.g. AVTOBUS_TOKEN), until Ctrl-C.",
+        DemoSettings,
+    )
     try:
         with tempfile.TemporaryDirectory() as memory:
             asyncio.run(main(memory))

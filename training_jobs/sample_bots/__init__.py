@@ -1,0 +1,1 @@
+"""Avtobus and Polkson, kept ready to serve: a start without training, and without torch."""

@@ -1,0 +1,94 @@
+"""`python -m training_jobs.sample_bots`: publish the kept sample bots, or make them anew."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from contracts.bot_file import BotFile, bot_path
+from contracts.model_version import BotModels
+from contracts.refusal import Refusal, end_process
+from contracts.settings import Volumes, from_environment
+from training_jobs.pipeline import commands
+from training_jobs.sample_bots.kept import (
+    FOLDER,
+    Inputs,
+    keep,
+    publish_kept,
+    read_inputs,
+)
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+BOTS = ("avtobus", "polkson")
+BOTS_DIR = Path("k8s/bots")
+
+
+@app.command()
+def publish() -> None:
+    """Publish the kept bots; says when they were made from other inputs than those here."""
+    try:
+        volumes = from_environment(Volumes)
+        for bot in BOTS:
+            began = time.monotonic()
+            version, is_kept = publish_kept(bot, FOLDER / bot, BotModels(volumes.models(bot)))
+            took = time.monotonic() - began
+            print(f"{bot}: version {version} serves, {_origin(is_kept)} ({took:.1f} s)")
+            if is_kept:
+                _compare(bot, volumes)
+    except Refusal as refusal:
+        end_process(refusal)
+
+
+def _origin(is_kept: bool) -> str:
+    return "as kept in the project" if is_kept else "made here; the kept one is left alone"
+
+
+def _compare(bot: str, volumes: Volumes) -> None:
+    file = BotFile.read(bot_path(BOTS_DIR, bot))
+    now = Inputs.found(file, volumes.exports(bot) / "result.json")
+    if other := read_inputs(FOLDER / bot).differing(now):
+        print(
+            f"{bot}: was made from another {' and another '.join(other)} than is here now;"
+            " `make models TRAIN=1` trains it anew, `make sample-bots` renews what is kept"
+        )
+
+
+@app.command()
+def make(
+    epochs: Annotated[float, typer.Option(help="As finetune's.")],
+    max_steps: Annotated[int, typer.Option(help="As finetune's.")],
+) -> None:
+    """Train both from the sample chats and the demo base, and keep of them what serves."""
+    try:
+        with TemporaryDirectory() as folder:
+            volumes = Volumes(data_dir=Path(folder, "data"), models_dir=Path(folder, "models"))
+            _run(["extraction_jobs.sample_chats"], volumes)
+            for bot in BOTS:
+                file, export = bot_path(BOTS_DIR, bot), volumes.exports(bot) / "result.json"
+                *jobs, _publish = commands(
+                    file, export, base="demo", epochs=epochs, max_steps=max_steps
+                )
+                for job in jobs:
+                    _run(job, volumes)
+                keep(volumes.run(bot), Inputs.found(BotFile.read(file), export), FOLDER / bot)
+    except Refusal as refusal:
+        end_process(refusal)
+
+
+def _run(command: list[str], volumes: Volumes) -> None:
+    environment = {name.upper(): str(value) for name, value in volumes}
+    done = subprocess.run(
+        [sys.executable, "-m", *command], env={**os.environ, **environment}, check=False
+    )
+    if done.returncode:
+        raise Refusal(f"{command[0]} failed (exit code {done.returncode})")
+
+
+if __name__ == "__main__":
+    app()
