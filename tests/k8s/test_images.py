@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.conftest import unmeasured
 from tests.k8s.conftest import OVERLAYS, ROOT, pods
 
 SKAFFOLD = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
@@ -62,7 +63,8 @@ def test_what_an_image_copies_is_enough_to_import_what_it_runs(image: str, tmp_p
             else:
                 shutil.copy(ROOT / source, place)
     imports = "; ".join(f"import {module}" for module in MODULES[image])
+    command = [sys.executable, "-c", imports]
     done = subprocess.run(
-        [sys.executable, "-c", imports], cwd=tmp_path, capture_output=True, text=True, check=False
+        command, cwd=tmp_path, env=unmeasured(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr

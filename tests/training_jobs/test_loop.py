@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from contracts.dataset import read_records
 from contracts.refusal import Refusal
-from tests.conftest import BOT, Toy
+from tests.conftest import BOT, Toy, unmeasured
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.allocator import PRELOADED
 from training_jobs.base import make_base
@@ -70,8 +70,8 @@ def test_a_run_ended_three_times_has_the_curve_of_the_whole_one(
 
 def test_killed_with_9_the_same_command_goes_on(toy: Toy, whole: Run, tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(toy.dataset), str(tmp_path)]
-    for _ in range(2):
-        assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    killed = subprocess.run(command, cwd=ROOT, env=unmeasured(), check=False)
+    assert killed.returncode == -signal.SIGKILL
     run = finetune(BOT, SMALL, toy.dataset, tmp_path)
     assert run.losses == pytest.approx(whole.losses, abs=1e-5)
 
@@ -127,15 +127,18 @@ def test_how_a_step_is_computed_does_not_change_the_curve(
     assert curves[1].losses[-1] < curves[1].losses[0] - 0.5
 
 
-def test_two_processes_have_one_processs_curve(toy: Toy, tmp_path: Path) -> None:
+def test_two_processes_have_one_processs_curve(toy: Toy, tmp_path: Path, free_port: int) -> None:
     base = _without_dropout(tmp_path / "base", toy)
     config = {**SETTINGS, "base": str(base), "max_steps": 6, "tokens_at_once": 64}
     alone = finetune(BOT, TrainingConfig.model_validate(config), toy.dataset, tmp_path / "alone")
-    (tmp_path / "shared.py").write_text(SHARED)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    arguments = [str(tmp_path / "shared.py"), repr(config), str(toy.dataset), str(tmp_path / "two")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    subprocess.run([*command, *arguments], cwd=ROOT, env=environment, check=True)
+    command = [sys.executable, "-c", SHARED, repr(config), str(toy.dataset), str(tmp_path / "two")]
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port)}
+    environment = {**unmeasured(), "OMP_NUM_THREADS": "1", **group}
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env={**environment, "RANK": str(rank)})
+        for rank in range(2)
+    ]
+    assert [process.wait() for process in processes] == [0, 0]
     assert read_run(tmp_path / "two").losses == pytest.approx(alone.losses, abs=1e-5)
 
 

@@ -36,6 +36,8 @@ from telemetry.logs import logger
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 60.0
 """Time in which the child has to say that it runs."""
+END_SECONDS = 5.0
+"""Time in which the child has to end when it is closed."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds before a restart; doubled while the child dies without having answered anything."""
 
@@ -273,7 +275,7 @@ class Engine:
         self._writer.shutdown(wait=False, cancel_futures=True)
         if self._process:
             try:
-                await asyncio.to_thread(self._process.wait, 5)
+                await asyncio.to_thread(self._process.wait, END_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 await asyncio.to_thread(self._process.wait)

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.client import BotUnavailable, GenerationError, RetryLater, turn
+from services.generation.engine import engine as engine_module
 from tests.conftest import BOT, Toy
 from tests.services.generation.conftest import (
     LONG,
@@ -96,7 +97,10 @@ async def test_a_stop_lets_requests_under_way_end(toy: Toy) -> None:
             await service.client.generate(BOT, [turn("Привет")], timeout=0.5)
 
 
-async def test_a_stop_while_the_engine_hangs_ends_the_service(toy: Toy) -> None:
+async def test_a_stop_while_the_engine_hangs_ends_the_service(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "END_SECONDS", 0.1)
     others = engine_pids()
     async with running(toy.bots_dir, toy.models_dir, drain_seconds=0.1) as service:
         [engine] = engine_pids() - others
