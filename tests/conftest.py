@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from training_jobs.finetune import finetune
 from training_jobs.publish import publish
 
 BOT = "avtobus"
+PATIENCE = 60.0
+"""Seconds that a test waits for an event: more than any machine needs, and never waited out."""
 settings.register_profile("unhurried", deadline=None)  # machines are noisy
 settings.load_profile("unhurried")
 _TALK = (
@@ -93,7 +96,19 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 
 
 @pytest.fixture
-def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def closed_port() -> Iterator[int]:
+    """A port on which nobody listens, nor can begin to meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
+
+
+def free_address() -> str:
+    """Where nobody listens, on an address that other processes of tests let be.
+
+    Of 127.0.0.1 somebody might take the port before who is meant to listen there does.
+    """
+    high, low = divmod(os.getpid(), 256)
+    host = f"127.{64 + high // 256}.{high % 256}.{low}"
+    with socket.create_server((host, 0)) as server:
+        return f"{host}:{server.getsockname()[1]}"

@@ -4,7 +4,6 @@
 """
 
 import textwrap
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +48,7 @@ def ask(prometheus: Prometheus, panel: Panel, seconds: float) -> Found:
         expr = query.filled(rate=f"{max(5, int(seconds / 20))}s")
         if query.instant:
             return prometheus.now(expr)
-        return prometheus.lately(expr, time.time(), seconds, STEPS)
+        return prometheus.lately(expr, seconds, STEPS)
 
     found = [(query.name(each.labels), each) for query in panel.queries for each in one(query)]
     return sorted((one for one in found if one[1].numbers), key=lambda one: one[0])

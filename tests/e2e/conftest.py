@@ -1,9 +1,10 @@
 """Two gateways and the stand-in for Telegram, over real HTTP, in one process; generation echoes."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from services.gateway.config import GatewayConfig
 from services.gateway.server import Outside, serve, telegram
 from services.gateway.settings import GatewaySettings
+from tests.conftest import PATIENCE
 from tests.services.gateway.conftest import FakeGeneration, fake_generation
 from tests.services.sandbox.conftest import TOKENS, Sandbox, running
 
@@ -37,34 +39,54 @@ class Town:
         log = (await self.sandbox.get("/admin/log"))["sent"]
         return [each["text"] for each in log if bot in (None, each["bot"])]
 
-    async def until(self, holds: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
         async with asyncio.timeout(seconds):
             while not await holds():  # noqa: ASYNC110 (other processes' servers are waited for)
                 await asyncio.sleep(0.01)
 
-    async def hears(self, *texts: str, seconds: float = 10.0) -> None:
+    async def hears(self, *texts: str) -> None:
         """Wait until the bots have said all of this."""
 
         async def all_said() -> bool:
             return set(texts) <= set(await self.said())
 
         try:
-            await self.until(all_said, seconds)
+            await self.until(all_said)
         except TimeoutError:
             raise AssertionError(f"{texts} were not all said: {await self.said()}") from None
 
-    async def still(self, seconds: float = 0.4) -> list[str]:
-        """What has been said once nobody says anything any more."""
-        before: list[str] = []
-        while (now := await self.said()) != before or not before:
-            before = now
-            await asyncio.sleep(seconds)
-            if not now and not await self.said():
-                break
-        return before
+    async def still(self) -> list[str]:
+        """What has been said once no bot has anything left to read, to answer or to send."""
+        said: list[str] = []
+
+        async def nothing_is_left() -> bool:
+            nonlocal said
+            before = await self._read_all()
+            idle = all(map(self._idle, self.registries))
+            said = await self.said()
+            return before == (True, said) and idle and (await self._read_all())[0]
+
+        await self.until(nothing_is_left)
+        return said
+
+    async def _read_all(self) -> tuple[bool, list[str]]:
+        """Whether all bots wait for news, and what has been said by then."""
+        log = await self.sandbox.get("/admin/log")
+        return set(log["polling"]) >= set(self.registries), [each["text"] for each in log["sent"]]
+
+    def _idle(self, bot: str) -> bool:
+        """Whether its database holds nothing to be done."""
+        with closing(sqlite3.connect(self.folder / bot / "gateway.sqlite3")) as database:
+            left = database.execute(
+                "SELECT (SELECT count(*) FROM updates WHERE state = 'new')"
+                " + (SELECT count(*) FROM outbox WHERE state IN ('planned', 'sending'))"
+            )
+            return bool(left.fetchone() == (0,))
 
     @asynccontextmanager
-    async def gateway(self, bot: str, delays: float = 0.0, **config: Any) -> AsyncIterator[None]:
+    async def gateway(
+        self, bot: str, delays: float = 0.0, drain: float = PATIENCE, **config: Any
+    ) -> AsyncIterator[None]:
         """A bot's gateway inside the block, ended as by SIGTERM."""
         settings = GatewaySettings(
             telegram_api=self.sandbox.url,
@@ -75,6 +97,7 @@ class Town:
             generation_address=self.generation.address,
             metrics_port=0,
             gateway_delays=delays,
+            drain_seconds=drain,
         )
         calm = {"burst_seconds": 0.0, "typing_speed": 0.0, "names": NAMES[bot]}
         stop, registry = asyncio.Event(), CollectorRegistry()

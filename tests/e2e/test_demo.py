@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BOT, Toy
+from tests.conftest import BOT, PATIENCE, Toy
 
 ROOT = Path(__file__).parents[2]
 OTHER = "polkson"
@@ -53,7 +53,7 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
         finally:
             for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):  # an impatient user
                 demo.send_signal(number)
-            assert demo.wait(15) == 0
+            assert demo.wait(PATIENCE) == 0
     assert not _left()
 
 
@@ -79,7 +79,7 @@ def _sent(page: str) -> list[dict[str, Any]]:
     return sent
 
 
-def _until(holds: Callable[[], object], seconds: float = 10.0) -> None:
+def _until(holds: Callable[[], object], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

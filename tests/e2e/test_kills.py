@@ -17,7 +17,7 @@ import pytest
 from services.sandbox.load import Crowd
 from services.sandbox.server import serve
 from services.sandbox.settings import SandboxSettings
-from tests.conftest import unmeasured
+from tests.conftest import PATIENCE, unmeasured
 from tests.services.gateway.conftest import FakeGeneration, fake_generation
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
     async with fake_generation() as generation, aiohttp.ClientSession(timeout=FOREVER) as session:
         gateway = Gateway(_environment(page, generation, tmp_path), tmp_path / "log")
         crowd = Crowd(session, page, texts(), (0.05, 0.4))  # type: ignore[arg-type]
-        writing = asyncio.create_task(crowd.run(people, seconds=sum(lives) + 4.0, patience=60.0))
+        writing = asyncio.create_task(crowd.run(people, sum(lives) + 4.0, 3 * PATIENCE))
         await gateway.killed(lives)
         last = await gateway.start()
         await writing

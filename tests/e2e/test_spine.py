@@ -11,7 +11,7 @@ import pytest
 
 from services.generation.ask import ready
 from services.generation.client import SyncGenerationClient, turn
-from tests.conftest import BOT, toy_export
+from tests.conftest import BOT, PATIENCE, free_address, toy_export
 from tests.training_jobs.conftest import EXTRA_ROWS, write_gpt2
 
 ROOT = Path(__file__).parents[2]
@@ -30,9 +30,7 @@ def volumes(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, **{f"{name.upper()}_DIR": path for name, path in folders.items()}}
 
 
-def test_an_export_goes_in_and_an_answer_comes_out(
-    tmp_path: Path, volumes: dict[str, str], free_port: int
-) -> None:
+def test_an_export_goes_in_and_an_answer_comes_out(tmp_path: Path, volumes: dict[str, str]) -> None:
     export = tmp_path / "result.json"
     export.write_text(json.dumps(toy_export(), ensure_ascii=False), encoding="utf-8")
     bot = tmp_path / "bots" / f"{BOT}.yaml"
@@ -42,24 +40,24 @@ def test_an_export_goes_in_and_an_answer_comes_out(
     command = [*pipeline, "--base", str(base), "--no-evaluate"]
     subprocess.run(command, env=volumes, cwd=ROOT, check=True, capture_output=True)
 
-    environment = {**volumes, "GRPC_PORT": str(free_port), "METRICS_PORT": "0"}
+    address = free_address()
+    host, _, port = address.partition(":")
+    environment = {**volumes, "GRPC_HOST": host, "GRPC_PORT": port, "METRICS_PORT": "0"}
     service = subprocess.Popen([*module, "services.generation"], env=environment, cwd=ROOT)
     try:
-        assert ready(f"127.0.0.1:{free_port}", 20)
-        with SyncGenerationClient(f"127.0.0.1:{free_port}") as client:
+        assert ready(address, PATIENCE)
+        with SyncGenerationClient(address) as client:
             response = client.generate(BOT, [turn("Привет")], seed=1)
         assert response.candidates[0].tokens > 0
         current = tmp_path / "models" / BOT / "current"
         assert response.model_version == current.resolve().name
     finally:
         service.send_signal(signal.SIGTERM)
-        assert service.wait(20) == 0
+        assert service.wait(PATIENCE) == 0
 
 
-def test_ask_starts_a_service_for_one_question_and_ends_it(
-    volumes: dict[str, str], free_port: int
-) -> None:
-    address = f"127.0.0.1:{free_port}"
+def test_ask_starts_a_service_for_one_question_and_ends_it(volumes: dict[str, str]) -> None:
+    address = free_address()
     result = subprocess.run(
         [sys.executable, "-m", "services.generation.ask", "--bot", BOT, "--text", "Привет"],
         env={**volumes, "GENERATION_ADDRESS": address},

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import time
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -73,7 +74,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Prometheus:
+    """`at` is the time that is asked about, now unless it is given."""
+
     url: str
+    at: float | None = None
 
     def get(self, path: str, **parameters: str) -> Any:
         """What the API answers; raises HTTPError for a query that it cannot read."""
@@ -82,11 +86,13 @@ class Prometheus:
             return json.load(answer)["data"]
 
     def now(self, expr: str) -> list[Series]:
-        found = self.get("query", query=expr)["result"]
+        at = {} if self.at is None else {"time": str(self.at)}
+        found = self.get("query", query=expr, **at)["result"]
         return [Series(one["metric"], _points([one["value"]])) for one in found]
 
-    def lately(self, expr: str, end: float, seconds: float, steps: int) -> list[Series]:
-        """The last seconds before `end`."""
+    def lately(self, expr: str, seconds: float, steps: int) -> list[Series]:
+        """The last seconds until then."""
+        end = self.at or time.time()
         ends = {"start": str(end - seconds), "end": str(end), "step": str(seconds / steps)}
         found = self.get("query_range", query=expr, **ends)["result"]
         return [Series(one["metric"], _points(one["values"])) for one in found]

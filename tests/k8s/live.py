@@ -1,7 +1,6 @@
 """Debian's Prometheus and Pushgateway, started with the manifests' arguments and configuration."""
 
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +12,8 @@ from urllib.error import URLError
 import pytest
 import yaml
 
+from tests.conftest import PATIENCE
 from tests.k8s.dashboards import MONITORING
-
-PATIENCE = 20.0
 
 
 @contextmanager
@@ -44,11 +42,6 @@ def configuration(found: dict[str, list[str]]) -> dict[str, Any]:
         job.pop("dns_sd_configs", None)
         job["static_configs"] = [{"targets": [target]} for target in found[job["job_name"]]]
     return config
-
-
-def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 def wait(holds: Callable[[], object], what: str, logs: Path) -> None:

@@ -1,7 +1,6 @@
 """A job reports duration and outcome to a Pushgateway, and never fails for want of one."""
 
 import math
-import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -26,12 +25,6 @@ def logged() -> Iterator[list[EventDict]]:
     structlog.reset_defaults()
     with capture_logs() as entries:
         yield entries
-
-
-def closed_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
 def ticking(*times: float) -> Callable[[], float]:
@@ -134,9 +127,10 @@ NO_ANSWER = ("warning", "pushgateway did not answer", "training")
 
 
 def test_a_gateway_that_is_not_there_is_told_and_does_not_fail_a_job(
-    logged: list[EventDict],
+    logged: list[EventDict], closed_port: int
 ) -> None:
-    with job_report("training", "avtobus", PushSettings(pushgateway_url=closed_port())) as report:
+    settings = PushSettings(pushgateway_url=f"http://127.0.0.1:{closed_port}")
+    with job_report("training", "avtobus", settings) as report:
         pass
     name = "persona_training_last_success_timestamp_seconds"
     assert report.registry.get_sample_value(name)
@@ -153,8 +147,8 @@ def test_a_gateway_that_refuses_is_told_and_does_not_fail_a_job(
     assert list(map(told, logged)) == [NO_ANSWER] * 2
 
 
-def test_a_gateway_that_is_not_there_does_not_hide_a_jobs_own_error() -> None:
-    settings = PushSettings(pushgateway_url=closed_port())
+def test_a_gateway_that_is_not_there_does_not_hide_a_jobs_own_error(closed_port: int) -> None:
+    settings = PushSettings(pushgateway_url=f"http://127.0.0.1:{closed_port}")
     with pytest.raises(ZeroDivisionError), job_report("training", "avtobus", settings):
         raise ZeroDivisionError
 

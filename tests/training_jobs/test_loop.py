@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from ctypes.util import find_library
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from contracts.dataset import read_records
 from contracts.refusal import Refusal
-from tests.conftest import BOT, Toy, unmeasured
+from tests.conftest import BOT, PATIENCE, Toy, unmeasured
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.allocator import PRELOADED
 from training_jobs.base import make_base
@@ -107,8 +108,9 @@ def test_sigterm_leaves_a_checkpoint_and_tells_kubernetes_to_go_on(
         with subprocess.Popen([*command, *options], cwd=ROOT, env=environment) as job:
             while not (tmp_path / FOLDER / "best.pt").exists():
                 assert job.poll() is None
+                time.sleep(0.05)
             job.terminate()
-            assert job.wait(60) == TOLD_TO_END
+            assert job.wait(PATIENCE) == TOLD_TO_END
     assert not any("failure" in name or "success" in name for name in gateway.pushed[-1][2])
     assert len(list((tmp_path / FOLDER).glob("step-*.pt"))) == 1
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from tests.conftest import Toy
+from tests.conftest import PATIENCE, Toy
 from training_jobs.pipeline import app, commands
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def test_a_signal_to_end_reaches_the_job(toy: Toy, tmp_path: Path) -> None:
     ) as pipeline:
         with export.open("w"):  # opens once the job reads
             pipeline.send_signal(signal.SIGTERM)
-            pipeline.wait(20)
+            pipeline.wait(PATIENCE)
         assert pipeline.stderr
         assert b"extraction_jobs.build_dataset failed" in pipeline.stderr.read()
 

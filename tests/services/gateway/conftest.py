@@ -19,6 +19,7 @@ from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from services.gateway.config import GatewayConfig
 from services.gateway.server import Outside, serve, telegram
 from services.gateway.settings import GatewaySettings
+from tests.conftest import PATIENCE
 from tests.services.gateway.telegram import TOKEN, FakeTelegram, fake_telegram
 
 CONFIG = GatewayConfig(
@@ -43,6 +44,11 @@ class FakeClock:
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (self._gone_by + seconds, next(self._order), over))
         return over
+
+    def sleeps(self, seconds: float) -> bool:
+        """Whether somebody has so long to sleep from now on."""
+        until = self._gone_by + seconds
+        return any(abs(at - until) < 1e-3 for at, _, over in self._waiting if not over.done())
 
     def advance(self, seconds: float) -> None:
         self._now += seconds
@@ -153,7 +159,7 @@ class World:
             await running.ended
 
     async def until(
-        self, holds: Callable[[], bool], step: float = 0.0, seconds: float = 5.0
+        self, holds: Callable[[], bool], step: float = 0.0, seconds: float = PATIENCE
     ) -> None:
         """Let everything run, and time go on by `step`, until something holds."""
         async with asyncio.timeout(seconds):
@@ -180,7 +186,7 @@ def settings_for(url: str, address: str, folder: Path, **more: object) -> Gatewa
         "gateway_data_dir": folder,
         "generation_address": address,
         "metrics_port": 0,
-        "drain_seconds": 2.0,
+        "drain_seconds": PATIENCE,
         "forget_dir": folder / "forget",
         "gateway_delays": 0.0,
         **more,

@@ -110,12 +110,11 @@ async def test_an_answer_settled_after_the_group_moved_follows_it(world: World) 
 
 async def test_a_command_that_fails_for_a_while_keeps_its_place(world: World) -> None:
     world.telegram.administrators = {7}
-    world.telegram.fault = of("getChatMember", 429, "no", retry_after=60)
+    world.telegram.fault = of("getChatMember", 429, "no", retry_after=50)
     async with world.gateway():
         world.telegram.put(group("/insanity"), group("и мне"))
-        await world.until(lambda: "getChatMember" in world.telegram.calls)
-        await world.settle()
-        world.clock.advance(59)
+        await world.until(lambda: world.clock.sleeps(50))
+        world.clock.advance(49)
         await world.settle()
         assert world.telegram.calls.count("getChatMember") == 1
         world.telegram.fault = None

@@ -24,6 +24,7 @@ from services.gateway.raw import Place
 from services.gateway.store import KEEP_SENT, Store
 from services.gateway.tables import Base
 from services.gateway.turn_store import Heard
+from tests.conftest import PATIENCE
 from tests.services.gateway.conftest import World
 from tests.services.gateway.telegram import group, private
 
@@ -99,12 +100,12 @@ async def test_who_is_cancelled_while_it_is_flushed_waits_for_it(
 
     def commit(self: RootTransaction) -> None:
         begun.set()
-        may_end.wait(5)
+        may_end.wait(PATIENCE)
         real(self)
 
     monkeypatch.setattr(RootTransaction, "commit", commit)
     taking = asyncio.create_task(store.take([{"update_id": 1}], 1.0))
-    await asyncio.to_thread(begun.wait, 5)
+    await asyncio.to_thread(begun.wait, PATIENCE)
     taking.cancel()
     waiting = asyncio.create_task(store.waiting())
     may_end.set()
@@ -123,13 +124,13 @@ async def test_a_failed_commit_and_a_cancelled_caller_leave_the_store_usable(
 
     def commit(_self: RootTransaction) -> None:
         begun.set()
-        may_end.wait(5)
+        may_end.wait(PATIENCE)
         raise OSError
 
     with monkeypatch.context() as broken:
         broken.setattr(RootTransaction, "commit", commit)
         taking = asyncio.create_task(store.take([{"update_id": 1}], 1.0))
-        await asyncio.to_thread(begun.wait, 5)
+        await asyncio.to_thread(begun.wait, PATIENCE)
         taking.cancel()
         may_end.set()
         with pytest.raises(asyncio.CancelledError):

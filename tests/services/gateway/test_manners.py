@@ -38,8 +38,11 @@ async def test_a_mute_stops_what_is_being_typed(world: World) -> None:
     world.generation.candidates = [candidate("первое", "второе, подлиннее")]
     async with world.gateway() as running:
         world.telegram.put(private("эй"))
-        await world.until(lambda: len(world.telegram.sent) == 1, step=0.05)
-        await world.talk(private("/mute"))
+        await world.until(lambda: running.metric("outbox_size") == 2)
+        world.clock.advance(0.6)
+        await world.until(lambda: running.metric("messages_sent_total") == 1)
+        world.telegram.put(private("/mute"))
+        await world.until(lambda: running.metric("outbox_size") == 2)
         await world.until(lambda: len(world.telegram.sent) == 2, step=0.1)
         assert running.metric("messages_failed_total", code="muted") == 1
     assert world.telegram.texts()[0] == "первое"
@@ -85,9 +88,9 @@ async def test_messages_go_out_one_by_one_as_they_are_typed(world: World) -> Non
         world.clock.advance(1.0)
         await world.until(lambda: len(world.telegram.sent) == 1)
         world.clock.advance(1.9)
+        await world.until(lambda: len(world.telegram.actions) >= 2)
         await world.settle()
         assert len(world.telegram.sent) == 1
-        assert len(world.telegram.actions) >= 2
         world.clock.advance(0.1)
         await world.until(lambda: len(world.telegram.sent) == 2)
 

@@ -153,7 +153,7 @@ async def test_the_process_ends_cleanly_on_sigterm_and_with_code_2_on_a_wrong_to
     wrong = "4242:WRONG-one"
     right, refused = [await _process(world, tmp_path, token) for token in (TOKEN, wrong)]
     world.telegram.put(private("эй"))
-    await world.until(lambda: bool(world.telegram.sent), seconds=30)
+    await world.until(lambda: bool(world.telegram.sent))
     right.send_signal(signal.SIGTERM)
     out, err = (text.decode() for text in await right.communicate())
     assert (right.returncode, out) == (0, "")

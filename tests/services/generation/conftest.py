@@ -3,9 +3,10 @@
 import asyncio
 import os
 import shutil
+import signal
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from services.generation.client import GenerationClient, RetryLater, turn
 from services.generation.engine import Options
 from services.generation.server import Ports, serve
 from services.generation.settings import GenerationSettings
-from tests.conftest import BOT, Toy
+from tests.conftest import BOT, PATIENCE, Toy
 
 LONG = pb.Sampling(temperature=2.0, top_p=1.0, top_k=0, repetition=2.0)
 """Makes the toy model babble up to the limit."""
@@ -26,8 +27,9 @@ LONG = pb.Sampling(temperature=2.0, top_p=1.0, top_k=0, repetition=2.0)
 
 @dataclass(frozen=True)
 class Service:
-    """A running service and a client of it."""
+    """A running service and a client of it; `engine` is its child's process id."""
 
+    engine: int
     ports: Ports
     client: GenerationClient
     registry: CollectorRegistry
@@ -37,6 +39,15 @@ class Service:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.ports.grpc}"
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """The engine computes nothing inside the block."""
+        os.kill(self.engine, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.engine, signal.SIGCONT)
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"persona_generation_{name}", labels) or 0.0
@@ -49,16 +60,17 @@ async def running(bots_dir: Path, models_dir: Path, **settings: object) -> Async
     chosen = GenerationSettings.model_validate(
         {"bots_dir": bots_dir, "models_dir": models_dir, **values}
     )
-    registry, stop = CollectorRegistry(), asyncio.Event()
+    registry, stop, others = CollectorRegistry(), asyncio.Event(), engine_pids()
     started: asyncio.Future[Ports] = asyncio.get_running_loop().create_future()
     ended = asyncio.create_task(serve(chosen, stop, started, Options(), registry))
     waiting: list[asyncio.Future[Any]] = [started, ended]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if ended.done():
         await ended
+    [engine] = engine_pids() - others
     address = f"127.0.0.1:{started.result().grpc}"
     async with GenerationClient(address, retry=False) as client:
-        yield Service(started.result(), client, registry, stop, ended)
+        yield Service(engine, started.result(), client, registry, stop, ended)
     stop.set()
     await ended
 
@@ -91,7 +103,7 @@ def own_models(toy: Toy, tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
     """Wait until something holds; fails when it does not in time."""
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 (another process is what is waited for)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 
 import grpc
@@ -13,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.client import BotUnavailable, GenerationError, RetryLater, turn
 from services.generation.engine import engine as engine_module
-from tests.conftest import BOT, Toy
+from tests.conftest import BOT, PATIENCE, Toy
 from tests.services.generation.conftest import (
     LONG,
     Service,
@@ -46,12 +45,8 @@ async def test_is_ready_without_any_model_and_serves_one_once_published(
         assert (await service.client.generate(BOT, [turn("Привет")])).candidates
 
 
-async def test_engine_killed_in_the_middle_of_an_answer_serves_again_within_5_seconds(
-    toy: Toy,
-) -> None:
-    others = engine_pids()
+async def test_an_engine_killed_in_the_middle_of_answers_serves_again(toy: Toy) -> None:
     async with running(toy.bots_dir, toy.models_dir) as service:
-        [engine] = engine_pids() - others
         asks = [
             asyncio.create_task(
                 service.client.generate(BOT, [turn("Привет")], sampling=LONG, candidates=4)
@@ -59,8 +54,10 @@ async def test_engine_killed_in_the_middle_of_an_answer_serves_again_within_5_se
             for _ in range(8)
         ]
         await until(lambda: _busy(service))
-        os.kill(engine, signal.SIGKILL)
-        died = time.monotonic()
+        with service.standing_still():  # or all of them might be answered by now
+            asks.append(asyncio.create_task(service.client.generate(BOT, [turn("Привет")])))
+            await until(lambda: _accepted(service, len(asks)))
+            os.kill(service.engine, signal.SIGKILL)
         ended = await asyncio.gather(*asks, return_exceptions=True)
         refused = [each for each in ended if isinstance(each, RetryLater)]
         assert refused
@@ -69,8 +66,13 @@ async def test_engine_killed_in_the_middle_of_an_answer_serves_again_within_5_se
         assert all(each.retry_after > 0 for each in refused)
 
         await until(lambda: answers(service))
-        assert time.monotonic() - died < 5
         assert service.metric("engine_restarts_total") == 1
+
+
+async def _accepted(service: Service, requests: int) -> bool:
+    """Whether so many are answered or under way."""
+    answered = service.metric("requests_total", bot=BOT, code="OK")
+    return await arrived(service, int(requests - answered))
 
 
 async def _busy(service: Service) -> bool:
@@ -78,19 +80,16 @@ async def _busy(service: Service) -> bool:
 
 
 async def test_a_stop_lets_requests_under_way_end(toy: Toy) -> None:
-    others = engine_pids()
     async with running(toy.bots_dir, toy.models_dir) as service:
-        [engine] = engine_pids() - others
-        os.kill(engine, signal.SIGSTOP)
-        asks = [
-            asyncio.create_task(
-                service.client.generate(BOT, [turn("Привет")], sampling=LONG, candidates=4)
-            )
-            for _ in range(16)  # half of them wait in the line
-        ]
-        await until(lambda: arrived(service, 16))
-        service.stop.set()
-        os.kill(engine, signal.SIGCONT)
+        with service.standing_still():
+            asks = [
+                asyncio.create_task(
+                    service.client.generate(BOT, [turn("Привет")], sampling=LONG, candidates=4)
+                )
+                for _ in range(16)  # half of them wait in the line
+            ]
+            await until(lambda: arrived(service, 16))
+            service.stop.set()
         assert [len((await ask).candidates) for ask in asks] == [4] * 16
         await service.ended
         with pytest.raises(GenerationError):
@@ -101,17 +100,15 @@ async def test_a_stop_while_the_engine_hangs_ends_the_service(
     toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "END_SECONDS", 0.1)
-    others = engine_pids()
     async with running(toy.bots_dir, toy.models_dir, drain_seconds=0.1) as service:
-        [engine] = engine_pids() - others
-        os.kill(engine, signal.SIGSTOP)
+        os.kill(service.engine, signal.SIGSTOP)
         asks = [
             asyncio.create_task(service.client.generate(BOT, [turn("Привет " * 500)]))
             for _ in range(60)
         ]
         await until(lambda: _busy(service))
         service.stop.set()
-        await asyncio.wait_for(service.ended, 15)
+        await asyncio.wait_for(service.ended, PATIENCE)
         ended = await asyncio.gather(*asks, return_exceptions=True)
         assert all(isinstance(each, GenerationError) for each in ended)
-    assert engine not in engine_pids()
+    assert service.engine not in engine_pids()

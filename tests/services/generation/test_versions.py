@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import grpc
@@ -22,14 +22,12 @@ from contracts.model_version import (
 )
 from services.generation import model_store, server
 from services.generation.client import BotUnavailable, turn
-from services.generation.engine import Engine
-from tests.conftest import BOT, Toy
+from services.generation.engine import Engine, Event, Job
+from tests.conftest import BOT, PATIENCE, Toy
 from tests.services.generation.conftest import (
-    LONG,
     Service,
     answers,
     arrived,
-    engine_pids,
     running,
     until,
 )
@@ -63,34 +61,41 @@ async def test_a_new_version_takes_over_while_requests_go_on(toy: Toy, own_model
 
         asking = [asyncio.create_task(keep_asking()) for _ in range(4)]
         await asyncio.to_thread(_publish_copy, BotModels(own_models / BOT), "29990101-000000-new")
-        await asyncio.wait_for(asyncio.gather(*asking), 10)
+        await asyncio.wait_for(asyncio.gather(*asking), PATIENCE)
         assert answered == {toy.manifest.id, "29990101-000000-new"}
 
 
 async def test_a_version_that_comes_back_while_it_still_answers_goes_on_answering(
-    toy: Toy, own_models: Path
+    toy: Toy, own_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others, models = engine_pids(), BotModels(own_models / BOT)
-    async with running(toy.bots_dir, own_models, max_batch=4) as service:
-        [engine] = engine_pids() - others
-        os.kill(engine, signal.SIGSTOP)
+    models, may_go_on = BotModels(own_models / BOT), asyncio.Event()
+
+    class Held(Engine):
+        """Holds what the version of before is asked."""
+
+        async def submit(self, job: Job) -> AsyncGenerator[Event, None]:
+            if job.model.endswith(toy.manifest.id):
+                await may_go_on.wait()
+            async for event in super().submit(job):
+                yield event
+
+    monkeypatch.setattr(server, "Engine", Held)
+    may_go_on.set()
+    async with running(toy.bots_dir, own_models) as service:
+        may_go_on.clear()
 
         async def serves(version: str) -> bool:
             return (await service.client.list_models())[0].version == version
 
         asks = [
-            asyncio.create_task(
-                service.client.generate(BOT, [turn("Привет")], sampling=LONG, candidates=4)
-            )
-            for _ in range(40)
+            asyncio.create_task(service.client.generate(BOT, [turn("Привет")])) for _ in range(4)
         ]
-        await until(lambda: arrived(service, 40))
-        os.kill(engine, signal.SIGCONT)
+        await until(lambda: arrived(service, 4))
         await asyncio.to_thread(_publish_copy, models, "29990101-000000-new")
         await until(lambda: serves("29990101-000000-new"))
         await asyncio.to_thread(models.roll_back)
         await until(lambda: serves(toy.manifest.id))
-        assert not all(ask.done() for ask in asks)
+        may_go_on.set()
         assert {(await ask).model_version for ask in asks} == {toy.manifest.id}
 
 
@@ -142,12 +147,11 @@ async def test_with_a_broken_current_at_start_the_previous_serves(
 async def test_a_version_that_does_not_load_again_gives_way_to_the_one_before(
     toy: Toy, own_models: Path
 ) -> None:
-    others, models = engine_pids(), BotModels(own_models / BOT)
+    models = BotModels(own_models / BOT)
     _publish_copy(models, "29990101-000000-new")
     async with running(toy.bots_dir, own_models) as service:
-        [engine] = engine_pids() - others
         (models.path("29990101-000000-new") / "openvino_model.bin").unlink()
-        os.kill(engine, signal.SIGKILL)
+        os.kill(service.engine, signal.SIGKILL)
 
         async def back() -> bool:
             return (await service.client.list_models())[0].version == toy.manifest.id
@@ -172,7 +176,7 @@ async def test_a_version_over_which_the_engine_dies_ends_others_requests_once_an
     monkeypatch.setattr(server, "Engine", Deadly)
     async with running(toy.bots_dir, own_models) as service:
         _publish_copy(BotModels(own_models / BOT), "29990101-000000-deadly")
-        await until(lambda: _problem(service, "the engine dies over it"), 20)
+        await until(lambda: _problem(service, "the engine dies over it"))
         await until(lambda: answers(service))
         [model] = await service.client.list_models()
         assert model.version == toy.manifest.id

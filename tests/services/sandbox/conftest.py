@@ -16,6 +16,7 @@ from aiogram.types import Message
 
 from services.sandbox.server import serve
 from services.sandbox.settings import SandboxSettings
+from tests.conftest import PATIENCE
 
 TOKENS = {"avtobus": "100001:AAA_avtobus-token", "polkson": "100002:BBB_polkson-token"}
 GROUP_ID = -1_001_000_000_001
@@ -80,7 +81,7 @@ async def heard(one: Bot) -> list[Message]:
 
 
 async def polled(http: aiohttp.ClientSession, url: str, *names: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             async with http.get(f"{url}/admin/log") as answer:
                 if set((await answer.json())["polling"]) >= set(names):

@@ -16,6 +16,7 @@ from contracts.refusal import BadValue, Refusal
 from contracts.settings import from_environment
 from services.sandbox.server import serve
 from services.sandbox.settings import SandboxSettings
+from tests.conftest import PATIENCE
 from tests.services.sandbox.conftest import TOKENS, bot, closed, polled
 
 ROOT = Path(__file__).parents[3]
@@ -39,11 +40,11 @@ async def end(number: signal.Signals) -> None:
     address = json.loads(await process.stderr.readline())["address"]
     avtobus = bot(address, "avtobus")
     assert (await avtobus.get_me()).first_name == "Автобус"
-    polling = asyncio.create_task(avtobus.get_updates(timeout=30))
+    polling = asyncio.create_task(avtobus.get_updates(timeout=3600, request_timeout=3600))
     async with aiohttp.ClientSession() as http:
         await polled(http, address, "avtobus")
     process.send_signal(number)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         assert await process.wait() == 0
         assert await polling == []
     assert json.loads((await process.stderr.read()).splitlines()[-1])["event"] == "stopped"
