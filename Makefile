@@ -127,7 +127,7 @@ new-bot: ## A bot's folder for you to describe it in: make new-bot NAME=vasya
 
 .PHONY: test
 test: setup ## Run the tests, with coverage and import rules
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 .PHONY: lint
 lint: setup ## Check style, types and the proto

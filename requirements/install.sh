@@ -16,7 +16,7 @@ cpu_index=https://download.pytorch.org/whl/cpu
 "${PYTHON3:-python3}" -m venv "$venv"
 # bytecode is compiled when it is first imported: most of it never is
 pip() {
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-warn-conflicts \
+  "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-warn-conflicts \
     --no-compile "$@"
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from contracts.model_version import BotModels, Manifest
@@ -112,3 +113,10 @@ def free_address() -> str:
     host = f"127.{64 + high // 256}.{high % 256}.{low}"
     with socket.create_server((host, 0)) as server:
         return f"{host}:{server.getsockname()[1]}"
+
+
+@pytest.fixture(autouse=True)
+def logs_of_their_own() -> Iterator[None]:
+    """What a test configures of logging is no other's."""
+    yield
+    structlog.reset_defaults()

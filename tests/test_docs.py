@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import runpy
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -80,6 +82,29 @@ def test_documented_defaults_are_the_real_ones(key: str, default: object) -> Non
         assert float(written) == default
     else:
         assert written == str(default)
+
+
+@pytest.mark.parametrize(
+    ("module", "variable"),
+    [
+        ("services.gateway", "TELEGRAM_TOKEN     required"),
+        ("services.generation", "GRPC_PORT          50051"),
+        ("services.sandbox", "SANDBOX_PORT       8081"),
+        ("services.sandbox.demo", "DEMO_LOG           var/demo.log"),
+    ],
+)
+def test_a_process_that_is_asked_for_help_helps_and_takes_no_argument(
+    module: str, variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for argument, code in (("--help", 0), ("--port=1", 2)):
+        monkeypatch.setattr("sys.argv", [module, argument])
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module(module, run_name="__main__")
+        assert ended.value.code == code
+    out, err = capsys.readouterr()
+    assert variable in out
+    assert f"python -m {module}: error: unrecognized arguments: --port=1" in err
 
 
 async def test_the_readmes_python_runs(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,9 +2,9 @@
 
 A refusal for now (UNAVAILABLE, RESOURCE_EXHAUSTED) is asked again up to four times within the
 deadline, when the server says so, else after a growing pause. So is a request that reaches a server
-in the moment in which it ends: gRPC's server cancels it unread (CANCELLED). Where the address has several
-replicas a chat's requests go to the same one, which knows its history, and to another while that
-one is away. Both are gRPC's own doing.
+as it ends, which gRPC's server cancels unread (CANCELLED). Where the address has several replicas a
+chat's requests go to the same one, which knows its history, and to another while that one is away.
+All of it is gRPC's own doing.
 
 GenerationError        any failed call: `code`, `text`
 ├── InvalidRequest     the server refused a field: `fields`

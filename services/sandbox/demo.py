@@ -234,7 +234,7 @@ def _bots(demo: Demo, settings: DemoSettings) -> list[str]:
     ready = [bot for bot in bots if BotModels(settings.models_dir / bot).linked()]
     for bot in bots:
         if bot not in ready:
-            demo.stage(f"{bot} is left out: it has no model yet (training_jobs.pipeline makes one)")
+            demo.stage(f"{bot} is left out: no model of it is published")
     if not ready:
         raise Refusal(f"{settings.models_dir}: no bot has a model")
     return ready

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from tests.conftest import BOT, PATIENCE, Toy
 
 ROOT = Path(__file__).parents[2]
 OTHER = "polkson"
+DEMO = [sys.executable, "-m", "services.sandbox.demo"]
 
 
 @pytest.fixture
@@ -31,18 +33,20 @@ def environment(toy: Toy, tmp_path: Path) -> dict[str, str]:
     manifest.write_text(manifest.read_text().replace(f'"bot": "{BOT}"', f'"bot": "{OTHER}"'))
     for name in (BOT, OTHER, "unborn"):  # the last one has no model
         (bots / f"{name}.yaml").write_text(f"name: {name}\n")
-    folders = {"BOTS_DIR": bots, "MODELS_DIR": models}
+    folders = {"BOTS_DIR": bots, "MODELS_DIR": models, "DEMO_LOG": tmp_path / "demo.log"}
     proxy = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9")
     return {**os.environ, **proxy, **{key: str(path) for key, path in folders.items()}}
 
 
 def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
-    environment: dict[str, str],
+    environment: dict[str, str], tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "services.sandbox.demo"]
-    with subprocess.Popen(
-        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as demo:
+    with (
+        (tmp_path / "told").open("w+") as told,
+        subprocess.Popen(
+            DEMO, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=told, text=True
+        ) as demo,
+    ):
         try:
             assert demo.stdout
             page = demo.stdout.readline().strip()
@@ -54,17 +58,40 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
             for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):  # an impatient user
                 demo.send_signal(number)
             assert demo.wait(PATIENCE) == 0
+    lines = (tmp_path / "told").read_text("utf-8").splitlines()
+    assert all(re.fullmatch(r"\[ *\d+\.\d s\] \S.*", line) for line in lines)
+    log = environment["DEMO_LOG"]
+    assert lines[0].endswith("unborn is left out: no model of it is published")
+    assert log in lines[1]
+    events = [json.loads(line) for line in Path(log).read_text("utf-8").splitlines()]
+    assert {each["service"] for each in events} == {"generation", "gateway", "sandbox"}
     assert not _left()
 
 
 def test_on_telegram_a_token_is_asked_for_by_name(environment: dict[str, str]) -> None:
-    environment = {**environment, "TELEGRAM": "1"}
-    command = [sys.executable, "-m", "services.sandbox.demo"]
-    done = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = _demo(environment, TELEGRAM="1")
     assert done.returncode == 2
     assert f"{BOT.upper()}_TOKEN" in done.stderr
+
+
+def test_why_a_process_has_ended_is_told(environment: dict[str, str]) -> None:
+    done = _demo(environment, TELEGRAM="1", AVTOBUS_TOKEN="no token")  # noqa: S106 (it is none)
+    assert done.returncode == 2
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith("error: gateway of avtobus has ended with exit code 2: TELEGRAM_TOKEN")
+
+
+def test_a_log_that_cannot_be_written_is_named(environment: dict[str, str], tmp_path: Path) -> None:
+    done = _demo(environment, DEMO_LOG=str(tmp_path))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"error: DEMO_LOG {tmp_path}: cannot be written")
+
+
+def _demo(environment: dict[str, str], **more: str) -> "subprocess.CompletedProcess[str]":
+    """A demo that ends by itself."""
+    return subprocess.run(
+        DEMO, env={**environment, **more}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
 
 def _say(page: str, chat: str, person: str, text: str) -> None:

@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -77,14 +78,19 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
     async with fake_generation() as generation, aiohttp.ClientSession(timeout=FOREVER) as session:
         gateway = Gateway(_environment(page, generation, tmp_path), tmp_path / "log")
         crowd = Crowd(session, page, texts(), (0.05, 0.4))  # type: ignore[arg-type]
-        writing = asyncio.create_task(crowd.run(people, sum(lives) + 4.0, 3 * PATIENCE))
+        # who in the group guesses wrong which answer is theirs soon writes again
+        writing = asyncio.create_task(crowd.run(people, sum(lives) + 4.0, patience=5.0))
         await gateway.killed(lives)
         last = await gateway.start()
         await writing
+        due = {f"эхо: {text}" for text in written}
+        with suppress(TimeoutError):  # what is missing then is told below
+            async with asyncio.timeout(PATIENCE):
+                while not due <= set(await said(session, page)):  # noqa: ASYNC110 (a process's)
+                    await asyncio.sleep(0.1)
         last.send_signal(signal.SIGTERM)
         assert await last.wait() == 0
-        async with session.get(f"{page}/admin/log") as response:
-            sent = Counter(each["text"] for each in (await response.json())["sent"])
+        sent = await said(session, page)
     stop.set()
     await sandbox
 
@@ -95,6 +101,12 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
     assert [text for text, count in answers.items() if count == 0] == []
     assert doubled <= gateway.said_doubled()
     assert sum(sent.values()) == len(written) + doubled
+
+
+async def said(session: aiohttp.ClientSession, page: str) -> Counter[str]:
+    """What the bot has said, and how often."""
+    async with session.get(f"{page}/admin/log") as response:
+        return Counter(each["text"] for each in (await response.json())["sent"])
 
 
 def _environment(page: str, generation: FakeGeneration, folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from contracts.dataset import read_records
 from contracts.refusal import Refusal
-from tests.conftest import BOT, PATIENCE, Toy, unmeasured
+from tests.conftest import BOT, PATIENCE, Toy, free_address, unmeasured
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.allocator import PRELOADED
 from training_jobs.base import make_base
@@ -129,13 +129,14 @@ def test_how_a_step_is_computed_does_not_change_the_curve(
     assert curves[1].losses[-1] < curves[1].losses[0] - 0.5
 
 
-def test_two_processes_have_one_processs_curve(toy: Toy, tmp_path: Path, free_port: int) -> None:
+def test_two_processes_have_one_processs_curve(toy: Toy, tmp_path: Path) -> None:
     base = _without_dropout(tmp_path / "base", toy)
     config = {**SETTINGS, "base": str(base), "max_steps": 6, "tokens_at_once": 64}
     alone = finetune(BOT, TrainingConfig.model_validate(config), toy.dataset, tmp_path / "alone")
     command = [sys.executable, "-c", SHARED, repr(config), str(toy.dataset), str(tmp_path / "two")]
-    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port)}
-    environment = {**unmeasured(), "OMP_NUM_THREADS": "1", **group}
+    host, _, port = free_address().rpartition(":")
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": host, "MASTER_PORT": port}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **group}
     processes = [
         subprocess.Popen(command, cwd=ROOT, env={**environment, "RANK": str(rank)})
         for rank in range(2)

@@ -50,9 +50,13 @@ def _origin(is_kept: bool) -> str:
 
 
 def _compare(bot: str, volumes: Volumes) -> None:
-    file = BotFile.read(bot_path(BOTS_DIR, bot))
-    now = Inputs.found(file, volumes.exports(bot) / "result.json")
-    if other := read_inputs(FOLDER / bot).differing(now):
+    file, export = BotFile.read(bot_path(BOTS_DIR, bot)), volumes.exports(bot) / "result.json"
+    try:
+        other = read_inputs(FOLDER / bot).differing(Inputs.found(file, export))
+    except Refusal as refusal:
+        print(f"{bot}: whether it was made from what is here now is not known: {refusal}")
+        return
+    if other:
         print(
             f"{bot}: was made from another {' and another '.join(other)} than is here now;"
             " `make models TRAIN=1` trains it anew, `make sample-bots` renews what is kept"
@@ -63,6 +67,7 @@ def _compare(bot: str, volumes: Volumes) -> None:
 def make(
     epochs: Annotated[float, typer.Option(help="As finetune's.")],
     max_steps: Annotated[int, typer.Option(help="As finetune's.")],
+    output: Annotated[Path, typer.Option(help="Where they are kept.")] = FOLDER,
 ) -> None:
     """Train both from the sample chats and the demo base, and keep of them what serves."""
     try:
@@ -76,7 +81,7 @@ def make(
                 )
                 for job in jobs:
                     _run(job, volumes)
-                keep(volumes.run(bot), Inputs.found(BotFile.read(file), export), FOLDER / bot)
+                keep(volumes.run(bot), Inputs.found(BotFile.read(file), export), output / bot)
     except Refusal as refusal:
         end_process(refusal)
 

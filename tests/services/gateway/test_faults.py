@@ -10,6 +10,7 @@ from contracts.refusal import Refusal
 from services.gateway.outbox import AMBIGUOUS
 from services.gateway.outbox_store import OutboxStore
 from services.gateway.store import Store
+from telemetry.logs import LogSettings, configure
 from tests.services.gateway.conftest import CONFIG, World
 from tests.services.gateway.telegram import TOKEN, group, of, only, private
 
@@ -244,6 +245,7 @@ async def test_typing_that_is_refused_is_in_nobodys_way(world: World) -> None:
 async def test_the_token_and_the_texts_are_never_logged(
     world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    configure(LogSettings(log_format="json"), "gateway")
     caplog.set_level(logging.INFO)  # libraries are never heard below warning
     world.telegram.lose_answers = 1
     world.telegram.fault = of("getUpdates", 500, "no")

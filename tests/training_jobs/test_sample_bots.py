@@ -1,0 +1,157 @@
+"""The kept sample bots: published as any run is, and never in the place of one trained here."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from contracts.bot_file import BotFile
+from contracts.model_version import BotModels, verify
+from contracts.refusal import Refusal
+from extraction_jobs.sample_chats.__main__ import app as sample_chats
+from services.generation.client import turn
+from tests.conftest import BOT, Toy
+from tests.services.generation.conftest import running
+from tests.training_jobs.test_publish import measured
+from training_jobs import installed
+from training_jobs.publish import publish
+from training_jobs.sample_bots.__main__ import BOTS, app
+from training_jobs.sample_bots.kept import (
+    FOLDER,
+    INPUTS,
+    NOTE,
+    Inputs,
+    keep,
+    publish_kept,
+    read_inputs,
+)
+
+ROOT = Path(__file__).parents[2]
+INPUT = Inputs(export="1", base="2", settings="3")
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """With the sample chats' exports, and nothing published."""
+    folder = tmp_path_factory.mktemp("volumes")
+    volumes = {"DATA_DIR": str(folder / "data"), "MODELS_DIR": str(folder / "models")}
+    assert CliRunner(env=volumes).invoke(sample_chats).exit_code == 0
+    return volumes
+
+
+def run(volumes: dict[str, str], *arguments: str) -> Result:
+    return CliRunner(env=volumes).invoke(app, [*arguments])
+
+
+async def test_they_are_published_once_and_answer(volumes: dict[str, str]) -> None:
+    first, again = [run(volumes, "publish") for _ in range(2)]
+    assert (first.exit_code, again.exit_code) == (0, 0), first.stderr
+    models = Path(volumes["MODELS_DIR"])
+    for bot in BOTS:
+        of_bot = BotModels(models / bot)
+        [version] = of_bot.ids()
+        manifest = verify(of_bot.path(version))
+        assert (manifest.bot, manifest.base, manifest.precision) == (bot, "demo", "int8")
+        assert NOTE in manifest.notes
+        for told in (first.stdout, again.stdout):
+            assert f"{bot}: version {version} serves, as kept in the project" in told
+    async with running(ROOT / "k8s/bots", models) as service:
+        for bot in BOTS:
+            response = await service.client.generate(bot, [turn("Привет")], seed=1)
+            assert any(response.candidates[0].messages)
+
+
+def test_it_is_told_when_they_were_made_from_other_inputs(
+    volumes: dict[str, str], tmp_path: Path
+) -> None:
+    exports = tmp_path / "avtobus" / "exports"
+    exports.mkdir(parents=True)
+    (exports / "result.json").write_text("{}")
+    done = run({**volumes, "DATA_DIR": str(tmp_path)}, "publish")
+    assert done.exit_code == 0
+    assert "avtobus: was made from another export than is here now" in done.stdout
+    assert "polkson/exports/result.json: cannot be read" in done.stdout  # and goes on
+
+
+def test_other_settings_of_training_are_other_inputs_and_a_gateways_are_not(
+    toy: Toy, tmp_path: Path
+) -> None:
+    file = tmp_path / "bot.yaml"
+    found = []
+    for more in ("", "gateway: {names: [б]}\n", "training: {seed: 2}\n"):
+        file.write_text(f"name: b\n{more}", encoding="utf-8")
+        found.append(Inputs.found(BotFile.read(file), toy.export))
+    assert found[0].differing(found[1]) == []
+    assert found[0].differing(found[2]) == ["settings"]
+
+
+@pytest.fixture
+def finished(toy: Toy, tmp_path: Path) -> Path:
+    """A run with all that keeping one wants."""
+    folder = shutil.copytree(toy.run, tmp_path / "run")
+    measured(folder, 1.5)
+    return folder
+
+
+def test_a_newer_kept_one_takes_the_place_of_an_older_but_of_nothing_trained_here(
+    finished: Path, tmp_path: Path
+) -> None:
+    models, old, new = BotModels(tmp_path / BOT), tmp_path / "old", tmp_path / "new"
+    keep(finished, INPUT, old)
+    first, is_kept = publish_kept(BOT, old, models)
+    assert (models.linked(), is_kept) == (first, True)
+    assert "model.safetensors" not in verify(models.path(first)).files
+    measured(finished, 1.4)
+    keep(finished, INPUT, new)
+    second, is_kept = publish_kept(BOT, new, models)
+    assert (models.linked("previous"), models.linked(), is_kept) == (first, second, True)
+    trained = publish(BOT, finished, models, force=True).id
+    assert publish_kept(BOT, old, models) == (trained, False)
+
+
+def test_what_cannot_serve_gives_way_to_the_kept_one(finished: Path, tmp_path: Path) -> None:
+    models = BotModels(tmp_path / BOT)
+    keep(finished, INPUT, tmp_path / "kept")
+    trained = models.path(publish(BOT, finished, models).id)
+    (trained / "manifest.json").unlink()
+    version, is_kept = publish_kept(BOT, tmp_path / "kept", models)
+    assert (models.linked(), is_kept) == (version, True)
+
+
+def test_what_is_kept_says_what_it_was_made_from(finished: Path, tmp_path: Path) -> None:
+    keep(finished, INPUT, tmp_path / "kept")
+    assert read_inputs(tmp_path / "kept") == INPUT
+    card = (tmp_path / "kept" / "README.md").read_text(encoding="utf-8")
+    assert all(each in card for each in (NOTE, "- export: `1`", "make models TRAIN=1"))
+    (tmp_path / "kept" / INPUTS).write_text("{}")
+    with pytest.raises(Refusal, match=r"inputs\.json: cannot be read"):
+        read_inputs(tmp_path / "kept")
+
+
+def test_a_job_that_fails_ends_the_making(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    done = run({}, "make", "--epochs", "1", "--max-steps", "1", "--output", str(tmp_path))
+    assert done.exit_code == 2
+    assert "extraction_jobs.build_dataset failed (exit code 2)" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_one_command_makes_them(tmp_path: Path) -> None:
+    done = run({}, "make", "--epochs", "1", "--max-steps", "2", "--output", str(tmp_path))
+    assert done.exit_code == 0, done.stderr
+    for bot in BOTS:
+        made = {path.name for path in (tmp_path / bot).rglob("*")}
+        assert made == {path.name for path in (FOLDER / bot).rglob("*")}
+
+
+def test_without_trainings_packages_a_job_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(installed, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        installed.require_training_packages()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("error: training needs packages that `make setup`")
