@@ -98,9 +98,7 @@ class Outboxes:
             else:
                 left_at = self._pace.now()
                 self._flood.sent(row.chat, left_at)  # at once, or others take the place
-                if await self._send(row):
-                    self._flood.answered(row.chat, left_at, self._pace.now())
-                else:
+                if not await self._send(row, left_at):
                     self._flood.taken_back(row.chat, left_at)
 
     def _wait_of(self, row: Any) -> float:
@@ -118,7 +116,7 @@ class Outboxes:
         else:
             await self._pace.wait(seconds)
 
-    async def _send(self, row: Any) -> bool:
+    async def _send(self, row: Any, left_at: float) -> bool:
         """Whether Telegram was called."""
         moment = await self._rows.sending(row)
         if moment is None:
@@ -127,7 +125,11 @@ class Outboxes:
             await self._fail(row, code)
             return False
         try:
-            message_id = await self._call(row, quote=moment.answered or not row.spoken)
+            quote = moment.answered or not row.spoken
+            try:
+                message_id = await self._call(row, quote)
+            finally:
+                self._flood.answered(row.chat, left_at, self._pace.now())
         except TelegramRetryAfter as error:
             self._metrics.limited.inc()
             await self._postpone(row, error.retry_after)
