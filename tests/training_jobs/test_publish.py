@@ -30,6 +30,8 @@ def test_a_version_has_all_that_the_contract_names(toy: Toy) -> None:
     assert manifest.stop.token_ids == (run.eos,)
     assert manifest.metrics["eval_loss"] == run.metrics["eval_loss"]
     assert {*MODEL_FILES, "model.safetensors", "README.md"} <= manifest.files.keys()
+    folder = str(toy.run.parent).encode()  # of the machine that trained it, and nobody's business
+    assert not [path.name for path in version.iterdir() if folder in path.read_bytes()]
     card = (version / "README.md").read_text(encoding="utf-8")
     assert "fine-tuned from `scratch`" in card
     assert run.dataset_sha256 in card
