@@ -69,8 +69,8 @@ $(DATA)/.samples: $(SAMPLES) | serving
 	@touch $@
 
 .PHONY: models
-ifneq ($(TRAIN)$(filter-out demo,$(BASE)),)
-models: $(BOTS:%=$(MODELS)/%/$(MARK)) ## Publish the kept sample bots; TRAIN=1 or BASE=… (a folder, a hub name) trains them
+ifneq ($(filter 1,$(TRAIN))$(filter-out demo,$(BASE)),)
+models: setup $(BOTS:%=$(MODELS)/%/$(MARK)) ## Publish the sample bots that are kept; TRAIN=1 or BASE=… trains them
 else
 models: $(DATA)/.samples | serving
 	@$(PYTHON) -m training_jobs.sample_bots publish

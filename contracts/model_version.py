@@ -20,6 +20,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 from pydantic import (
@@ -200,8 +201,10 @@ class BotModels:
             return None
 
     def new_id(self, now: datetime, content_sha256: str) -> str:
-        """An id that sorts by time and tells versions of one second apart."""
-        return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{content_sha256[:8]}"
+        """An id that sorts by time, and that no version has, even one of this second."""
+        first = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{content_sha256[:8]}"
+        names = chain([first], (f"{first}-{number}" for number in count(2)))
+        return next(name for name in names if not self.path(name).exists())
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -59,10 +59,12 @@ def publish(
     models: BotModels,
     clock: Callable[[], datetime] = now,
     force: bool = False,
+    compared: bool = True,
 ) -> Manifest:
     """Judge, copy aside, describe, hash, and let `current` name the result.
 
     Raises Refusal, with the number that is against it, unless forced; what was overridden is noted.
+    Unless `compared`, it need not have been evaluated against the version that serves.
     """
     run, conversion = read_run(run_folder), read_conversion(run_folder)
     if run.bot != bot:
@@ -70,7 +72,10 @@ def publish(
     evaluation = read_evaluation(run_folder)
     try:
         with models.locked(), models.staging() as staged:
-            notes = _notes(run_folder, run, conversion, evaluation, models.linked(), force)
+            current = models.linked()
+            if not compared:
+                current = evaluation.current_id if evaluation else None
+            notes = _notes(run_folder, run, conversion, evaluation, current, force)
             created = clock()
             _copy(run_folder, staged)
             card = model_card(run, conversion, evaluation, notes, created)

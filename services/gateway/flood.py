@@ -2,8 +2,8 @@
 
 Its limits (core.telegram.org/bots/faq): a message a second into a chat, twenty a minute into a
 group, thirty a second in all. What a restart forgets, Telegram's 429 tells. When Telegram counted a
-message is not known, but that it had when it answered: from then on the next one's time runs, so
-that no delay on the way brings two closer together than they may be.
+message is not known, but that it had when it answered: from then on the time of the chat's next one
+runs, so that no delay on the way brings two of a chat closer together than they may be.
 """
 
 from collections import deque

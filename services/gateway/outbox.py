@@ -98,8 +98,12 @@ class Outboxes:
             else:
                 left_at = self._pace.now()
                 self._flood.sent(row.chat, left_at)  # at once, or others take the place
-                if not await self._send(row, left_at):
-                    self._flood.taken_back(row.chat, left_at)
+                called = False
+                try:
+                    called = await self._send(row, left_at)
+                finally:
+                    if not called:
+                        self._flood.taken_back(row.chat, left_at)
 
     def _wait_of(self, row: Any) -> float:
         """Seconds until the row is due and Telegram takes it."""

@@ -1,10 +1,10 @@
 """The typed client of the generation service; needs grpc alone.
 
 A refusal for now (UNAVAILABLE, RESOURCE_EXHAUSTED) is asked again up to four times within the
-deadline, when the server says so, else after a growing pause. So is a request that reaches a server
-as it ends, which gRPC's server cancels unread (CANCELLED). Where the address has several replicas a
-chat's requests go to the same one, which knows its history, and to another while that one is away.
-All of it is gRPC's own doing.
+deadline, when the server says so, else after a growing pause. So is what a server that ends cancels
+(CANCELLED): a request that comes in that moment, or that takes longer than the server waits. Where
+the address has several replicas a chat's requests go to the same one, which knows its history, and
+to another while that one is away. All of it is gRPC's own doing.
 
 GenerationError        any failed call: `code`, `text`
 ├── InvalidRequest     the server refused a field: `fields`
@@ -131,7 +131,7 @@ def _error(error: grpc.RpcError) -> GenerationError:
             if info:
                 later.retry_after = info.retry_delay.ToTimedelta().total_seconds()
             return later
-        case grpc.StatusCode.CANCELLED:  # by the server: our own cancelling raises no RpcError
+        case grpc.StatusCode.CANCELLED:  # by a server that ends
             return RetryLater(code, text)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded(code, text)

@@ -7,6 +7,7 @@ demo itself does is told in plain lines; the processes' logs go to a file.
 """
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import Field
 
@@ -29,6 +30,8 @@ from contracts.settings import Settings, answer_help, from_environment
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
 GRPC_PORT = 50051
+LOG_TAIL = 65536
+"""Bytes of the log in which it is looked for why a process has ended."""
 HELLO = "Привет"
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Asks this machine itself, whatever proxy is set for others."""
@@ -52,10 +55,20 @@ class ProcessEnded(Refusal):
     """A process of the demo has ended though nobody asked it to; says why where its log does."""
 
     def __init__(self, name: str, code: int, log: Path) -> None:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        reasons = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-        reason = reasons[-1] if reasons else f"{log} may say why"
+        reason = _last_error(log) or f"{log} may say why"
         super().__init__(f"{name} has ended with exit code {code}: {reason}")
+
+
+def _last_error(log: Path) -> str:
+    """The last refusal in the log, empty where there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_TAIL))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return errors[-1] if errors else ""
 
 
 def free_port(wanted: int) -> int:
@@ -79,7 +92,8 @@ class Demo:
 
     def __init__(self, say: Callable[[str], None], bots: Iterable[str], log: Path) -> None:
         self._say = say
-        self._log = _emptied(log)
+        self._log = log
+        self._log_file = _open_log(log)
         self._started_at = time.monotonic()
         self._processes: list[tuple[str, asyncio.subprocess.Process]] = []
         # each bot's token is its own gateway's alone
@@ -91,15 +105,14 @@ class Demo:
 
     async def start(self, name: str, module: str, **environment: str) -> None:
         """Start a module of ours in a session of its own: a terminal's Ctrl-C reaches only us."""
-        with self._log.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", module),
-                env={**self._environment, "LOG_FORMAT": "json", **environment},
-                start_new_session=True,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module),
+            env={**self._environment, "LOG_FORMAT": "json", **environment},
+            start_new_session=True,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=self._log_file,
+            stderr=self._log_file,
+        )
         self._processes.append((name, process))
 
     def check(self) -> None:
@@ -114,7 +127,8 @@ class Demo:
         while not await asyncio.to_thread(holds):
             self.check()
             if time.monotonic() > deadline:
-                raise Refusal(f"{what} did not happen within {START_SECONDS:.0f} s")
+                seconds = f"{START_SECONDS:.0f} s"
+                raise Refusal(f"{what}: not within {seconds}; {self._log} may say why")
             await asyncio.sleep(0.1)
         self.stage(what)
 
@@ -139,14 +153,18 @@ class Demo:
                     await process.wait()
 
 
-def _emptied(log: Path) -> Path:
-    """The file, there and empty; raises Refusal where it cannot be."""
+def _open_log(log: Path) -> BinaryIO:
+    """The file, emptied, ours until all processes that got it have ended; or raise Refusal."""
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_bytes(b"")
+        file = log.open("ab")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.truncate(0)
+    except BlockingIOError:
+        raise Refusal(f"DEMO_LOG {log}: another demo logs there; name another file") from None
     except OSError as error:
         raise Refusal(f"DEMO_LOG {log}: cannot be written ({error.strerror})") from None
-    return log
+    return file
 
 
 def _get(url: str) -> Any:

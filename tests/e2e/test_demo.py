@@ -1,5 +1,6 @@
 """The demo as its user meets it: bots answer on the page, and a stop leaves nothing behind."""
 
+import fcntl
 import json
 import os
 import re
@@ -85,6 +86,14 @@ def test_a_log_that_cannot_be_written_is_named(environment: dict[str, str], tmp_
     done = _demo(environment, DEMO_LOG=str(tmp_path))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith(f"error: DEMO_LOG {tmp_path}: cannot be written")
+
+
+def test_two_demos_do_not_share_a_log(environment: dict[str, str]) -> None:
+    with Path(environment["DEMO_LOG"]).open("ab") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        done = _demo(environment)
+    assert done.returncode == 2
+    assert "another demo logs there; name another file" in done.stderr
 
 
 def _demo(environment: dict[str, str], **more: str) -> "subprocess.CompletedProcess[str]":

@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,10 +44,15 @@ class Gateway:
                 stderr=log,
             )
 
-    async def killed(self, lives: list[float]) -> None:
+    async def killed(self, lives: list[float], said: Callable[[], Awaitable[Counter[str]]]) -> None:
+        """Killed so many seconds after it began to answer, or before it does."""
         for seconds in lives:
-            process = await self.start()
-            await asyncio.sleep(seconds)
+            process, before = await self.start(), await said()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE if random.random() < 0.8 else seconds):
+                    while await said() == before:  # noqa: ASYNC110 (a process's)
+                        await asyncio.sleep(0.05)
+                    await asyncio.sleep(seconds)
             process.kill()
             await process.wait()
 
@@ -67,8 +73,7 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
     sandbox = asyncio.create_task(serve(settings, stop, started))
     page = await started
     written: list[str] = []
-    # it is up after two or three seconds: some kills come before, most while it works
-    lives = [random.uniform(1.0, 6.0) for _ in range(kills)]
+    lives = [random.uniform(0.0, 2.0) for _ in range(kills)]
 
     def texts() -> object:
         while True:
@@ -79,8 +84,8 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
         gateway = Gateway(_environment(page, generation, tmp_path), tmp_path / "log")
         crowd = Crowd(session, page, texts(), (0.05, 0.4))  # type: ignore[arg-type]
         # who in the group guesses wrong which answer is theirs soon writes again
-        writing = asyncio.create_task(crowd.run(people, sum(lives) + 4.0, patience=5.0))
-        await gateway.killed(lives)
+        writing = asyncio.create_task(crowd.run(people, 4.0 * (kills + 1), patience=5.0))
+        await gateway.killed(lives, lambda: said(session, page))
         last = await gateway.start()
         await writing
         due = {f"эхо: {text}" for text in written}

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from ctypes.util import find_library
 from pathlib import Path
 
@@ -137,16 +138,20 @@ def test_two_processes_have_one_processs_curve(toy: Toy, tmp_path: Path) -> None
     host, _, port = free_address().rpartition(":")
     group = {"WORLD_SIZE": "2", "MASTER_ADDR": host, "MASTER_PORT": port}
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **group}
-    processes = [
-        subprocess.Popen(command, cwd=ROOT, env={**environment, "RANK": str(rank)})
-        for rank in range(2)
-    ]
-    assert [process.wait() for process in processes] == [0, 0]
+    with ExitStack() as stack:
+        processes = []
+        for rank in range(2):
+            environment["RANK"] = str(rank)
+            process = stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=environment))
+            stack.callback(process.kill)  # one that fails leaves the other waiting for it
+            processes.append(process)
+        assert [process.wait(PATIENCE) for process in processes] == [0, 0]
     assert read_run(tmp_path / "two").losses == pytest.approx(alone.losses, abs=1e-5)
 
 
 SHARED = f"""
 import sys
+from contextlib import ExitStack
 from ctypes.util import find_library
 from pathlib import Path
 from training_jobs.config import TrainingConfig

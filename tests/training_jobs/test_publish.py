@@ -45,6 +45,12 @@ def test_publishing_again_keeps_the_version_before(toy: Toy, tmp_path: Path) -> 
     assert first.id.startswith("20260101-000000-")
 
 
+def test_the_same_run_can_be_published_twice_in_a_second(toy: Toy, tmp_path: Path) -> None:
+    models, now = BotModels(tmp_path / BOT), lambda: datetime(2026, 1, 1, tzinfo=UTC)
+    first, second = [publish(BOT, toy.run, models, now).id for _ in range(2)]
+    assert (models.ids(), second) == ([first, second], f"{first}-2")
+
+
 def test_another_bots_run_is_refused(toy: Toy, tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="of bot 'avtobus'"):
         publish("polkson", toy.run, BotModels(tmp_path / "polkson"))

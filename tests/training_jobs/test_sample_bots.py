@@ -72,7 +72,16 @@ def test_it_is_told_when_they_were_made_from_other_inputs(
     done = run({**volumes, "DATA_DIR": str(tmp_path)}, "publish")
     assert done.exit_code == 0
     assert "avtobus: was made from another export than is here now" in done.stdout
-    assert "polkson/exports/result.json: cannot be read" in done.stdout  # and goes on
+    assert "polkson/exports/result.json: cannot be read" in done.stdout
+
+
+def test_a_bot_that_was_trained_here_goes_on_serving(
+    toy: Toy, volumes: dict[str, str], tmp_path: Path
+) -> None:
+    trained = publish(BOT, toy.run, BotModels(tmp_path / BOT)).id
+    done = run({**volumes, "MODELS_DIR": str(tmp_path)}, "publish")
+    assert f"avtobus: version {trained} serves, trained here; remove" in done.stdout
+    assert "another" not in done.stdout
 
 
 def test_other_settings_of_training_are_other_inputs_and_a_gateways_are_not(
@@ -111,13 +120,21 @@ def test_a_newer_kept_one_takes_the_place_of_an_older_but_of_nothing_trained_her
     assert publish_kept(BOT, old, models) == (trained, False)
 
 
-def test_what_cannot_serve_gives_way_to_the_kept_one(finished: Path, tmp_path: Path) -> None:
-    models = BotModels(tmp_path / BOT)
-    keep(finished, INPUT, tmp_path / "kept")
-    trained = models.path(publish(BOT, finished, models).id)
-    (trained / "manifest.json").unlink()
-    version, is_kept = publish_kept(BOT, tmp_path / "kept", models)
-    assert (models.linked(), is_kept) == (version, True)
+def test_what_is_broken_gives_way_to_a_kept_one_only_where_it_was_kept(
+    finished: Path, tmp_path: Path, volumes: dict[str, str]
+) -> None:
+    models, kept = BotModels(tmp_path / "models" / BOT), tmp_path / "kept"
+    keep(finished, INPUT, kept)
+    first = publish_kept(BOT, kept, models)[0]
+    (models.path(first) / "openvino_model.bin").unlink()
+    assert publish_kept(BOT, kept, models) == (models.linked(), True)
+    assert models.linked() != first
+    trained = publish(BOT, finished, models, force=True).id
+    (models.path(trained) / "manifest.json").unlink()
+    done = run({**volumes, "MODELS_DIR": str(tmp_path / "models")}, "publish")
+    assert f"avtobus: {models.path(trained)}: manifest.json is missing; with" in done.stdout
+    assert models.linked() == trained
+    assert "polkson: version" in done.stdout  # and goes on
 
 
 def test_what_is_kept_says_what_it_was_made_from(finished: Path, tmp_path: Path) -> None:
@@ -128,6 +145,13 @@ def test_what_is_kept_says_what_it_was_made_from(finished: Path, tmp_path: Path)
     (tmp_path / "kept" / INPUTS).write_text("{}")
     with pytest.raises(Refusal, match=r"inputs\.json: cannot be read"):
         read_inputs(tmp_path / "kept")
+
+
+def test_both_are_small_whole_and_tell_nothing_of_the_machine_that_made_them() -> None:
+    files = [path for bot in BOTS for path in (FOLDER / bot).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 20_000_000
+    assert not [path for path in files if b"/tmp/" in path.read_bytes()]
+    assert all(read_inputs(FOLDER / bot) for bot in BOTS)
 
 
 def test_a_job_that_fails_ends_the_making(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from extraction_jobs import build_dataset
 from tests.conftest import BOT, Toy
+from tests.training_jobs.conftest import EXTRA_ROWS, write_gpt2
 from training_jobs import convert, evaluate, finetune, publish
 
 APPS = (build_dataset.app, finetune.app, convert.app, evaluate.app, publish.app)
@@ -27,7 +28,9 @@ def bot(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     exports.mkdir(parents=True)
     os.link(toy.export, exports / "result.json")
     file = tmp_path / "avtobus.yaml"
-    file.write_text(SETTINGS, encoding="utf-8")
+    base = write_gpt2(tmp_path / "base", extra_rows=EXTRA_ROWS)
+    settings = SETTINGS.replace("scratch", str(base)).replace("weights: int8", "weights: auto")
+    file.write_text(settings, encoding="utf-8")
     return file
 
 
@@ -42,11 +45,12 @@ def learn(bot: Path) -> list[bool]:
 
 
 def test_a_step_whose_inputs_have_not_changed_is_skipped(bot: Path) -> None:
+    settings = bot.read_text(encoding="utf-8")
     assert learn(bot) == [False] * 5
     assert learn(bot) == [True] * 5
-    bot.write_text(SETTINGS + "gateway: {names: [автобус]}\n", encoding="utf-8")
+    bot.write_text(settings + "gateway: {names: [автобус]}\n", encoding="utf-8")
     assert learn(bot) == [True] * 5
-    bot.write_text(SETTINGS + "sampling: {temperature: 0.5}\n", encoding="utf-8")
+    bot.write_text(settings + "sampling: {temperature: 0.5}\n", encoding="utf-8")
     assert learn(bot) == [True, True, True, False, False]
-    bot.write_text(SETTINGS.replace("max_steps: 2", "max_steps: 3"), encoding="utf-8")
+    bot.write_text(settings.replace("max_steps: 2", "max_steps: 3"), encoding="utf-8")
     assert learn(bot) == [True, False, False, False, False]

@@ -34,24 +34,26 @@ def publish() -> None:
     """Publish the kept bots; says when they were made from other inputs than those here."""
     try:
         volumes = from_environment(Volumes)
-        for bot in BOTS:
-            began = time.monotonic()
-            version, is_kept = publish_kept(bot, FOLDER / bot, BotModels(volumes.models(bot)))
-            took = time.monotonic() - began
-            print(f"{bot}: version {version} serves, {_origin(is_kept)} ({took:.1f} s)")
-            if is_kept:
-                _compare(bot, volumes)
     except Refusal as refusal:
         end_process(refusal)
+    for bot in BOTS:
+        models = BotModels(volumes.models(bot))
+        try:
+            _publish(bot, models, volumes)
+        except (Refusal, OSError) as error:  # the other bots can be talked with
+            print(f"{bot}: {error}; with {models.folder} removed the kept one serves", flush=True)
 
 
-def _origin(is_kept: bool) -> str:
-    return "as kept in the project" if is_kept else "made here; the kept one is left alone"
-
-
-def _compare(bot: str, volumes: Volumes) -> None:
-    file, export = BotFile.read(bot_path(BOTS_DIR, bot)), volumes.exports(bot) / "result.json"
+def _publish(bot: str, models: BotModels, volumes: Volumes) -> None:
+    began = time.monotonic()
+    version, is_kept = publish_kept(bot, FOLDER / bot, models)
+    took = time.monotonic() - began
+    if not is_kept:
+        print(f"{bot}: version {version} serves, trained here; remove {models.folder} for the kept")
+        return
+    print(f"{bot}: version {version} serves, as kept in the project ({took:.1f} s)")
     try:
+        file, export = BotFile.read(bot_path(BOTS_DIR, bot)), volumes.exports(bot) / "result.json"
         other = read_inputs(FOLDER / bot).differing(Inputs.found(file, export))
     except Refusal as refusal:
         print(f"{bot}: whether it was made from what is here now is not known: {refusal}")
@@ -84,6 +86,8 @@ def make(
                 keep(volumes.run(bot), Inputs.found(BotFile.read(file), export), output / bot)
     except Refusal as refusal:
         end_process(refusal)
+    except OSError as error:
+        end_process(Refusal(f"{output}: cannot be written ({error.strerror})"))
 
 
 def _run(command: list[str], volumes: Volumes) -> None:

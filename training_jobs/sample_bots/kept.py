@@ -6,12 +6,13 @@ beside it. It is published as any run is.
 
 import hashlib
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.bot_file import BotFile
-from contracts.model_version import BotModels, ModelVersionError, file_sha256, read_manifest
+from contracts.model_version import BotModels, ModelVersionError, file_sha256, read_manifest, verify
 from contracts.refusal import Refusal
 from training_jobs.fidelity.results import read_evaluation
 from training_jobs.publish import MODEL_CARD, model_card, now, publish
@@ -26,17 +27,21 @@ from training_jobs.run_folder import (
 )
 
 FOLDER = Path(__file__).parent
-BASE = FOLDER.parent / "demo_base" / "model.safetensors"
+BASE = tuple(
+    FOLDER.parent / "demo_base" / name
+    for name in ("config.json", "model.safetensors", "tokenizer.json")
+)
 INPUTS = "inputs.json"
 NOTE = "kept ready in the project, without the trained weights"
 """By this note a published version is known as one that nobody trained here."""
 
 ABOUT = (
     "SHA-256 of the sample chat's export (which `extraction_jobs.sample_chats` writes), of the"
-    " weights of `training_jobs/demo_base`, and of the sections `extraction` and `training` of"
-    " `bot.yaml`. `make sample-bots` made this folder from them, this page too, so that `make demo`"
-    " answers without training first; `make models TRAIN=1` trains the bot again, weights included."
-    " The chat is invented, and the bot knows no more of the world than its small base.\n"
+    " configuration, weights and tokenizer in `training_jobs/demo_base`, and of the sections"
+    " `extraction` and `training` of `bot.yaml`. `make sample-bots` made this folder from them,"
+    " this page too, so that `make demo` answers without training first; `make models TRAIN=1`"
+    " trains the bot again, weights included. The chat is invented, and the bot knows no more of"
+    " the world than its small base.\n"
 )
 
 
@@ -50,7 +55,7 @@ class Inputs(BaseModel):
     """inputs.json: SHA-256 of what a bot is made from.
 
     export    the sample chat's result.json
-    base      the demo base's weights
+    base      the demo base's configuration, weights and tokenizer
     settings  the sections `extraction` and `training` of its bot.yaml
     """
 
@@ -64,12 +69,11 @@ class Inputs(BaseModel):
     def found(cls, bot: BotFile, export: Path) -> "Inputs":
         """Of the inputs as they are now; raises Refusal when one cannot be read."""
         sections = (bot.section(key, _Section) for key in ("extraction", "training"))
-        settings = "\n".join(section.model_dump_json() for section in sections)
         try:
             return cls(
                 export=file_sha256(export),
-                base=file_sha256(BASE),
-                settings=hashlib.sha256(settings.encode()).hexdigest(),
+                base=_sha256(file_sha256(path) for path in BASE),
+                settings=_sha256(section.model_dump_json() for section in sections),
             )
         except OSError as error:
             raise Refusal(f"{error.filename}: cannot be read ({error.strerror})") from None
@@ -77,6 +81,10 @@ class Inputs(BaseModel):
     def differing(self, other: "Inputs") -> list[str]:
         """Names of the inputs that are not the same."""
         return [name for name, value in self if value != getattr(other, name)]
+
+
+def _sha256(texts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def read_inputs(folder: Path) -> Inputs:
@@ -94,34 +102,38 @@ def keep(run_folder: Path, inputs: Inputs, folder: Path) -> None:
     """Replace what is kept in `folder` by what serves of a finished run."""
     run, conversion = read_run(run_folder), read_conversion(run_folder)
     run = run.model_copy(update={"notes": (*run.notes, NOTE)})
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(run_folder / CONVERTED, folder / CONVERTED)
+    aside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(run_folder / CONVERTED, aside / CONVERTED)
     for name in (CONVERSION, EVALUATION):
-        shutil.copyfile(run_folder / name, folder / name)
-    (folder / SUMMARY).write_text(run.model_dump_json(indent=1), encoding="utf-8")
-    (folder / INPUTS).write_text(inputs.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        shutil.copyfile(run_folder / name, aside / name)
+    (aside / SUMMARY).write_text(run.model_dump_json(indent=1), encoding="utf-8")
+    (aside / INPUTS).write_text(inputs.model_dump_json(indent=1) + "\n", encoding="utf-8")
     card = model_card(run, conversion, read_evaluation(run_folder), run.notes, now())
     card += "\n## Made from\n" + "".join(f"- {name}: `{value}`\n" for name, value in inputs)
-    (folder / MODEL_CARD).write_text(f"{card}\n{ABOUT}", encoding="utf-8")
+    (aside / MODEL_CARD).write_text(f"{card}\n{ABOUT}", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
 
 
 def publish_kept(bot: str, folder: Path, models: BotModels) -> tuple[str, bool]:
-    """Let the kept bot serve, unless a version serves that was made here.
+    """Let the kept bot serve, unless a version serves that was trained here.
 
-    Returns the id of the version that serves, and whether it is the kept one.
+    Returns the id of the version that serves, and whether it is the kept one. Raises Refusal where
+    what serves cannot be told or the kept one cannot be published.
     """
-    if (manifest := served(folder, models)) is not None:
-        return manifest.id, True
     current = models.linked()
-    if current is not None and not _is_replaceable(models.path(current)):
-        return current, False
-    # the gate asks what it was compared with: what it replaces, if anything, was kept as it is
-    return publish(bot, folder, models, force=current is not None).id, True
+    if current is not None:
+        if NOTE not in read_manifest(models.path(current)).notes:
+            return current, False
+        if served(folder, models) is not None and _is_whole(models.path(current)):
+            return current, True
+    return publish(bot, folder, models, compared=False).id, True
 
 
-def _is_replaceable(version: Path) -> bool:
-    """Whether a version was itself a kept one, or is of no use."""
+def _is_whole(version: Path) -> bool:
     try:
-        return NOTE in read_manifest(version).notes
+        verify(version)
     except ModelVersionError:
-        return True
+        return False
+    return True

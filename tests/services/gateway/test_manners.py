@@ -221,6 +221,12 @@ async def test_an_answer_to_a_bot_is_not_sent_when_the_row_grew_too_long(world: 
 async def test_a_chat_is_written_to_once_a_second(world: World) -> None:
     world = with_manners(world)
     world.generation.candidates = [candidate("раз", "два")]
+
+    async def on_the_way(method: str, _values: dict[str, Any]) -> None:
+        if method == "sendMessage":  # whose second begins when it is there
+            world.clock.advance(0.7)
+
+    world.telegram.slow = on_the_way
     async with world.gateway():
         world.telegram.put(private("эй"))
         await world.until(lambda: world.clock.sleeps(1.0))

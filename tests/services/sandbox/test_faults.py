@@ -18,8 +18,9 @@ async def sent(sandbox: Sandbox) -> list[str]:
 
 async def taken(sandbox: Sandbox) -> None:
     """Wait until the faults have struck as often as they were to."""
-    while (await sandbox.get("/admin/faults"))["faults"]:
-        pass
+    async with asyncio.timeout(PATIENCE):
+        while (await sandbox.get("/admin/faults"))["faults"]:
+            pass
 
 
 @pytest.mark.parametrize(
