@@ -216,6 +216,8 @@ async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
             DRAIN_SECONDS="5",
             **where,
         )
+    if page:  # the gateways, which take as long to start, wait for it
+        await demo.until("the page is up", lambda: _answers(page))
     # ready is who has reached Telegram: the real one may take its time
     probe = "healthz" if settings.telegram else "readyz"
     for bot in bots:
@@ -231,14 +233,13 @@ async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
 
 
 async def _sandbox(demo: Demo, bots: list[str], wanted: int) -> str:
+    """Start it; returns the page's address."""
     port = free_port(wanted)
     if port != wanted:
         demo.stage(f"port {wanted} is taken: make load PAGE=http://127.0.0.1:{port}")
     listed = ",".join(f"{bot}={sandbox_token(number)}" for number, bot in enumerate(bots))
     await demo.start("sandbox", "services.sandbox", SANDBOX_PORT=str(port), SANDBOX_BOTS=listed)
-    page = f"http://127.0.0.1:{port}"
-    await demo.until("the page is up", lambda: _answers(page))
-    return page
+    return f"http://127.0.0.1:{port}"
 
 
 def _bots(demo: Demo, settings: DemoSettings) -> list[str]:
