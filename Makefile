@@ -12,7 +12,7 @@ TEXT ?= Привет
 USERS ?= 20
 SECONDS ?= 60
 PAGE ?= http://127.0.0.1:8081
-# the demo base is small and the samples too: as much as fits into a minute and a half on two cores
+# the demo base is small and the samples too: two to five minutes each on two cores
 TRAINING_sample := --epochs 10 --max-steps 340
 TRAINING_demo := $(TRAINING_sample) --no-evaluate
 LOCKS := $(wildcard requirements/*.txt)
@@ -76,7 +76,7 @@ models: $(DATA)/.samples | serving
 	@$(PYTHON) -m training_jobs.sample_bots publish
 endif
 
-$(MODELS)/%/$(MARK): $(DATA)/.samples k8s/bots/%/bot.yaml | setup
+$(MODELS)/%/$(MARK): $(DATA)/.samples k8s/bots/%/bot.yaml training_jobs/demo_base/model.safetensors | setup
 	$(PYTHON) -m training_jobs.pipeline --bot k8s/bots/$*/bot.yaml \
 	  --input $(DATA)/$*/exports/result.json --base "$(BASE)" $(if $(filter demo,$(BASE)),$(TRAINING_demo))
 	@rm -f $(MODELS)/$*/.made-from-*
@@ -91,7 +91,7 @@ ask: serving ## Ask a bot: make ask BOT=avtobus TEXT="Привет"
 	@$(PYTHON) -m services.generation.ask --bot "$$BOT" --text "$$TEXT"
 
 .PHONY: demo
-demo: models ## Both bots on a page: chat with them without Telegram (TELEGRAM=1 for the real one)
+demo: models ## All published bots on a page, without Telegram (TELEGRAM=1 for the real one)
 	@$(PYTHON) -m services.sandbox.demo
 
 .PHONY: load

@@ -32,16 +32,18 @@ BASE = tuple(
     for name in ("config.json", "model.safetensors", "tokenizer.json")
 )
 INPUTS = "inputs.json"
-NOTE = "kept ready in the project, without the trained weights"
+NOTE = "kept ready to serve, without the full-precision weights that training could go on from"
 """By this note a published version is known as one that nobody trained here."""
 
 ABOUT = (
-    "SHA-256 of the sample chat's export (which `extraction_jobs.sample_chats` writes), of the"
-    " configuration, weights and tokenizer in `training_jobs/demo_base`, and of the sections"
-    " `extraction` and `training` of `bot.yaml`. `make sample-bots` made this folder from them,"
-    " this page too, so that `make demo` answers without training first; `make models TRAIN=1`"
-    " trains the bot again, weights included. The chat is invented, and the bot knows no more of"
-    " the world than its small base.\n"
+    "Kept ready to serve, so that `make demo` answers without training first. Its chat is invented"
+    " (`extraction_jobs/sample_chats`), and it knows no more of the world than its small base"
+    " (`training_jobs/demo_base`): it is for trying the system out. `make sample-bots` made this"
+    " folder, this page too; `make models TRAIN=1` trains the bot again on your machine."
+)
+HASHED = (
+    "SHA-256 of the sample chat's export, of the base's configuration, weights and tokenizer, and"
+    " of the sections `extraction` and `training` of `bot.yaml`."
 )
 
 
@@ -109,9 +111,12 @@ def keep(run_folder: Path, inputs: Inputs, folder: Path) -> None:
         shutil.copyfile(run_folder / name, aside / name)
     (aside / SUMMARY).write_text(run.model_dump_json(indent=1), encoding="utf-8")
     (aside / INPUTS).write_text(inputs.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    card = model_card(run, conversion, read_evaluation(run_folder), run.notes, now())
-    card += "\n## Made from\n" + "".join(f"- {name}: `{value}`\n" for name, value in inputs)
-    (aside / MODEL_CARD).write_text(f"{card}\n{ABOUT}", encoding="utf-8")
+    title, _, figures = model_card(
+        run, conversion, read_evaluation(run_folder), run.notes, now()
+    ).partition("\n\n")
+    hashes = "".join(f"- {name}: `{value}`\n" for name, value in inputs)
+    card = f"{title}\n\n{ABOUT}\n\n{figures}\n## Made from\n{hashes}\n{HASHED}\n"
+    (aside / MODEL_CARD).write_text(card, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
 
