@@ -98,7 +98,8 @@ def test_a_process_that_is_asked_for_help_helps_and_takes_no_argument(
 ) -> None:
     for argument, code in (("--help", 0), ("--port=1", 2)):
         monkeypatch.setattr("sys.argv", [module, argument])
-        monkeypatch.delitem(sys.modules, module, raising=False)
+        for imported in (f"{module}.__main__", "services.sandbox.demo"):
+            monkeypatch.delitem(sys.modules, imported, raising=False)
         with pytest.raises(SystemExit) as ended:
             runpy.run_module(module, run_name="__main__")
         assert ended.value.code == code

@@ -44,6 +44,15 @@ class Gateway:
                 stderr=log,
             )
 
+    async def started(self) -> asyncio.subprocess.Process:
+        """One that is up: before, SIGTERM would end it as any process."""
+        before = self._log.stat().st_size
+        process = await self.start()
+        async with asyncio.timeout(PATIENCE):
+            while b'"ready"' not in self._log.read_bytes()[before:]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        return process
+
     async def killed(self, lives: list[float], said: Callable[[], Awaitable[Counter[str]]]) -> None:
         """Killed so many seconds after it began to answer, or before it does."""
         for seconds in lives:
@@ -86,7 +95,7 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
         # who in the group guesses wrong which answer is theirs soon writes again
         writing = asyncio.create_task(crowd.run(people, 4.0 * (kills + 1), patience=5.0))
         await gateway.killed(lives, lambda: said(session, page))
-        last = await gateway.start()
+        last = await gateway.started()
         await writing
         due = {f"эхо: {text}" for text in written}
         with suppress(TimeoutError):  # what is missing then is told below
