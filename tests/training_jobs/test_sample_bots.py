@@ -71,7 +71,7 @@ def test_it_is_told_when_they_were_made_from_other_inputs(
     (exports / "result.json").write_text("{}")
     done = run({**volumes, "DATA_DIR": str(tmp_path)}, "publish")
     assert done.exit_code == 0
-    assert "avtobus: was made from another export than is here now" in done.stdout
+    assert "avtobus: was made from other inputs than those here now (export)" in done.stdout
     assert "polkson/exports/result.json: cannot be read" in done.stdout
 
 
@@ -81,7 +81,7 @@ def test_a_bot_that_was_trained_here_goes_on_serving(
     trained = publish(BOT, toy.run, BotModels(tmp_path / BOT)).id
     done = run({**volumes, "MODELS_DIR": str(tmp_path)}, "publish")
     assert f"avtobus: version {trained} serves, trained here; remove" in done.stdout
-    assert "another" not in done.stdout
+    assert "avtobus: was made from other" not in done.stdout
 
 
 def test_other_settings_of_training_are_other_inputs_and_a_gateways_are_not(

@@ -60,7 +60,7 @@ def _publish(bot: str, models: BotModels, volumes: Volumes) -> None:
         return
     if other:
         print(
-            f"{bot}: was made from another {' and another '.join(other)} than is here now;"
+            f"{bot}: was made from other inputs than those here now ({', '.join(other)});"
             " `make models TRAIN=1` trains it anew, `make sample-bots` renews what is kept"
         )
 
