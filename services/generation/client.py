@@ -1,10 +1,9 @@
 """The typed client of the generation service; needs grpc alone.
 
-A refusal for now (UNAVAILABLE, RESOURCE_EXHAUSTED) is asked again up to four times within the
-deadline, when the server says so, else after a growing pause. So is what a server that ends cancels
-(CANCELLED): a request that comes in that moment, or that takes longer than the server waits. Where
-the address has several replicas a chat's requests go to the same one, which knows its history, and
-to another while that one is away. All of it is gRPC's own doing.
+What is refused for now (UNAVAILABLE, RESOURCE_EXHAUSTED) or cancelled by a server that ends
+(CANCELLED) is asked again up to four times within the deadline, when the server says so, else
+after a growing pause. Of several replicas a chat keeps the one that knows its history, or another
+while that is away. All of it is gRPC's own doing.
 
 GenerationError        any failed call: `code`, `text`
 ├── InvalidRequest     the server refused a field: `fields`
