@@ -1,0 +1,85 @@
+"""Files: written whole or not at all, read into a model, hashed, locked."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from contracts.refusal import Refusal
+
+LOCK = ".lock"
+M = TypeVar("M", bound=BaseModel)
+
+
+class Locked(Refusal):
+    """Another process holds the folder."""
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's list of names, on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write aside, sync and rename: a crash leaves the old file or the new one. Raises OSError."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
+    sync(part)
+    part.replace(path)
+    sync(path.parent)
+
+
+def write_model(path: Path, value: BaseModel) -> None:
+    write_whole(path, value.model_dump_json(by_alias=True, indent=2) + "\n")
+
+
+def read_model(path: Path, model: type[M], missing: str) -> M:
+    """Read a JSON file into `model`.
+
+    Raises Refusal, with the text `missing` where there is no such file, else with the first value
+    that is wrong; OSError where the file cannot be read now.
+    """
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise Refusal(f"{path.parent}: {missing}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"{part}: " for part in first["loc"])
+        raise Refusal(f"{path}: {where}{first['msg']}") from None
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(folder: Path, busy: str) -> Iterator[None]:
+    """Hold the folder's lock, making the folder if need be.
+
+    Raises Locked, with the text `busy`, while another process has it, and Refusal where the folder
+    cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("w")
+    except (FileExistsError, NotADirectoryError):
+        raise Refusal(f"{folder}: is a file; a folder is wanted") from None
+    except OSError as error:
+        raise Refusal(f"{folder}: cannot be written ({error.strerror})") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Locked(f"{folder}: {busy}") from None
+        yield

@@ -1,0 +1,45 @@
+"""Trying again: the one loop that all rooms use, and the growing pause between attempts."""
+
+import itertools
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from contracts.clock import Clock
+
+T = TypeVar("T")
+
+RetryPolicy = Callable[[Exception, int], float | None]
+"""Seconds to wait after the attempt with that number (the first is 0) failed; None gives up."""
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """A policy that never gives up: pauses that double from `first` up to `longest` seconds.
+
+    Half of each pause is random, so that many who failed at once do not come back at once.
+    """
+
+    first: float = 0.5
+    longest: float = 15.0
+    random: Callable[[], float] = random.random
+
+    def seconds(self, attempt: int) -> float:
+        return min(self.longest, self.first * 2.0 ** min(attempt, 30)) * (0.5 + 0.5 * self.random())
+
+    def __call__(self, error: Exception, attempt: int) -> float | None:
+        return self.seconds(attempt)
+
+
+async def retry(step: Callable[[], Awaitable[T]], clock: Clock, policy: RetryPolicy) -> T:
+    """Call `step` until it succeeds, and return its result; raises what `policy` gives up on."""
+    for attempt in itertools.count():
+        try:
+            return await step()
+        except Exception as error:
+            pause = policy(error, attempt)
+            if pause is None:
+                raise
+        await clock.sleep(pause)
+    raise AssertionError("unreachable")
