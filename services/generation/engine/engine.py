@@ -268,10 +268,10 @@ class Engine:
             self._restarting.cancel()
         connection, self._connection = self._connection, None
         if connection:
-            # a shutdown also wakes the reader thread; closing alone would leave the child waiting
+            # ends the child, and wakes our threads, which may be in the midst of a message: the
+            # connection closes itself once neither holds it
             with socket.socket(fileno=os.dup(connection.fileno())) as end, suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            connection.close()
         self._writer.shutdown(wait=False, cancel_futures=True)
         if self._process:
             try:
