@@ -113,7 +113,7 @@ $(IMAGES:%=image-%): image-%:
 
 .PHONY: new-bot
 new-bot: ## A bot's folder for you to describe it in: make new-bot NAME=vasya
-	@[[ "$(NAME)" =~ ^[a-z][a-z0-9-]{0,31}$$ ]] || \
+	@[[ "$(NAME)" =~ ^[a-z][a-z0-9-]{0,31}$$ && "$(NAME)" != kustomization ]] || \
 	  { echo "error: NAME=$(NAME): a small letter, then small letters, digits and dashes" >&2; exit 2; }
 	@[ ! -e k8s/bots/$(NAME) ] || { echo "error: k8s/bots/$(NAME) is there already" >&2; exit 2; }
 	@mkdir k8s/bots/$(NAME)
@@ -121,7 +121,7 @@ new-bot: ## A bot's folder for you to describe it in: make new-bot NAME=vasya
 	@printf '%s\n' "name: $(NAME)" "extraction:" "  persona: auto  # or a sender's name, or whole-chat" \
 	  "gateway:" "  names: [$(NAME)]" > k8s/bots/$(NAME)/bot.yaml
 	@sed -i -e 's/^configMapGenerator:/  - $(NAME)\n&/' \
-	  -e '$$a\      - $(NAME).yaml=$(NAME)/bot.yaml' k8s/bots/Kustomization
+	  -e '$$a\      - $(NAME).yaml=$(NAME)/bot.yaml' k8s/bots/kustomization.yaml
 	@sed -i '$$a\  - {name: $(NAME)-telegram, envs: [$(NAME).env]}' k8s/components/token-file/kustomization.yaml
 	@echo "k8s/bots/$(NAME)/bot.yaml: describe the bot there (docs/settings.md#botyaml)"
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from contracts.refusal import BadValue, Refusal, parse
 
 SECTIONS = ("moderation", "sampling", "extraction", "training", "generation", "gateway")
-NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+NAME = re.compile(r"(?!kustomization$)[a-z][a-z0-9-]{0,31}")
+"""A folder of bot files may be a Kustomize folder too: its kustomization.yaml is no bot."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -72,7 +73,7 @@ class BotFile:
         name = content.get("name")
         if not isinstance(name, str) or not NAME.fullmatch(name):
             allowed = "lower-case letters, digits and dashes, at most 32, a letter first"
-            problems.append(("name", f"must be {allowed} (given: {name!r})"))
+            problems.append(("name", f"must be {allowed}, not kustomization (given: {name!r})"))
         sections = {key: content.get(key) for key in SECTIONS}
         sections = {key: {} if value is None else value for key, value in sections.items()}
         if problems:

@@ -82,7 +82,22 @@ def test_a_missing_file_is_no_bot(tmp_path: Path, missing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Avtobus", "-b", "1b", "автобус", "a/b", "..", "a b", "b" * 33, "5", "[b]", "null"]
+    "name",
+    [
+        "",
+        "Avtobus",
+        "-b",
+        "1b",
+        "автобус",
+        "a/b",
+        "..",
+        "a b",
+        "b" * 33,
+        "5",
+        "[b]",
+        "null",
+        "kustomization",
+    ],
 )
 def test_a_bad_name_is_refused_with_the_value_and_what_is_allowed(
     tmp_path: Path, name: str
@@ -139,15 +154,22 @@ def test_bots_are_found_as_a_file_or_a_folder(tmp_path: Path) -> None:
     write(tmp_path / "notes.txt", "")
     write(tmp_path / "..data" / "bot.yaml", "")
     write(tmp_path / "Bad.yaml", "")
+    write(tmp_path / "kustomization.yaml", "kind: Kustomization\n")
     (tmp_path / "empty").mkdir()
     assert bot_path(tmp_path, "polkson") == as_file
     assert bot_path(tmp_path, "avtobus") == as_folder
     assert bot_names(tmp_path) == ["avtobus", "polkson"]
 
 
-@pytest.mark.parametrize("name", ["nobody", "", "../outside", "Bad", "sub/bot"])
+@pytest.mark.parametrize("name", ["nobody", "", "../outside", "Bad", "sub/bot", "kustomization"])
 def test_a_bot_that_is_not_there_is_not_found(tmp_path: Path, name: str) -> None:
-    for path in ("outside.yaml", "bots/Bad.yaml", "bots/sub/bot.yaml", "bots/sub/bot/bot.yaml"):
+    for path in (
+        "outside.yaml",
+        "bots/kustomization.yaml",
+        "bots/Bad.yaml",
+        "bots/sub/bot.yaml",
+        "bots/sub/bot/bot.yaml",
+    ):
         write(tmp_path / path, "name: b\n")
     with pytest.raises(BotNotFound, match="no bot"):
         bot_path(tmp_path / "bots", name)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-LISTED = yaml.safe_load((ROOT / "k8s/bots/Kustomization").read_text())
+LISTED = yaml.safe_load((ROOT / "k8s/bots/kustomization.yaml").read_text())
 BOTS: list[str] = sorted(LISTED["resources"])
 OVERLAYS = sorted(path.parent.name for path in ROOT.glob("k8s/overlays/*/kustomization.yaml"))
 COMPONENTS = sorted(path.parent.name for path in ROOT.glob("k8s/components/*/kustomization.yaml"))

@@ -38,7 +38,9 @@ def test_a_new_bot_has_all_that_the_others_have(project: Path) -> None:
     assert {"name": "vasya-telegram", "envs": ["vasya.env"]} in tokens["secretGenerator"]
 
 
-@pytest.mark.parametrize("name", ["", "Вася", "Vasya", "-x", "a" * 33, "a b", "avtobus"])
+@pytest.mark.parametrize(
+    "name", ["", "Вася", "Vasya", "-x", "a" * 33, "a b", "avtobus", "kustomization"]
+)
 def test_a_name_that_cannot_be_one_changes_nothing(project: Path, name: str) -> None:
     before = sorted(project.rglob("*"))
     refused = new_bot(project, name)
