@@ -75,6 +75,7 @@ def test_one_user_no_token_no_surprises(name: str) -> None:
         assert mounted == {volume["name"] for volume in pod.get("volumes", ())}, each
         for one in containers(pod):
             assert one["securityContext"]["readOnlyRootFilesystem"] is True, each
+            assert one["terminationMessagePolicy"] == "FallbackToLogsOnError", each
             assert one["resources"]["limits"].keys() == {"memory"}, each  # CPU is lent
             assert one["resources"]["requests"].keys() == {"cpu", "memory"}, each
 
