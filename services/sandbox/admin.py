@@ -11,10 +11,8 @@ GET /admin/log               see `_log`
 
 from typing import Literal, Self
 
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from contracts.refusal import parse
 from services.sandbox.exchange import Exchange
@@ -74,61 +72,61 @@ class AdminRoutes:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[web.RouteDef]:
         return [
-            Route("/admin/faults", self._faults, methods=["GET"]),
-            Route("/admin/faults", self._switch, methods=["POST"]),
-            Route("/admin/flood", self._flood, methods=["POST"]),
-            Route("/admin/members", self._members, methods=["POST"]),
-            Route("/admin/administrators", self._administrators, methods=["POST"]),
-            Route("/admin/topics", self._topics, methods=["POST"]),
-            Route("/admin/migrate", self._migrate, methods=["POST"]),
-            Route("/admin/log", self._log, methods=["GET"]),
+            web.get("/admin/faults", self._faults),
+            web.post("/admin/faults", self._switch),
+            web.post("/admin/flood", self._flood),
+            web.post("/admin/members", self._members),
+            web.post("/admin/administrators", self._administrators),
+            web.post("/admin/topics", self._topics),
+            web.post("/admin/migrate", self._migrate),
+            web.get("/admin/log", self._log),
         ]
 
-    async def _faults(self, _: Request) -> JSONResponse:
-        return JSONResponse({"faults": self._exchange.faults.listed()})
+    async def _faults(self, _: web.Request) -> web.Response:
+        return web.json_response({"faults": self._exchange.faults.listed()})
 
-    async def _switch(self, request: Request) -> JSONResponse:
+    async def _switch(self, request: web.Request) -> web.Response:
         switch = parse(Switch, await request.json(), "faults")
         faults, answer = self._exchange.faults, {}
         if switch.off is not None:
             faults.off(None if switch.off == "all" else switch.off)
         if switch.on:
             answer["id"] = faults.on(switch.on)
-        return JSONResponse({**answer, "faults": faults.listed()})
+        return web.json_response({**answer, "faults": faults.listed()})
 
-    async def _flood(self, request: Request) -> JSONResponse:
+    async def _flood(self, request: web.Request) -> web.Response:
         asked = parse(Flooding, await request.json(), "flood")
         self._exchange.flood.switch(asked.on)
-        return JSONResponse({"on": asked.on})
+        return web.json_response({"on": asked.on})
 
-    async def _members(self, request: Request) -> JSONResponse:
+    async def _members(self, request: web.Request) -> web.Response:
         asked = parse(Membership, await request.json(), "members")
         world = self._exchange.world
         person, bot = world.person(asked.person), world.bot(asked.bot)
         room = world.room_of_person(asked.chat, person)
         self._exchange.expel(room, bot, person, asked.expelled)
-        return JSONResponse({"room": room.key, "expelled": sorted(room.expelled)})
+        return web.json_response({"room": room.key, "expelled": sorted(room.expelled)})
 
-    async def _administrators(self, request: Request) -> JSONResponse:
+    async def _administrators(self, request: web.Request) -> web.Response:
         asked = parse(Promotion, await request.json(), "administrators")
         world = self._exchange.world
         self._exchange.promote(world.person(asked.person), asked.on)
-        return JSONResponse({"administrators": sorted(world.group.administrators)})
+        return web.json_response({"administrators": sorted(world.group.administrators)})
 
-    async def _topics(self, request: Request) -> JSONResponse:
+    async def _topics(self, request: web.Request) -> web.Response:
         asked = parse(Topics, await request.json(), "topics")
         if asked.open is not None:
             self._exchange.open_topic(asked.open, asked.name)
         if asked.delete is not None:
             self._exchange.delete_topic(asked.delete)
-        return JSONResponse({"threads": sorted(self._exchange.world.group.threads)})
+        return web.json_response({"threads": sorted(self._exchange.world.group.threads)})
 
-    async def _migrate(self, _: Request) -> JSONResponse:
-        return JSONResponse({"chat": self._exchange.migrate().chat.id})
+    async def _migrate(self, _: web.Request) -> web.Response:
+        return web.json_response({"chat": self._exchange.migrate().chat.id})
 
-    async def _log(self, _: Request) -> JSONResponse:
+    async def _log(self, _: web.Request) -> web.Response:
         """Fields of the answer:
 
         sent       messages of bots, in order
@@ -138,7 +136,7 @@ class AdminRoutes:
         """
         exchange = self._exchange
         bots = exchange.world.bots.values()
-        return JSONResponse(
+        return web.json_response(
             {
                 "sent": exchange.sent,
                 "answered": exchange.answered,

@@ -15,7 +15,6 @@ from aiogram.types import (
     BotCommand,
     ChatFullInfo,
     Message,
-    Update,
     User,
     WebhookInfo,
 )
@@ -95,7 +94,9 @@ class BotApi:
         }
         return bot.user.model_copy(update=abilities)
 
-    async def _get_updates(self, bot: BotAccount, asked: methods.GetUpdates) -> list[Update]:
+    async def _get_updates(
+        self, bot: BotAccount, asked: methods.GetUpdates
+    ) -> list[dict[str, Any]]:
         return await self._exchange.queues[bot.token].poll(
             asked.offset or 0,
             100 if asked.limit is None else asked.limit,
@@ -187,11 +188,11 @@ class BotApi:
 
     async def _delete_webhook(self, bot: BotAccount, asked: methods.DeleteWebhook) -> bool:
         if asked.drop_pending_updates:
-            self._exchange.queues[bot.token].clear()
+            self._exchange.queues[bot.token].kept.clear()
         return True
 
     async def _get_webhook_info(self, bot: BotAccount, _: methods.GetWebhookInfo) -> WebhookInfo:
-        waiting = len(self._exchange.queues[bot.token])
+        waiting = len(self._exchange.queues[bot.token].kept)
         return WebhookInfo(url="", has_custom_certificate=False, pending_update_count=waiting)
 
 

@@ -1,28 +1,33 @@
-"""`/bot<token>/<method>`: the Bot API over HTTP, with the faults that are switched on."""
+"""`/bot<token>/<method>`: the Bot API over HTTP, with the faults that are switched on.
+
+Parameters come in the query, or as JSON, a form or a multipart body. A file in a multipart body is
+ignored: no method here takes one.
+"""
 
 import asyncio
+import json
 from contextlib import suppress
 from typing import Any
 
 from aiogram.types import TelegramObject
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from aiohttp import web
 
 from services.sandbox.bot_api import BotApi
-from services.sandbox.errors import Refused, conflict, too_many
+from services.sandbox.errors import Refused, bad_request
 from services.sandbox.exchange import Exchange
 from services.sandbox.faults import Call, Fault
-from services.sandbox.parameters import parameters
 
-
-class Dropped(Response):
-    """Begins an answer and breaks off: the server then closes the connection."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-length", b"1000")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+_NESTED = frozenset(
+    {
+        "allowed_updates",
+        "commands",
+        "entities",
+        "link_preview_options",
+        "reply_markup",
+        "reply_parameters",
+        "scope",
+    }
+)
 
 
 class BotRoutes:
@@ -30,43 +35,85 @@ class BotRoutes:
         self._exchange = exchange
         self._api = BotApi(exchange)
 
-    def routes(self) -> list[Route]:
-        return [Route("/bot{token}/{method}", self._answer, methods=["GET", "POST"])]
+    def routes(self) -> list[web.RouteDef]:
+        path = "/bot{token}/{method}"
+        return [web.get(path, self.answer), web.post(path, self.answer)]
 
-    async def _answer(self, request: Request) -> Response:
+    async def answer(self, request: web.Request) -> web.Response:
         try:
             return await self._call(request)
         except Refused as refused:
-            return JSONResponse(refused.payload(), refused.code)
+            return web.json_response(refused.payload(), status=refused.code)
 
-    async def _call(self, request: Request) -> Response:
-        token, method = request.path_params["token"], request.path_params["method"]
+    async def _call(self, request: web.Request) -> web.Response:
+        token, method = request.match_info["token"], request.match_info["method"]
         bot = self._api.bot(token)
         self._api.known(method)
-        params = await parameters(request)
-        fault = self._exchange.faults.take(Call(method, bot.name, token, params.get("chat_id")))
-        if fault and not fault.after and (answer := await self._strike(fault)):
+        call = Call(method, bot, await parameters(request))
+        self._exchange.on_call(call)
+        fault = self._exchange.faults.take(call)
+        if fault and not fault.after and (answer := await self._strike(fault, request)):
             return answer
-        result = await self._api.call(bot, method, params)
-        if fault and fault.after and (answer := await self._strike(fault)):
+        result = await self._api.call(bot, method, call.parameters)
+        call.took_effect = True
+        if fault and fault.after and (answer := await self._strike(fault, request)):
             return answer
-        return JSONResponse({"ok": True, "result": dumped(result)})
+        return _success(result)
 
-    async def _strike(self, fault: Fault) -> Response | None:
-        """What is answered in place of the true answer; None if that is given after all."""
+    async def _strike(self, fault: Fault, request: web.Request) -> web.Response | None:
+        """Return what is answered in place of the true answer; None: the true one is."""
         if fault.kind == "drop":
-            return Dropped()
-        if fault.kind == "retry_after":
-            raise too_many(fault.retry_after)
-        if fault.kind == "conflict":
-            raise conflict()
-        if fault.kind == "server_error":
-            raise Refused(500, "Internal Server Error")
+            return _dropped(request)
+        if fault.kind == "error":
+            raise fault.error()
+        if fault.kind == "result":
+            return _success(fault.result)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._exchange.closed.wait(), fault.seconds)
         if fault.kind == "hold":
             raise Refused(504, "Gateway Timeout")
         return None
+
+
+async def parameters(request: web.Request) -> dict[str, Any]:
+    """Return all parameters; what a form carries as JSON text is unpacked."""
+    try:
+        found = {**request.query, **await _body(request)}
+        return {name: _unpacked(name, value) for name, value in found.items()}
+    except ValueError:
+        raise bad_request("can't parse request") from None
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    if request.content_type != "application/json":
+        return {name: value for name, value in (await request.post()).items() if _is_text(value)}
+    found = json.loads(await request.read() or b"{}")
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    return found
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _unpacked(name: str, value: Any) -> Any:
+    if name in _NESTED and isinstance(value, str):
+        return json.loads(value)
+    if name == "chat_id" and isinstance(value, str) and value.lstrip("-").isdigit():
+        return int(value)
+    return value
+
+
+def _success(result: object) -> web.Response:
+    return web.json_response({"ok": True, "result": dumped(result)})
+
+
+def _dropped(request: web.Request) -> web.Response:
+    """Break the connection; what is returned reaches nobody."""
+    if request.transport:
+        request.transport.abort()
+    return web.Response()
 
 
 def dumped(result: object) -> Any:

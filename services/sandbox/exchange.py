@@ -12,29 +12,36 @@ from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, User
 
 from services.sandbox.content import edited
 from services.sandbox.errors import bad_request, too_many
-from services.sandbox.faults import Faults
+from services.sandbox.faults import Call, Faults
 from services.sandbox.flood import Flood
 from services.sandbox.keyboard import Press, Presses, has_button
 from services.sandbox.members import standing
 from services.sandbox.rooms import ANONYMOUS, BotAccount, Change, Draft, Room
-from services.sandbox.updates import Updates
+from services.sandbox.updates import LONGEST_POLL, Updates
 from services.sandbox.view import Event, view
 from services.sandbox.visibility import viewers
 from services.sandbox.world import World
 
 
 class Exchange:
-    """`clock` gives unix time in seconds."""
+    """`clock` gives unix time in seconds; `on_call` is told each call of a bot as it arrives."""
 
-    def __init__(self, world: World, clock: Callable[[], float], flood: Flood) -> None:
+    def __init__(
+        self,
+        world: World,
+        clock: Callable[[], float],
+        flood: Flood,
+        longest_poll: float = LONGEST_POLL,
+    ) -> None:
         self.world = world
         self.flood = flood
         self.faults = Faults()
-        self.queues = {token: Updates(world.first_id + 1) for token in world.bots}
+        self.queues = {token: Updates(world.first_id + 1, longest_poll) for token in world.bots}
+        self.on_call: Callable[[Call], None] = lambda _: None
         self.sent: list[Event] = []
         self.answered: list[Event] = []
         self.closed = asyncio.Event()
-        self._presses = Presses(world.first_id)
+        self.presses = Presses(world.first_id)
         self._clock = clock
         self._watchers: set[asyncio.Queue[Event | None]] = set()
 
@@ -57,7 +64,7 @@ class Exchange:
         bot = next((bot for bot in room.bots if bot.user == message.from_user), None)
         if bot is None or not has_button(message, data):
             raise bad_request("button not found")
-        number = self._presses.add(Press(room, bot, person.id))
+        number = self.presses.add(Press(room, bot, person.id))
         query = CallbackQuery(
             id=number, from_user=person, chat_instance=room.key, message=message, data=data
         )
@@ -82,7 +89,7 @@ class Exchange:
 
     def bot_answers(self, bot: BotAccount, query: str, text: str | None, alert: bool) -> None:
         """Answer a press; the text is shown to who pressed."""
-        press = self._presses.answered(query, bot)
+        press = self.presses.answered(query, bot)
         answer: Event = {
             "room": press.room.key,
             "bot": bot.name,

@@ -1,17 +1,20 @@
-"""Faults switched on for tests: which call fails next, and how. Pure.
+"""Faults switched on for tests: which Bot API calls fail next, and how. Pure.
 
-retry_after    429 with the seconds to wait
-server_error   500
-conflict       409, as when another process polls with the same token; meant for getUpdates
-hold           no answer for `seconds`, then 504
-drop           the connection is closed in the middle of the answer
-slow           nothing fails, but it takes `seconds` more
+error    the answer is an error: `code`, with `description` and `parameters` (retry_after, ...)
+result   the answer is `result`, whatever Telegram would answer
+hold     no answer for `seconds`, then 504
+drop     the connection breaks instead of an answer
+slow     nothing fails, but it takes `seconds` more
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from services.sandbox.errors import Refused
+from services.sandbox.rooms import BotAccount
 
 
 class Fault(BaseModel):
@@ -27,31 +30,40 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["retry_after", "server_error", "conflict", "hold", "drop", "slow"]
+    kind: Literal["error", "result", "hold", "drop", "slow"]
     method: str | None = None
     bot: str | None = None
     token: str | None = None
     chat: int | None = None
     times: int | None = Field(default=None, ge=1)
-    retry_after: int = Field(default=1, ge=1)
+    code: int = Field(default=500, ge=400, le=599)
+    description: str = ""
+    parameters: dict[str, int] = {}
+    result: Any = None
     seconds: float = Field(default=3600.0, gt=0.0)
     after: bool = False
 
     def strikes(self, call: "Call") -> bool:
         return (
             (self.method is None or self.method.lower() == call.method.lower())
-            and self.bot in (None, call.bot)
-            and self.token in (None, call.token)
-            and self.chat in (None, call.chat)
+            and self.bot in (None, call.bot.name)
+            and self.token in (None, call.bot.token)
+            and self.chat in (None, call.parameters.get("chat_id"))
         )
 
+    def error(self) -> Refused:
+        text = self.description or HTTPStatus(self.code).phrase
+        return Refused(self.code, text, self.parameters)
 
-@dataclass(frozen=True)
+
+@dataclass
 class Call:
+    """A call of a bot; `took_effect` is set once the method was carried out."""
+
     method: str
-    bot: str
-    token: str
-    chat: object
+    bot: BotAccount
+    parameters: dict[str, Any] = field(default_factory=dict)
+    took_effect: bool = False
 
 
 @dataclass

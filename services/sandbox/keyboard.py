@@ -50,6 +50,9 @@ class Presses:
         self._last = first_id
         self._open: dict[str, Press] = {}
 
+    def expect(self, number: str, press: Press) -> None:
+        self._open[number] = press
+
     def add(self, press: Press) -> str:
         self._last += 1
         self._open[str(self._last)] = press

@@ -4,13 +4,9 @@ Events reach the page over server-sent events; it asks for the whole state when 
 """
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from aiohttp import web
 
 from services.sandbox.exchange import Exchange
 from services.sandbox.rooms import GROUP
@@ -26,20 +22,20 @@ class PageRoutes:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange, self._world = exchange, exchange.world
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[web.AbstractRouteDef]:
         return [
-            Route("/", self._index),
-            Route("/events", self._events),
-            Route("/api/state", self._state),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            web.get("/", self._index),
+            web.get("/events", self._events),
+            web.get("/api/state", self._state),
+            web.static("/static", STATIC),
         ]
 
-    async def _index(self, _: Request) -> Response:
-        return FileResponse(STATIC / "index.html", headers={"content-security-policy": POLICY})
+    async def _index(self, _: web.Request) -> web.FileResponse:
+        return web.FileResponse(STATIC / "index.html", headers={"content-security-policy": POLICY})
 
-    async def _state(self, _: Request) -> JSONResponse:
+    async def _state(self, _: web.Request) -> web.Response:
         rooms = self._world.rooms.values()
-        return JSONResponse(
+        return web.json_response(
             {
                 "bots": [
                     {
@@ -64,12 +60,12 @@ class PageRoutes:
             }
         )
 
-    async def _events(self, _: Request) -> Response:
-        headers = {"cache-control": "no-store"}
-        return StreamingResponse(self._stream(), media_type="text/event-stream", headers=headers)
-
-    async def _stream(self) -> AsyncIterator[str]:
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        headers = {"cache-control": "no-store", "content-type": "text/event-stream"}
+        stream = web.StreamResponse(headers=headers)
         async with self._exchange.watching() as events:
-            yield "retry: 1000\n: listening\n\n"
+            await stream.prepare(request)
+            await stream.write(b"retry: 1000\n: listening\n\n")
             while (event := await events.get()) is not None:
-                yield f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+                await stream.write(f"data: {json.dumps(event)}\n\n".encode())
+        return stream

@@ -12,10 +12,8 @@ a message in that chat.
 from typing import Self
 
 from aiogram.types import User
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from contracts.refusal import parse
 from services.sandbox.content import Media
@@ -84,37 +82,37 @@ class PeopleRoutes:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange, self._world = exchange, exchange.world
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[web.RouteDef]:
         return [
-            Route("/api/people", self._join, methods=["POST"]),
-            Route("/api/messages", self._write, methods=["POST"]),
-            Route("/api/edit", self._edit, methods=["POST"]),
-            Route("/api/press", self._press, methods=["POST"]),
+            web.post("/api/people", self._join),
+            web.post("/api/messages", self._write),
+            web.post("/api/edit", self._edit),
+            web.post("/api/press", self._press),
         ]
 
     def _where(self, deed: _Deed) -> tuple[Room, User]:
         person = self._world.person(deed.person)
         return self._world.room_of_person(deed.chat, person), person
 
-    async def _join(self, request: Request) -> JSONResponse:
+    async def _join(self, request: web.Request) -> web.Response:
         asked = parse(Person, await request.json(), "person")
         person = self._exchange.person_joins(asked.name)
-        return JSONResponse({"id": person.id, "name": person.first_name}, 201)
+        return web.json_response({"id": person.id, "name": person.first_name}, status=201)
 
-    async def _write(self, request: Request) -> JSONResponse:
+    async def _write(self, request: web.Request) -> web.Response:
         written = parse(Written, await request.json(), "message")
         room, person = self._where(written)
         message = self._exchange.person_says(room, person, written.draft())
-        return JSONResponse(view(room, message), 201)
+        return web.json_response(view(room, message), status=201)
 
-    async def _edit(self, request: Request) -> JSONResponse:
+    async def _edit(self, request: web.Request) -> web.Response:
         asked = parse(Edited, await request.json(), "edit")
         room, person = self._where(asked)
         message = self._exchange.person_edits(room, person, asked.message, asked.text)
-        return JSONResponse(view(room, message))
+        return web.json_response(view(room, message))
 
-    async def _press(self, request: Request) -> JSONResponse:
+    async def _press(self, request: web.Request) -> web.Response:
         asked = parse(Pressed, await request.json(), "press")
         room, person = self._where(asked)
         query = self._exchange.person_presses(room, person, asked.message, asked.data)
-        return JSONResponse({"id": query})
+        return web.json_response({"id": query})

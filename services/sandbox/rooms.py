@@ -78,7 +78,7 @@ class Room:
 
     @property
     def private(self) -> bool:
-        return self.key != GROUP
+        return self.chat.type == "private"
 
     def admit(self, bot: BotAccount) -> None:
         """Raise unless the bot may write here."""

@@ -1,17 +1,15 @@
 """Builds the sandbox out of its parts; `serve` runs it until it is told to end."""
 
 import asyncio
-import socket
+import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from json import JSONDecodeError
 
-import uvicorn
 from aiogram.types import User
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from contracts.refusal import Refusal
 from services.sandbox.admin import AdminRoutes
@@ -27,22 +25,6 @@ from services.sandbox.world import World
 from telemetry.logs import logger
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to the process and says when it listens."""
-
-    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._listening = listening
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._listening()
-
-
 async def serve(
     settings: SandboxSettings,
     stop: asyncio.Event,
@@ -52,35 +34,35 @@ async def serve(
     """Serve until `stop` is set; `started` gets the address, `http://host:port`."""
     # ids go on from the clock: a bot that remembers the sandbox before this one sees no id again
     exchange = Exchange(world(settings, int(clock())), clock, Flood(settings.sandbox_flood))
-    listener = _listen(settings)
-    host, port = listener.getsockname()[:2]
-
-    def announce() -> None:
-        logger().info("serving", address=f"http://{host}:{port}")
+    where = settings.sandbox_host, settings.sandbox_port
+    async with listening(application(exchange), *where) as url:
+        logger().info("serving", address=url)
         if started:
-            started.set_result(f"http://{host}:{port}")
-
-    config = uvicorn.Config(
-        application(exchange),
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=1,
-        timeout_keep_alive=75,  # longer than clients keep theirs: none writes into a closed one
-    )
-    server = _Server(config, announce)
-    stopping = asyncio.create_task(stop.wait())
-    serving = asyncio.create_task(server.serve([listener]))
-    try:
-        await asyncio.wait([stopping, serving], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
+            started.set_result(url)
+        await stop.wait()
         exchange.close()
-        server.should_exit = True
-        await serving
-        logger().info("stopped")
+    logger().info("stopped")
+
+
+@asynccontextmanager
+async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
+    """Serve the application inside the block; gives its address, `http://host:port`."""
+    # a client that goes ends what it waited for: a long poll, a stream of events
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await _bind(runner, host, port)
+        yield "http://{}:{}".format(*runner.addresses[0][:2])
+    finally:
+        await runner.cleanup()
+
+
+async def _bind(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        why = f"cannot listen on {host}:{port} ({os.strerror(error.errno or 0)})"
+        raise Refusal(f"SANDBOX_PORT: {why}") from None
 
 
 def world(settings: SandboxSettings, first_id: int = 0) -> World:
@@ -98,27 +80,19 @@ def _account(entry: BotEntry, privacy: bool) -> BotAccount:
     return BotAccount(entry.name, entry.token, user, privacy)
 
 
-def application(exchange: Exchange) -> Starlette:
-    parts = (BotRoutes, AdminRoutes, PeopleRoutes, PageRoutes)
-    return Starlette(
-        routes=[route for part in parts for route in part(exchange).routes()],
-        exception_handlers={Refused: _refused, Refusal: _unusable, JSONDecodeError: _unusable},
-    )
+def application(exchange: Exchange) -> web.Application:
+    app = web.Application(middlewares=[_errors])
+    for part in (BotRoutes, AdminRoutes, PeopleRoutes, PageRoutes):
+        app.add_routes(part(exchange).routes())
+    return app
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    known = error if isinstance(error, Refused) else Refused(400, str(error))
-    return JSONResponse({"error": known.description}, known.code)
-
-
-async def _unusable(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 400)
-
-
-def _listen(settings: SandboxSettings) -> socket.socket:
-    address = (settings.sandbox_host, settings.sandbox_port)
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer what a handler refuses, to the page and to tests, as {error}."""
     try:
-        return socket.create_server(address)
-    except OSError as error:
-        where = f"{address[0]}:{address[1]}"
-        raise Refusal(f"SANDBOX_PORT: cannot listen on {where} ({error.strerror})") from None
+        return await handler(request)
+    except Refused as error:
+        return web.json_response({"error": error.description}, status=error.code)
+    except (Refusal, JSONDecodeError, UnicodeDecodeError) as error:
+        return web.json_response({"error": str(error)}, status=400)

@@ -1,4 +1,4 @@
-"""A bot's queue of updates: long polling, offsets, what it wishes to hear of.
+"""A bot's queue of updates: long polling, offsets, the kinds that it asked for.
 
 An update is kept until a poll with a greater offset confirms it. Knows nothing of chats.
 """
@@ -9,42 +9,45 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from aiogram.types import Update
+from aiogram.types import TelegramObject
 
 from services.sandbox.errors import conflict
 
-MAX_SECONDS = 50
+LONGEST_POLL = 50.0
 MAX_LIMIT = 100
+Update = dict[str, Any]
+"""An update as its bot gets it, in JSON's types."""
 
 
 class Updates:
-    def __init__(self, first_id: int = 1) -> None:
-        self._kept: deque[Update] = deque()
+    def __init__(self, first_id: int = 1, longest_poll: float = LONGEST_POLL) -> None:
+        self.kept: deque[Update] = deque()
         self._next_id = first_id
+        self._longest_poll = longest_poll
         self._allowed: frozenset[str] = frozenset()
         self._poller: asyncio.Future[None] | None = None
         self._closed = False
-
-    def __len__(self) -> int:
-        return len(self._kept)
 
     @property
     def polled(self) -> bool:
         """Whether a poll waits."""
         return self._poller is not None and not self._poller.done()
 
-    def put(self, kind: str, content: Any) -> None:
+    def put(self, kind: str, content: TelegramObject) -> None:
         """Keep an update of a kind (`message`, ...) unless the bot did not ask for it."""
-        if self._allowed and kind not in self._allowed:
-            return
-        self._kept.append(Update.model_validate({"update_id": self._next_id, kind: content}))
+        if not self._allowed or kind in self._allowed:
+            self.put_raw({kind: content.model_dump(mode="json", by_alias=True, exclude_none=True)})
+
+    def put_raw(self, update: Update) -> None:
+        """Keep an update as it is, true to Telegram's or not, under the next id."""
+        self.kept.append({"update_id": self._next_id, **update})
         self._next_id += 1
         self._wake()
 
     async def poll(
         self, offset: int, limit: int, seconds: float, allowed: Sequence[str] | None
     ) -> list[Update]:
-        """What is kept, waiting for something if there is nothing.
+        """Return what is kept, waiting for an update while there is none.
 
         A poll that comes while another waits takes its place; the earlier one gets 409.
         """
@@ -53,17 +56,14 @@ class Updates:
         if allowed is not None:
             self._allowed = frozenset(allowed)
         self._forget(offset)
-        if not self._kept and seconds > 0 and not self._closed:
+        if not self.kept and seconds > 0 and not self._closed:
             self._poller = asyncio.get_running_loop().create_future()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._poller, min(seconds, MAX_SECONDS))
-        return list(self._kept)[: min(max(limit, 1), MAX_LIMIT)]
-
-    def clear(self) -> None:
-        self._kept.clear()
+                await asyncio.wait_for(self._poller, min(seconds, self._longest_poll))
+        return list(self.kept)[: min(max(limit, 1), MAX_LIMIT)]
 
     def close(self) -> None:
-        """Let the poll that waits end, and wait no more."""
+        """End the poll that waits, and let none wait any more."""
         self._closed = True
         self._wake()
 
@@ -73,7 +73,7 @@ class Updates:
 
     def _forget(self, offset: int) -> None:
         """A negative offset counts from the end."""
-        while self._kept and offset < 0 and len(self._kept) > -offset:
-            self._kept.popleft()
-        while self._kept and offset > 0 and self._kept[0].update_id < offset:
-            self._kept.popleft()
+        while self.kept and offset < 0 and len(self.kept) > -offset:
+            self.kept.popleft()
+        while self.kept and offset > 0 and self.kept[0]["update_id"] < offset:
+            self.kept.popleft()

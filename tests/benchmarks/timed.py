@@ -5,21 +5,23 @@ run may be as long as it likes. Every message needs a text of its own: by it the
 """
 
 import asyncio
-import itertools
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
+from aiohttp import web
 
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
+from services.sandbox.faults import Call
 from tests.services.gateway.conftest import FakeGeneration, candidate
 from tests.services.gateway.telegram import TOKEN, FakeTelegram, serving
 
@@ -54,28 +56,33 @@ class Ways:
             self.answered(text, spent - self._generation.pop(text))
 
 
-@dataclass
 class TimedTelegram(FakeTelegram):
-    """`polled` is set from the gateway's first call for updates on."""
+    """`polled` is set from the gateway's first call for updates on; keeps nothing it answered."""
 
-    ways: Ways = field(default_factory=Ways)
-    polled: asyncio.Event = field(default_factory=asyncio.Event)
-    _sent_ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(10**9))
+    def __init__(self) -> None:
+        super().__init__()
+        self.ways = Ways()
+        self.polled = asyncio.Event()
+        self.on_call = self._arrived
 
-    async def _getUpdates(self, values: dict[str, str]) -> object:  # noqa: N802
-        self.polled.set()
-        for log in (self.calls, self.offsets, self.actions):
-            log.clear()
-        updates: Any = await super()._getUpdates(values)
-        for update in updates:
-            self.ways.handed_out(update["message"]["text"])
-        return updates
+    async def answer(self, request: web.Request) -> web.Response:
+        answer = await super().answer(request)
+        if request.match_info["method"] == "getUpdates":
+            self.polled.set()
+            for update in json.loads(answer.text or "")["result"]:
+                self.ways.handed_out(update["message"]["text"])
+        self._forget()
+        return answer
 
-    async def _sendMessage(self, values: dict[str, str]) -> object:  # noqa: N802
-        self.ways.arrived(values["text"].removeprefix(ECHO))
-        message: Any = await super()._sendMessage(values)
-        self.sent.clear()  # by whose length the ids are counted
-        return {**message, "message_id": next(self._sent_ids)}
+    def _arrived(self, call: Call) -> None:
+        if call.method == "sendMessage":
+            self.ways.arrived(call.parameters["text"].removeprefix(ECHO))
+
+    def _forget(self) -> None:
+        self.received.clear()
+        self.exchange.sent.clear()
+        for room in self.world.open_rooms.values():
+            room.messages.clear()
 
 
 class TimedGeneration(FakeGeneration):

@@ -1,162 +1,211 @@
-"""A Bot API server of one bot, small: what the gateway calls, with faults to switch on."""
+"""Telegram for the gateway: the sandbox's Bot API with one bot, what is called, and its faults."""
 
-import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
+from aiogram.types import Chat, User
 from aiohttp import web
+
+from services.sandbox.bot_routes import BotRoutes
+from services.sandbox.exchange import Exchange
+from services.sandbox.faults import Call, Fault
+from services.sandbox.flood import Flood
+from services.sandbox.keyboard import Press
+from services.sandbox.rooms import BotAccount, Room
+from services.sandbox.server import listening
+from services.sandbox.updates import Update
+from services.sandbox.world import World
 
 TOKEN = "4242:SECRET-token_of-the-bot"  # noqa: S105
 BOT_ID, USERNAME = 4242, "avtobus_bot"
-Fault = Callable[[str, dict[str, str]], "web.Response | None"]
-Slow = Callable[[str, dict[str, str]], Awaitable[None]]
+FIRST_SENT = 500_001
+"""The id of the bot's first message in each chat."""
+BOT = BotAccount(
+    "avtobus", TOKEN, User(id=BOT_ID, is_bot=True, first_name="Автобус", username=USERNAME)
+)
 
 
-def failure(code: int, text: str, **parameters: int) -> web.Response:
-    body = {"ok": False, "error_code": code, "description": text, "parameters": parameters}
-    return web.json_response(body, status=code)
+def of(method: str, code: int, text: str, **parameters: int) -> Fault:
+    """A fault of one method."""
+    return Fault(kind="error", method=method, code=code, description=text, parameters=parameters)
 
 
 def only(method: str, chat: int, code: int, text: str, **parameters: int) -> Fault:
     """A fault of one method in one chat."""
-
-    def fault(called: str, values: dict[str, str]) -> web.Response | None:
-        hit = called == method and values.get("chat_id") == str(chat)
-        return failure(code, text, **parameters) if hit else None
-
-    return fault
+    return of(method, code, text, **parameters).model_copy(update={"chat": chat})
 
 
-def of(method: str, code: int, text: str, **parameters: int) -> Fault:
-    return lambda called, _: failure(code, text, **parameters) if called == method else None
+def instead(method: str, result: object, after: bool = False) -> Fault:
+    """Another result than the method has; `after`: though it takes effect."""
+    return Fault(kind="result", method=method, result=result, after=after)
 
 
-@dataclass
+class OpenRoom(Room):
+    """A chat that has every topic, and in which the bot may write."""
+
+    def thread(self, number: int | None) -> None: ...
+
+
+class OpenWorld(World):
+    """A world with every chat and person that a bot or an update names."""
+
+    def __init__(self) -> None:
+        super().__init__([BOT], ["Нина"], 999)
+        self.administrators: set[int] = set()
+        self.open_rooms: dict[int, Room] = {}
+
+    def room_of_bot(self, chat_id: int | str, bot: BotAccount) -> Room:
+        number = int(chat_id)
+        if number not in self.open_rooms:
+            chat = Chat(id=number, type="private" if number > 0 else "supergroup")
+            self.open_rooms[number] = OpenRoom(
+                str(number),
+                chat,
+                [bot],
+                started=True,
+                last_id=FIRST_SENT - 1,
+                administrators=self.administrators,
+            )
+        return self.open_rooms[number]
+
+    def member(self, user_id: int) -> User:
+        return User(id=user_id, is_bot=False, first_name="Нина")
+
+
 class FakeTelegram:
     """Updates wait until an offset confirms them; `sent` is what people see."""
 
-    url: str = ""
-    updates: list[dict[str, Any]] = field(default_factory=list)
-    sent: list[dict[str, str]] = field(default_factory=list)
-    actions: list[dict[str, str]] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
-    offsets: list[int | None] = field(default_factory=list)
-    deleted: list[int] = field(default_factory=list)
-    redrawn: list[dict[str, str]] = field(default_factory=list)
-    told: list[dict[str, str]] = field(default_factory=list)
-    menus: dict[str, list[str]] = field(default_factory=dict)
-    administrators: set[int] = field(default_factory=set)
-    fault: Fault | None = None
-    slow: Slow | None = None
-    lose_answers: int = 0
-    _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1000))
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self) -> None:
+        self.url = ""
+        self._begin()
 
     def reset(self) -> None:
-        logs = (self.updates, self.sent, self.actions, self.calls, self.offsets, self.deleted)
-        for each in (*logs, self.redrawn, self.told):
-            each.clear()
-        self.administrators = set()
-        self.slow = None
-        self.fault, self.lose_answers = None, 0
+        """Begin anew: nothing said, nothing called, no faults."""
+        self.exchange.close()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.world = OpenWorld()
+        self.exchange = Exchange(self.world, time.time, Flood(), longest_poll=0.05)
+        self.exchange.on_call = self._note
+        self._routes = BotRoutes(self.exchange)
+        self._fault: Fault | None = None
+        self._fault_id = 0
+        self.received: list[Call] = []
+        self.on_call: Callable[[Call], None] = lambda _: None
+
+    def close(self) -> None:
+        self.exchange.close()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        return await self._routes.answer(request)
 
     def put(self, *messages: dict[str, Any]) -> None:
         """People write."""
         for message in messages:
-            self.updates.append({"update_id": next(self._ids), "message": message})
-        self._news.set()
+            self.put_raw(message=message)
 
     def put_raw(self, **update: Any) -> None:
         """Something else than a new message happens."""
-        self.updates.append({"update_id": next(self._ids), **update})
-        self._news.set()
+        if isinstance(query := update.get("callback_query"), dict):
+            press = Press(self.world.group, BOT, self.world.owner.id)
+            self.exchange.presses.expect(str(query.get("id")), press)
+        self.exchange.queues[TOKEN].put_raw(update)
+
+    @property
+    def updates(self) -> deque[Update]:
+        """What is not confirmed yet."""
+        return self.exchange.queues[TOKEN].kept
+
+    @property
+    def administrators(self) -> set[int]:
+        return self.world.administrators
+
+    @administrators.setter
+    def administrators(self, people: set[int]) -> None:
+        self.world.administrators.clear()
+        self.world.administrators.update(people)
+
+    @property
+    def fault(self) -> Fault | None:
+        """The fault that lasts until another or None takes its place."""
+        return self._fault
+
+    @fault.setter
+    def fault(self, fault: Fault | None) -> None:
+        self.exchange.faults.off(self._fault_id)
+        self._fault, self._fault_id = fault, self.exchange.faults.on(fault) if fault else 0
+
+    def lose_answers(self, times: int) -> None:
+        """Let so many messages be sent without their answer."""
+        lost = Fault(kind="drop", method="sendMessage", after=True, times=times)
+        self.exchange.faults.on(lost)
+
+    @property
+    def calls(self) -> list[str]:
+        """The methods called, whatever became of the calls."""
+        return [call.method for call in self.received]
+
+    @property
+    def offsets(self) -> list[int | None]:
+        given = [call.parameters.get("offset") for call in self._of("getUpdates")]
+        return [None if offset is None else int(offset) for offset in given]
+
+    @property
+    def sent(self) -> list[dict[str, str]]:
+        """Messages that were sent, as the form's fields of their calls."""
+        return self._done("sendMessage")
+
+    @property
+    def actions(self) -> list[dict[str, str]]:
+        return self._done("sendChatAction")
+
+    @property
+    def redrawn(self) -> list[dict[str, str]]:
+        """Keyboards that took the place of others."""
+        return self._done("editMessageReplyMarkup")
+
+    @property
+    def told(self) -> list[dict[str, str]]:
+        """Answers to presses."""
+        return self._done("answerCallbackQuery")
+
+    @property
+    def deleted(self) -> list[int]:
+        return [int(fields["message_id"]) for fields in self._done("deleteMessage")]
+
+    @property
+    def menus(self) -> dict[str, list[str]]:
+        """Commands by scope."""
+        menus = [call.parameters for call in self._of("setMyCommands") if call.took_effect]
+        return {
+            menu["scope"]["type"]: [each["command"] for each in menu["commands"]] for menu in menus
+        }
 
     def texts(self, chat: int | None = None) -> list[str]:
         return [each["text"] for each in self.sent if chat in (None, int(each["chat_id"]))]
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        method, data = request.match_info["method"], dict(await request.post())
-        values = {key: str(value) for key, value in data.items()}
-        self.calls.append(method)
-        if request.match_info["token"] != TOKEN:
-            return failure(401, "Unauthorized")
-        if self.slow:
-            await self.slow(method, values)
-        if self.fault and (answer := self.fault(method, values)) is not None:
-            return answer
-        result = await getattr(self, f"_{method}")(values)
-        if method == "sendMessage" and self.lose_answers:
-            self.lose_answers -= 1
-            return drop(request)
-        return web.json_response({"ok": True, "result": result})
+    def _note(self, call: Call) -> None:
+        self.received.append(call)
+        self.on_call(call)
 
-    async def _getMe(self, _values: dict[str, str]) -> object:  # noqa: N802
-        me = {"id": BOT_ID, "is_bot": True, "first_name": "Автобус", "username": USERNAME}
-        return {**me, "can_read_all_group_messages": True}
+    def _of(self, method: str) -> list[Call]:
+        return [call for call in self.received if call.method == method]
 
-    async def _deleteWebhook(self, _values: dict[str, str]) -> object:  # noqa: N802
-        return True
-
-    async def _getUpdates(self, values: dict[str, str]) -> object:  # noqa: N802
-        offset = int(values["offset"]) if "offset" in values else None
-        self.offsets.append(offset)
-        if offset is not None:
-            self.updates = [each for each in self.updates if each["update_id"] >= offset]
-        if not self.updates:
-            self._news.clear()
-            try:
-                await asyncio.wait_for(self._news.wait(), 0.05)
-            except TimeoutError:
-                return []
-        return self.updates[:100]
-
-    async def _sendMessage(self, values: dict[str, str]) -> object:  # noqa: N802
-        self.sent.append(values)
-        chat = int(values["chat_id"])
-        return {
-            "message_id": 500_000 + len(self.sent),
-            "date": 1_800_000_000,
-            "chat": {"id": chat, "type": "private" if chat > 0 else "supergroup"},
-            "text": values["text"],
-        }
-
-    async def _sendChatAction(self, values: dict[str, str]) -> object:  # noqa: N802
-        self.actions.append(values)
-        return True
-
-    async def _setMyCommands(self, values: dict[str, str]) -> object:  # noqa: N802
-        scope = json.loads(values["scope"])["type"]
-        self.menus[scope] = [each["command"] for each in json.loads(values["commands"])]
-        return True
-
-    async def _deleteMessage(self, values: dict[str, str]) -> object:  # noqa: N802
-        self.deleted.append(int(values["message_id"]))
-        return True
-
-    async def _editMessageReplyMarkup(self, values: dict[str, str]) -> object:  # noqa: N802
-        self.redrawn.append(values)
-        return True
-
-    async def _answerCallbackQuery(self, values: dict[str, str]) -> object:  # noqa: N802
-        self.told.append(values)
-        return True
-
-    async def _getChatMember(self, values: dict[str, str]) -> object:  # noqa: N802
-        user = {"id": int(values["user_id"]), "is_bot": False, "first_name": "Нина"}
-        if user["id"] not in self.administrators:
-            return {"status": "member", "user": user}
-        return {"status": "creator", "user": user, "is_anonymous": False}
+    def _done(self, method: str) -> list[dict[str, str]]:
+        return [_fields(call) for call in self._of(method) if call.took_effect]
 
 
-def drop(request: web.Request) -> web.StreamResponse:
-    """Break the connection instead of answering."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
+def _fields(call: Call) -> dict[str, str]:
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in call.parameters.items()
+    }
 
 
 @asynccontextmanager
@@ -170,13 +219,10 @@ async def fake_telegram() -> AsyncIterator[FakeTelegram]:
 async def serving(fake: FakeTelegram) -> AsyncIterator[None]:
     """Over HTTP on a free port, inside the block."""
     app = web.Application()
-    app.router.add_post("/bot{token}/{method}", fake.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield
-    await runner.cleanup()
+    app.router.add_post("/bot{token}/{method}", fake.answer)
+    async with listening(app, "127.0.0.1", 0) as fake.url:
+        yield
+        fake.close()
 
 
 _message_ids = itertools.count(1)

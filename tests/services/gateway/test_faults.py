@@ -12,7 +12,7 @@ from services.gateway.outbox_store import OutboxStore
 from services.gateway.store import Store
 from telemetry.logs import LogSettings, configure
 from tests.services.gateway.conftest import CONFIG, World
-from tests.services.gateway.telegram import TOKEN, group, of, only, private
+from tests.services.gateway.telegram import FIRST_SENT, TOKEN, group, instead, of, only, private
 
 
 async def test_a_slowed_chat_waits_alone(world: World) -> None:
@@ -67,7 +67,7 @@ async def test_a_server_error_is_tried_again(world: World) -> None:
 
 
 async def test_a_lost_answer_may_double_the_message_and_is_counted(world: World) -> None:
-    world.telegram.lose_answers = 1
+    world.telegram.lose_answers(1)
     async with world.gateway() as running:
         world.telegram.put(private("а"))
         await world.until(lambda: running.metric("messages_sent_total") == 1, step=1)
@@ -76,21 +76,16 @@ async def test_a_lost_answer_may_double_the_message_and_is_counted(world: World)
 
 
 async def test_an_answer_that_cannot_be_read_is_an_answer(world: World) -> None:
-    sent = world.telegram._sendMessage
-
-    async def unreadable(values: dict[str, str]) -> object:
-        return {"message_id": (await sent(values))["message_id"], "date": "yesterday"}  # type: ignore[index]
-
-    world.telegram._sendMessage = unreadable  # type: ignore[method-assign]
+    unreadable = {"message_id": FIRST_SENT, "date": "yesterday"}
+    world.telegram.fault = instead("sendMessage", unreadable, after=True)
     async with world.gateway() as running:
         world.telegram.put(private("а"))
         await world.until(lambda: running.metric("messages_sent_total") == 1)
-    del world.telegram._sendMessage
     assert len(world.telegram.sent) == 1
 
 
 async def test_a_message_that_may_have_arrived_each_time_is_given_up(world: World) -> None:
-    world.telegram.lose_answers = 1000
+    world.telegram.lose_answers(1000)
     async with world.gateway() as running:
         world.telegram.put(private("а"))
         lost = {"code": "unknown"}
@@ -247,7 +242,7 @@ async def test_the_token_and_the_texts_are_never_logged(
 ) -> None:
     configure(LogSettings(log_format="json"), "gateway")
     caplog.set_level(logging.INFO)  # libraries are never heard below warning
-    world.telegram.lose_answers = 1
+    world.telegram.lose_answers(1)
     world.telegram.fault = of("getUpdates", 500, "no")
     async with world.gateway() as running:
         await world.until(lambda: running.metric("polls_total", outcome="server") == 2, step=1)

@@ -7,6 +7,7 @@ import pytest
 
 from services.gateway.flood import Flood
 from services.gateway.rhythm import LONGEST, pauses, unpinged
+from services.sandbox.faults import Call
 from tests.services.gateway.conftest import CONFIG, World, candidate
 from tests.services.gateway.telegram import another_bot, entity, group, only, person, private
 
@@ -222,11 +223,11 @@ async def test_a_chat_is_written_to_once_a_second(world: World) -> None:
     world = with_manners(world)
     world.generation.candidates = [candidate("раз", "два")]
 
-    async def on_the_way(method: str, _values: dict[str, Any]) -> None:
-        if method == "sendMessage":  # whose second begins when it is there
+    def on_the_way(call: Call) -> None:
+        if call.method == "sendMessage":  # whose second begins when it is there
             world.clock.advance(0.7)
 
-    world.telegram.slow = on_the_way
+    world.telegram.on_call = on_the_way
     async with world.gateway():
         world.telegram.put(private("эй"))
         await world.until(lambda: world.clock.sleeps(1.0))

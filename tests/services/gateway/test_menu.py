@@ -1,5 +1,6 @@
 """`/settings`: the keyboard, and what pressing it does."""
 
+import itertools
 import json
 from typing import Any
 
@@ -10,11 +11,18 @@ from tests.services.gateway.telegram import BOT_ID, USERNAME, group, person, pri
 
 SELF = {"id": BOT_ID, "is_bot": True, "first_name": "Автобус", "username": USERNAME}
 
+QUERIES = itertools.count(1)
+
 
 def press(data: str, who: int = 7) -> dict[str, Any]:
     chat = {"id": -100, "type": "supergroup", "title": "Салон"}
     message = {"message_id": 500_001, "date": 1, "chat": chat, "from": SELF, "text": "Настройки"}
-    query = {"id": "77", "from": person(who), "chat_instance": "1", "message": message}
+    query = {
+        "id": str(next(QUERIES)),
+        "from": person(who),
+        "chat_instance": "1",
+        "message": message,
+    }
     return {**query, "data": data}
 
 

@@ -1,7 +1,5 @@
 """Telegram does not answer the poll, or another polls: who waits, and what shows it."""
 
-import asyncio
-
 import pytest
 from aiohttp import ClientSession
 from sqlalchemy.exc import OperationalError
@@ -10,8 +8,9 @@ from services.gateway.errors import TokenRefused
 from services.gateway.polling import ALIVE
 from services.gateway.server import telegram
 from services.gateway.store import Store
+from services.sandbox.faults import Fault
 from tests.services.gateway.conftest import World, settings_for
-from tests.services.gateway.telegram import TOKEN, of, private
+from tests.services.gateway.telegram import TOKEN, instead, of, private
 
 
 @pytest.mark.parametrize(
@@ -81,11 +80,7 @@ async def test_failing_polls_are_a_sign_of_life(world: World) -> None:
 
 
 async def test_a_poll_that_never_returns_is_none(world: World) -> None:
-    async def hang(method: str, _values: dict[str, str]) -> None:
-        if method == "getUpdates":
-            await asyncio.Event().wait()
-
-    world.telegram.slow = hang
+    world.telegram.fault = Fault(kind="hold", method="getUpdates")
     async with world.gateway() as running, ClientSession() as http:
         await world.until(lambda: "getUpdates" in world.telegram.calls)
         world.clock.advance(ALIVE)
@@ -126,17 +121,13 @@ async def test_a_token_that_telegram_does_not_know_ends_the_process(
     assert TOKEN not in str(refused.value)
 
 
-async def test_another_bots_token_ends_the_process_before_it_says_anything(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_another_bots_token_ends_the_process_before_it_says_anything(world: World) -> None:
     async with world.gateway() as running:
         world.telegram.put(private("эй"))
         await world.until(lambda: running.metric("messages_sent_total") == 1)
 
-    async def polkson(_values: dict[str, str]) -> object:
-        return {"id": 99, "is_bot": True, "first_name": "Полка", "username": "polkson_bot"}
-
-    monkeypatch.setattr(world.telegram, "_getMe", polkson)
+    polkson = {"id": 99, "is_bot": True, "first_name": "Полка", "username": "polkson_bot"}
+    world.telegram.fault = instead("getMe", polkson)
     running = await world.start()
     with pytest.raises(TokenRefused, match=r"is of @polkson_bot \(id 99\).* id 4242: give that"):
         await running.ended

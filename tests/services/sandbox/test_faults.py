@@ -6,10 +6,16 @@ import pytest
 from aiogram import exceptions
 
 from services.sandbox.faults import Call, Fault, Faults
+from services.sandbox.server import _account
+from services.sandbox.settings import BotEntry
 from tests.conftest import PATIENCE
 from tests.services.sandbox.conftest import GROUP_ID, TOKENS, Sandbox
 
-CALL = Call("sendMessage", "avtobus", TOKENS["avtobus"], GROUP_ID)
+CALL = Call(
+    "sendMessage",
+    _account(BotEntry("avtobus", "Автобус", TOKENS["avtobus"]), False),
+    {"chat_id": GROUP_ID},
+)
 
 
 async def sent(sandbox: Sandbox) -> list[str]:
@@ -44,9 +50,9 @@ def test_a_fault_strikes_what_it_names(narrowed: dict[str, object], strikes: boo
 def test_faults_are_counted_and_switched_off() -> None:
     faults = Faults()
     faults.on(Fault(kind="drop", times=2))
-    lasting = faults.on(Fault(kind="server_error"))
+    lasting = faults.on(Fault(kind="error"))
     struck = [faults.take(CALL) for _ in range(4)]
-    assert [fault and fault.kind for fault in struck] == ["drop"] * 2 + ["server_error"] * 2
+    assert [fault and fault.kind for fault in struck] == ["drop"] * 2 + ["error"] * 2
     faults.off(lasting)
     assert faults.take(CALL) is None
     faults.on(Fault(kind="hold"))
@@ -55,7 +61,13 @@ def test_faults_are_counted_and_switched_off() -> None:
 
 
 async def test_too_many_requests_says_how_long_to_wait(sandbox: Sandbox) -> None:
-    fault = {"kind": "retry_after", "method": "sendMessage", "times": 1, "retry_after": 7}
+    fault = {
+        "kind": "error",
+        "code": 429,
+        "method": "sendMessage",
+        "times": 1,
+        "parameters": {"retry_after": 7},
+    }
     await sandbox.post("/admin/faults", {"on": fault})
     with pytest.raises(exceptions.TelegramRetryAfter) as raised:
         await sandbox.avtobus.send_message(GROUP_ID, "раз")
@@ -65,7 +77,7 @@ async def test_too_many_requests_says_how_long_to_wait(sandbox: Sandbox) -> None
 
 
 async def test_a_server_error_lasts_until_switched_off(sandbox: Sandbox) -> None:
-    answer = await sandbox.post("/admin/faults", {"on": {"kind": "server_error", "bot": "avtobus"}})
+    answer = await sandbox.post("/admin/faults", {"on": {"kind": "error", "bot": "avtobus"}})
     for _ in range(2):
         with pytest.raises(exceptions.TelegramServerError, match="Internal Server Error"):
             await sandbox.avtobus.get_me()
@@ -77,9 +89,9 @@ async def test_a_server_error_lasts_until_switched_off(sandbox: Sandbox) -> None
 
 async def test_a_poll_may_be_told_of_a_conflict(sandbox: Sandbox) -> None:
     await sandbox.say("Эй")
-    fault = {"kind": "conflict", "method": "getUpdates", "times": 1}
+    fault = {"kind": "error", "code": 409, "method": "getUpdates", "times": 1}
     await sandbox.post("/admin/faults", {"on": fault})
-    with pytest.raises(exceptions.TelegramConflictError, match="terminated by other getUpdates"):
+    with pytest.raises(exceptions.TelegramConflictError, match="Conflict"):
         await sandbox.avtobus.get_updates()
     assert len(await sandbox.avtobus.get_updates()) == 1
 
