@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,15 +64,18 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def locked(folder: Path, busy: str) -> Iterator[None]:
+def locked(folder: Path, busy: str, clean_up: bool = False) -> Iterator[None]:
     """Hold the folder's lock, making the folder if need be.
+
+    clean_up  remove the lock file at the end, and the folder if nothing else is in it
 
     Raises Locked, with the text `busy`, while another process has it, and Refusal where the folder
     cannot be written.
     """
+    path = folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("w")
+        file = path.open("w")
     except (FileExistsError, NotADirectoryError):
         raise Refusal(f"{folder}: is a file; a folder is wanted") from None
     except OSError as error:
@@ -80,6 +83,16 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Locked(f"{folder}: {busy}") from None
-        yield
+            # its holder may have removed the file after it was opened here
+            is_current = os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            is_current = False
+        if not is_current:
+            raise Locked(f"{folder}: {busy}")
+        try:
+            yield
+        finally:
+            if clean_up:
+                with suppress(OSError):  # the folder is not empty
+                    path.unlink(missing_ok=True)
+                    folder.rmdir()

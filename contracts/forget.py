@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from contracts.disk import sync
+from contracts.files import sync
 from contracts.refusal import Refusal
 
 VERSION = 1

@@ -10,11 +10,8 @@ when, `current` names a whole version.
     ├── NewerSchema        written by a newer release than this one
     ├── FileMissing        a file of the manifest is not there
     └── HashMismatch       a file is not what the manifest says
-    Locked                 another process is publishing for this bot
 """
 
-import fcntl
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -33,7 +30,7 @@ from pydantic import (
     field_validator,
 )
 
-from contracts.disk import sync
+from contracts.files import file_sha256, locked, sync, write_model
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 
@@ -66,10 +63,6 @@ class FileMissing(ModelVersionError):
 
 class HashMismatch(ModelVersionError):
     pass
-
-
-class Locked(Refusal):
-    """Another process holds the bot's lock."""
 
 
 class Stop(BaseModel):
@@ -107,11 +100,6 @@ class Manifest(BaseModel):
             if path.is_absolute() or ".." in path.parts or "\0" in name:
                 raise ValueError(f"the path {name!r} leaves the version's folder")
         return files
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -209,12 +197,8 @@ class BotModels:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the bot's publishing lock; raises Locked when another process has it."""
-        self.versions.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Locked(f"{self.folder}: another process is publishing") from None
+        with locked(self.folder, "another process is publishing"):
+            self.versions.mkdir(exist_ok=True)
             yield
 
     @contextmanager
@@ -234,8 +218,7 @@ class BotModels:
 
     def publish(self, staged: Path, manifest: Manifest) -> Path:
         """Make the staged files a version and let `current` name it. Call it under `locked`."""
-        text = manifest.model_dump_json(by_alias=True, indent=2)
-        (staged / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_model(staged / MANIFEST, manifest)
         _sync_tree(staged)
         target = self.path(manifest.id)
         staged.rename(target)

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from contracts.bot_file import BotFile
 from contracts.dataset import (
     CARD,
     HELDOUT,
@@ -20,10 +19,9 @@ from contracts.dataset import (
     read_card,
     write_card,
 )
-from contracts.model_version import file_sha256
-from contracts.refusal import Refusal, end_process
-from contracts.settings import FORGET_FILE, Volumes, from_environment
-from contracts.step import Stamp, working
+from contracts.files import LOCK, file_sha256
+from contracts.refusal import Refusal
+from contracts.settings import FORGET_FILE
 from extraction_jobs.config import ExtractionConfig
 from extraction_jobs.dialogues import named_persona, whole_chat
 from extraction_jobs.filters import usable
@@ -33,8 +31,15 @@ from extraction_jobs.privacy import pseudonym
 from extraction_jobs.progress import tracked
 from extraction_jobs.split import PART, RECORDS, Written, discard, put_in_place, write_split
 from extraction_jobs.telegram_json import read_export
-from telemetry.jobs import JobReport, PushSettings, job_report
-from telemetry.logs import LogSettings, configure, logger
+from telemetry.job import (
+    BotOption,
+    InputOption,
+    JobReport,
+    PersonaOption,
+    SkipUnchanged,
+    job,
+)
+from telemetry.logs import logger
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -88,7 +93,7 @@ def _prepare(folder: Path) -> None:
         raise Refusal(f"{folder}: is a file; --output wants a folder") from None
     except OSError as error:
         raise Refusal(f"{folder}: cannot be made ({error.strerror})") from None
-    ours = {TRAIN, HELDOUT, CARD, STAMP, "report.html"}
+    ours = {TRAIN, HELDOUT, CARD, STAMP, LOCK, "report.html"}
     parts = {f"{name}{PART}" for name in (RECORDS, TRAIN, HELDOUT, CARD)}
     strange = [path.name for path in folder.iterdir() if path.name not in ours | parts]
     if strange:
@@ -138,50 +143,9 @@ def report_card(report: JobReport, card: Card) -> None:
     report.gauge("heldout_records", "Records held out.", card.heldout_records)
 
 
-def run(
-    bot: BotFile,
-    source: Path | None,
-    output: Path | None,
-    persona: str | None,
-    forget: Path | None = None,
-    skip_unchanged: bool = False,
-) -> Card:
-    """The job as the command line calls it."""
-    volumes = from_environment(Volumes)
-    source = source or volumes.exports(bot.name) / "result.json"
-    config = bot.section("extraction", ExtractionConfig)
-    if persona:
-        config = config.model_copy(update={"persona": persona})
-    folder = output or volumes.dataset(bot.name)
-    push = from_environment(PushSettings)
-    with job_report("extraction", bot.name, push) as report, working(folder):
-        forgotten = _forgotten(forget, volumes.forget(bot.name))
-        stamp = Stamp(folder / STAMP, source, forgotten.sha256, config)
-        if skip_unchanged and stamp.holds(lambda: _is_whole(folder)):
-            card = read_card(folder)
-            logger().info("unchanged", bot=bot.name, folder=str(folder))
-        else:
-            with stamp.renewed():
-                card = build(bot.name, config, source, folder, forgotten)
-        report_card(report, card)
-    logger().info(
-        "data set built",
-        bot=bot.name,
-        folder=str(folder),
-        persona=card.persona,
-        train_records=card.train_records,
-        heldout_records=card.heldout_records,
-        persona_messages=card.persona_messages,
-        distinct=card.distinct_persona_messages,
-        dropped=card.dropped,
-    )
-    for warning in card.warnings:
-        logger().warning(warning, bot=bot.name)
-    return card
-
-
-def _is_whole(folder: Path) -> bool:
-    return read_card(folder).sha256 == dataset_sha256(folder)
+def _whole_card(folder: Path) -> Card | None:
+    card = read_card(folder)
+    return card if card.sha256 == dataset_sha256(folder) else None
 
 
 def _forgotten(given: Path | None, usual: Path) -> People:
@@ -193,31 +157,51 @@ def _forgotten(given: Path | None, usual: Path) -> People:
 
 @app.command()
 def main(
-    bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
-    input: Annotated[
-        Path | None,
-        typer.Option(help="A Telegram Desktop export [DATA_DIR/<bot>/exports/result.json]."),
-    ] = None,
+    bot: BotOption,
+    input: InputOption = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the data set [DATA_DIR/<bot>/dataset].")
     ] = None,
-    persona: Annotated[
-        str | None, typer.Option(help="auto, whole-chat, a sender's name, or an id like user123.")
-    ] = None,
+    persona: PersonaOption = None,
     forget: Annotated[
         Path | None,
         typer.Option(help="Who is left out [DATA_DIR/<bot>/forget/forget.jsonl]."),
     ] = None,
-    skip_unchanged: Annotated[
-        bool, typer.Option("--skip-unchanged", help="Do nothing if nothing changed since.")
-    ] = False,
+    skip_unchanged: SkipUnchanged = False,
 ) -> None:
     """Build a data set from a chat export, without the people who asked to be forgotten."""
-    try:
-        configure(from_environment(LogSettings), "extraction")
-        run(BotFile.read(bot), input, output, persona, forget, skip_unchanged)
-    except Refusal as refusal:
-        end_process(refusal)
+    with job("extraction", bot, output, skip_unchanged) as context:
+        name, volumes = context.bot.name, context.volumes
+        source = input or volumes.exports(name) / "result.json"
+        folder = output or volumes.dataset(name)
+        config = context.bot.section("extraction", ExtractionConfig)
+        if persona:
+            config = config.model_copy(update={"persona": persona})
+        forgotten = _forgotten(forget, volumes.forget(name))
+        card = context.make_if_changed(
+            folder / STAMP,
+            (source, forgotten.sha256, config),
+            read=lambda: _whole_card(folder),
+            make=lambda: build(name, config, source, folder, forgotten),
+        )
+        report_card(context.report, card)
+        _log(name, folder, card)
+
+
+def _log(bot: str, folder: Path, card: Card) -> None:
+    logger().info(
+        "data set built",
+        bot=bot,
+        folder=str(folder),
+        persona=card.persona,
+        train_records=card.train_records,
+        heldout_records=card.heldout_records,
+        persona_messages=card.persona_messages,
+        distinct=card.distinct_persona_messages,
+        dropped=card.dropped,
+    )
+    for warning in card.warnings:
+        logger().warning(warning, bot=bot)
 
 
 if __name__ == "__main__":

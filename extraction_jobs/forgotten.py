@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts import forget
-from contracts.model_version import file_sha256
+from contracts.files import file_sha256
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def write_split(folder: Path, records: Iterable[Record], share: float, whole_cha
     try:
         with scratch.open("w", encoding="utf-8") as file:
             for record in records:
-                file.write(record.model_dump_json(exclude_none=True) + "\n")
+                file.write(record.to_line())
                 times.append(_ended(record))
                 _count(written, record, whole_chat)
         _divide(folder, scratch, times, share, written)

@@ -21,7 +21,7 @@ from services.generation.config import GenerationConfig
 from services.generation.settings import GenerationSettings
 from services.sandbox.demo import DemoSettings
 from services.sandbox.settings import SandboxSettings
-from telemetry.jobs import PushSettings
+from telemetry.job import PushSettings
 from telemetry.logs import LogSettings
 from tests.conftest import Toy
 from tests.services.generation.conftest import running

@@ -20,7 +20,7 @@ from contracts.dataset import read_card
 from extraction_jobs import build_dataset
 from services.gateway import backup
 from services.gateway.server import telegram
-from telemetry.jobs import JobReport, PushSettings, job_report
+from telemetry.job import JobReport, PushSettings, job_report
 from tests.conftest import BOT, Toy
 from tests.services.gateway.conftest import World, fake_generation, settings_for
 from tests.services.gateway.telegram import fake_telegram
@@ -117,7 +117,7 @@ def of_jobs(toy: Toy) -> Iterator[Told]:
 
 def _train(report: JobReport, toy: Toy) -> None:
     times = iter((0.0, LINE_SECONDS))
-    watch = Watch(report, PushSettings(), 1, clock=lambda: next(times, LINE_SECONDS))
+    watch = Watch(report, 1, clock=lambda: next(times, LINE_SECONDS))
     with watch.running(1):
         watch.seen(Curve(losses=[1.0], heldout=[(1, 1.0)]))
     finetune.report_run(report, read_run(toy.run))

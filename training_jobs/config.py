@@ -1,8 +1,24 @@
 """bot.yaml's `training` section, with the reasons of its defaults."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+import typer
 from pydantic import BaseModel, ConfigDict, Field
+
+BaseOption = Annotated[
+    str | None,
+    typer.Option("--base", help="A folder, a hub name, demo, or scratch; instead of bot.yaml's."),
+]
+EpochsOption = Annotated[
+    float | None, typer.Option("--epochs", help="Passes over the data set; instead of bot.yaml's.")
+]
+MaxStepsOption = Annotated[
+    int | None,
+    typer.Option("--max-steps", help="Stop after so many steps, if the epochs last that long."),
+]
+MethodOption = Annotated[
+    str | None, typer.Option("--method", help="full, or lora: half the memory.")
+]
 
 DEFAULT_BASE = "ai-forever/rugpt3small_based_on_gpt2"
 

@@ -13,19 +13,17 @@ import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from unittest.mock import patch
 
 import rich
 import typer
 
-from contracts.bot_file import BotFile
 from contracts.dataset import HELDOUT, read_card, read_records
-from contracts.refusal import Refusal, end_process
+from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
-from contracts.step import Stamp, working
-from telemetry.jobs import JobReport, PushSettings, job_report
-from telemetry.logs import LogSettings, configure, logger
+from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipUnchanged, job
+from telemetry.logs import logger
 from training_jobs.base import Base, load_base
 from training_jobs.config import TrainingConfig
 from training_jobs.fidelity.contexts import contexts
@@ -38,7 +36,6 @@ from training_jobs.run_folder import (
     CONVERTED,
     MODEL,
     Conversion,
-    SkipUnchanged,
     read_conversion,
     read_run,
     write_conversion,
@@ -174,43 +171,26 @@ def _documents(dataset: Path, base: Base) -> list[Document]:
     return [each.document(base.words, longest) for each in asked]
 
 
-def run(bot: BotFile, folder: Path, dataset: Path, skip_unchanged: bool = False) -> None:
-    """The job as the command line calls it."""
-    wanted = bot.section("training", TrainingConfig).weights
-    push = from_environment(PushSettings)
-    with job_report("conversion", bot.name, push) as report, working(folder):
-        stamp = Stamp(folder / "conversion.made-from", folder / MODEL, dataset / HELDOUT, wanted)
-        if skip_unchanged and stamp.holds(lambda: read_conversion(folder)):
-            done = read_conversion(folder)
-            logger().info("unchanged", bot=bot.name, folder=str(folder))
-        else:
-            with stamp.renewed():
-                done = convert(folder, dataset, wanted)
-        report_conversion(report, done, folder / CONVERTED)
-
-
 @app.command()
 def main(
-    bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
-    run_folder: Annotated[
-        Path | None, typer.Option("--run", help="Folder of the run [DATA_DIR/<bot>/run].")
-    ] = None,
-    dataset: Annotated[
-        Path | None, typer.Option(help="Folder of the data set [DATA_DIR/<bot>/dataset].")
-    ] = None,
+    bot: BotOption,
+    run: RunOption = None,
+    dataset: DatasetOption = None,
     skip_unchanged: SkipUnchanged = False,
 ) -> None:
     """Convert a fine-tuned model to what generation serves."""
-    try:
-        configure(from_environment(LogSettings), "conversion")
+    with job("conversion", bot, run, skip_unchanged) as context:
         quieten()
-        file, volumes = BotFile.read(bot), from_environment(Volumes)
-        folder = run_folder or volumes.run(file.name)
-        run(file, folder, dataset or volumes.dataset(file.name), skip_unchanged)
-    except Refusal as refusal:
-        end_process(refusal)
-    except OSError as error:
-        end_process(Refusal(f"cannot write the converted model ({error})"))
+        name, volumes = context.bot.name, context.volumes
+        folder, source = run or volumes.run(name), dataset or volumes.dataset(name)
+        weights = context.bot.section("training", TrainingConfig).weights
+        done = context.make_if_changed(
+            folder / "conversion.made-from",
+            (folder / MODEL, source / HELDOUT, weights),
+            read=lambda: read_conversion(folder),
+            make=lambda: convert(folder, source, weights),
+        )
+        report_conversion(context.report, done, folder / CONVERTED)
 
 
 if __name__ == "__main__":

@@ -18,16 +18,16 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.dataset import HELDOUT, TRAIN, Record, dataset_sha256, read_card, read_records
+from contracts.files import write_model
 from contracts.model_version import BotModels, read_manifest
 from contracts.prompt import PromptFormat
-from contracts.refusal import Refusal, end_process
+from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from contracts.settings import Volumes, from_environment
-from contracts.step import Stamp, working
 from contracts.turn import Turn
 from moderation import Policy
-from telemetry.jobs import JobReport, PushSettings, job_report
-from telemetry.logs import LogSettings, configure, logger
+from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipUnchanged, job
+from telemetry.logs import logger
 from training_jobs.base import SCRATCH, Base, load_base
 from training_jobs.convert import export
 from training_jobs.fidelity.attribution import FEWEST, judge
@@ -45,7 +45,6 @@ from training_jobs.run_folder import (
     CONVERTED,
     EVALUATION,
     MODEL,
-    SkipUnchanged,
     read_conversion,
     read_run,
     served,
@@ -234,34 +233,12 @@ def report_figures(report: JobReport, done: Evaluation | None) -> None:
     report.gauges("Of the last evaluated run, on the held-out part.", figures(done))
 
 
-def run(
-    bot: BotFile, folder: Path, dataset: Path, against: Path | None, skip_unchanged: bool = False
-) -> None:
-    """The job as the command line calls it."""
-    push = from_environment(PushSettings)
-    with job_report("evaluation", bot.name, push) as report, working(folder):
-        sections = bot.section("sampling", Sampling), bot.section("moderation", Policy)
-        made_from = (folder / MODEL, folder / CONVERTED, dataset, against, *sections)
-        stamp = Stamp(folder / "evaluation.made-from", *made_from)
-        known = skip_unchanged and stamp.holds(lambda: _compared(folder, bot.name))
-        done = read_evaluation(folder) if known else None
-        if done is not None:
-            logger().info("unchanged", bot=bot.name, folder=str(folder))
-        else:
-            with stamp.renewed():
-                done = _measured(bot, folder, dataset, against)
-        report_figures(report, done)
-        if done is not None:
-            measured = {k: v for k, v in figures(done).items() if v is not None}
-            logger().info("evaluated", bot=bot.name, folder=str(folder), **measured)
-
-
-def _compared(folder: Path, bot: str) -> bool:
-    """Whether the run was, with the version that serves now, if that is not its own."""
+def _compared(folder: Path, bot: str) -> Evaluation | None:
+    """The evaluation, if it was with the version that serves now, or that one is the run's own."""
     models, done = BotModels(from_environment(Volumes).models(bot)), read_evaluation(folder)
-    if done is None:
-        return False
-    return done.current_id == models.linked() or served(folder, models) is not None
+    if done is None or done.current_id == models.linked() or served(folder, models) is not None:
+        return done
+    return None
 
 
 def _measured(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation | None:
@@ -272,37 +249,37 @@ def _measured(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -
     except TooFewAnswers as few:
         logger().warning(str(few))
         return None
-    (folder / EVALUATION).write_text(done.model_dump_json(indent=1), encoding="utf-8")
+    write_model(folder / EVALUATION, done)
     write_report(folder, bot.name, read_run(folder), done.model_dump())
     return done
 
 
 @app.command()
 def main(
-    bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
-    run_folder: Annotated[
-        Path | None, typer.Option("--run", help="Folder of the run [DATA_DIR/<bot>/run].")
-    ] = None,
-    dataset: Annotated[
-        Path | None, typer.Option(help="Folder of the data set [DATA_DIR/<bot>/dataset].")
-    ] = None,
+    bot: BotOption,
+    run: RunOption = None,
+    dataset: DatasetOption = None,
     against: Annotated[
         Path | None, typer.Option(help="Data set of somebody else, to tell a whole chat from.")
     ] = None,
     skip_unchanged: SkipUnchanged = False,
 ) -> None:
     """Measure how well a converted run sounds like its persona."""
-    try:
-        configure(from_environment(LogSettings), "evaluation")
+    with job("evaluation", bot, run, skip_unchanged) as context:
         quieten()
-        file, volumes = BotFile.read(bot), from_environment(Volumes)
-        folder = run_folder or volumes.run(file.name)
-        source = dataset or volumes.dataset(file.name)
-        run(file, folder, source, against, skip_unchanged)
-    except Refusal as refusal:
-        end_process(refusal)
-    except OSError as error:
-        end_process(Refusal(f"cannot write the evaluation ({error})"))
+        file, volumes = context.bot, context.volumes
+        folder, source = run or volumes.run(file.name), dataset or volumes.dataset(file.name)
+        sections = file.section("sampling", Sampling), file.section("moderation", Policy)
+        done = context.make_if_changed(
+            folder / "evaluation.made-from",
+            (folder / MODEL, folder / CONVERTED, source, against, *sections),
+            read=lambda: _compared(folder, file.name),
+            make=lambda: _measured(file, folder, source, against),
+        )
+        report_figures(context.report, done)
+        if done is not None:
+            measured = {k: v for k, v in figures(done).items() if v is not None}
+            logger().info("evaluated", bot=file.name, folder=str(folder), **measured)
 
 
 if __name__ == "__main__":

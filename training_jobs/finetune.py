@@ -13,8 +13,8 @@ if __name__ == "__main__":
 
 import math
 import signal
-import sys
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,12 +23,17 @@ from typing import Annotated
 import typer
 
 from contracts.bot_file import BotFile
-from contracts.refusal import Refusal, end_process, parse
+from contracts.refusal import Refusal, parse
 from contracts.settings import Volumes, from_environment
-from contracts.step import Stamp, working
-from telemetry.jobs import JobReport, PushSettings, job_report
-from telemetry.logs import LogSettings, configure, logger
-from training_jobs.config import TrainingConfig
+from telemetry.job import BotOption, DatasetOption, JobReport, SkipUnchanged, command, job
+from telemetry.logs import logger
+from training_jobs.config import (
+    BaseOption,
+    EpochsOption,
+    MaxStepsOption,
+    MethodOption,
+    TrainingConfig,
+)
 from training_jobs.figures import printed
 from training_jobs.hardware import (
     hardware,
@@ -36,15 +41,13 @@ from training_jobs.hardware import (
     peak_memory,
 )
 from training_jobs.job import Job, train
-from training_jobs.loop import Curve, Interrupted
+from training_jobs.loop import Curve
 from training_jobs.quiet import quieten
-from training_jobs.run_folder import Run, SkipUnchanged, prepare, read_run, write_run
+from training_jobs.run_folder import Run, prepare, read_run, write_run
 from training_jobs.watch import Watch
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-TOLD_TO_END = 75
-"""EX_TEMPFAIL: what the job ends with after SIGTERM."""
 ESTIMATE_STEPS = 3
 
 
@@ -60,10 +63,7 @@ def finetune(
     with hardware(config.precision) as machine, memory_told():
         job = Job(config, dataset, output, machine)
         prepare(output)
-        watch = Watch(
-            report or JobReport("training", bot), from_environment(PushSettings),
-            job.plan.steps_an_epoch,
-        )  # fmt: skip
+        watch = Watch(report or JobReport("training", bot), job.plan.steps_an_epoch)
         curve = train(job, watch, [] if told is None else told)
         run = _summary(bot, job, curve)
         if machine.leads:
@@ -146,7 +146,7 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
         loaded = time.monotonic()
         job.figures()
         measuring = (time.monotonic() - loaded) * (1 + math.ceil(1 / config.measure_share))
-        watch = Watch(JobReport("training", ""), PushSettings(), 1)
+        watch = Watch(JobReport("training", ""), 1)
         job.measured.clear()
         curve = train(job, watch, [])
     rate = curve.tokens / max(curve.seconds, 1e-9)
@@ -171,79 +171,58 @@ def _print(run: Run) -> None:
             print(printed(title, chosen))
 
 
-def run(
-    bot: BotFile, dataset: Path, output: Path | None, config: TrainingConfig,
-    skip_unchanged: bool = False,
-) -> Run:  # fmt: skip
-    """The job as the command line calls it."""
-    output = output or from_environment(Volumes).run(bot.name)
-    told: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
-    push = from_environment(PushSettings)
-    with (
-        job_report("training", bot.name, push, goes_on=(Interrupted,)) as report,
-        working(output),
-    ):
-        stamp = Stamp(output / "run.made-from", dataset, config)
-        if skip_unchanged and stamp.holds(lambda: read_run(output)):
-            done = read_run(output)
-            logger().info("unchanged", bot=bot.name, folder=str(output))
-        else:
-            with stamp.renewed():
-                done = finetune(bot.name, config, dataset, output, report, told)
-        report_run(report, done)
-    _print(done)
-    logger().info("fine-tuned", bot=bot.name, base=done.base, folder=str(output))
-    return done
-
-
 def report_run(report: JobReport, done: Run) -> None:
     report.gauges("Figure of the last run, named as run_clm names it.", done.metrics)
 
 
 @app.command()
 def main(
-    bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
-    dataset: Annotated[
-        Path | None, typer.Option(help="Folder of the data set [DATA_DIR/<bot>/dataset].")
-    ] = None,
+    bot: BotOption,
+    dataset: DatasetOption = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the model [DATA_DIR/<bot>/run].")
     ] = None,
-    base: Annotated[
-        str | None,
-        typer.Option(help="A folder, a hub name, demo, or scratch; instead of bot.yaml's."),
-    ] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the data set.")] = None,
-    max_steps: Annotated[
-        int | None, typer.Option(help="Stop after so many steps, if the epochs last that long.")
-    ] = None,
-    method: Annotated[str | None, typer.Option(help="full, or lora: half the memory.")] = None,
+    base: BaseOption = None,
+    epochs: EpochsOption = None,
+    max_steps: MaxStepsOption = None,
+    method: MethodOption = None,
     estimate_only: Annotated[
         bool, typer.Option("--estimate", help="Say what it would cost in time and memory, and end.")
     ] = False,
     skip_unchanged: SkipUnchanged = False,
 ) -> None:
     """Fine-tune a GPT-2 on a data set. Killed, the same command goes on where it was."""
-    try:
-        configure(from_environment(LogSettings), "training")
+    given = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
+    if estimate_only:
+        with command("training"):
+            quieten()
+            file = BotFile.read(bot)
+            source = dataset or from_environment(Volumes).dataset(file.name)
+            print(estimate(_config(file, given), source))
+        return
+    with job("training", bot, output, skip_unchanged) as context:
         quieten()
-        file = BotFile.read(bot)
-        config = file.section("training", TrainingConfig)
-        given = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
-        changed = {key: value for key, value in given.items() if value is not None}
-        values = {**config.model_dump(), **changed}
-        config = parse(TrainingConfig, values, "command line")
-        source = dataset or from_environment(Volumes).dataset(file.name)
-        if estimate_only:
-            print(estimate(config, source))
-        else:
-            run(file, source, output, config, skip_unchanged)
-    except Refusal as refusal:
-        end_process(refusal)
-    except Interrupted:
-        logger().info("told to end; the same command goes on from the checkpoint")
-        sys.exit(TOLD_TO_END)
+        told: list[int] = []
+        signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+        name, volumes = context.bot.name, context.volumes
+        config = _config(context.bot, given)
+        source, folder = dataset or volumes.dataset(name), output or volumes.run(name)
+        done = context.make_if_changed(
+            folder / "run.made-from",
+            (source, config),
+            read=lambda: read_run(folder),
+            make=lambda: finetune(name, config, source, folder, context.report, told),
+        )
+        report_run(context.report, done)
+        _print(done)
+        logger().info("fine-tuned", bot=name, base=done.base, folder=str(folder))
+
+
+def _config(bot: BotFile, given: Mapping[str, object]) -> TrainingConfig:
+    """The bot's settings, with what the command line changes of them."""
+    config = bot.section("training", TrainingConfig)
+    changed = {key: value for key, value in given.items() if value is not None}
+    return parse(TrainingConfig, {**config.model_dump(), **changed}, "command line")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import GPT2LMHeadModel
 
 from contracts.refusal import Refusal
+from telemetry.job import Interrupted
 from training_jobs.checkpoint import Checkpoints
 from training_jobs.config import TrainingConfig
 from training_jobs.figures import Figures
@@ -29,10 +30,6 @@ WORTH = 0.002
 
 class TrainingFailed(Refusal):
     """Training went wrong in a way that more of it would not mend."""
-
-
-class Interrupted(Exception):
-    """The job was told to end; a checkpoint is written, and the same command goes on from it."""
 
 
 @dataclass

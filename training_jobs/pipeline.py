@@ -11,6 +11,8 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.refusal import Refusal, end_process
+from telemetry.job import BotOption, InputOption, PersonaOption
+from training_jobs.config import BaseOption, EpochsOption, MaxStepsOption, MethodOption
 from training_jobs.installed import require_training_packages
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -47,13 +49,13 @@ def _run(command: list[str]) -> int:
 
 @app.command()
 def main(
-    bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
-    input: Annotated[Path | None, typer.Option(help="As build_dataset's.")] = None,
-    persona: Annotated[str | None, typer.Option(help="As build_dataset's.")] = None,
-    base: Annotated[str | None, typer.Option(help="As finetune's.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="As finetune's.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="As finetune's.")] = None,
-    method: Annotated[str | None, typer.Option(help="As finetune's.")] = None,
+    bot: BotOption,
+    input: InputOption = None,
+    persona: PersonaOption = None,
+    base: BaseOption = None,
+    epochs: EpochsOption = None,
+    max_steps: MaxStepsOption = None,
+    method: MethodOption = None,
     evaluate: Annotated[
         bool, typer.Option(help="Measure how well it imitates; the gate wants to know.")
     ] = True,

@@ -15,7 +15,6 @@ from typing import Annotated
 
 import typer
 
-from contracts.bot_file import BotFile
 from contracts.model_version import (
     SCHEMA,
     BotModels,
@@ -24,18 +23,15 @@ from contracts.model_version import (
     hash_files,
 )
 from contracts.prompt import PromptFormat
-from contracts.refusal import Refusal, end_process
-from contracts.settings import Volumes, from_environment
-from contracts.step import working
-from telemetry.jobs import JobReport, PushSettings, job_report
-from telemetry.logs import LogSettings, configure, logger
+from contracts.refusal import Refusal
+from telemetry.job import BotOption, JobReport, RunOption, SkipUnchanged, job
+from telemetry.logs import logger
 from training_jobs.fidelity.results import Evaluation, figures, read_evaluation
 from training_jobs.gate import objections
 from training_jobs.installed import require_training_packages
 from training_jobs.run_folder import (
     Conversion,
     Run,
-    SkipUnchanged,
     parts,
     read_conversion,
     read_run,
@@ -179,31 +175,10 @@ def _evaluation(version: Path) -> Evaluation | None:
         return None
 
 
-def run(
-    bot: BotFile, run_folder: Path | None, force: bool, skip_unchanged: bool = False
-) -> Manifest:
-    """The job as the command line calls it."""
-    volumes = from_environment(Volumes)
-    models = BotModels(volumes.models(bot.name))
-    folder = run_folder or volumes.run(bot.name)
-    push = from_environment(PushSettings)
-    with job_report("publishing", bot.name, push) as report, working(folder):
-        manifest = served(folder, models) if skip_unchanged else None
-        if manifest is None:
-            manifest = publish(bot.name, folder, models, force=force)
-        else:
-            logger().info("unchanged", bot=bot.name, folder=str(models.folder))
-        report_version(report, models, manifest)
-    logger().info("published", bot=bot.name, version=manifest.id, folder=str(models.folder))
-    return manifest
-
-
 @app.command()
 def main(
-    bot: Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")],
-    run_folder: Annotated[
-        Path | None, typer.Option("--run", help="Folder of the run [DATA_DIR/<bot>/run].")
-    ] = None,
+    bot: BotOption,
+    run: RunOption = None,
     source: Annotated[
         Path | None, typer.Option("--from", help="A GPT-2 that was fine-tuned elsewhere.")
     ] = None,
@@ -216,22 +191,30 @@ def main(
     skip_unchanged: SkipUnchanged = False,
 ) -> None:
     """Publish a converted model as the version that is served, if its figures allow it."""
-    try:
-        configure(from_environment(LogSettings), "publishing")
-        file = BotFile.read(bot)
-        if source is None:
-            run(file, run_folder, force, skip_unchanged)
-            return
-        if not source.is_dir():
-            raise Refusal(f"--from {source}: no such folder")
-        require_training_packages()
-        from training_jobs.foreign import foreign_run  # needs torch: publishing alone does not
+    with job("publishing", bot, run, skip_unchanged) as context, TemporaryDirectory() as aside:
+        name = context.bot.name
+        folder = run or context.volumes.run(name)
+        models = BotModels(context.volumes.models(name))
+        if source is not None:
+            folder = Path(aside)
+            _take_over(name, source, prompt_format, folder)
+        manifest = served(folder, models) if skip_unchanged else None
+        if manifest is None:
+            manifest = publish(name, folder, models, force=force)
+        else:
+            logger().info("unchanged", bot=name, folder=str(models.folder))
+        report_version(context.report, models, manifest)
+        logger().info("published", bot=name, version=manifest.id, folder=str(models.folder))
 
-        with TemporaryDirectory() as folder:
-            foreign_run(file.name, source, prompt_format, Path(folder))
-            run(file, Path(folder), force)
-    except Refusal as refusal:
-        end_process(refusal)
+
+def _take_over(bot: str, source: Path, prompt_format: PromptFormat, folder: Path) -> None:
+    """Make a run folder of a model that was fine-tuned elsewhere."""
+    if not source.is_dir():
+        raise Refusal(f"--from {source}: no such folder")
+    require_training_packages()
+    from training_jobs.foreign import foreign_run  # needs torch: publishing alone does not
+
+    foreign_run(bot, source, prompt_format, folder)
 
 
 if __name__ == "__main__":

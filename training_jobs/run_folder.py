@@ -3,12 +3,12 @@
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from contracts.model_version import MODEL_FILES, BotModels, Manifest, file_sha256, read_manifest
+from contracts.files import file_sha256, read_model, write_model
+from contracts.model_version import MODEL_FILES, BotModels, Manifest, read_manifest
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:  # publishing works without torch
 MODEL, SUMMARY = "model", "run.json"
 CONVERTED, CONVERSION = "openvino", "conversion.json"
 EVALUATION, REPORT = "evaluation.json", "report.html"
-SkipUnchanged = Annotated[
-    bool, typer.Option("--skip-unchanged", help="Do nothing if nothing changed since.")
-]
 
 
 class Run(BaseModel):
@@ -65,21 +62,13 @@ def write_run(folder: Path, base: "Base", run: Run) -> None:
         raise Refusal(f"{folder}: cannot write the model ({error})") from None
     shutil.rmtree(target, ignore_errors=True)
     aside.rename(target)
-    summary = folder / f"{SUMMARY}.part"
-    summary.write_text(run.model_dump_json(indent=1), encoding="utf-8")
-    summary.rename(folder / SUMMARY)
+    write_model(folder / SUMMARY, run)
 
 
 def read_run(folder: Path) -> Run:
     """Raises Refusal when there is no finished run in the folder."""
-    try:
-        return Run.model_validate_json((folder / SUMMARY).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise Refusal(
-            f"{folder}: no finished run here ({SUMMARY} is missing); fine-tune first"
-        ) from None
-    except ValidationError as error:
-        raise Refusal(f"{folder / SUMMARY}: {error.errors()[0]['msg']}") from None
+    missing = f"no finished run here ({SUMMARY} is missing); fine-tune first"
+    return read_model(folder / SUMMARY, Run, missing)
 
 
 class Conversion(BaseModel):
@@ -100,19 +89,15 @@ def write_conversion(folder: Path, aside: Path, done: Conversion) -> None:
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / CONVERTED, ignore_errors=True)
     aside.rename(folder / CONVERTED)
-    (folder / CONVERSION).write_text(done.model_dump_json(indent=1), encoding="utf-8")
+    write_model(folder / CONVERSION, done)
 
 
 def read_conversion(folder: Path) -> Conversion:
     """Raises Refusal when the run has not been converted."""
-    try:
-        if not (folder / CONVERTED).is_dir():
-            raise FileNotFoundError
-        return Conversion.model_validate_json((folder / CONVERSION).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise Refusal(f"{folder}: is not converted yet; run training_jobs.convert first") from None
-    except ValidationError as error:
-        raise Refusal(f"{folder / CONVERSION}: {error.errors()[0]['msg']}") from None
+    missing = "is not converted yet; run training_jobs.convert first"
+    if not (folder / CONVERTED).is_dir():
+        raise Refusal(f"{folder}: {missing}")
+    return read_model(folder / CONVERSION, Conversion, missing)
 
 
 def parts(run_folder: Path) -> list[Path]:

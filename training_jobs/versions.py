@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -10,9 +9,9 @@ from contracts.bot_file import BotFile
 from contracts.model_version import BotModels, ModelVersionError, read_manifest
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
+from telemetry.job import BotOption
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-Bot = Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")]
 
 
 def _models(bot: Path) -> BotModels:
@@ -20,7 +19,7 @@ def _models(bot: Path) -> BotModels:
 
 
 @app.command("list")
-def list_versions(bot: Bot) -> None:
+def list_versions(bot: BotOption) -> None:
     """Show the versions, oldest first, with their main figures."""
     try:
         models = _models(bot)
@@ -42,7 +41,7 @@ def _told(version: Path) -> str:
 
 
 @app.command()
-def rollback(bot: Bot) -> None:
+def rollback(bot: BotOption) -> None:
     """Let the version before serve again; a running service takes it over."""
     try:
         print(_models(bot).roll_back())
@@ -51,7 +50,7 @@ def rollback(bot: Bot) -> None:
 
 
 @app.command()
-def prune(bot: Bot) -> None:
+def prune(bot: BotOption) -> None:
     """Remove versions older than a day, but not the current one and the one before."""
     try:
         for version in _models(bot).prune(datetime.now(UTC)):

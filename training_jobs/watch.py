@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from telemetry.jobs import JobReport, PushSettings
+from telemetry.job import JobReport
 from telemetry.logs import logger
 from training_jobs.hardware import peak_memory
 from training_jobs.loop import Curve
@@ -21,11 +21,9 @@ class Watch:
     """`seen` is called after each step."""
 
     def __init__(
-        self, report: JobReport, push: PushSettings, steps_an_epoch: int,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+        self, report: JobReport, steps_an_epoch: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._report = report
-        self._push = push
         self._steps_an_epoch = steps_an_epoch
         self._clock = clock
         self._told_at = clock()
@@ -66,7 +64,7 @@ class Watch:
         if curve.heldout:
             values["heldout_loss"] = curve.heldout[-1][1]
         self._report.gauges(_HELP, values)
-        self._report.push(self._push)
+        self._report.push()
         if not self._console.is_terminal:
             rounded = {name: round(value, 3) for name, value in values.items()}
             logger().info("training", step=curve.steps, **rounded)

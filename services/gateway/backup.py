@@ -18,13 +18,13 @@ from typing import Annotated
 
 import typer
 
-from contracts.disk import sync
+from contracts.files import sync
 from contracts.model_version import MANIFEST, BotModels
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
 from services.gateway.database import locked
 from services.gateway.settings import Place
-from telemetry.jobs import JobReport, PushSettings, job_report
+from telemetry.job import JobReport, PushSettings, job_report
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

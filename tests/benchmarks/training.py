@@ -30,7 +30,7 @@ from transformers import TrainerCallback, TrainingArguments
 from extraction_jobs.build_dataset import build
 from extraction_jobs.config import ExtractionConfig
 from extraction_jobs.sample_chats.chats import avtobus
-from telemetry.jobs import JobReport, PushSettings
+from telemetry.job import JobReport
 from tests.benchmarks.report import Line, report
 from tests.benchmarks.rugpt3 import write_rugpt3
 from training_jobs.config import TrainingConfig
@@ -78,7 +78,7 @@ def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
 
 
 def ours(job: Job, steps: int, seen: Callable[[], None]) -> list[float]:
-    watch = Watch(JobReport("training", "benchmark"), PushSettings(), job.plan.steps_an_epoch)
+    watch = Watch(JobReport("training", "benchmark"), job.plan.steps_an_epoch)
     watch.seen = lambda curve: seen()  # type: ignore[method-assign]
     curve: Curve = train(job, watch, [])
     return curve.losses

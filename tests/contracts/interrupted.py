@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from contracts.model_version import BotModels
+from contracts.refusal import Refusal
 from tests.contracts.versions import publish
 
 EXIT_CODES = {"killed": 9, "disk-full": errno.ENOSPC}
@@ -61,6 +62,8 @@ def run_with(accident: Accident, models: BotModels, version_id: str | None) -> N
         code = 0
     except OSError as error:
         code = error.errno or 1
+    except Refusal:  # the lock could not be taken
+        code = EXIT_CODES["disk-full"]
     finally:
         os._exit(code)
 

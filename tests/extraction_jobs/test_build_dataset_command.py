@@ -42,6 +42,7 @@ def command(
     for name in UNSET:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LOG_FORMAT", "json")
+    monkeypatch.setenv("DATA_DIR", str(bot_file.parent / "data"))
     app = typer.Typer(add_completion=False)
     app.command()(main)
     root = logging.getLogger()
@@ -222,11 +223,12 @@ def test_an_output_that_cannot_be_made_is_refused(
 
 def test_the_real_process_refuses_in_one_line(bot_file: Path, save: Save, output: Path) -> None:
     options = {"bot": bot_file, "input": save(b'{"messages": ['), "output": output}
+    kept = {name: value for name, value in os.environ.items() if name not in UNSET}
     words = [f"--{name}={value}" for name, value in options.items()]
     process = subprocess.run(
         [sys.executable, "-m", "extraction_jobs.build_dataset", *words],
         cwd=Path(__file__).parents[2],
-        env={name: value for name, value in os.environ.items() if name not in UNSET},
+        env=kept | {"DATA_DIR": str(output.parent / "data")},
         capture_output=True,
         text=True,
         check=False,

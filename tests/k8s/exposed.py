@@ -19,7 +19,7 @@ from services.gateway.metrics import Labelled
 from services.gateway.metrics import Metrics as GatewayMetrics
 from services.generation.engine import Stepped
 from services.generation.metrics import Metrics as GenerationMetrics
-from telemetry.jobs import PushSettings, job_report
+from telemetry.job import PushSettings, job_report
 from telemetry.volumes import watch_volumes
 
 ROOT = Path(__file__).parents[2]

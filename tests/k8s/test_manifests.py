@@ -16,7 +16,7 @@ from services.gateway import backup
 from services.gateway.settings import GatewaySettings
 from services.generation.settings import GenerationSettings
 from services.sandbox.settings import SandboxSettings
-from telemetry.jobs import PushSettings
+from telemetry.job import PushSettings
 from tests.k8s.conftest import (
     BOTS,
     BUILT,

@@ -52,3 +52,10 @@ def write_gpt2(folder: Path, special: tuple[str, ...] = SPECIAL, extra_rows: int
 def rugpt3(tmp_path: Path) -> Path:
     """A folder of ruGPT3Small's shape, tiny."""
     return write_gpt2(tmp_path / "base", extra_rows=EXTRA_ROWS)
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A volume of data for each test: jobs lock their bot's folder in it."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "volume"))
+    return tmp_path / "volume"

@@ -42,7 +42,7 @@ def evaluated(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = CliRunner().invoke(
         app,
         ["--bot", str(toy.bot_file), "--run", str(run), "--dataset", str(toy.dataset)],
-        env={"MODELS_DIR": str(toy.models_dir)},
+        env={"MODELS_DIR": str(toy.models_dir), "DATA_DIR": str(run.parent)},
     )
     assert result.exit_code == 0, result.output
     return run

@@ -15,16 +15,17 @@ from safetensors.torch import load_file, save_file
 
 from contracts.dataset import read_records
 from contracts.refusal import Refusal
+from telemetry.job import INTERRUPTED, Interrupted
 from tests.conftest import BOT, PATIENCE, Toy, free_address, unmeasured
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.allocator import PRELOADED
 from training_jobs.base import make_base
 from training_jobs.checkpoint import FOLDER, Checkpoints
 from training_jobs.config import TrainingConfig
-from training_jobs.finetune import TOLD_TO_END, estimate, finetune
+from training_jobs.finetune import estimate, finetune
 from training_jobs.hardware import Hardware, OutOfMemory, memory_told
 from training_jobs.head import summed_loss
-from training_jobs.loop import Curve, Interrupted
+from training_jobs.loop import Curve
 from training_jobs.packing import IGNORED, Batch, Document
 from training_jobs.plan import Plan
 from training_jobs.run_folder import Run, read_run
@@ -111,7 +112,7 @@ def test_sigterm_leaves_a_checkpoint_and_tells_kubernetes_to_go_on(
                 assert job.poll() is None
                 time.sleep(0.05)
             job.terminate()
-            assert job.wait(PATIENCE) == TOLD_TO_END
+            assert job.wait(PATIENCE) == INTERRUPTED
     assert not any("failure" in name or "success" in name for name in gateway.pushed[-1][2])
     assert len(list((tmp_path / FOLDER).glob("step-*.pt"))) == 1
 

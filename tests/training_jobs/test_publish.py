@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from contracts.model_version import MODEL_FILES, BotModels, Manifest, verify
 from contracts.refusal import Refusal
-from telemetry.jobs import JobReport
+from telemetry.job import JobReport
 from tests.conftest import BOT, Toy
 from training_jobs.fidelity.bootstrap import Estimate
 from training_jobs.fidelity.results import Evaluation, Likelihood
@@ -97,7 +97,7 @@ def test_a_full_disk_leaves_the_version_before(
 
 def test_a_volume_that_is_a_file_is_refused(toy: Toy, tmp_path: Path) -> None:
     (tmp_path / "models").write_text("")
-    with pytest.raises(Refusal, match="cannot write"):
+    with pytest.raises(Refusal, match="is a file; a folder is wanted"):
         publish(BOT, toy.run, BotModels(tmp_path / "models" / BOT))
 
 

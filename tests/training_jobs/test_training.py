@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from contracts.dataset import read_records
 from contracts.refusal import Refusal
+from telemetry.job import Interrupted
 from tests.conftest import BOT, Toy
 from tests.training_jobs.conftest import write_gpt2
 from training_jobs.base import make_base
@@ -23,7 +24,7 @@ from training_jobs.figures import measure, printed
 from training_jobs.finetune import app, finetune
 from training_jobs.hardware import Hardware
 from training_jobs.head import summed_loss
-from training_jobs.loop import Interrupted, TrainingFailed, schedule
+from training_jobs.loop import TrainingFailed, schedule
 from training_jobs.packing import Batch, Document, batches, documents, grouped
 from training_jobs.run_folder import read_run
 

@@ -1,6 +1,6 @@
 """What an onlooker hears of a run that lasts."""
 
-from telemetry.jobs import JobReport, PushSettings
+from telemetry.job import JobReport
 from training_jobs.loop import Curve
 from training_jobs.watch import LINE_SECONDS, Watch
 
@@ -12,7 +12,7 @@ class Heard(JobReport):
         super().__init__("training", "avtobus")
         self.pushes: list[dict[str, float]] = []
 
-    def push(self, settings: PushSettings, whole: bool = False) -> None:
+    def push(self) -> None:
         families = self.registry.collect()
         self.pushes.append({s.name: s.value for family in families for s in family.samples})
 
@@ -20,7 +20,7 @@ class Heard(JobReport):
 def test_a_run_under_way_is_pushed_every_half_minute() -> None:
     now = [0.0]
     heard = Heard()
-    watch = Watch(heard, PushSettings(), steps_an_epoch=4, clock=lambda: now[0])
+    watch = Watch(heard, steps_an_epoch=4, clock=lambda: now[0])
     curve = Curve(losses=[4.0], tokens=512, seconds=2.0)
     with watch.running(8):
         watch.seen(curve)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from contracts.refusal import Refusal
+from contracts.files import read_model
 from training_jobs.fidelity.bootstrap import Estimate
 from training_jobs.run_folder import EVALUATION
 
@@ -75,9 +75,5 @@ def figures(done: Evaluation | None) -> dict[str, float | None]:
 
 def read_evaluation(folder: Path) -> Evaluation | None:
     """None when the run has not been evaluated; raises Refusal for a broken file."""
-    try:
-        return Evaluation.model_validate_json((folder / EVALUATION).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValidationError as error:
-        raise Refusal(f"{folder / EVALUATION}: {error.errors()[0]['msg']}") from None
+    path = folder / EVALUATION
+    return read_model(path, Evaluation, "is not evaluated yet") if path.is_file() else None

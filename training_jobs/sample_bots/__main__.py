@@ -14,6 +14,7 @@ from contracts.bot_file import BotFile, bot_path
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
+from training_jobs.config import EpochsOption, MaxStepsOption
 from training_jobs.pipeline import commands
 from training_jobs.sample_bots.kept import (
     FOLDER,
@@ -67,8 +68,8 @@ def _publish(bot: str, models: BotModels, volumes: Volumes) -> None:
 
 @app.command()
 def make(
-    epochs: Annotated[float, typer.Option(help="As finetune's.")],
-    max_steps: Annotated[int, typer.Option(help="As finetune's.")],
+    epochs: EpochsOption,
+    max_steps: MaxStepsOption,
     output: Annotated[Path, typer.Option(help="Where they are kept.")] = FOLDER,
 ) -> None:
     """Train both from the sample chats and the demo base, and keep of them what serves."""

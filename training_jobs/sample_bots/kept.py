@@ -12,7 +12,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.bot_file import BotFile
-from contracts.model_version import BotModels, ModelVersionError, file_sha256, read_manifest, verify
+from contracts.files import file_sha256
+from contracts.model_version import BotModels, ModelVersionError, read_manifest, verify
 from contracts.refusal import Refusal
 from training_jobs.fidelity.results import read_evaluation
 from training_jobs.publish import MODEL_CARD, model_card, now, publish

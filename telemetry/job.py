@@ -1,0 +1,228 @@
+"""The frame of a batch job: its options, logs, lock, report to the Pushgateway and exit code.
+
+A job is one `main` that reads as a recipe inside `with job(...) as context:`.
+
+Exit codes: 0 done; 2 refused, one line on standard error says why; 75 (EX_TEMPFAIL) interrupted,
+the same command goes on where it was.
+
+Nothing is pushed unless PUSHGATEWAY_URL is set, and a Pushgateway that does not answer never fails
+a job. A push adds to what the gateway has of the group (job and bot): the time of the last failure
+stays there when a run succeeds, and the reverse. A figure of an earlier run that this one could not
+measure would stay too, so it is pushed as NaN, which no graph draws and no alert fires on.
+"""
+
+import hashlib
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway
+from pydantic import BaseModel
+
+from contracts.bot_file import BotFile
+from contracts.files import file_sha256, locked, write_whole
+from contracts.refusal import Refusal, end_process
+from contracts.settings import Settings, Volumes, from_environment
+from telemetry.logs import LogSettings, configure, logger
+
+BotOption = Annotated[
+    Path, typer.Option("--bot", help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")
+]
+InputOption = Annotated[
+    Path | None,
+    typer.Option("--input", help="A Telegram Desktop export [DATA_DIR/<bot>/exports/result.json]."),
+]
+PersonaOption = Annotated[
+    str | None,
+    typer.Option("--persona", help="auto, whole-chat, a sender's name, or an id like user123."),
+]
+DatasetOption = Annotated[
+    Path | None,
+    typer.Option("--dataset", help="Folder of the data set [DATA_DIR/<bot>/dataset]."),
+]
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="Folder of the training run [DATA_DIR/<bot>/run].")
+]
+SkipUnchanged = Annotated[
+    bool, typer.Option("--skip-unchanged", help="Do nothing if nothing changed since.")
+]
+
+INTERRUPTED = 75
+BUSY = "another job works there; wait for its end"
+Input = Path | BaseModel | str | None
+T = TypeVar("T")
+
+
+class Interrupted(Exception):
+    """The job was told to end and has kept what it did; the same command goes on from there."""
+
+
+class PushSettings(Settings):
+    pushgateway_url: str | None = None
+
+
+class JobReport:
+    """A run's figures; a gauge keeps the last value given. Without a URL nothing is pushed."""
+
+    def __init__(self, job: str, bot: str, url: str | None = None) -> None:
+        self.job = job
+        self.bot = bot
+        self.url = url
+        self.registry = CollectorRegistry()
+        self._gauges: dict[str, Gauge] = {}
+
+    def gauge(self, name: str, help_text: str, value: float | None) -> None:
+        """Set `persona_<job>_<name>`; None becomes NaN."""
+        full = f"persona_{self.job}_{name}"
+        if full not in self._gauges:
+            self._gauges[full] = Gauge(full, help_text, registry=self.registry)
+        self._gauges[full].set(math.nan if value is None else value)
+
+    def gauges(self, help_text: str, values: Mapping[str, float | None]) -> None:
+        for name, value in values.items():
+            self.gauge(name, help_text, value)
+
+    def push(self) -> None:
+        if self.url is None:
+            return
+        try:
+            pushadd_to_gateway(
+                self.url,
+                job=self.job,
+                grouping_key={"bot": self.bot},
+                registry=self.registry,
+                timeout=5,
+            )
+        except (OSError, ValueError, HTTPException) as error:  # unreachable, a bad URL, no HTTP
+            logger().warning("pushgateway did not answer", job=self.job, error=str(error))
+
+
+@contextmanager
+def job_report(
+    job: str, bot: str, settings: PushSettings, now: Callable[[], float] = time.time
+) -> Iterator[JobReport]:
+    """Push the start of the block at once, then its duration and the time of success or failure.
+
+    A job that was killed has pushed its start alone; one that was interrupted has neither
+    succeeded nor failed.
+    """
+    report = JobReport(job, bot, settings.pushgateway_url)
+    started = now()
+    report.gauge("last_start_timestamp_seconds", "Time of the last start.", started)
+    report.push()
+    outcome = "failure"
+    try:
+        yield report
+        outcome = "success"
+    except Interrupted:
+        outcome = ""
+        raise
+    finally:
+        ended = now()
+        report.gauge("duration_seconds", "Duration of the last run.", ended - started)
+        if outcome:
+            report.gauge(f"last_{outcome}_timestamp_seconds", f"Time of the last {outcome}.", ended)
+        report.push()
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What every job needs: its bot, the volumes, and where it reports its figures."""
+
+    bot: BotFile
+    volumes: Volumes
+    report: JobReport
+    skip_unchanged: bool = False
+
+    def make_if_changed(
+        self,
+        stamp: Path,
+        inputs: tuple[Input, ...],
+        read: Callable[[], T | None],
+        make: Callable[[], T],
+    ) -> T:
+        """Return what `make` makes; with --skip-unchanged, what was made of the same inputs before.
+
+        stamp   file beside the output that says from which inputs it was made
+        inputs  files and folders, compared by their content; settings; texts
+        read    return the output if it is whole; None or a Refusal if it is not
+        """
+        made_from = _fingerprint(inputs)
+        if self.skip_unchanged:
+            with suppress(Refusal, OSError):
+                if stamp.read_text(encoding="utf-8") == made_from and (kept := read()) is not None:
+                    logger().info("unchanged", bot=self.bot.name, folder=str(stamp.parent))
+                    return kept
+        with suppress(OSError):  # a folder that cannot be written is refused by `make`
+            stamp.unlink()
+        made = make()
+        write_whole(stamp, made_from)
+        return made
+
+
+def _fingerprint(inputs: tuple[Input, ...]) -> str:
+    """Hash the inputs; hidden files in a folder (locks, stamps) are not part of its content."""
+    parts = []
+    for each in inputs:
+        if isinstance(each, Path):
+            files = sorted(each.rglob("[!.]*")) if each.is_dir() else [each]
+            parts += [f"{path.name} {file_sha256(path)}" for path in files if path.is_file()]
+        else:
+            parts.append(each.model_dump_json() if isinstance(each, BaseModel) else str(each))
+        parts.append("")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@contextmanager
+def job(
+    name: str, bot: Path, output: Path | None = None, skip_unchanged: bool = False
+) -> Iterator[JobContext]:
+    """Run the block as the job `name` of the bot whose file is `bot`.
+
+    output  the folder in which it works, if the command line names one
+    """
+    with command(name):
+        file, volumes = BotFile.read(bot), from_environment(Volumes)
+        with (
+            job_report(name, file.name, from_environment(PushSettings)) as report,
+            _alone(volumes.data_dir, file.name, output),
+        ):
+            yield JobContext(file, volumes, report, skip_unchanged)
+
+
+@contextmanager
+def command(service: str) -> Iterator[None]:
+    """Configure logs, and turn what the block raises into one line and an exit code."""
+    try:
+        configure(from_environment(LogSettings), service)
+        yield
+    except Refusal as refusal:
+        end_process(refusal)
+    except Interrupted:
+        logger().info("interrupted; the same command goes on where it was")
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        end_process(Refusal(f"{service}: {error}"))
+
+
+@contextmanager
+def _alone(data_dir: Path, bot: str, output: Path | None) -> Iterator[None]:
+    """Hold the bot's folder of data, and the output if that lies elsewhere; raises Locked.
+
+    Of the processes of one distributed training (torchrun sets RANK) only the first locks.
+    """
+    own = (data_dir / bot).resolve()
+    with ExitStack() as stack:
+        if os.environ.get("RANK", "0") == "0":
+            stack.enter_context(locked(own, BUSY))
+            if output is not None and not output.resolve().is_relative_to(own):
+                stack.enter_context(locked(output, BUSY, clean_up=True))
+        yield
