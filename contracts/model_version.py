@@ -181,8 +181,15 @@ class BotModels:
     def path(self, version_id: str) -> Path:
         return self.versions / version_id
 
-    def linked(self, link: str = "current") -> str | None:
-        """Id that `current` or `previous` names, or None when there is no link."""
+    def current_id(self) -> str | None:
+        """Return the id of the version that is served, or None where none was published."""
+        return self._target("current")
+
+    def previous_id(self) -> str | None:
+        """Return the id of the version that a rollback would serve, or None."""
+        return self._target("previous")
+
+    def _target(self, link: str) -> str | None:
         try:
             return (self.folder / link).readlink().name
         except OSError:  # no link, or something else in its place
@@ -229,7 +236,7 @@ class BotModels:
     def roll_back(self) -> str:
         """Let `current` name what `previous` names, and the reverse; returns the id now current."""
         with self.locked():
-            previous = self.linked("previous")
+            previous = self.previous_id()
             if previous is None:
                 raise NoVersion(f"{self.folder}: no previous version to go back to")
             verify(self.path(previous))
@@ -237,7 +244,7 @@ class BotModels:
             return previous
 
     def _switch(self, version_id: str) -> None:
-        before = self.linked()
+        before = self.current_id()
         if before is not None and before != version_id and self._is_whole(before):
             self._link("previous", before)
         self._link("current", version_id)
@@ -253,7 +260,7 @@ class BotModels:
 
     def prune(self, now: datetime) -> list[str]:
         """Remove versions older than a day but `current` and `previous`; returns their ids."""
-        kept = {self.linked("current"), self.linked("previous")}
+        kept = {self.current_id(), self.previous_id()}
         removed = []
         for version_id in self.ids():
             made = datetime.fromtimestamp(self.path(version_id).stat().st_mtime, UTC)

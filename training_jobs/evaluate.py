@@ -125,7 +125,7 @@ def _against_current(
 ) -> tuple[dict[str, object], list[str]]:
     """The version that serves now, measured anew on the same contexts; or why it was not."""
     models = BotModels(from_environment(Volumes).models(bot))
-    version = models.linked()
+    version = models.current_id()
     if version is None:
         return {}, []
     try:
@@ -236,7 +236,7 @@ def report_figures(report: JobReport, done: Evaluation | None) -> None:
 def _compared(folder: Path, bot: str) -> Evaluation | None:
     """The evaluation, if it was with the version that serves now, or that one is the run's own."""
     models, done = BotModels(from_environment(Volumes).models(bot)), read_evaluation(folder)
-    if done is None or done.current_id == models.linked() or served(folder, models) is not None:
+    if done is None or done.current_id == models.current_id() or served(folder, models) is not None:
         return done
     return None
 

@@ -68,7 +68,7 @@ def publish(
     evaluation = read_evaluation(run_folder)
     try:
         with models.locked(), models.staging() as staged:
-            current = models.linked()
+            current = models.current_id()
             if not compared:
                 current = evaluation.current_id if evaluation else None
             notes = _notes(run_folder, run, conversion, evaluation, current, force)
@@ -161,7 +161,7 @@ def model_card(
 def report_version(report: JobReport, models: BotModels, manifest: Manifest) -> None:
     """What was measured of it, and of the version that a rollback would return to."""
     report.gauge("files", "Files in the published version.", len(manifest.files))
-    for name, version in (("version", manifest.id), ("previous", models.linked("previous"))):
+    for name, version in (("version", manifest.id), ("previous", models.previous_id())):
         found = figures(None if version is None else _evaluation(models.path(version)))
         text = f"Of the {name} when it was evaluated."
         report.gauges(text, {f"{name}_{each}": found[each] for each in COMPARED})

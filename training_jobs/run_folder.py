@@ -121,7 +121,7 @@ def parts(run_folder: Path) -> list[Path]:
 def served(folder: Path, models: BotModels) -> Manifest | None:
     """The version that serves, if it is the run's."""
     with suppress(Refusal):
-        version = models.linked()
+        version = models.current_id()
         manifest = read_manifest(models.path(version)) if version else None
         if manifest and all(
             manifest.files.get(path.name) == file_sha256(path) for path in parts(folder)

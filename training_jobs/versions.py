@@ -23,7 +23,7 @@ def list_versions(bot: BotOption) -> None:
     """Show the versions, oldest first, with their main figures."""
     try:
         models = _models(bot)
-        marks = {models.linked("previous"): "previous", models.linked(): "current"}
+        marks = {models.previous_id(): "previous", models.current_id(): "current"}
         for version in models.ids():
             print(f"{version}  {marks.get(version, ''):8}  {_told(models.path(version))}".rstrip())
     except Refusal as refusal:

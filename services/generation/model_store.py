@@ -72,7 +72,7 @@ class ModelStore:
     def wanted(self, bot: str) -> list[str]:
         """Ids to serve, the best first: what `current` names, then `previous`."""
         models = BotModels(self._models_dir / bot)
-        links = (models.linked("current"), models.linked("previous"))
+        links = (models.current_id(), models.previous_id())
         return list(dict.fromkeys(link for link in links if link))
 
     def open(self, bot: str, version_id: str) -> Version:

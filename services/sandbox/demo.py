@@ -144,7 +144,7 @@ def _bots(demo: Demo, settings: DemoSettings) -> list[str]:
         bots = [bot for bot in bots if os.environ.get(token_of(bot))]
         if not bots:
             raise Refusal(f"TELEGRAM=1 wants a token from BotFather in at least one of {names}")
-    ready = [bot for bot in bots if BotModels(settings.models_dir / bot).linked()]
+    ready = [bot for bot in bots if BotModels(settings.models_dir / bot).current_id()]
     for bot in bots:
         if bot not in ready:
             demo.stage(f"{bot} is left out: no model of it is published")

@@ -44,7 +44,7 @@ def test_a_published_version_verifies_and_is_current(models: BotModels, version:
     found = verify(version)
     assert found == manifest("1", hash_files(version))
     assert set(found.files) == set(FILES)
-    assert (models.linked(), models.linked("previous")) == ("1", None)
+    assert (models.current_id(), models.previous_id()) == ("1", None)
     assert verify(models.folder / "current") == found
 
 
@@ -62,7 +62,7 @@ def test_nothing_is_left_of_staging(models: BotModels, version: Path) -> None:
 
 def test_a_bot_without_versions_has_none(models: BotModels) -> None:
     assert models.ids() == []
-    assert models.linked() is None
+    assert models.current_id() is None
 
 
 def test_versions_are_listed_oldest_first_without_leftovers(models: BotModels) -> None:
@@ -149,7 +149,7 @@ def test_publishing_moves_previous_too(models: BotModels) -> None:
     links = []
     for version_id in ("1", "2", "3"):
         publish(models, version_id)
-        links.append((models.linked(), models.linked("previous")))
+        links.append((models.current_id(), models.previous_id()))
     assert links == [("1", None), ("2", "1"), ("3", "2")]
 
 
@@ -157,16 +157,16 @@ def test_roll_back_swaps_the_two(models: BotModels) -> None:
     for version_id in ("1", "2", "3"):
         publish(models, version_id)
     assert models.roll_back() == "2"
-    assert (models.linked(), models.linked("previous")) == ("2", "3")
+    assert (models.current_id(), models.previous_id()) == ("2", "3")
     assert models.roll_back() == "3"
-    assert (models.linked(), models.linked("previous")) == ("3", "2")
+    assert (models.current_id(), models.previous_id()) == ("3", "2")
 
 
 def test_with_one_version_there_is_nothing_to_go_back_to(models: BotModels) -> None:
     publish(models, "1")
     with pytest.raises(NoVersion, match="no previous version"):
         models.roll_back()
-    assert models.linked() == "1"
+    assert models.current_id() == "1"
 
 
 def test_going_back_to_a_broken_version_is_refused(models: BotModels) -> None:
@@ -175,7 +175,7 @@ def test_going_back_to_a_broken_version_is_refused(models: BotModels) -> None:
     (models.path("1") / "model.bin").write_text("broken", encoding="utf-8")
     with pytest.raises(HashMismatch):
         models.roll_back()
-    assert (models.linked(), models.linked("previous")) == ("2", "1")
+    assert (models.current_id(), models.previous_id()) == ("2", "1")
 
 
 def test_a_reader_sees_a_whole_version_through_200_switches(models: BotModels) -> None:
@@ -186,7 +186,7 @@ def test_a_reader_sees_a_whole_version_through_200_switches(models: BotModels) -
     def read() -> list[str]:
         seen = []
         while not switched.is_set():
-            current = models.linked()
+            current = models.current_id()
             assert current is not None
             assert verify(models.path(current)).id == current
             assert read_manifest(models.folder / "current").id in ("1", "2")

@@ -54,9 +54,9 @@ def test_the_lock_refuses_a_second_publisher_until_the_first_is_dead(models: Bot
             publish(models, "3")
         with pytest.raises(Locked):
             models.roll_back()
-        assert (models.linked(), models.ids()) == ("2", ["1", "2"])
+        assert (models.current_id(), models.ids()) == ("2", ["1", "2"])
     publish(models, "3")
-    assert models.linked() == "3"
+    assert models.current_id() == "3"
 
 
 @pytest.mark.parametrize("accident", ["killed", "disk-full"])
@@ -76,14 +76,14 @@ def test_an_accident_at_any_step_leaves_a_whole_version(
     models.versions.mkdir(parents=True)
     for version_id in published:
         publish(models, version_id)
-    before = models.linked()
+    before = models.current_id()
     interrupted = [sys.executable, "-m", "tests.contracts.interrupted", accident]
     folders = [str(models.folder), str(tmp_path / "copies")]
     subprocess.run([*interrupted, *folders, *([version] if version else [])], check=True, cwd=ROOT)
 
     steps = len(list((tmp_path / "copies").iterdir()))
     copies = [BotModels(tmp_path / "copies" / str(n)) for n in range(1, steps + 1)]
-    currents = [copy.linked() for copy in copies]
+    currents = [copy.current_id() for copy in copies]
     switched = currents.index(after)
     assert 8 <= switched < steps
     assert currents == [before] * switched + [after] * (steps - switched)
@@ -109,4 +109,4 @@ def test_a_full_disk_is_told_and_leaves_the_old_version(
     assert verify(models.folder / "current").id == "1"
     assert not (models.versions / ".staging").exists()
     publish(models, "3")
-    assert models.linked() == "3"
+    assert models.current_id() == "3"

@@ -233,7 +233,7 @@ def test_a_drift_of_the_converted_model_is_refused_and_force_is_recorded(
     models = BotModels(tmp_path / BOT)
     with pytest.raises(Refusal, match=r"\+4\.0% .*--force"):
         publish(BOT, run, models)
-    assert models.linked() is None
+    assert models.current_id() is None
     manifest = publish(BOT, run, models, force=True)
     assert any(note.startswith("published by force") for note in manifest.notes)
     assert {EVALUATION, REPORT} <= manifest.files.keys()

@@ -21,7 +21,7 @@ from training_jobs.run_folder import EVALUATION, read_run
 
 
 def test_a_version_has_all_that_the_contract_names(toy: Toy) -> None:
-    version = toy.models.path(toy.models.linked() or "")
+    version = toy.models.path(toy.models.current_id() or "")
     manifest = verify(version)
     run = read_run(toy.run)
     assert manifest == toy.manifest
@@ -41,7 +41,7 @@ def test_publishing_again_keeps_the_version_before(toy: Toy, tmp_path: Path) -> 
     models = BotModels(tmp_path / BOT)
     first = publish(BOT, toy.run, models, lambda: datetime(2026, 1, 1, tzinfo=UTC))
     second = publish(BOT, toy.run, models, lambda: datetime(2026, 1, 2, tzinfo=UTC))
-    assert (models.linked("previous"), models.linked()) == (first.id, second.id)
+    assert (models.previous_id(), models.current_id()) == (first.id, second.id)
     assert first.id.startswith("20260101-000000-")
 
 
@@ -73,7 +73,7 @@ def test_an_unfinished_run_is_refused_and_nothing_is_published(
     models = BotModels(tmp_path / "models" / BOT)
     with pytest.raises(Refusal):
         publish(BOT, run, models)
-    assert models.linked() is None
+    assert models.current_id() is None
     assert models.ids() == []
 
 
@@ -82,7 +82,7 @@ def test_a_full_disk_leaves_the_version_before(
 ) -> None:
     shutil.copytree(toy.models.folder, tmp_path / BOT, symlinks=True)
     models = BotModels(tmp_path / BOT)
-    before = models.linked()
+    before = models.current_id()
 
     def full(source: object, target: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -90,7 +90,7 @@ def test_a_full_disk_leaves_the_version_before(
     monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(Refusal, match="No space left"):
         publish(BOT, toy.run, models)
-    assert models.linked() == before
+    assert models.current_id() == before
     verify(models.path(before or ""))
     assert not list(models.versions.glob(".staging*"))
 
@@ -167,7 +167,7 @@ def test_a_model_fine_tuned_elsewhere_is_published_with_its_format(
     result = CliRunner().invoke(app, options, env={"MODELS_DIR": str(tmp_path / "models")})
     assert result.exit_code == 0, result.output
     models = BotModels(tmp_path / "models" / BOT)
-    manifest = verify(models.path(models.linked() or ""))
+    manifest = verify(models.path(models.current_id() or ""))
     assert (manifest.prompt_format, manifest.stop.strings) == ("plain", ("\n",))
     assert "fine-tuned elsewhere" in manifest.notes
 

@@ -110,12 +110,12 @@ def test_a_newer_kept_one_takes_the_place_of_an_older_but_of_nothing_trained_her
     models, old, new = BotModels(tmp_path / BOT), tmp_path / "old", tmp_path / "new"
     keep(finished, INPUT, old)
     first, is_kept = publish_kept(BOT, old, models)
-    assert (models.linked(), is_kept) == (first, True)
+    assert (models.current_id(), is_kept) == (first, True)
     assert "model.safetensors" not in verify(models.path(first)).files
     measured(finished, 1.4)
     keep(finished, INPUT, new)
     second, is_kept = publish_kept(BOT, new, models)
-    assert (models.linked("previous"), models.linked(), is_kept) == (first, second, True)
+    assert (models.previous_id(), models.current_id(), is_kept) == (first, second, True)
     trained = publish(BOT, finished, models, force=True).id
     assert publish_kept(BOT, old, models) == (trained, False)
 
@@ -127,13 +127,13 @@ def test_what_is_broken_gives_way_to_a_kept_one_only_where_it_was_kept(
     keep(finished, INPUT, kept)
     first = publish_kept(BOT, kept, models)[0]
     (models.path(first) / "openvino_model.bin").unlink()
-    assert publish_kept(BOT, kept, models) == (models.linked(), True)
-    assert models.linked() != first
+    assert publish_kept(BOT, kept, models) == (models.current_id(), True)
+    assert models.current_id() != first
     trained = publish(BOT, finished, models, force=True).id
     (models.path(trained) / "manifest.json").unlink()
     done = run({**volumes, "MODELS_DIR": str(tmp_path / "models")}, "publish")
     assert f"avtobus: {models.path(trained)}: manifest.json is missing; with" in done.stdout
-    assert models.linked() == trained
+    assert models.current_id() == trained
     assert "polkson: version" in done.stdout  # and goes on
 
 

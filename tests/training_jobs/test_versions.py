@@ -33,11 +33,11 @@ def test_versions_are_listed_and_rolled_back(toy: Toy, models: BotModels) -> Non
     refused = CliRunner().invoke(app, ["rollback", *bot])
     assert refused.exit_code == 2
     shutil.copy(models.path(second) / "manifest.json", models.path(first) / "manifest.json")
-    assert models.linked() == second
+    assert models.current_id() == second
 
 
 def test_rolling_back_goes_to_the_version_before(toy: Toy, models: BotModels) -> None:
     first, _ = models.ids()
     done = CliRunner().invoke(app, ["rollback", "--bot", str(toy.bot_file)])
-    assert done.output.strip() == first == models.linked()
+    assert done.output.strip() == first == models.current_id()
     assert CliRunner().invoke(app, ["prune", "--bot", str(toy.bot_file)]).output == ""

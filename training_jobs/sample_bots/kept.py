@@ -128,7 +128,7 @@ def publish_kept(bot: str, folder: Path, models: BotModels) -> tuple[str, bool]:
     Returns the id of the version that serves, and whether it is the kept one. Raises Refusal where
     what serves cannot be told or the kept one cannot be published.
     """
-    current = models.linked()
+    current = models.current_id()
     if current is not None:
         if NOTE not in read_manifest(models.path(current)).notes:
             return current, False

@@ -25,7 +25,7 @@ STEP = 0.01
 
 @pytest.fixture(scope="session")
 def version(toy: Toy) -> Version:
-    current = BotModels(toy.models_dir / BOT).linked() or ""
+    current = BotModels(toy.models_dir / BOT).current_id() or ""
     return ModelStore(toy.bots_dir, toy.models_dir).open(BOT, current)
 
 

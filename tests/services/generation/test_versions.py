@@ -37,7 +37,7 @@ def _publish_copy(
     models: BotModels, version_id: str, broken: str = "", rehash: bool = False, stop: int = 2
 ) -> None:
     """Publish the current version again under another id, perhaps with something broken."""
-    current = models.path(models.linked() or "")
+    current = models.path(models.current_id() or "")
     update = {"id": version_id, "stop": Stop(token_ids=(stop,))}
     manifest = read_manifest(current).model_copy(update=update)
     with models.locked(), models.staging() as staged:
