@@ -74,8 +74,9 @@ async def test_topics_are_apart_and_a_deleted_one_is_accounted_for(town: Town) -
         assert sent["thread"] == 9
         fault = {"kind": "slow", "method": "sendChatAction", "seconds": 0.3, "times": 1}
         await town.sandbox.post("/admin/faults", {"on": fault})
-        slow = {"kind": "retry_after", "method": "sendMessage", "retry_after": 1}
-        await town.sandbox.post("/admin/faults", {"on": slow})
+        limit = {"kind": "error", "method": "sendMessage", "code": 429}
+        limit["parameters"] = {"retry_after": 1}
+        await town.sandbox.post("/admin/faults", {"on": limit})
         await town.sandbox.say("автобус, а тут?", thread=4)
 
         async def limited() -> bool:
@@ -134,7 +135,7 @@ async def test_telegrams_limits_are_kept_without_being_told(town: Town) -> None:
 
 
 async def test_another_poller_is_waited_out_and_named(town: Town) -> None:
-    fault = {"kind": "conflict", "method": "getUpdates", "times": 2}
+    fault = {"kind": "error", "code": 409, "method": "getUpdates", "times": 2}
     async with town.gateway("avtobus"):
         await town.sandbox.post("/admin/faults", {"on": fault})
         await town.sandbox.say("эй", chat="avtobus")

@@ -27,11 +27,13 @@ BOT = "avtobus"
 
 def fault(rng: random.Random) -> dict[str, Any]:
     """A storm of one kind, of one method or of all."""
-    kind = rng.choice(["retry_after", "server_error", "drop", "hold", "slow", "conflict"])
-    method = "getUpdates" if kind == "conflict" else rng.choice(METHODS)
-    late = kind != "retry_after" and rng.random() < 0.3  # what is refused has not been done
+    kind = rng.choice([429, 500, "drop", "hold", "slow", 409])
+    method = "getUpdates" if kind == 409 else rng.choice(METHODS)
+    late = kind != 429 and rng.random() < 0.3  # what is refused has not been done
     more = {"method": method, "times": rng.randrange(1, 6), "after": late}
-    return {"kind": kind, "seconds": rng.uniform(0.1, 0.6), "retry_after": 1, **more}
+    if isinstance(kind, int):
+        return {"kind": "error", "code": kind, "parameters": {"retry_after": 1}, **more}
+    return {"kind": kind, "seconds": rng.uniform(0.1, 0.6), **more}
 
 
 class Disk:
