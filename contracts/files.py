@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,20 @@ def write_whole(path: Path, content: str | bytes) -> None:
     sync(path.parent)
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill, which takes the place of `path` unless the block fails."""
+    aside = path.with_name(f".{path.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        shutil.rmtree(path, ignore_errors=True)
+        aside.rename(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def write_model(path: Path, value: BaseModel) -> None:
     write_whole(path, value.model_dump_json(by_alias=True, indent=2) + "\n")
 
@@ -50,7 +65,7 @@ def read_model(path: Path, model: type[M], missing: str) -> M:
     """
     try:
         return model.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise Refusal(f"{path.parent}: {missing}") from None
     except ValidationError as error:
         first = error.errors()[0]

@@ -1,24 +1,21 @@
-"""Model versions on the volume: `models/<bot>/versions/<id>/`, a manifest, the link `current`.
+"""Model versions on the volume: `models/<bot>/versions/<id>/`, each with a manifest, and two links.
 
-A version is written aside, hashed, synced and renamed; only then is the relative link `current`
-replaced, by rename and under the bot's `.lock`; `previous` keeps the one before. Whatever is killed
-when, `current` names a whole version.
+A version is written aside, hashed, synced and renamed; only then the relative link `current` is
+replaced, by rename. `previous` names the version that served before. So `current` names a whole
+version at every moment, whatever is killed when. All who write hold the bot's `.lock`.
 
-    ModelVersionError      the version cannot be used
-    ├── NoVersion          there is no such version or link
-    ├── ManifestInvalid    the manifest is missing or broken
-    ├── NewerSchema        written by a newer release than this one
-    ├── FileMissing        a file of the manifest is not there
-    └── HashMismatch       a file is not what the manifest says
+A version that cannot be used raises Refusal; OSError means that it cannot be read now, which says
+nothing about it.
 """
 
-import json
+import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pydantic import (
     BaseModel,
@@ -26,11 +23,11 @@ from pydantic import (
     Field,
     FiniteFloat,
     StrictInt,
-    ValidationError,
     field_validator,
+    model_validator,
 )
 
-from contracts.files import file_sha256, locked, sync, write_model
+from contracts.files import file_sha256, locked, read_model, sync, write_model
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 
@@ -38,31 +35,7 @@ SCHEMA = 1
 KEEP = timedelta(days=1)
 MANIFEST = "manifest.json"
 MODEL_FILES = ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "config.json")
-"""What generation loads; a manifest without them is no served version."""
-
-
-class ModelVersionError(Refusal):
-    """A model version that cannot be used."""
-
-
-class NoVersion(ModelVersionError):
-    pass
-
-
-class ManifestInvalid(ModelVersionError):
-    pass
-
-
-class NewerSchema(ModelVersionError):
-    pass
-
-
-class FileMissing(ModelVersionError):
-    pass
-
-
-class HashMismatch(ModelVersionError):
-    pass
+"""What generation loads; a version without them cannot be served."""
 
 
 class Stop(BaseModel):
@@ -92,9 +65,18 @@ class Manifest(BaseModel):
     notes: tuple[str, ...] = ()
     files: dict[str, str]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _check_schema(cls, values: Any) -> Any:
+        """Refuse a newer schema before its fields are looked at: they may have any shape."""
+        schema = values.get("schema") if isinstance(values, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise ValueError(f"schema {schema} is newer than this release, which reads {SCHEMA}")
+        return values
+
     @field_validator("files")
     @classmethod
-    def _inside(cls, files: dict[str, str]) -> dict[str, str]:
+    def _check_paths(cls, files: dict[str, str]) -> dict[str, str]:
         for name in files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\0" in name:
@@ -102,78 +84,54 @@ class Manifest(BaseModel):
         return files
 
 
-_NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
-
-
 def hash_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below the folder but the manifest, by relative path."""
+    """Return the SHA-256 of every file below the folder but the manifest, by relative path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in paths}
     return {name: file_sha256(path) for name, path in names.items() if name != MANIFEST}
 
 
 def read_manifest(version: Path) -> Manifest:
-    """Raises NoVersion, ManifestInvalid or NewerSchema; OSError where it cannot be read now."""
-    try:
-        text = (version / MANIFEST).read_bytes()
-    except FileNotFoundError:
-        if version.is_dir():
-            raise ManifestInvalid(f"{version}: {MANIFEST} is missing") from None
-        raise NoVersion(f"{version}: no such version") from None
-    except _NO_FILE as error:
-        raise ManifestInvalid(f"{version}: {MANIFEST} cannot be read ({error.strerror})") from None
-    if (schema := _schema_of(text)) > SCHEMA:
-        raise NewerSchema(f"{version}: manifest schema {schema}, this release reads up to {SCHEMA}")
-    try:
-        return Manifest.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ManifestInvalid(f"{version / MANIFEST}: {where} {first['msg']}") from None
-
-
-def _schema_of(text: bytes) -> int:
-    """The schema's number, 0 where there is none: later schemas may have any other shape."""
-    try:
-        schema = json.loads(text)["schema"]
-    except (ValueError, TypeError, KeyError):
-        return 0
-    return schema if isinstance(schema, int) else 0
+    return read_model(
+        version / MANIFEST, Manifest, f"no model version here ({MANIFEST} is missing)"
+    )
 
 
 def verify(version: Path, only: Sequence[str] | None = None) -> Manifest:
-    """Check the files (all, or those in `only`) against the manifest and return it.
-
-    Raises ModelVersionError; OSError where a file cannot be read now, which says nothing about it.
-    """
+    """Check all files, or those in `only`, against the manifest and return it."""
     manifest = read_manifest(version)
     for name in manifest.files if only is None else only:
         if name not in manifest.files:
-            raise FileMissing(f"{version}: the manifest does not list {name}")
+            raise Refusal(f"{version}: the manifest does not list {name}")
         try:
             found = file_sha256(version / name)
-        except _NO_FILE:
-            raise FileMissing(f"{version}: {name} is missing") from None
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise Refusal(f"{version}: {name} is missing") from None
         if found != manifest.files[name]:
-            raise HashMismatch(f"{version}: {name} is not the file that the manifest names")
+            raise Refusal(f"{version}: {name} is not the file that the manifest names")
     return manifest
 
 
-def _sync_tree(folder: Path) -> None:
-    for path in sorted(folder.rglob("*"), reverse=True):
-        sync(path)
-    sync(folder)
+def is_whole(version: Path) -> bool:
+    try:
+        verify(version)
+    except (Refusal, OSError):
+        return False
+    return True
 
 
 class BotModels:
-    """The versions of one bot: `folder` is `models/<bot>`."""
+    """The versions of one bot: `folder` is `models/<bot>`.
+
+    `staging`, `roll_back` and `prune` hold the lock; they raise Locked while another process does.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.versions = folder / "versions"
 
     def ids(self) -> list[str]:
-        """Ids of all published versions, oldest first."""
+        """Return the ids of all published versions, oldest first."""
         if not self.versions.is_dir():
             return []
         return sorted(path.name for path in self.versions.iterdir() if path.name[0] != ".")
@@ -195,38 +153,38 @@ class BotModels:
         except OSError:  # no link, or something else in its place
             return None
 
-    def new_id(self, now: datetime, content_sha256: str) -> str:
-        """An id that sorts by time, and that no version has, even one of this second."""
-        first = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{content_sha256[:8]}"
+    def new_id(self, now: datetime, files: dict[str, str]) -> str:
+        """Return an id that sorts by time and that no version has, not even one of this second."""
+        content = hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest()
+        first = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{content[:8]}"
         names = chain([first], (f"{first}-{number}" for number in count(2)))
         return next(name for name in names if not self.path(name).exists())
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the bot's publishing lock; raises Locked when another process has it."""
+    def staging(self) -> Iterator[Path]:
+        """Yield an empty folder on the same volume, to fill and hand to `publish`."""
+        with self._locked():
+            for leftover in self.versions.glob(".staging*"):  # of a run that was killed
+                shutil.rmtree(leftover)
+            folder = self.versions / ".staging"
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         with locked(self.folder, "another process is publishing"):
             self.versions.mkdir(exist_ok=True)
             yield
 
-    @contextmanager
-    def staging(self) -> Iterator[Path]:
-        """An empty folder on the same volume, to fill and hand to `publish`; removed afterwards.
-
-        Call it under `locked`: leftovers of killed runs are cleared first.
-        """
-        for leftover in self.versions.glob(".staging*"):
-            shutil.rmtree(leftover)
-        folder = self.versions / ".staging"
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
     def publish(self, staged: Path, manifest: Manifest) -> Path:
-        """Make the staged files a version and let `current` name it. Call it under `locked`."""
+        """Make the folder that `staging` yielded a version, and let `current` name it."""
         write_model(staged / MANIFEST, manifest)
-        _sync_tree(staged)
+        for path in sorted(staged.rglob("*"), reverse=True):
+            sync(path)
+        sync(staged)
         target = self.path(manifest.id)
         staged.rename(target)
         sync(self.versions)
@@ -234,40 +192,34 @@ class BotModels:
         return target
 
     def roll_back(self) -> str:
-        """Let `current` name what `previous` names, and the reverse; returns the id now current."""
-        with self.locked():
+        """Exchange `current` and `previous`; return the id that is current now."""
+        with self._locked():
             previous = self.previous_id()
             if previous is None:
-                raise NoVersion(f"{self.folder}: no previous version to go back to")
+                raise Refusal(f"{self.folder}: no previous version to go back to")
             verify(self.path(previous))
             self._switch(previous)
             return previous
 
+    def prune(self, now: datetime) -> list[str]:
+        """Remove versions older than a day but `current` and `previous`; return their ids."""
+        with self._locked():
+            kept = {self.current_id(), self.previous_id()}
+            removed = []
+            for version_id in self.ids():
+                made = datetime.fromtimestamp(self.path(version_id).stat().st_mtime, UTC)
+                if version_id not in kept and now - made > KEEP:
+                    shutil.rmtree(self.path(version_id))
+                    removed.append(version_id)
+            return removed
+
     def _switch(self, version_id: str) -> None:
+        """Replace `current`; `previous` names the version before, if that is whole."""
         before = self.current_id()
-        if before is not None and before != version_id and self._is_whole(before):
+        if before is not None and before != version_id and is_whole(self.path(before)):
             self._link("previous", before)
         self._link("current", version_id)
         sync(self.folder)
-
-    def _is_whole(self, version_id: str) -> bool:
-        """A version worth going back to."""
-        try:
-            verify(self.path(version_id))
-        except (ModelVersionError, OSError):
-            return False
-        return True
-
-    def prune(self, now: datetime) -> list[str]:
-        """Remove versions older than a day but `current` and `previous`; returns their ids."""
-        kept = {self.current_id(), self.previous_id()}
-        removed = []
-        for version_id in self.ids():
-            made = datetime.fromtimestamp(self.path(version_id).stat().st_mtime, UTC)
-            if version_id not in kept and now - made > KEEP:
-                shutil.rmtree(self.path(version_id))
-                removed.append(version_id)
-        return removed
 
     def _link(self, name: str, version_id: str) -> None:
         temporary = self.folder / f".{name}"

@@ -32,16 +32,18 @@ from extraction_jobs.progress import tracked
 from extraction_jobs.split import PART, RECORDS, Written, discard, put_in_place, write_split
 from extraction_jobs.telegram_json import read_export
 from telemetry.job import (
+    ENVIRONMENT,
     BotOption,
     InputOption,
     JobReport,
     PersonaOption,
     SkipUnchanged,
     job,
+    job_app,
 )
 from telemetry.logs import logger
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = job_app()
 
 FEW_MESSAGES = 300
 STAMP = ".made-from"
@@ -155,7 +157,7 @@ def _forgotten(given: Path | None, usual: Path) -> People:
     return read_people(given or usual)
 
 
-@app.command()
+@app.command(epilog=ENVIRONMENT)
 def main(
     bot: BotOption,
     input: InputOption = None,

@@ -30,7 +30,7 @@ from pydantic import BaseModel
 from contracts.bot_file import BotFile
 from contracts.files import file_sha256, locked, write_whole
 from contracts.refusal import Refusal, end_process
-from contracts.settings import Settings, Volumes, from_environment
+from contracts.settings import Settings, Volumes, environment_help, from_environment
 from telemetry.logs import LogSettings, configure, logger
 
 BotOption = Annotated[
@@ -61,12 +61,20 @@ Input = Path | BaseModel | str | None
 T = TypeVar("T")
 
 
-class Interrupted(Exception):
-    """The job was told to end and has kept what it did; the same command goes on from there."""
-
-
 class PushSettings(Settings):
     pushgateway_url: str | None = None
+
+
+ENVIRONMENT = environment_help(Volumes, LogSettings, PushSettings)
+"""The end of a job's --help."""
+
+
+def job_app() -> typer.Typer:
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+class Interrupted(Exception):
+    """The job was told to end and has kept what it did; the same command goes on from there."""
 
 
 class JobReport:

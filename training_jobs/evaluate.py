@@ -4,7 +4,7 @@ All figures are of the held-out part, which is later than all that was learned. 
 them. Exit codes: 0 done, 2 refused (one line on standard error says why).
 """
 
-from training_jobs.installed import require_training_packages
+from training_jobs.libraries import require_training_packages
 
 if __name__ == "__main__":
     require_training_packages()
@@ -26,7 +26,16 @@ from contracts.sampling import Sampling
 from contracts.settings import Volumes, from_environment
 from contracts.turn import Turn
 from moderation import Policy
-from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipUnchanged, job
+from telemetry.job import (
+    ENVIRONMENT,
+    BotOption,
+    DatasetOption,
+    JobReport,
+    RunOption,
+    SkipUnchanged,
+    job,
+    job_app,
+)
 from telemetry.logs import logger
 from training_jobs.base import SCRATCH, Base, load_base
 from training_jobs.convert import export
@@ -40,7 +49,7 @@ from training_jobs.fidelity.results import Evaluation, figures, read_evaluation
 from training_jobs.fidelity.style import distance, profile
 from training_jobs.fidelity.subject import BUDGET, Subject, gain
 from training_jobs.hardware import Hardware, hardware
-from training_jobs.quiet import quieten
+from training_jobs.libraries import quieten
 from training_jobs.run_folder import (
     CONVERTED,
     EVALUATION,
@@ -50,7 +59,7 @@ from training_jobs.run_folder import (
     served,
 )
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = job_app()
 
 MOST_CONTEXTS = 300
 FEWEST_CONTEXTS = 5
@@ -91,7 +100,7 @@ def evaluate(
     drawn = {"tuned": _drawn(run_folder / CONVERTED, tuned.base, asked, sampling)}
     if base is not None:
         with tempfile.TemporaryDirectory() as folder:
-            export(_saved(base, Path(folder) / "base"), Path(folder) / "ov", 8)
+            export(base, Path(folder) / "ov", 8)
             drawn["base"] = _drawn(Path(folder) / "ov", base, asked, sampling)
     persona = [turn for record in learned for turn in _persona(record.turns, card.whole_chat)]
     others = [
@@ -157,13 +166,6 @@ def _decoder(base: Base) -> Callable[[list[int]], str]:
         return str(base.tokenizer.decode(ids))
 
     return decode
-
-
-def _saved(base: Base, folder: Path) -> Path:
-    base.model.to("cpu")  # type: ignore[arg-type]
-    base.model.save_pretrained(folder)
-    base.tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
 
 
 def _persona(turns: Sequence[Turn], last_only: bool) -> list[Turn]:
@@ -254,7 +256,7 @@ def _measured(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -
     return done
 
 
-@app.command()
+@app.command(epilog=ENVIRONMENT)
 def main(
     bot: BotOption,
     run: RunOption = None,

@@ -1,11 +1,10 @@
 """The fine-tuning job: a data set and a base go in, a fine-tuned model comes out.
 
-`finetune` lists the steps. Exit codes: 0 done, 2 refused (one line on standard error says why),
-75 told to end by SIGTERM: the same command goes on from its checkpoint.
+After SIGTERM it writes a checkpoint and ends with exit code 75; the same command goes on there.
 """
 
 from training_jobs.allocator import preload_jemalloc
-from training_jobs.installed import require_training_packages
+from training_jobs.libraries import require_training_packages
 
 if __name__ == "__main__":
     require_training_packages()
@@ -23,9 +22,18 @@ from typing import Annotated
 import typer
 
 from contracts.bot_file import BotFile
-from contracts.refusal import Refusal, parse
+from contracts.refusal import parse
 from contracts.settings import Volumes, from_environment
-from telemetry.job import BotOption, DatasetOption, JobReport, SkipUnchanged, command, job
+from telemetry.job import (
+    ENVIRONMENT,
+    BotOption,
+    DatasetOption,
+    JobReport,
+    SkipUnchanged,
+    command,
+    job,
+    job_app,
+)
 from telemetry.logs import logger
 from training_jobs.config import (
     BaseOption,
@@ -35,18 +43,14 @@ from training_jobs.config import (
     TrainingConfig,
 )
 from training_jobs.figures import printed
-from training_jobs.hardware import (
-    hardware,
-    memory_told,
-    peak_memory,
-)
+from training_jobs.hardware import hardware, memory_told, peak_memory
 from training_jobs.job import Job, train
+from training_jobs.libraries import quieten
 from training_jobs.loop import Curve
-from training_jobs.quiet import quieten
 from training_jobs.run_folder import Run, prepare, read_run, write_run
 from training_jobs.watch import Watch
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = job_app()
 
 ESTIMATE_STEPS = 3
 
@@ -59,39 +63,64 @@ def finetune(
     report: JobReport | None = None,
     told: list[int] | None = None,
 ) -> Run:
-    """Base, documents, training, figures, files; `told` is not empty once it is to end."""
+    """Load the base and the documents, train, measure, and write the run folder.
+
+    Raises Interrupted, with a checkpoint written, soon after `told` has become non-empty.
+    """
     with hardware(config.precision) as machine, memory_told():
         job = Job(config, dataset, output, machine)
         prepare(output)
         watch = Watch(report or JobReport("training", bot), job.plan.steps_an_epoch)
         curve = train(job, watch, [] if told is None else told)
-        run = _summary(bot, job, curve)
+        run = _describe(bot, job, curve)
         if machine.leads:
-            _write(job, run)
+            job.base.model.to("cpu")  # type: ignore[arg-type]
+            write_run(output, job.base, run)
+            job.checkpoints.clear()
     return run
 
 
-def _write(job: Job, run: Run) -> None:
-    job.base.model.to("cpu")  # type: ignore[arg-type]
-    try:
-        write_run(job.output, job.base, run)
-    except OSError as error:
-        raise Refusal(f"{job.output}: cannot write the model ({error.strerror})") from None
-    job.checkpoints.clear()
+def _describe(bot: str, job: Job, curve: Curve) -> Run:
+    notes = job.base.notes
+    if job.learn.skipped:
+        notes += (f"{job.learn.skipped} turns longer than {job.block_tokens} tokens left out",)
+    if curve.steps < job.plan.steps:
+        notes += (f"stopped after {curve.steps} of {job.plan.steps} steps: the held-out loss rose",)
+    card = job.card
+    return Run(
+        bot=bot,
+        base=job.base.name,
+        dataset_sha256=card.sha256,
+        eos=job.base.words.eos,
+        licence=job.base.licence,
+        notes=notes,
+        data={
+            "chats": card.chats,
+            "messages": card.messages_used,
+            "persona messages": card.persona_messages,
+            "records learned from": card.train_records,
+            "records held out": card.heldout_records,
+        },
+        metrics=_metrics(job, curve),
+        losses=curve.losses,
+        heldout=curve.heldout,
+    )
 
 
-def _summary(bot: str, job: Job, curve: Curve) -> Run:
-    """Figures under run_clm's names, counted as it counts them but for one: train_loss is, as all
-    that is learned, of the persona's turns. Their held-out figures begin with heldout_."""
+def _metrics(job: Job, curve: Curve) -> dict[str, float]:
+    """Return the figures under run_clm's names, counted as it counts them, with one exception.
+
+    train_loss is of the persona's turns, since only they are learned; the figures of those turns in
+    the held-out part begin with heldout_.
+    """
     seconds = max(curve.seconds, 1e-9)
-    blocks = curve.tokens / job.block_tokens
     metrics = {
         "train_loss": curve.loss,
         "train_steps": float(curve.steps),
         "train_tokens": float(curve.tokens),
         "train_runtime": curve.seconds,
         "train_samples": float(len(job.plan.blocks)),
-        "train_samples_per_second": blocks / seconds,
+        "train_samples_per_second": curve.tokens / job.block_tokens / seconds,
         "train_tokens_per_second": curve.tokens / seconds,
     }
     began = time.monotonic()
@@ -110,33 +139,11 @@ def _summary(bot: str, job: Job, curve: Curve) -> Run:
             "heldout_accuracy": figures.accuracy,
             "heldout_perplexity": figures.perplexity,
         }
-    notes = job.base.notes
-    if job.learn.skipped:
-        notes += (f"{job.learn.skipped} turns longer than {job.block_tokens} tokens left out",)
-    if curve.steps < job.plan.steps:
-        notes += (f"stopped after {curve.steps} of {job.plan.steps} steps: the held-out loss rose",)
-    return Run(
-        bot=bot,
-        base=job.base.name,
-        dataset_sha256=job.card.sha256,
-        eos=job.base.words.eos,
-        licence=job.base.licence,
-        notes=notes,
-        data={
-            "chats": job.card.chats,
-            "messages": job.card.messages_used,
-            "persona messages": job.card.persona_messages,
-            "records learned from": job.card.train_records,
-            "records held out": job.card.heldout_records,
-        },
-        metrics=metrics,
-        losses=curve.losses,
-        heldout=curve.heldout,
-    )
+    return metrics
 
 
 def estimate(config: TrainingConfig, dataset: Path) -> str:
-    """What the run would cost, by a few steps of it; nothing is written."""
+    """Return what the run would cost, extrapolated from a few steps of it; nothing is kept."""
     with TemporaryDirectory() as folder, hardware(config.precision) as machine, memory_told():
         began = time.monotonic()
         job = Job(config, dataset, Path(folder), machine)
@@ -146,9 +153,8 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
         loaded = time.monotonic()
         job.figures()
         measuring = (time.monotonic() - loaded) * (1 + math.ceil(1 / config.measure_share))
-        watch = Watch(JobReport("training", ""), 1)
         job.measured.clear()
-        curve = train(job, watch, [])
+        curve = train(job, Watch(JobReport("training", ""), 1), [])
     rate = curve.tokens / max(curve.seconds, 1e-9)
     most = timedelta(seconds=round(tokens / rate + measuring + loaded - began))
     return (
@@ -158,16 +164,17 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
     )
 
 
-def _print(run: Run) -> None:
-    for title, prefix in (("train", "train_"), ("eval", "eval_"), ("held-out persona", "heldout_")):
-        chosen: dict[str, float | str] = {
-            key: value for key, value in run.metrics.items() if key.startswith(prefix)
-        }
-        if prefix == "eval_" and "perplexity" in run.metrics:
-            chosen["perplexity"] = run.metrics["perplexity"]
-        if "train_runtime" in chosen:
-            chosen["train_runtime"] = str(timedelta(seconds=round(run.metrics["train_runtime"])))
-        if chosen:
+def _print(metrics: dict[str, float]) -> None:
+    """Print the figures in blocks as run_clm does."""
+    runtime = timedelta(seconds=round(metrics["train_runtime"]))
+    shown: dict[str, float | str] = {**metrics, "train_runtime": str(runtime)}
+    blocks = {
+        "train": ("train_",),
+        "eval": ("eval_", "perplexity"),
+        "held-out persona": ("heldout_",),
+    }
+    for title, prefixes in blocks.items():
+        if chosen := {key: value for key, value in shown.items() if key.startswith(prefixes)}:
             print(printed(title, chosen))
 
 
@@ -175,7 +182,14 @@ def report_run(report: JobReport, done: Run) -> None:
     report.gauges("Figure of the last run, named as run_clm names it.", done.metrics)
 
 
-@app.command()
+def _config(bot: BotFile, given: Mapping[str, object]) -> TrainingConfig:
+    """Return the bot's settings, with what the command line changes of them."""
+    config = bot.section("training", TrainingConfig).model_dump()
+    changed = {key: value for key, value in given.items() if value is not None}
+    return parse(TrainingConfig, {**config, **changed}, "command line")
+
+
+@app.command(epilog=ENVIRONMENT)
 def main(
     bot: BotOption,
     dataset: DatasetOption = None,
@@ -214,15 +228,8 @@ def main(
             make=lambda: finetune(name, config, source, folder, context.report, told),
         )
         report_run(context.report, done)
-        _print(done)
+        _print(done.metrics)
         logger().info("fine-tuned", bot=name, base=done.base, folder=str(folder))
-
-
-def _config(bot: BotFile, given: Mapping[str, object]) -> TrainingConfig:
-    """The bot's settings, with what the command line changes of them."""
-    config = bot.section("training", TrainingConfig)
-    changed = {key: value for key, value in given.items() if value is not None}
-    return parse(TrainingConfig, {**config.model_dump(), **changed}, "command line")
 
 
 if __name__ == "__main__":

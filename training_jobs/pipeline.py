@@ -1,53 +1,66 @@
 """All jobs in a row, each a process of its own: an export in, a served version out."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from contracts.bot_file import BotFile
-from contracts.refusal import Refusal, end_process
-from telemetry.job import BotOption, InputOption, PersonaOption
+from telemetry.job import (
+    ENVIRONMENT,
+    BotOption,
+    InputOption,
+    PersonaOption,
+    command,
+    job_app,
+)
 from training_jobs.config import BaseOption, EpochsOption, MaxStepsOption, MethodOption
-from training_jobs.installed import require_training_packages
+from training_jobs.libraries import require_training_packages
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = job_app()
+
+Options = Mapping[str, object]
 
 
-def commands(
-    bot: Path,
-    source: Path | None = None,
-    persona: str | None = None,
-    evaluate: bool = True,
-    **training: str | float | None,
+def command_lines(
+    bot: Path, extraction: Options, training: Options, evaluate: bool = True
 ) -> list[list[str]]:
-    """The jobs' command lines in order; `training` holds finetune's options."""
-    extract = ["extraction_jobs.build_dataset", "--bot", str(bot)]
-    if source is not None:
-        extract += ["--input", str(source)]
-    if persona is not None:
-        extract += ["--persona", persona]
-    train = ["training_jobs.finetune", "--bot", str(bot)]
-    for name, value in training.items():
-        if value is not None:
-            train += [f"--{name.replace('_', '-')}", str(value)]
-    rest = ["convert", "evaluate", "publish"] if evaluate else ["convert", "publish"]
-    return [extract, train, *([f"training_jobs.{job}", "--bot", str(bot)] for job in rest)]
+    """Return the command lines of the jobs in order, with those options that are not None."""
+    jobs: dict[str, Options] = {
+        "extraction_jobs.build_dataset": extraction,
+        "training_jobs.finetune": training,
+        "training_jobs.convert": {},
+        **({"training_jobs.evaluate": {}} if evaluate else {}),
+        "training_jobs.publish": {},
+    }
+    return [
+        [name, "--bot", str(bot)]
+        + [
+            word
+            for option, value in options.items()
+            if value is not None
+            for word in (f"--{option.replace('_', '-')}", str(value))
+        ]
+        for name, options in jobs.items()
+    ]
 
 
-def _run(command: list[str]) -> int:
-    """The job's exit code; a signal to end reaches the job, and is waited for."""
-    with subprocess.Popen(command) as job:
+def run_job(command_line: list[str], environment: Mapping[str, str]) -> int:
+    """Return the job's exit code; SIGTERM and SIGINT are passed on to it, and it is waited for."""
+    line = [sys.executable, "-m", *command_line]
+    with subprocess.Popen(line, env={**os.environ, **environment}) as process:
         for number in (signal.SIGTERM, signal.SIGINT):  # also where they came in as ignored
-            signal.signal(number, lambda *_: job.terminate())
-        return job.wait()
+            signal.signal(number, lambda *_: process.terminate())
+        return process.wait()
 
 
-@app.command()
+@app.command(epilog=ENVIRONMENT)
 def main(
     bot: BotOption,
     input: InputOption = None,
@@ -60,20 +73,18 @@ def main(
         bool, typer.Option(help="Measure how well it imitates; the gate wants to know.")
     ] = True,
 ) -> None:
-    """All jobs in a row; stops at the first that fails, with its exit code."""
+    """Run all jobs in a row; stop at the first that fails, with its exit code."""
     require_training_packages()
-    try:
+    with command("pipeline"):
         name = BotFile.read(bot).name
-    except Refusal as refusal:
-        end_process(refusal)
     training = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
-    for command in commands(bot, input, persona, evaluate, **training):
+    for line in command_lines(bot, {"input": input, "persona": persona}, training, evaluate):
         started = time.monotonic()
-        code = _run([sys.executable, "-m", *command])
+        code = run_job(line, {})
         if code:
-            typer.echo(f"error: {command[0]} failed for {name} (exit code {code})", err=True)
+            typer.echo(f"error: {line[0]} failed for {name} (exit code {code})", err=True)
             raise typer.Exit(code if code > 0 else 1)
-        typer.echo(f"{name}: {command[0]} took {time.monotonic() - started:.0f} s", err=True)
+        typer.echo(f"{name}: {line[0]} took {time.monotonic() - started:.0f} s", err=True)
 
 
 if __name__ == "__main__":

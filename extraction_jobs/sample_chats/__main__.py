@@ -8,8 +8,9 @@ import typer
 
 from contracts.settings import Volumes, from_environment
 from extraction_jobs.sample_chats.chats import avtobus, polkson
+from telemetry.job import job_app
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = job_app()
 
 
 @app.command()

@@ -12,15 +12,9 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from contracts.bot_file import BotFile, bot_path, read_bot
-from contracts.model_version import (
-    MODEL_FILES,
-    BotModels,
-    Manifest,
-    ManifestInvalid,
-    ModelVersionError,
-    verify,
-)
+from contracts.model_version import MODEL_FILES, BotModels, Manifest, verify
 from contracts.prompt import BOS, EOS, PromptFormat, Vocabulary
+from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from moderation import Moderator, Policy
 from services.generation.config import GenerationConfig
@@ -76,19 +70,19 @@ class ModelStore:
         return list(dict.fromkeys(link for link in links if link))
 
     def open(self, bot: str, version_id: str) -> Version:
-        """Verify the files that are served and read the tokenizer; raises ModelVersionError."""
+        """Verify the files that are served and read the tokenizer; raises Refusal."""
         path = BotModels(self._models_dir / bot).path(version_id)
         manifest = verify(path, MODEL_FILES)
         if manifest.bot != bot or manifest.id != version_id:
-            raise ManifestInvalid(f"{path}: the manifest is of {manifest.bot}/{manifest.id}")
+            raise Refusal(f"{path}: the manifest is of {manifest.bot}/{manifest.id}")
         try:
             tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
         except Exception as error:  # the library raises bare Exception
-            raise ModelVersionError(f"{path}: tokenizer.json cannot be read ({error})") from None
+            raise Refusal(f"{path}: tokenizer.json cannot be read ({error})") from None
         _trim_memory()
         size = tokenizer.get_vocab_size()
         if any(not 0 <= token < size for token in manifest.stop.token_ids):
-            raise ManifestInvalid(f"{path}: a stop token is none of the tokenizer's {size}")
+            raise Refusal(f"{path}: a stop token is none of the tokenizer's {size}")
         words = _vocabulary(path, tokenizer, manifest.prompt_format)
         return Version(path, manifest, tokenizer, words, _context(path))
 
@@ -109,7 +103,7 @@ def _vocabulary(path: Path, tokenizer: Tokenizer, fmt: PromptFormat) -> Vocabula
 
     bos, eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
     if fmt is PromptFormat.TURNS_1 and (bos is None or eos is None):
-        raise ModelVersionError(f"{path}: the tokenizer has no {BOS} and {EOS}")
+        raise Refusal(f"{path}: the tokenizer has no {BOS} and {EOS}")
     return Vocabulary(encode, bos or 0, eos or 0)
 
 
@@ -118,7 +112,7 @@ def _context(path: Path) -> int:
     try:
         return int(json.loads((path / "config.json").read_bytes())["n_positions"])
     except (OSError, ValueError, TypeError, KeyError):
-        raise ModelVersionError(f"{path}: config.json names no n_positions") from None
+        raise Refusal(f"{path}: config.json names no n_positions") from None
 
 
 def _bot(file: BotFile) -> Bot:

@@ -116,7 +116,7 @@ def republish(models: BotModels, broken: bool) -> str:
     source = models.path(models.ids()[0])
     version_id = f"29990101-{len(models.ids()):06d}-switched"
     manifest = read_manifest(source).model_copy(update={"id": version_id})
-    with models.locked(), models.staging() as staged:
+    with models.staging() as staged:
         for path in source.iterdir():
             if path.name != "manifest.json":
                 os.link(path, staged / path.name)

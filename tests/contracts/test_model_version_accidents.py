@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,7 +22,7 @@ HOLD_THE_LOCK = """
 import sys
 from pathlib import Path
 from contracts.model_version import BotModels
-with BotModels(Path(sys.argv[1])).locked():
+with BotModels(Path(sys.argv[1])).staging():
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -54,6 +55,8 @@ def test_the_lock_refuses_a_second_publisher_until_the_first_is_dead(models: Bot
             publish(models, "3")
         with pytest.raises(Locked):
             models.roll_back()
+        with pytest.raises(Locked):  # publishing may be about to link what it would remove
+            models.prune(datetime.now(UTC))
         assert (models.current_id(), models.ids()) == ("2", ["1", "2"])
     publish(models, "3")
     assert models.current_id() == "3"

@@ -26,7 +26,7 @@ def manifest(version_id: str, files: dict[str, str]) -> Manifest:
 
 
 def publish(models: BotModels, version_id: str) -> Path:
-    with models.locked(), models.staging() as staged:
+    with models.staging() as staged:
         for name in FILES:
             (staged / name).parent.mkdir(exist_ok=True)
             (staged / name).write_text(version_id, encoding="utf-8")

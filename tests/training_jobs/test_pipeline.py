@@ -9,23 +9,27 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from tests.conftest import PATIENCE, Toy
-from training_jobs.pipeline import app, commands
+from training_jobs.pipeline import app, command_lines
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_options_reach_the_jobs_that_they_are_meant_for() -> None:
-    extract, train, convert, evaluate, publish = commands(
-        Path("b.yaml"), Path("r.json"), "whole-chat", base="demo", epochs=None, max_steps=2
-    )
-    assert extract[0] == "extraction_jobs.build_dataset"
-    assert extract[-2:] == ["--persona", "whole-chat"]
-    assert train[0] == "training_jobs.finetune"
-    assert train[-4:] == ["--base", "demo", "--max-steps", "2"]
-    assert convert == ["training_jobs.convert", "--bot", "b.yaml"]
-    assert evaluate == ["training_jobs.evaluate", "--bot", "b.yaml"]
-    assert commands(Path("b.yaml"), evaluate=False)[-2:] == [convert, publish]
-    assert publish == ["training_jobs.publish", "--bot", "b.yaml"]
+    extraction = {"input": Path("r.json"), "persona": "whole-chat"}
+    training = {"base": "demo", "epochs": None, "max_steps": 2}
+    lines = [" ".join(line) for line in command_lines(Path("b.yaml"), extraction, training)]
+    assert lines == [
+        "extraction_jobs.build_dataset --bot b.yaml --input r.json --persona whole-chat",
+        "training_jobs.finetune --bot b.yaml --base demo --max-steps 2",
+        "training_jobs.convert --bot b.yaml",
+        "training_jobs.evaluate --bot b.yaml",
+        "training_jobs.publish --bot b.yaml",
+    ]
+    unmeasured = command_lines(Path("b.yaml"), extraction, training, evaluate=False)
+    assert [line[0] for line in unmeasured[2:]] == [
+        "training_jobs.convert",
+        "training_jobs.publish",
+    ]
 
 
 def test_stops_at_the_first_job_that_fails_with_its_exit_code(toy: Toy, tmp_path: Path) -> None:

@@ -39,14 +39,14 @@ def test_a_version_has_all_that_the_contract_names(toy: Toy) -> None:
 
 def test_publishing_again_keeps_the_version_before(toy: Toy, tmp_path: Path) -> None:
     models = BotModels(tmp_path / BOT)
-    first = publish(BOT, toy.run, models, lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    second = publish(BOT, toy.run, models, lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    first = publish(BOT, toy.run, models, datetime(2026, 1, 1, tzinfo=UTC))
+    second = publish(BOT, toy.run, models, datetime(2026, 1, 2, tzinfo=UTC))
     assert (models.previous_id(), models.current_id()) == (first.id, second.id)
     assert first.id.startswith("20260101-000000-")
 
 
 def test_the_same_run_can_be_published_twice_in_a_second(toy: Toy, tmp_path: Path) -> None:
-    models, now = BotModels(tmp_path / BOT), lambda: datetime(2026, 1, 1, tzinfo=UTC)
+    models, now = BotModels(tmp_path / BOT), datetime(2026, 1, 1, tzinfo=UTC)
     first, second = [publish(BOT, toy.run, models, now).id for _ in range(2)]
     assert (models.ids(), second) == ([first, second], f"{first}-2")
 
@@ -104,7 +104,7 @@ def test_a_volume_that_is_a_file_is_refused(toy: Toy, tmp_path: Path) -> None:
 def test_versions_older_than_a_day_go_but_current_and_previous(toy: Toy, tmp_path: Path) -> None:
     models = BotModels(tmp_path / BOT)
     days = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2)]
-    first, second = (publish(BOT, toy.run, models, lambda day=day: day).id for day in days)  # type: ignore[misc]
+    first, second = (publish(BOT, toy.run, models, day).id for day in days)
     stray = shutil.copytree(models.path(first), models.path("20250101-000000-stray"))
     assert models.prune(datetime.now(UTC)) == []
     for path in (stray, models.path(first), models.path(second)):

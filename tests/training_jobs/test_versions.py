@@ -19,7 +19,7 @@ def models(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BotMode
     monkeypatch.setenv("MODELS_DIR", str(tmp_path))
     found = BotModels(tmp_path / BOT)
     for day in (1, 2):
-        publish(BOT, toy.run, found, lambda day=day: datetime(2026, 1, day, tzinfo=UTC))  # type: ignore[misc]
+        publish(BOT, toy.run, found, datetime(2026, 1, day, tzinfo=UTC))
     return found
 
 

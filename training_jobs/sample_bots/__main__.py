@@ -1,8 +1,5 @@
 """`python -m training_jobs.sample_bots`: publish the kept sample bots, or make them anew."""
 
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,19 +9,14 @@ import typer
 
 from contracts.bot_file import BotFile, bot_path
 from contracts.model_version import BotModels
-from contracts.refusal import Refusal, end_process
+from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
+from telemetry.job import command, job_app
 from training_jobs.config import EpochsOption, MaxStepsOption
-from training_jobs.pipeline import commands
-from training_jobs.sample_bots.kept import (
-    FOLDER,
-    Inputs,
-    keep,
-    publish_kept,
-    read_inputs,
-)
+from training_jobs.pipeline import command_lines, run_job
+from training_jobs.sample_bots.kept import FOLDER, Inputs, keep, publish_kept, read_inputs
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = job_app()
 
 BOTS = ("avtobus", "polkson")
 BOTS_DIR = Path("k8s/bots")
@@ -33,10 +25,8 @@ BOTS_DIR = Path("k8s/bots")
 @app.command()
 def publish() -> None:
     """Publish the kept bots; says when they were made from other inputs than those here."""
-    try:
+    with command("sample_bots"):
         volumes = from_environment(Volumes)
-    except Refusal as refusal:
-        end_process(refusal)
     for bot in BOTS:
         models = BotModels(volumes.models(bot))
         try:
@@ -48,14 +38,14 @@ def publish() -> None:
 def _publish(bot: str, models: BotModels, volumes: Volumes) -> None:
     began = time.monotonic()
     version, is_kept = publish_kept(bot, FOLDER / bot, models)
-    took = time.monotonic() - began
+    seconds = time.monotonic() - began
     if not is_kept:
         print(f"{bot}: version {version} serves, trained here; remove {models.folder} for the kept")
         return
-    print(f"{bot}: version {version} serves, as kept in the project ({took:.1f} s)")
+    print(f"{bot}: version {version} serves, as kept in the project ({seconds:.1f} s)")
     try:
         file, export = BotFile.read(bot_path(BOTS_DIR, bot)), volumes.exports(bot) / "result.json"
-        other = read_inputs(FOLDER / bot).differing(Inputs.found(file, export))
+        other = read_inputs(FOLDER / bot).differing(Inputs.of(file, export))
     except Refusal as refusal:
         print(f"{bot}: whether it was made from what is here now is not known: {refusal}")
         return
@@ -73,31 +63,21 @@ def make(
     output: Annotated[Path, typer.Option(help="Where they are kept.")] = FOLDER,
 ) -> None:
     """Train both from the sample chats and the demo base, and keep of them what serves."""
-    try:
-        with TemporaryDirectory() as folder:
-            volumes = Volumes(data_dir=Path(folder, "data"), models_dir=Path(folder, "models"))
-            _run(["extraction_jobs.sample_chats"], volumes)
-            for bot in BOTS:
-                file, export = bot_path(BOTS_DIR, bot), volumes.exports(bot) / "result.json"
-                *jobs, _publish = commands(
-                    file, export, base="demo", epochs=epochs, max_steps=max_steps
-                )
-                for job in jobs:
-                    _run(job, volumes)
-                keep(volumes.run(bot), Inputs.found(BotFile.read(file), export), output / bot)
-    except Refusal as refusal:
-        end_process(refusal)
-    except OSError as error:
-        end_process(Refusal(f"{output}: cannot be written ({error.strerror})"))
+    training = {"base": "demo", "epochs": epochs, "max_steps": max_steps}
+    with command("sample_bots"), TemporaryDirectory() as folder:
+        volumes = Volumes(data_dir=Path(folder, "data"), models_dir=Path(folder, "models"))
+        _run(["extraction_jobs.sample_chats"], volumes)
+        for bot in BOTS:
+            file, export = bot_path(BOTS_DIR, bot), volumes.exports(bot) / "result.json"
+            *jobs, _publish = command_lines(file, {"input": export}, training)
+            for line in jobs:
+                _run(line, volumes)
+            keep(volumes.run(bot), Inputs.of(BotFile.read(file), export), output / bot)
 
 
-def _run(command: list[str], volumes: Volumes) -> None:
-    environment = {name.upper(): str(value) for name, value in volumes}
-    done = subprocess.run(
-        [sys.executable, "-m", *command], env={**os.environ, **environment}, check=False
-    )
-    if done.returncode:
-        raise Refusal(f"{command[0]} failed (exit code {done.returncode})")
+def _run(line: list[str], volumes: Volumes) -> None:
+    if code := run_job(line, {name.upper(): str(value) for name, value in volumes}):
+        raise Refusal(f"{line[0]} failed (exit code {code})")
 
 
 if __name__ == "__main__":

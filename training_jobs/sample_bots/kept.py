@@ -7,16 +7,17 @@ beside it. It is published as any run is.
 import hashlib
 import shutil
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from contracts.bot_file import BotFile
-from contracts.files import file_sha256
-from contracts.model_version import BotModels, ModelVersionError, read_manifest, verify
+from contracts.files import file_sha256, read_model, whole_folder, write_model
+from contracts.model_version import BotModels, is_whole, read_manifest
 from contracts.refusal import Refusal
 from training_jobs.fidelity.results import read_evaluation
-from training_jobs.publish import MODEL_CARD, model_card, now, publish
+from training_jobs.publish import MODEL_CARD, model_card, publish
 from training_jobs.run_folder import (
     CONVERSION,
     CONVERTED,
@@ -34,7 +35,7 @@ BASE = tuple(
 )
 INPUTS = "inputs.json"
 NOTE = "kept ready to serve, without the full-precision weights that training could go on from"
-"""By this note a published version is known as one that nobody trained here."""
+"""A published version with this note was not trained here."""
 
 ABOUT = (
     "Kept ready to serve, so that `make demo` answers without training first. Its chat is invented"
@@ -49,7 +50,7 @@ HASHED = (
 
 
 class _Section(BaseModel):
-    """A section of a bot file as it was written."""
+    """A section of a bot file as it is written there."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -69,8 +70,8 @@ class Inputs(BaseModel):
     settings: str
 
     @classmethod
-    def found(cls, bot: BotFile, export: Path) -> "Inputs":
-        """Of the inputs as they are now; raises Refusal when one cannot be read."""
+    def of(cls, bot: BotFile, export: Path) -> "Inputs":
+        """Hash the inputs as they are now; raises Refusal where one cannot be read."""
         sections = (bot.section(key, _Section) for key in ("extraction", "training"))
         try:
             return cls(
@@ -82,7 +83,7 @@ class Inputs(BaseModel):
             raise Refusal(f"{error.filename}: cannot be read ({error.strerror})") from None
 
     def differing(self, other: "Inputs") -> list[str]:
-        """Names of the inputs that are not the same."""
+        """Return the names of the inputs that are not the same."""
         return [name for name, value in self if value != getattr(other, name)]
 
 
@@ -91,55 +92,38 @@ def _sha256(texts: Iterable[str]) -> str:
 
 
 def read_inputs(folder: Path) -> Inputs:
-    """Raises Refusal when the file is missing or broken."""
-    try:
-        return Inputs.model_validate_json((folder / INPUTS).read_bytes())
-    except (OSError, ValidationError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not what is written there"
-        raise Refusal(
-            f"{folder / INPUTS}: cannot be read ({reason}); make sample-bots makes it anew"
-        ) from None
+    missing = f"does not say what it was made from ({INPUTS}); make sample-bots makes it anew"
+    return read_model(folder / INPUTS, Inputs, missing)
 
 
 def keep(run_folder: Path, inputs: Inputs, folder: Path) -> None:
-    """Replace what is kept in `folder` by what serves of a finished run."""
+    """Replace what is kept in `folder` by the parts of a finished run that serve."""
     run, conversion = read_run(run_folder), read_conversion(run_folder)
     run = run.model_copy(update={"notes": (*run.notes, NOTE)})
-    aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(run_folder / CONVERTED, aside / CONVERTED)
-    for name in (CONVERSION, EVALUATION):
-        shutil.copyfile(run_folder / name, aside / name)
-    (aside / SUMMARY).write_text(run.model_dump_json(indent=1), encoding="utf-8")
-    (aside / INPUTS).write_text(inputs.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    title, _, figures = model_card(
-        run, conversion, read_evaluation(run_folder), run.notes, now()
-    ).partition("\n\n")
-    hashes = "".join(f"- {name}: `{value}`\n" for name, value in inputs)
-    card = f"{title}\n\n{ABOUT}\n\n{figures}\n## Made from\n{hashes}\n{HASHED}\n"
-    (aside / MODEL_CARD).write_text(card, encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    evaluation, now = read_evaluation(run_folder), datetime.now(UTC)
+    with whole_folder(folder) as kept:
+        shutil.copytree(run_folder / CONVERTED, kept / CONVERTED)
+        for name in (CONVERSION, EVALUATION):
+            shutil.copyfile(run_folder / name, kept / name)
+        write_model(kept / SUMMARY, run)
+        write_model(kept / INPUTS, inputs)
+        card = model_card(run, conversion, evaluation, list(run.notes), now)
+        title, _, figures = card.partition("\n\n")
+        hashes = "".join(f"- {name}: `{value}`\n" for name, value in inputs)
+        card = f"{title}\n\n{ABOUT}\n\n{figures}\n## Made from\n{hashes}\n{HASHED}\n"
+        (kept / MODEL_CARD).write_text(card, encoding="utf-8")
 
 
 def publish_kept(bot: str, folder: Path, models: BotModels) -> tuple[str, bool]:
-    """Let the kept bot serve, unless a version serves that was trained here.
+    """Publish the kept bot, unless a version that was trained here serves.
 
     Returns the id of the version that serves, and whether it is the kept one. Raises Refusal where
-    what serves cannot be told or the kept one cannot be published.
+    the current version cannot be read or the kept one cannot be published.
     """
     current = models.current_id()
     if current is not None:
         if NOTE not in read_manifest(models.path(current)).notes:
             return current, False
-        if served(folder, models) is not None and _is_whole(models.path(current)):
+        if served(folder, models) is not None and is_whole(models.path(current)):
             return current, True
     return publish(bot, folder, models, compared=False).id, True
-
-
-def _is_whole(version: Path) -> bool:
-    try:
-        verify(version)
-    except ModelVersionError:
-        return False
-    return True

@@ -40,7 +40,7 @@ def _publish_copy(
     current = models.path(models.current_id() or "")
     update = {"id": version_id, "stop": Stop(token_ids=(stop,))}
     manifest = read_manifest(current).model_copy(update=update)
-    with models.locked(), models.staging() as staged:
+    with models.staging() as staged:
         for path in current.iterdir():
             (staged / path.name).write_bytes(path.read_bytes())
         if broken:
