@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 
 from contracts.refusal import Refusal, end_process
@@ -26,10 +27,10 @@ def quieten() -> None:
 @contextmanager
 def silence() -> Iterator[None]:
     """Keep the warnings, logs and progress bars of the conversion's libraries off the terminal."""
-    import nncf  # noqa: F401 (sets its logger's level when it is imported)
     import rich
 
     quieten()
+    import_module("nncf")  # sets its logger's level when it is imported
     console, loggers = rich.get_console(), [logging.getLogger(name) for name in LOGGERS]
     was_quiet, levels = console.quiet, [logger.level for logger in loggers]
     console.quiet = True
