@@ -96,7 +96,7 @@ demo: models ## All published bots on a page, without Telegram (TELEGRAM=1 for t
 
 .PHONY: load
 load: serving ## People who write to the running demo: make load USERS=20 SECONDS=60
-	@$(PYTHON) -m services.sandbox.load --page $(PAGE) --users $(USERS) --seconds $(SECONDS)
+	@$(PYTHON) -m benchmarks.load --page $(PAGE) --users $(USERS) --seconds $(SECONDS)
 
 IMAGES := gateway generation sandbox extraction training
 ENGINE ?= $(notdir $(firstword $(shell command -v docker podman 2>/dev/null) docker))

@@ -105,7 +105,8 @@ def test_a_process_that_is_asked_for_help_helps_and_takes_no_argument(
         assert ended.value.code == code
     out, err = capsys.readouterr()
     assert variable in out
-    assert f"python -m {module}: error: unrecognized arguments: --port=1" in err
+    assert f"python -m {module}" in err
+    assert "--port" in err
 
 
 async def test_the_readmes_python_runs(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,45 +13,32 @@ from aiogram.types import TelegramObject
 from aiohttp import web
 
 from services.sandbox.bot_api import BotApi
-from services.sandbox.errors import Refused, bad_request
-from services.sandbox.exchange import Exchange
+from services.sandbox.errors import ApiError, bad_request
 from services.sandbox.faults import Call, Fault
-
-_NESTED = frozenset(
-    {
-        "allowed_updates",
-        "commands",
-        "entities",
-        "link_preview_options",
-        "reply_markup",
-        "reply_parameters",
-        "scope",
-    }
-)
+from services.sandbox.messenger import Messenger
 
 
 class BotRoutes:
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._api = BotApi(exchange)
+    def __init__(self, messenger: Messenger) -> None:
+        self._messenger = messenger
+        self._api = BotApi(messenger)
 
     def routes(self) -> list[web.RouteDef]:
-        path = "/bot{token}/{method}"
-        return [web.get(path, self.answer), web.post(path, self.answer)]
+        return [web.route("*", "/bot{token}/{method}", self.answer)]
 
     async def answer(self, request: web.Request) -> web.Response:
         try:
             return await self._call(request)
-        except Refused as refused:
-            return web.json_response(refused.payload(), status=refused.code)
+        except ApiError as error:
+            return web.json_response(error.payload(), status=error.code)
 
     async def _call(self, request: web.Request) -> web.Response:
         token, method = request.match_info["token"], request.match_info["method"]
         bot = self._api.bot(token)
-        self._api.known(method)
+        self._api.check_known(method)
         call = Call(method, bot, await parameters(request))
-        self._exchange.on_call(call)
-        fault = self._exchange.faults.take(call)
+        self._messenger.on_call(call)
+        fault = self._messenger.faults.take(call)
         if fault and not fault.after and (answer := await self._strike(fault, request)):
             return answer
         result = await self._api.call(bot, method, call.parameters)
@@ -69,9 +56,9 @@ class BotRoutes:
         if fault.kind == "result":
             return _success(fault.result)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._exchange.closed.wait(), fault.seconds)
+            await asyncio.wait_for(self._messenger.closed.wait(), fault.seconds)
         if fault.kind == "hold":
-            raise Refused(504, "Gateway Timeout")
+            raise ApiError(504, "Gateway Timeout")
         return None
 
 
@@ -86,23 +73,20 @@ async def parameters(request: web.Request) -> dict[str, Any]:
 
 async def _body(request: web.Request) -> dict[str, Any]:
     if request.content_type != "application/json":
-        return {name: value for name, value in (await request.post()).items() if _is_text(value)}
+        fields = (await request.post()).items()
+        return {name: value for name, value in fields if isinstance(value, str)}
     found = json.loads(await request.read() or b"{}")
     if not isinstance(found, dict):
         raise ValueError("not an object")
     return found
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
 def _unpacked(name: str, value: Any) -> Any:
-    if name in _NESTED and isinstance(value, str):
-        return json.loads(value)
-    if name == "chat_id" and isinstance(value, str) and value.lstrip("-").isdigit():
+    if not isinstance(value, str) or name == "text":
+        return value
+    if name == "chat_id" and value.lstrip("-").isdigit():
         return int(value)
-    return value
+    return json.loads(value) if value.startswith(("[", "{")) else value
 
 
 def _success(result: object) -> web.Response:
@@ -118,8 +102,6 @@ def _dropped(request: web.Request) -> web.Response:
 
 def dumped(result: object) -> Any:
     """As Telegram writes it: absent fields are left out, dates are unix time."""
-    if isinstance(result, list):
-        return [dumped(item) for item in result]
     if isinstance(result, TelegramObject):
         return result.model_dump(mode="json", by_alias=True, exclude_none=True)
     return result

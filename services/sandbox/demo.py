@@ -1,34 +1,33 @@
 """`python -m services.sandbox.demo`: the whole system on one machine, with a page to talk on.
 
-Starts generation, the sandbox and a gateway a bot as processes, waits until every bot has answered
-a first message, prints the page's address, and ends them all when it is told to end. With
-TELEGRAM=1 the gateways speak to real Telegram instead, with the tokens in the environment. What the
-demo itself does is told in plain lines; the processes' logs go to a file.
+Starts generation, the sandbox and a gateway for each bot as processes, waits until every bot has
+answered a first message, prints the page's address, and ends them all at SIGTERM or Ctrl-C. With
+TELEGRAM=1 the gateways speak to real Telegram instead, with the tokens in the environment. The demo
+prints its own steps as plain lines; the processes' logs go to a file.
 """
 
 import asyncio
-import json
 import os
 import signal
 import socket
-import sys
 import tempfile
-import urllib.request
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import aiohttp
+import typer
 from pydantic import Field
 
-from contracts.bot_file import bot_names
+from contracts.bot_file import bot_names, bot_path
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal, end_process
-from contracts.settings import Settings, answer_help, from_environment
-from services.sandbox.demo_processes import Demo, token_of
+from contracts.settings import Settings, environment_help, from_environment
+from services.sandbox.demo_processes import Demo, token_variable
+from services.sandbox.settings import sandbox_token
 
 GRPC_PORT = 50051
 HELLO = "Привет"
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks this machine itself, whatever proxy is set for others."""
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 class DemoSettings(Settings):
@@ -45,103 +44,34 @@ class DemoSettings(Settings):
     demo_log: Path = Path("var/demo.log")
 
 
-def free_port(wanted: int) -> int:
-    """The wanted port of loopback, or another where that one is taken."""
-    for port in (wanted, 0):
-        try:
-            with socket.create_server(("127.0.0.1", port)) as probe:
-                return int(probe.getsockname()[1])
-        except OSError:
-            continue
-    raise Refusal("no free port on 127.0.0.1")
-
-
-def sandbox_token(number: int) -> str:
-    """A token as Telegram writes them; it opens nothing but the sandbox."""
-    return f"{100001 + number}:" + "A" * 35
-
-
-def _get(url: str) -> Any:
-    with _DIRECT.open(url, timeout=5) as answer:
-        return json.load(answer)
-
-
-def _post(url: str, body: dict[str, str]) -> None:
-    data = json.dumps(body).encode()
-    asked = urllib.request.Request(url, data, {"content-type": "application/json"})  # noqa: S310
-    _DIRECT.open(asked, timeout=5).close()
-
-
-def _answers(url: str) -> bool:
-    try:
-        _DIRECT.open(url, timeout=2).close()
-    except OSError:
-        return False
-    return True
-
-
-async def run(demo: Demo, settings: DemoSettings, memory: str) -> None:
+async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     """Start everything and stay until a process ends; `memory` is an empty folder."""
-    bots = _bots(demo, settings)
+    bots = _choose_bots(demo, settings)
     demo.stage(f"starting {', '.join(bots)}; logs go to {settings.demo_log}")
-    generation, metrics = free_port(GRPC_PORT), free_port(9464)
-    await demo.start(
-        "generation",
-        "services.generation",
-        GRPC_PORT=str(generation),
-        METRICS_PORT=str(metrics),
-        DRAIN_SECONDS="5",
-    )
-    if generation != GRPC_PORT:
-        demo.stage(f"port {GRPC_PORT} is taken: GENERATION_ADDRESS=127.0.0.1:{generation} make ask")
-    page = "" if settings.telegram else await _sandbox(demo, bots, settings.sandbox_port)
-    health = {bot: free_port(0) for bot in bots}
-    for number, bot in enumerate(bots):
-        token = os.environ[token_of(bot)] if settings.telegram else sandbox_token(number)
-        # the sandbox begins anew each time, and so must what the gateways remember of it
-        where = {} if settings.telegram else {"TELEGRAM_API": page, "GATEWAY_DATA_DIR": memory}
-        await demo.start(
-            f"gateway of {bot}",
-            "services.gateway",
-            BOT=bot,
-            TELEGRAM_TOKEN=token,
-            GENERATION_ADDRESS=f"127.0.0.1:{generation}",
-            METRICS_PORT=str(health[bot]),
-            DRAIN_SECONDS="5",
-            **where,
-        )
+    generation = await _start_generation(demo)
+    page = "" if settings.telegram else await _start_sandbox(demo, settings, bots, memory)
+    health = {bot: await _start_gateway(demo, bot, generation, page, memory) for bot in bots}
     if page:  # the gateways, which take as long to start, wait for it
-        await demo.until("the page is up", lambda: _answers(page))
-    # ready is who has reached Telegram: the real one may take its time
+        await demo.until("the page is up", partial(_answers, page))
+    # a bot is ready once it has reached Telegram: the real one may take its time
     probe = "healthz" if settings.telegram else "readyz"
-    for bot in bots:
-        url = f"http://127.0.0.1:{health[bot]}/{probe}"
-        await demo.until(f"{bot} listens", lambda url=url: _answers(url))  # type: ignore[misc]
-    if settings.telegram:
-        demo.stage("the bots are on Telegram")
-    else:
-        await _first_words(demo, page, bots)
+    for bot, port in health.items():
+        await demo.until(f"{bot} listens", partial(_answers, f"http://127.0.0.1:{port}/{probe}"))
+    if page:
+        await _greet(demo, page, bots)
         demo.stage("open this page to talk with them; Ctrl-C ends it:")
         print(page, flush=True)
+    else:
+        demo.stage("the bots are on Telegram")
     await demo.watch()
 
 
-async def _sandbox(demo: Demo, bots: list[str], wanted: int) -> str:
-    """Start it; returns the page's address."""
-    port = free_port(wanted)
-    if port != wanted:
-        demo.stage(f"port {wanted} is taken: make load PAGE=http://127.0.0.1:{port}")
-    listed = ",".join(f"{bot}={sandbox_token(number)}" for number, bot in enumerate(bots))
-    await demo.start("sandbox", "services.sandbox", SANDBOX_PORT=str(port), SANDBOX_BOTS=listed)
-    return f"http://127.0.0.1:{port}"
-
-
-def _bots(demo: Demo, settings: DemoSettings) -> list[str]:
-    """The bots that have a model and, on real Telegram, a token."""
+def _choose_bots(demo: Demo, settings: DemoSettings) -> list[str]:
+    """Return the bots that have a model and, on real Telegram, a token."""
     bots = bot_names(settings.bots_dir)
     if settings.telegram:
-        names = ", ".join(token_of(bot) for bot in bots)
-        bots = [bot for bot in bots if os.environ.get(token_of(bot))]
+        names = ", ".join(token_variable(bot) for bot in bots)
+        bots = [bot for bot in bots if os.environ.get(token_variable(bot))]
         if not bots:
             raise Refusal(f"TELEGRAM=1 wants a token from BotFather in at least one of {names}")
     ready = [bot for bot in bots if BotModels(settings.models_dir / bot).current_id()]
@@ -153,49 +83,110 @@ def _bots(demo: Demo, settings: DemoSettings) -> list[str]:
     return ready
 
 
-async def _first_words(demo: Demo, page: str, bots: list[str]) -> None:
+async def _start_generation(demo: Demo) -> str:
+    """Return the service's address."""
+    port, metrics = free_port(GRPC_PORT), free_port(9464)
+    ports = {"GRPC_PORT": str(port), "METRICS_PORT": str(metrics)}
+    await demo.start("generation", "services.generation", DRAIN_SECONDS="5", **ports)
+    if port != GRPC_PORT:
+        demo.stage(f"port {GRPC_PORT} is taken: GENERATION_ADDRESS=127.0.0.1:{port} make ask")
+    return f"127.0.0.1:{port}"
+
+
+async def _start_sandbox(demo: Demo, settings: DemoSettings, bots: list[str], memory: Path) -> str:
+    """Start it with the chosen bots' files alone, and return the page's address."""
+    folder = memory / "bots"
+    folder.mkdir()
+    for bot in bots:
+        (folder / f"{bot}.yaml").symlink_to(bot_path(settings.bots_dir, bot).absolute())
+    port = free_port(settings.sandbox_port)
+    if port != settings.sandbox_port:
+        taken = f"port {settings.sandbox_port} is taken"
+        demo.stage(f"{taken}: make load PAGE=http://127.0.0.1:{port}")
+    variables = {"SANDBOX_PORT": str(port), "BOTS_DIR": str(folder)}
+    await demo.start("sandbox", "services.sandbox", **variables)
+    return f"http://127.0.0.1:{port}"
+
+
+async def _start_gateway(demo: Demo, bot: str, generation: str, page: str, memory: Path) -> int:
+    """Start a bot's gateway, and return the port of its health."""
+    port = free_port(0)
+    # the sandbox begins anew each time, and so must what the gateways remember of it
+    where = {"TELEGRAM_API": page, "GATEWAY_DATA_DIR": str(memory)} if page else {}
+    await demo.start(
+        f"gateway of {bot}",
+        "services.gateway",
+        BOT=bot,
+        TELEGRAM_TOKEN=sandbox_token(bot) if page else os.environ[token_variable(bot)],
+        GENERATION_ADDRESS=generation,
+        METRICS_PORT=str(port),
+        DRAIN_SECONDS="5",
+        **where,
+    )
+    return port
+
+
+def free_port(wanted: int) -> int:
+    """Return the wanted port of loopback, or another where that one is taken."""
+    for port in (wanted, 0):
+        try:
+            with socket.create_server(("127.0.0.1", port)) as probe:
+                return int(probe.getsockname()[1])
+        except OSError:
+            continue
+    raise Refusal("no free port on 127.0.0.1")
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with aiohttp.request("GET", url) as answer:
+            return answer.ok
+    except aiohttp.ClientError:
+        return False
+
+
+async def _greet(demo: Demo, page: str, bots: list[str]) -> None:
     """Greet every bot and wait for its answer."""
     for bot in bots:
-        _post(f"{page}/api/messages", {"chat": bot, "person": "Аня", "text": HELLO})
+        body = {"chat": bot, "person": "Аня", "text": HELLO}
+        async with aiohttp.request("POST", f"{page}/api/messages", json=body) as answer:
+            answer.raise_for_status()
     for bot in bots:
-        await demo.until(
-            f"{bot} has answered",
-            lambda bot=bot: any(sent["bot"] == bot for sent in _get(f"{page}/admin/log")["sent"]),  # type: ignore[misc]
-        )
+        await demo.until(f"{bot} has answered", partial(_has_answered, page, bot))
 
 
-async def main(memory: str) -> None:
-    settings = from_environment(DemoSettings)
-    bots = bot_names(settings.bots_dir)
-    demo = Demo(lambda text: print(text, file=sys.stderr, flush=True), bots, settings.demo_log)
-    told = asyncio.Event()
+async def _has_answered(page: str, bot: str) -> bool:
+    async with aiohttp.request("GET", f"{page}/admin/log") as answer:
+        return any(sent["bot"] == bot for sent in (await answer.json())["sent"])
+
+
+async def run_until_stopped(settings: DemoSettings, memory: Path) -> None:
+    demo = Demo(bot_names(settings.bots_dir), settings.demo_log)
     loop = asyncio.get_running_loop()
-    # also where they were inherited as ignored; told twice, it still ends only once
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, told.set)
     running = loop.create_task(run(demo, settings, memory))
-    ending = loop.create_task(told.wait())
+    # also where they were inherited as ignored; a second signal changes nothing
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, running.cancel)
     try:
-        await asyncio.wait([running, ending], return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
+        await running
+    except asyncio.CancelledError:
         demo.stage("ending")
     finally:
-        running.cancel()
-        ending.cancel()
-        await asyncio.gather(running, ending, return_exceptions=True)
         await demo.stop()
 
 
-if __name__ == "__main__":
-    answer_help(
-        "services.sandbox.demo",
-        "Serve all published bots on a page that stands in for Telegram, or on Telegram itself\n"
-        "(TELEGRAM=1, and a token a bot, e.g. AVTOBUS_TOKEN), until Ctrl-C.",
-        DemoSettings,
-    )
+@app.command(epilog=environment_help(DemoSettings))
+def main() -> None:
+    """Serve all published bots on a page that stands in for Telegram, until Ctrl-C.
+
+    Or on Telegram itself: with TELEGRAM=1, and a token for each bot, e.g. AVTOBUS_TOKEN.
+    """
     try:
         with tempfile.TemporaryDirectory() as memory:
-            asyncio.run(main(memory))
+            asyncio.run(run_until_stopped(from_environment(DemoSettings), Path(memory)))
     except Refusal as refusal:
         end_process(refusal)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m services.sandbox.demo")

@@ -5,58 +5,62 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from contracts.clock import SystemClock
 from contracts.refusal import Refusal
+from contracts.retry import retry
 
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
+PROBE_SECONDS = 0.1
 LOG_TAIL = 65536
-"""Bytes of the log in which it is looked for why a process has ended."""
+"""Bytes of the log in which the demo looks for the reason why a process has ended."""
 
 
 class ProcessEnded(Refusal):
-    """A process of the demo has ended though nobody asked it to; says why where its log does."""
+    """A process of the demo has ended by itself; says why where its log does."""
 
     def __init__(self, name: str, code: int, log: Path) -> None:
         reason = _last_error(log) or f"{log} may say why"
         super().__init__(f"{name} has ended with exit code {code}: {reason}")
 
 
+class NotYet(Refusal):
+    """What is waited for has not come; the text is for the case that it never does."""
+
+
 def _last_error(log: Path) -> str:
-    """The last refusal in the log, empty where there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_TAIL))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
+    """Return the last refusal in the log, empty where there is none."""
+    lines = log.read_bytes()[-LOG_TAIL:].decode(errors="replace").splitlines()
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return errors[-1] if errors else ""
 
 
-def token_of(bot: str) -> str:
-    """Name of the variable that holds the bot's token."""
+def token_variable(bot: str) -> str:
+    """Return the name of the variable that holds the bot's token."""
     return f"{bot.upper().replace('-', '_')}_TOKEN"
 
 
 class Demo:
     """The processes, in the order in which they were started."""
 
-    def __init__(self, say: Callable[[str], None], bots: Iterable[str], log: Path) -> None:
-        self._say = say
+    def __init__(self, bots: Iterable[str], log: Path) -> None:
         self._log = log
         self._log_file = _open_log(log)
+        self._clock = SystemClock()
         self._started_at = time.monotonic()
         self._processes: list[tuple[str, asyncio.subprocess.Process]] = []
-        # each bot's token is its own gateway's alone
-        tokens = {token_of(bot) for bot in bots}
+        # only a bot's own gateway gets its token
+        tokens = {token_variable(bot) for bot in bots}
         self._environment = {k: v for k, v in os.environ.items() if k not in tokens}
 
     def stage(self, text: str) -> None:
-        self._say(f"[{time.monotonic() - self._started_at:5.1f} s] {text}")
+        """Print a step with the seconds since the start."""
+        seconds = time.monotonic() - self._started_at
+        print(f"[{seconds:5.1f} s] {text}", file=sys.stderr, flush=True)
 
     async def start(self, name: str, module: str, **environment: str) -> None:
         """Start a module of ours in a session of its own: a terminal's Ctrl-C reaches only us."""
@@ -76,40 +80,49 @@ class Demo:
             if process.returncode is not None:
                 raise ProcessEnded(name, process.returncode, self._log)
 
-    async def until(self, what: str, holds: Callable[[], bool]) -> None:
+    async def until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
         """Wait until it holds, while all processes live."""
-        deadline = time.monotonic() + START_SECONDS
-        while not await asyncio.to_thread(holds):
+        give_up = time.monotonic() + START_SECONDS
+
+        async def probe() -> None:
             self.check()
-            if time.monotonic() > deadline:
-                seconds = f"{START_SECONDS:.0f} s"
-                raise Refusal(f"{what}: not within {seconds}; {self._log} may say why")
-            await asyncio.sleep(0.1)
+            if not await holds():
+                limit = f"not within {START_SECONDS:.0f} s"
+                raise NotYet(f"{what}: {limit}; {self._log} may say why")
+
+        def policy(error: Exception, _attempt: int) -> float | None:
+            wait = isinstance(error, NotYet) and time.monotonic() < give_up
+            return PROBE_SECONDS if wait else None
+
+        await retry(probe, self._clock, policy)
         self.stage(what)
 
     async def watch(self) -> None:
-        """Return never, but raise when a process ends."""
+        """Never return, but raise when a process ends."""
         ends = [asyncio.ensure_future(process.wait()) for _, process in self._processes]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         self.check()
 
     async def stop(self) -> None:
-        """End all, the last started first; what does not end in time is killed."""
-        for _, process in reversed(self._processes):
-            if process.returncode is None:
-                process.terminate()
-        waits = [process.wait() for _, process in self._processes]
+        """End all, the last started first, and kill what does not end in time."""
+        running = [each for _, each in reversed(self._processes) if each.returncode is None]
+        for process in running:
+            process.terminate()
         try:
-            await asyncio.wait_for(asyncio.gather(*waits), STOP_SECONDS)
+            async with asyncio.timeout(STOP_SECONDS):
+                await asyncio.gather(*(process.wait() for process in running))
         except TimeoutError:
-            for _, process in self._processes:
+            for process in running:
                 if process.returncode is None:
                     process.kill()
                     await process.wait()
 
 
 def _open_log(log: Path) -> BinaryIO:
-    """The file, emptied, ours until all processes that got it have ended; or raise Refusal."""
+    """Open the file, emptied, or raise Refusal.
+
+    It stays locked until all processes that inherit it have ended, even where the demo was killed.
+    """
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         file = log.open("ab")

@@ -1,6 +1,6 @@
 """Errors as Telegram words them.
 
-Refused            an answer with ok=false: code, description, parameters
+ApiError           an answer with ok=false: code, description, parameters
 ├── bad_request    400, the caller's mistake
 ├── forbidden      403, the bot was blocked or kicked
 ├── upgraded       400, the group has another id now
@@ -12,40 +12,33 @@ from dataclasses import dataclass, field
 
 
 @dataclass(eq=False)
-class Refused(Exception):
+class ApiError(Exception):
     code: int
     description: str
     parameters: dict[str, int] = field(default_factory=dict)
 
     def payload(self) -> dict[str, object]:
-        answer: dict[str, object] = {
-            "ok": False,
-            "error_code": self.code,
-            "description": self.description,
-        }
+        answer = {"ok": False, "error_code": self.code, "description": self.description}
         return {**answer, "parameters": self.parameters} if self.parameters else answer
 
 
-def bad_request(text: str) -> Refused:
-    return Refused(400, f"Bad Request: {text}")
+def bad_request(text: str) -> ApiError:
+    return ApiError(400, f"Bad Request: {text}")
 
 
-def forbidden(text: str) -> Refused:
-    return Refused(403, f"Forbidden: {text}")
+def forbidden(text: str) -> ApiError:
+    return ApiError(403, f"Forbidden: {text}")
 
 
-def upgraded(chat_id: int) -> Refused:
+def upgraded(chat_id: int) -> ApiError:
     text = "Bad Request: group chat was upgraded to a supergroup chat"
-    return Refused(400, text, {"migrate_to_chat_id": chat_id})
+    return ApiError(400, text, {"migrate_to_chat_id": chat_id})
 
 
-def conflict() -> Refused:
-    text = (
-        "Conflict: terminated by other getUpdates request; "
-        "make sure that only one bot instance is running"
-    )
-    return Refused(409, text)
+def conflict() -> ApiError:
+    text = "terminated by other getUpdates request; make sure that only one bot instance is running"
+    return ApiError(409, f"Conflict: {text}")
 
 
-def too_many(seconds: int) -> Refused:
-    return Refused(429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds})
+def too_many(seconds: int) -> ApiError:
+    return ApiError(429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds})

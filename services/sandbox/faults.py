@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.sandbox.errors import Refused
+from services.sandbox.errors import ApiError
 from services.sandbox.rooms import BotAccount
 
 
@@ -22,7 +22,6 @@ class Fault(BaseModel):
 
     method   Bot API method, letter case ignored
     bot      a bot's name
-    token    a bot's token
     chat     chat_id of the call
     times    how many calls; not given: until switched off
     after    the call takes effect first, and only its answer is lost, or late if `slow`
@@ -33,7 +32,6 @@ class Fault(BaseModel):
     kind: Literal["error", "result", "hold", "drop", "slow"]
     method: str | None = None
     bot: str | None = None
-    token: str | None = None
     chat: int | None = None
     times: int | None = Field(default=None, ge=1)
     code: int = Field(default=500, ge=400, le=599)
@@ -47,13 +45,12 @@ class Fault(BaseModel):
         return (
             (self.method is None or self.method.lower() == call.method.lower())
             and self.bot in (None, call.bot.name)
-            and self.token in (None, call.bot.token)
             and self.chat in (None, call.parameters.get("chat_id"))
         )
 
-    def error(self) -> Refused:
+    def error(self) -> ApiError:
         text = self.description or HTTPStatus(self.code).phrase
-        return Refused(self.code, text, self.parameters)
+        return ApiError(self.code, text, self.parameters)
 
 
 @dataclass
@@ -66,38 +63,35 @@ class Call:
     took_effect: bool = False
 
 
-@dataclass
-class _Active:
-    number: int
-    fault: Fault
-    left: int | None
-
-
 class Faults:
+    """The faults that are switched on, in that order, by their numbers."""
+
     def __init__(self) -> None:
-        self._active: list[_Active] = []
+        self._active: dict[int, Fault] = {}
         self._last = 0
 
     def on(self, fault: Fault) -> int:
-        """Switch on; answers the number under which to switch it off."""
+        """Switch a fault on, and return the number by which to switch it off."""
         self._last += 1
-        self._active.append(_Active(self._last, fault, fault.times))
+        self._active[self._last] = fault
         return self._last
 
-    def off(self, number: int | None = None) -> None:
-        """Switch one off, or all."""
-        self._active = [a for a in self._active if number is not None and a.number != number]
+    def off(self, number: int) -> None:
+        self._active.pop(number, None)
+
+    def clear(self) -> None:
+        self._active.clear()
 
     def take(self, call: Call) -> Fault | None:
-        """The fault that strikes this call, counted; the one switched on first wins."""
-        for active in self._active:
-            if active.fault.strikes(call):
-                if active.left is not None:
-                    active.left -= 1
-                    if not active.left:
-                        self.off(active.number)
-                return active.fault
+        """Return the first fault that strikes this call, which then has one time less to go."""
+        for number, fault in self._active.items():
+            if fault.strikes(call):
+                if fault.times == 1:
+                    self.off(number)
+                elif fault.times:
+                    self._active[number] = fault.model_copy(update={"times": fault.times - 1})
+                return fault
         return None
 
     def listed(self) -> list[dict[str, object]]:
-        return [{"id": a.number, "left": a.left, **a.fault.model_dump()} for a in self._active]
+        return [{"id": number, **fault.model_dump()} for number, fault in self._active.items()]

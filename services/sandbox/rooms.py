@@ -1,6 +1,6 @@
-"""A chat: its messages and topics, who is in it, and the rules of writing there.
+"""A chat: its messages and topics, who is in it, and the rules of writing there. Pure.
 
-Knows nothing of other chats, HTTP, queues or pages. Time comes in with each message.
+Knows nothing of other chats, HTTP, queues or pages. The time comes in with each message.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,14 @@ from typing import Any
 
 from aiogram.types import Chat, ForumTopicCreated, InlineKeyboardMarkup, Message, User
 
-from services.sandbox.content import Media, content
 from services.sandbox.errors import bad_request, forbidden
+from services.sandbox.messages import Media, content, service, words
 
 GROUP = "group"
 ANONYMOUS = User(id=1087968824, is_bot=True, first_name="Group", username="GroupAnonymousBot")
 _TOPIC_COLOR = 0x6FB9F0
-Change = Callable[[Message], dict[str, Any]]  # the fields that an edit gives a message
+Change = Callable[[Message], dict[str, Any]]
+"""Returns the fields that an edit gives a message."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Draft:
     """A message before it is accepted.
 
     text        words, or the caption of `media`
-    lenient     sent even if what it answers is gone
+    lenient     sent even if the message that it answers is gone
     anonymous   written in the group's name
     """
 
@@ -80,27 +81,32 @@ class Room:
     def private(self) -> bool:
         return self.chat.type == "private"
 
-    def admit(self, bot: BotAccount) -> None:
+    def check_admits(self, bot: BotAccount) -> None:
         """Raise unless the bot may write here."""
         if bot.name in self.expelled:
-            raise forbidden(
-                "bot was blocked by the user"
-                if self.private
-                else "bot was kicked from the supergroup chat"
-            )
+            way = "blocked by the user" if self.private else "kicked from the supergroup chat"
+            raise forbidden(f"bot was {way}")
         if self.private and not self.started:
             raise forbidden("bot can't initiate conversation with a user")
 
-    def message(self, message_id: int, what: str) -> Message:
-        """Raises with `what` was wanted: `message to edit`, ..."""
+    def check_thread(self, number: int | None) -> None:
+        """Raise unless the thread can be written in."""
+        if number is not None and number not in self.threads:
+            raise bad_request("message thread not found")
+
+    def message(self, message_id: int, role: str) -> Message:
+        """Return a message; the error names its role: `message to edit`, ..."""
         if message_id not in self.messages:
-            raise bad_request(f"{what} not found")
+            raise bad_request(f"{role} not found")
         return self.messages[message_id]
 
-    def keep(self, author: User, at: datetime, **fields: Any) -> Message:
-        """Add a message as it is, under the next id."""
-        self.last_id += 1
-        return self._put(self.last_id, author, at, **fields)
+    def add(self, author: User, at: datetime, number: int | None = None, **fields: Any) -> Message:
+        """Add a message as it is, under the number or the next id."""
+        number = self.last_id + 1 if number is None else number
+        self.last_id = max(self.last_id, number)
+        message = Message(message_id=number, date=at, chat=self.chat, from_user=author, **fields)
+        self.messages[number] = message
+        return message
 
     def post(self, author: User, draft: Draft, at: datetime) -> Message:
         """Accept a message of a person or a bot."""
@@ -108,7 +114,7 @@ class Room:
         self._enter(draft.thread, author)
         answered = self._answered(draft)
         self.started = self.started or not author.is_bot
-        return self.keep(
+        return self.add(
             ANONYMOUS if draft.anonymous else author,
             at,
             sender_chat=self.chat if draft.anonymous else None,
@@ -130,9 +136,8 @@ class Room:
                 "message is not modified: specified new message content and reply markup are "
                 "exactly the same as a current content and reply markup of the message"
             )
-        edited = changed.model_copy(update={"edit_date": int(at.timestamp())})
-        self.messages[message_id] = edited
-        return edited
+        self.messages[message_id] = changed.model_copy(update={"edit_date": int(at.timestamp())})
+        return self.messages[message_id]
 
     def delete(self, bot: BotAccount, message_id: int) -> None:
         """In a group a bot without rights deletes only what it wrote itself."""
@@ -142,16 +147,15 @@ class Room:
         del self.messages[message_id]
 
     def open_topic(self, number: int, name: str, author: User, at: datetime) -> Message:
-        """The id of a topic is that of its first message, which tells that it was opened."""
+        """Open a topic; its id is that of its first message, which says that it was opened."""
         if number in self.messages or number in self.deleted:
             raise bad_request("message id is taken")
         self.chat = self.chat.model_copy(update={"is_forum": True})
-        self.last_id = max(self.last_id, number)
         self.threads.add(number)
-        self.topics[number] = self._put(
-            number,
+        self.topics[number] = self.add(
             author,
             at,
+            number,
             message_thread_id=number,
             is_topic_message=True,
             forum_topic_created=ForumTopicCreated(name=name, icon_color=_TOPIC_COLOR),
@@ -159,29 +163,34 @@ class Room:
         return self.topics[number]
 
     def delete_topic(self, number: int) -> list[int]:
-        """Delete a topic with its messages; answers their ids."""
-        self.thread(number)
+        """Delete a topic with its messages, and return their ids."""
+        self.check_thread(number)
         self.threads.remove(number)
         self.topics.pop(number, None)
         self.deleted.add(number)
-        gone = [m.message_id for m in self.messages.values() if m.message_thread_id == number]
-        for message_id in gone:
+        ids = [m.message_id for m in self.messages.values() if m.message_thread_id == number]
+        for message_id in ids:
             del self.messages[message_id]
-        return gone
+        return ids
 
-    def thread(self, number: int | None) -> None:
-        """Raise if there is no such thread."""
-        if number is not None and number not in self.threads:
-            raise bad_request("message thread not found")
+    def receivers(self, message: Message) -> list[BotAccount]:
+        """Return the bots that get the message as an update: bots get other bots' messages too."""
+        return [
+            bot
+            for bot in self.bots
+            if bot.name not in self.expelled
+            and bot.user != message.from_user
+            and (self.private or not bot.privacy or addressed(bot, message))
+        ]
 
     def _enter(self, number: int | None, author: User) -> None:
-        """A person's first message begins a thread, unless it was deleted."""
+        """Let a person's first message begin a thread, unless it was deleted."""
         if number is not None and not author.is_bot and number not in self.deleted:
             self.threads.add(number)
-        self.thread(number)
+        self.check_thread(number)
 
     def _answered(self, draft: Draft) -> Message | None:
-        """The message answered, without the one that it answers itself; else the topic's first."""
+        """Return the message answered, without the one that it answers; else the topic's first."""
         root = self.topics.get(draft.thread or 0)
         if draft.reply_to is None:
             return root
@@ -190,9 +199,20 @@ class Room:
             raise bad_request("message to be replied not found")
         return found.model_copy(update={"reply_to_message": None}) if found else root
 
-    def _put(self, message_id: int, author: User, at: datetime, **fields: Any) -> Message:
-        message = Message(
-            message_id=message_id, date=at, chat=self.chat, from_user=author, **fields
-        )
-        self.messages[message_id] = message
-        return message
+
+def addressed(bot: BotAccount, message: Message) -> bool:
+    """Whether privacy mode lets a message through: service messages, answers, mentions, commands.
+
+    Sources differ on plain mentions; here they pass, as BotFather says.
+    """
+    answered = message.reply_to_message
+    if service(message) or (answered and answered.from_user == bot.user):
+        return True
+    name = bot.mention.lower()
+    for entity in message.entities or message.caption_entities or []:
+        text = entity.extract_from(words(message)).lower()
+        if entity.type == "mention" and text == name:
+            return True
+        if entity.type == "bot_command" and text.partition("@")[2] in ("", name[1:]):
+            return True
+    return False

@@ -1,6 +1,5 @@
-"""Builds the sandbox out of its parts; `serve` runs it until it is told to end."""
+"""Builds the sandbox out of its parts, and serves it."""
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,43 +10,64 @@ from aiogram.types import User
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from contracts.bot_file import bot_names
 from contracts.refusal import Refusal
-from services.sandbox.admin import AdminRoutes
+from services.sandbox.admin_routes import AdminRoutes
 from services.sandbox.bot_routes import BotRoutes
-from services.sandbox.errors import Refused
-from services.sandbox.exchange import Exchange
-from services.sandbox.flood import Flood
-from services.sandbox.page import PageRoutes
-from services.sandbox.people import PeopleRoutes
+from services.sandbox.errors import ApiError
+from services.sandbox.messenger import Messenger
+from services.sandbox.page_routes import PageRoutes
+from services.sandbox.rate_limit import RateLimit
 from services.sandbox.rooms import BotAccount
-from services.sandbox.settings import BotEntry, SandboxSettings
+from services.sandbox.settings import SandboxSettings, sandbox_token
 from services.sandbox.world import World
 from telemetry.logs import logger
 
 
-async def serve(
-    settings: SandboxSettings,
-    stop: asyncio.Event,
-    started: "asyncio.Future[str] | None" = None,
-    clock: Callable[[], float] = time.time,
-) -> None:
-    """Serve until `stop` is set; `started` gets the address, `http://host:port`."""
-    # ids go on from the clock: a bot that remembers the sandbox before this one sees no id again
-    exchange = Exchange(world(settings, int(clock())), clock, Flood(settings.sandbox_flood))
-    where = settings.sandbox_host, settings.sandbox_port
-    async with listening(application(exchange), *where) as url:
-        logger().info("serving", address=url)
-        if started:
-            started.set_result(url)
-        await stop.wait()
-        exchange.close()
+@asynccontextmanager
+async def serving(
+    settings: SandboxSettings, clock: Callable[[], float] = time.time
+) -> AsyncIterator[str]:
+    """Serve the sandbox inside the block, at the address that it gives."""
+    # ids count from the clock, so that a bot that remembers an earlier sandbox meets no id again
+    world = World(accounts(settings), settings.people, first_id=int(clock()))
+    messenger = Messenger(world, clock, RateLimit(settings.sandbox_rate_limit))
+    app = application(messenger)
+    async with listening(app, settings.sandbox_host, settings.sandbox_port) as url:
+        logger().info("serving", address=url, tokens=list(world.bots))
+        yield url
+        messenger.close()
     logger().info("stopped")
+
+
+def accounts(settings: SandboxSettings) -> list[BotAccount]:
+    """Return the bots that have a file in BOTS_DIR."""
+    names = bot_names(settings.bots_dir)
+    if not names:
+        raise Refusal(f"BOTS_DIR {settings.bots_dir}: there is no bot file")
+    if unknown := set(settings.private_bots) - set(names):
+        raise Refusal(f"SANDBOX_PRIVACY: no bot is called {', '.join(sorted(unknown))}")
+    return [account(name, name in settings.private_bots) for name in names]
+
+
+def account(name: str, privacy: bool = False) -> BotAccount:
+    token, username = sandbox_token(name), f"{name.replace('-', '_')}_bot"
+    number = int(token.partition(":")[0])
+    user = User(id=number, is_bot=True, first_name=name.capitalize(), username=username)
+    return BotAccount(name, token, user, privacy)
+
+
+def application(messenger: Messenger) -> web.Application:
+    app = web.Application(middlewares=[_answer_errors])
+    for part in (BotRoutes, AdminRoutes, PageRoutes):
+        app.add_routes(part(messenger).routes())
+    return app
 
 
 @asynccontextmanager
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the application inside the block; gives its address, `http://host:port`."""
-    # a client that goes ends what it waited for: a long poll, a stream of events
+    """Serve the application inside the block, at the address that it gives."""
+    # a client that leaves cancels what it waited for: a long poll, a stream of events
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()
     try:
@@ -65,34 +85,12 @@ async def _bind(runner: web.AppRunner, host: str, port: int) -> None:
         raise Refusal(f"SANDBOX_PORT: {why}") from None
 
 
-def world(settings: SandboxSettings, first_id: int = 0) -> World:
-    accounts = [_account(entry, entry.name in settings.private_bots) for entry in settings.bots]
-    return World(accounts, settings.people, first_id)
-
-
-def _account(entry: BotEntry, privacy: bool) -> BotAccount:
-    user = User(
-        id=int(entry.token.partition(":")[0]),
-        is_bot=True,
-        first_name=entry.title,
-        username=f"{entry.name.replace('-', '_')}_bot",
-    )
-    return BotAccount(entry.name, entry.token, user, privacy)
-
-
-def application(exchange: Exchange) -> web.Application:
-    app = web.Application(middlewares=[_errors])
-    for part in (BotRoutes, AdminRoutes, PeopleRoutes, PageRoutes):
-        app.add_routes(part(exchange).routes())
-    return app
-
-
 @web.middleware
-async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer what a handler refuses, to the page and to tests, as {error}."""
     try:
         return await handler(request)
-    except Refused as error:
+    except ApiError as error:
         return web.json_response({"error": error.description}, status=error.code)
     except (Refusal, JSONDecodeError, UnicodeDecodeError) as error:
         return web.json_response({"error": str(error)}, status=400)

@@ -1,11 +1,20 @@
-"""People, bots and chats: state in memory, and how each of them is found.
+"""People, bots and chats: state in memory, how each is found, and what somebody is in a chat.
 
 Knows nothing of HTTP, queues or pages.
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
-from aiogram.types import Chat, User
+from aiogram.types import (
+    Chat,
+    ChatMemberAdministrator,
+    ChatMemberBanned,
+    ChatMemberMember,
+    ChatMemberOwner,
+    User,
+)
 
 from services.sandbox.errors import bad_request, upgraded
 from services.sandbox.rooms import GROUP, BotAccount, Room
@@ -14,6 +23,14 @@ GROUP_ID = -1_001_000_000_001
 UPGRADED_ID = -1_002_000_000_000
 GROUP_TITLE = "Общая комната"
 FIRST_PERSON_ID = 7_000_001
+T = TypeVar("T")
+_NEVER = datetime.fromtimestamp(0, UTC)
+_RIGHTS: dict[str, Any] = {
+    name: name != "can_be_edited"
+    for name, field in ChatMemberAdministrator.model_fields.items()
+    if name.startswith("can_") and field.is_required()
+}
+Member = ChatMemberOwner | ChatMemberAdministrator | ChatMemberMember | ChatMemberBanned
 
 
 class World:
@@ -42,51 +59,54 @@ class World:
         for person in self.people.values():
             if person.first_name == name:
                 return person
-        taken = {bot.user.id for bot in self.bots.values()}
         number = FIRST_PERSON_ID + len(self.people)
-        while number in taken or number in self.people:
-            number += 1
         self.people[number] = User(id=number, is_bot=False, first_name=name, language_code="ru")
         return self.people[number]
 
     def person(self, who: int | str) -> User:
-        """A person by id or by name."""
-        for person in self.people.values():
-            if who in (person.id, str(person.id), person.first_name):
-                return person
-        raise bad_request("user not found")
+        """Find a person by id or by name."""
+        names = (p for p in self.people.values() if who in (p.id, str(p.id), p.first_name))
+        return _found(next(names, None), "user")
 
     def bot(self, name: str) -> BotAccount:
-        for bot in self.bots.values():
-            if bot.name == name:
-                return bot
-        raise bad_request("chat not found")
+        return _found(next((b for b in self.bots.values() if b.name == name), None), "chat")
 
-    def member(self, user_id: int) -> User:
-        for user in (*self.people.values(), *(bot.user for bot in self.bots.values())):
-            if user.id == user_id:
-                return user
-        raise bad_request("user not found")
-
-    def administers(self, room: Room, person: User) -> bool:
-        return not room.private and (person == self.owner or person.id in room.administrators)
+    def user(self, user_id: int) -> User:
+        """Find a person or a bot."""
+        bots = {bot.user.id: bot.user for bot in self.bots.values()}
+        return _found({**bots, **self.people}.get(user_id), "user")
 
     def room_of_person(self, chat: str, person: User) -> Room:
-        """What a person calls `group` or by a bot's name."""
+        """Find what a person calls `group` or by a bot's name."""
         return self.group if chat == GROUP else self._private(self.bot(chat), person)
 
-    def room_of_bot(self, chat_id: int | str, bot: BotAccount) -> Room:
-        """What a bot calls by id: a private chat has the person's."""
+    def room_of_bot(self, chat_id: int | str | None, bot: BotAccount) -> Room:
+        """Find what a bot calls by id: a private chat has the person's."""
         if chat_id == self.group.chat.id:
             return self.group
         if isinstance(chat_id, int) and chat_id in self.upgraded:
             raise upgraded(self.upgraded[chat_id])
-        if person := self.people.get(int(chat_id)) if isinstance(chat_id, int) else None:
-            return self._private(bot, person)
+        if isinstance(chat_id, int) and chat_id in self.people:
+            return self._private(bot, self.people[chat_id])
         raise bad_request("chat not found")
 
+    def administers(self, room: Room, person: User) -> bool:
+        return not room.private and (person == self.owner or person.id in room.administrators)
+
+    def member(self, room: Room, user_id: int) -> Member:
+        """Return a user as a member of the chat; all people and bots are in the group."""
+        user = self.user(user_id)
+        if not room.private and user == self.owner:
+            return ChatMemberOwner(user=user, is_anonymous=False)
+        if user.id in room.administrators:
+            return ChatMemberAdministrator(user=user, is_anonymous=False, **_RIGHTS)
+        bots = {bot.user.id: bot.name for bot in room.bots}
+        if room.private and user.id != room.chat.id and user.id not in bots:
+            raise bad_request("user not found")
+        return member(user, bots.get(user.id) in room.expelled)
+
     def migrate(self) -> Room:
-        """Give the group a new id, with nothing written in it yet; answers what it was before.
+        """Give the group a new id, with nothing written in it yet, and return the old chat.
 
         Members, administrators and kicked bots stay. The new id counts from `first_id` too.
         """
@@ -110,3 +130,15 @@ class World:
             chat = Chat(id=person.id, type="private", first_name=person.first_name)
             self.rooms[key] = Room(key, chat, [bot], last_id=self.first_id)
         return self.rooms[key]
+
+
+def _found(found: T | None, what: str) -> T:
+    if found is None:
+        raise bad_request(f"{what} not found")
+    return found
+
+
+def member(user: User, expelled: bool) -> ChatMemberMember | ChatMemberBanned:
+    if expelled:
+        return ChatMemberBanned(user=user, until_date=_NEVER)
+    return ChatMemberMember(user=user)

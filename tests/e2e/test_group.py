@@ -65,7 +65,7 @@ async def test_a_group_that_moves_takes_settings_and_history_along(town: Town) -
 async def test_topics_are_apart_and_a_deleted_one_is_accounted_for(town: Town) -> None:
     async with town.gateway("avtobus"):
         for topic in (4, 9):
-            await town.sandbox.post("/admin/topics", {"open": topic, "name": f"Рейс {topic}"})
+            await town.sandbox.post("/admin/topics", {"id": topic, "name": f"Рейс {topic}"})
         await town.sandbox.say("тут тихо", thread=4)
         await town.sandbox.say("автобус, ты где?", thread=9)
         await town.hears("эхо: автобус, ты где?")
@@ -83,7 +83,7 @@ async def test_topics_are_apart_and_a_deleted_one_is_accounted_for(town: Town) -
             return town.metric("avtobus", "rate_limited_total") > 0
 
         await town.until(limited)
-        await town.sandbox.post("/admin/topics", {"delete": 4})
+        await town.sandbox.post("/admin/topics", {"id": 4})
         await town.sandbox.post("/admin/faults", {"off": "all"})
 
         async def failed() -> bool:
@@ -125,13 +125,13 @@ async def test_edits_albums_and_pictures(town: Town) -> None:
 
 
 async def test_telegrams_limits_are_kept_without_being_told(town: Town) -> None:
-    await town.sandbox.post("/admin/flood", {"on": True})
+    await town.sandbox.post("/admin/rate-limit", {"on": True})
     async with town.gateway("avtobus", delays=1.0):
         for number in range(4):  # one more than Telegram lets pass at once
             await town.sandbox.say(f"раз {number}", chat="avtobus")
             await town.sandbox.say(f"два {number}", chat="avtobus", person="Борис")
         await town.hears("эхо: раз 3", "эхо: два 3")
-    assert (await town.sandbox.get("/admin/log"))["flooded"] == 0
+    assert (await town.sandbox.get("/admin/log"))["rate_limited"] == 0
 
 
 async def test_another_poller_is_waited_out_and_named(town: Town) -> None:

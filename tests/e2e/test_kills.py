@@ -16,14 +16,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from services.sandbox.load import Crowd
-from services.sandbox.server import serve
-from services.sandbox.settings import SandboxSettings
+from benchmarks.load import Crowd
+from services.sandbox.server import serving
+from services.sandbox.settings import SandboxSettings, sandbox_token
 from tests.conftest import PATIENCE, unmeasured
 from tests.services.gateway.conftest import FakeGeneration, fake_generation
 
 ROOT = Path(__file__).parents[2]
-TOKEN = "4242:" + "A" * 35
 FOREVER = aiohttp.ClientTimeout(total=None)
 
 
@@ -77,10 +76,9 @@ class Gateway:
 async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
     kills: int, people: int, tmp_path: Path
 ) -> None:
-    stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
-    settings = SandboxSettings(sandbox_port=0, sandbox_bots=f"avtobus={TOKEN}")
-    sandbox = asyncio.create_task(serve(settings, stop, started))
-    page = await started
+    manners = "{burst_seconds: 0, typing_speed: 0, hourly_limit: 1000000}"
+    (tmp_path / "avtobus.yaml").write_text(f"name: avtobus\ngateway: {manners}\n")
+    settings = SandboxSettings(sandbox_port=0, bots_dir=tmp_path)
     written: list[str] = []
     lives = [random.uniform(0.0, 2.0) for _ in range(kills)]
 
@@ -89,7 +87,11 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
             written.append(f"сообщение {len(written)}.")
             yield written[-1]
 
-    async with fake_generation() as generation, aiohttp.ClientSession(timeout=FOREVER) as session:
+    async with (
+        serving(settings) as page,
+        fake_generation() as generation,
+        aiohttp.ClientSession(timeout=FOREVER) as session,
+    ):
         gateway = Gateway(_environment(page, generation, tmp_path), tmp_path / "log")
         crowd = Crowd(session, page, texts(), (0.05, 0.4))  # type: ignore[arg-type]
         # who in the group guesses wrong which answer is theirs soon writes again
@@ -105,8 +107,6 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
         last.send_signal(signal.SIGTERM)
         assert await last.wait() == 0
         sent = await said(session, page)
-    stop.set()
-    await sandbox
 
     answers = {text: sent[f"эхо: {text}"] for text in written}
     doubled = sum(count - 1 for count in answers.values() if count > 1)
@@ -124,12 +124,10 @@ async def said(session: aiohttp.ClientSession, page: str) -> Counter[str]:
 
 
 def _environment(page: str, generation: FakeGeneration, folder: Path) -> dict[str, str]:
-    manners = "{burst_seconds: 0, typing_speed: 0, hourly_limit: 1000000}"
-    (folder / "avtobus.yaml").write_text(f"name: avtobus\ngateway: {manners}\n")
     return {
         "BOT": "avtobus",
         "BOTS_DIR": str(folder),
-        "TELEGRAM_TOKEN": TOKEN,
+        "TELEGRAM_TOKEN": sandbox_token("avtobus"),
         "TELEGRAM_API": page,
         "GATEWAY_DATA_DIR": str(folder),
         "GENERATION_ADDRESS": generation.address,

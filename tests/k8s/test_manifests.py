@@ -1,5 +1,6 @@
 """All that is built keeps to the schemas, and gives each bot what it needs."""
 
+import base64
 import functools
 import json
 import re
@@ -15,7 +16,7 @@ from extraction_jobs import build_dataset
 from services.gateway import backup
 from services.gateway.settings import GatewaySettings
 from services.generation.settings import GenerationSettings
-from services.sandbox.settings import SandboxSettings
+from services.sandbox.settings import SandboxSettings, sandbox_token
 from telemetry.job import PushSettings
 from tests.k8s.conftest import (
     BOTS,
@@ -176,6 +177,18 @@ def test_addresses_and_secrets_lead_somewhere(name: str) -> None:
             if wanted <= template["metadata"]["labels"].items()
         ]
         assert chosen, service["metadata"]["name"]
+
+
+def test_local_gateways_have_the_tokens_that_the_sandbox_knows() -> None:
+    secrets = kinds("local", "Secret")
+    for bot in BOTS:
+        [token] = [
+            one["valueFrom"]["secretKeyRef"]
+            for one in pods("local")[f"Deployment/gateway-{bot}"]["containers"][0]["env"]
+            if one["name"] == "TELEGRAM_TOKEN"
+        ]
+        found = base64.b64decode(secrets[token["name"]]["data"][token["key"]]).decode()
+        assert found == sandbox_token(bot)
 
 
 def test_training_on_several_nodes_finds_its_first_pod() -> None:

@@ -12,13 +12,12 @@ from aiogram.types import Chat, User
 from aiohttp import web
 
 from services.sandbox.bot_routes import BotRoutes
-from services.sandbox.exchange import Exchange
 from services.sandbox.faults import Call, Fault
-from services.sandbox.flood import Flood
-from services.sandbox.keyboard import Press
+from services.sandbox.messenger import ButtonPress, Messenger
+from services.sandbox.rate_limit import RateLimit
 from services.sandbox.rooms import BotAccount, Room
 from services.sandbox.server import listening
-from services.sandbox.updates import Update
+from services.sandbox.update_queue import Update
 from services.sandbox.world import World
 
 TOKEN = "4242:SECRET-token_of-the-bot"  # noqa: S105
@@ -48,7 +47,7 @@ def instead(method: str, result: object, after: bool = False) -> Fault:
 class OpenRoom(Room):
     """A chat that has every topic, and in which the bot may write."""
 
-    def thread(self, number: int | None) -> None: ...
+    def check_thread(self, number: int | None) -> None: ...
 
 
 class OpenWorld(World):
@@ -59,8 +58,8 @@ class OpenWorld(World):
         self.administrators: set[int] = set()
         self.open_rooms: dict[int, Room] = {}
 
-    def room_of_bot(self, chat_id: int | str, bot: BotAccount) -> Room:
-        number = int(chat_id)
+    def room_of_bot(self, chat_id: int | str | None, bot: BotAccount) -> Room:
+        number = int(chat_id or 0)
         if number not in self.open_rooms:
             chat = Chat(id=number, type="private" if number > 0 else "supergroup")
             self.open_rooms[number] = OpenRoom(
@@ -73,7 +72,7 @@ class OpenWorld(World):
             )
         return self.open_rooms[number]
 
-    def member(self, user_id: int) -> User:
+    def user(self, user_id: int) -> User:
         return User(id=user_id, is_bot=False, first_name="Нина")
 
 
@@ -86,21 +85,21 @@ class FakeTelegram:
 
     def reset(self) -> None:
         """Begin anew: nothing said, nothing called, no faults."""
-        self.exchange.close()
+        self.messenger.close()
         self._begin()
 
     def _begin(self) -> None:
         self.world = OpenWorld()
-        self.exchange = Exchange(self.world, time.time, Flood(), longest_poll=0.05)
-        self.exchange.on_call = self._note
-        self._routes = BotRoutes(self.exchange)
+        self.messenger = Messenger(self.world, time.time, RateLimit(), longest_poll=0.05)
+        self.messenger.on_call = self._note
+        self._routes = BotRoutes(self.messenger)
         self._fault: Fault | None = None
         self._fault_id = 0
         self.received: list[Call] = []
         self.on_call: Callable[[Call], None] = lambda _: None
 
     def close(self) -> None:
-        self.exchange.close()
+        self.messenger.close()
 
     async def answer(self, request: web.Request) -> web.Response:
         return await self._routes.answer(request)
@@ -113,14 +112,14 @@ class FakeTelegram:
     def put_raw(self, **update: Any) -> None:
         """Something else than a new message happens."""
         if isinstance(query := update.get("callback_query"), dict):
-            press = Press(self.world.group, BOT, self.world.owner.id)
-            self.exchange.presses.expect(str(query.get("id")), press)
-        self.exchange.queues[TOKEN].put_raw(update)
+            press = ButtonPress(self.world.group, BOT, self.world.owner.id)
+            self.messenger.presses[str(query.get("id"))] = press
+        self.messenger.queues[TOKEN].put_raw(update)
 
     @property
     def updates(self) -> deque[Update]:
         """What is not confirmed yet."""
-        return self.exchange.queues[TOKEN].kept
+        return self.messenger.queues[TOKEN].kept
 
     @property
     def administrators(self) -> set[int]:
@@ -138,13 +137,13 @@ class FakeTelegram:
 
     @fault.setter
     def fault(self, fault: Fault | None) -> None:
-        self.exchange.faults.off(self._fault_id)
-        self._fault, self._fault_id = fault, self.exchange.faults.on(fault) if fault else 0
+        self.messenger.faults.off(self._fault_id)
+        self._fault, self._fault_id = fault, self.messenger.faults.on(fault) if fault else 0
 
     def lose_answers(self, times: int) -> None:
         """Let so many messages be sent without their answer."""
         lost = Fault(kind="drop", method="sendMessage", after=True, times=times)
-        self.exchange.faults.on(lost)
+        self.messenger.faults.on(lost)
 
     @property
     def calls(self) -> list[str]:

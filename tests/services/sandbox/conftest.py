@@ -2,9 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,14 +16,16 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.types import Message
 
-from services.sandbox.server import serve
-from services.sandbox.settings import SandboxSettings
+from services.sandbox.server import serving
+from services.sandbox.settings import SandboxSettings, sandbox_token
 from tests.conftest import PATIENCE
 
-TOKENS = {"avtobus": "100001:AAA_avtobus-token", "polkson": "100002:BBB_polkson-token"}
+BOTS = ("avtobus", "polkson")
+TOKENS = {name: sandbox_token(name) for name in BOTS}
 GROUP_ID = -1_001_000_000_001
 NOON = 1_760_000_000
 ANYA = 7_000_001
+AVTOBUS = int(TOKENS["avtobus"].partition(":")[0])
 
 
 @dataclass
@@ -32,7 +36,7 @@ class Sandbox:
     http: aiohttp.ClientSession
     avtobus: Bot
     polkson: Bot
-    stop: asyncio.Event
+    end: Callable[[], Awaitable[None]]
 
     async def post(self, path: str, body: object, status: int = 200) -> Any:
         async with self.http.post(self.url + path, json=body) as answer:
@@ -97,20 +101,22 @@ def bot(url: str, name: str) -> Bot:
 async def running(
     clock: Callable[[], float] = lambda: NOON, **settings: object
 ) -> AsyncIterator[Sandbox]:
-    bots = ",".join(f"{name}={token}" for name, token in TOKENS.items())
-    values = {"sandbox_port": 0, "sandbox_bots": bots, **settings}
-    stop = asyncio.Event()
-    started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    ended = asyncio.create_task(serve(SandboxSettings.model_validate(values), stop, started, clock))
-    url = await started
-    async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(aiohttp.ClientSession())
-        avtobus, polkson = bot(url, "avtobus"), bot(url, "polkson")
+    async with AsyncExitStack() as server, aiohttp.ClientSession() as http:
+        folder = bots_dir(Path(server.enter_context(tempfile.TemporaryDirectory())))
+        values = {"sandbox_port": 0, "bots_dir": folder, **settings}
+        wanted = SandboxSettings.model_validate(values)
+        url = await server.enter_async_context(serving(wanted, clock))
+        avtobus, polkson = (bot(url, name) for name in BOTS)
+        yield Sandbox(url, http, avtobus, polkson, server.aclose)
         for one in (avtobus, polkson):
-            stack.push_async_callback(closed, one)
-        yield Sandbox(url, http, avtobus, polkson, stop)
-    stop.set()
-    await ended
+            await closed(one)
+
+
+def bots_dir(folder: Path) -> Path:
+    """The folder, with a file of each bot."""
+    for name in BOTS:
+        (folder / f"{name}.yaml").write_text(f"name: {name}\n")
+    return folder
 
 
 async def closed(one: Bot) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.sandbox.entities import entities, utf16_length
+from services.sandbox.messages import entities, utf16_length
 
 CASES: list[tuple[str, list[tuple[str, str]]]] = [
     ("привет", []),

@@ -10,11 +10,6 @@ BORIS = ANYA + 1
 async def test_a_person_is_promoted_and_demoted(sandbox: Sandbox) -> None:
     avtobus = sandbox.avtobus
     await sandbox.post("/admin/administrators", {"person": "Борис", "on": True})
-    listed = await avtobus.get_chat_administrators(GROUP_ID)
-    assert [(m.user.first_name, m.status) for m in listed] == [
-        ("Аня", "creator"),
-        ("Борис", "administrator"),
-    ]
     assert isinstance(await avtobus.get_chat_member(GROUP_ID, BORIS), ChatMemberAdministrator)
     await sandbox.say("Привет", chat="avtobus", person="Борис")
     assert (await avtobus.get_chat_member(BORIS, BORIS)).status == "member"

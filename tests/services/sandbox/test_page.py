@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from services.sandbox.page import STATIC
-from tests.services.sandbox.conftest import ANYA, GROUP_ID, Sandbox
+from services.sandbox.page_routes import STATIC
+from tests.services.sandbox.conftest import ANYA, AVTOBUS, GROUP_ID, Sandbox
 
 
 async def test_events_tell_messages_typing_and_deletions(sandbox: Sandbox) -> None:
@@ -18,7 +18,7 @@ async def test_events_tell_messages_typing_and_deletions(sandbox: Sandbox) -> No
         assert await anext(events) == expected
         sent = await sandbox.avtobus.send_message(ANYA, "Заходите")
         told = await anext(events)
-        assert (told["room"], told["from"], told["text"]) == (room, 100001, "Заходите")
+        assert (told["room"], told["from"], told["text"]) == (room, AVTOBUS, "Заходите")
         await sent.delete()
         assert await anext(events) == {"type": "deleted", "room": room, "id": sent.message_id}
 

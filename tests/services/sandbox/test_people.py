@@ -60,7 +60,7 @@ async def test_a_caption_is_edited_and_a_sticker_is_not(sandbox: Sandbox) -> Non
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"media": "film"}, "message: media: "),
+        ({"media": "film"}, "messages: media: "),
         ({"media": "photo", "text": "а"}, "media has a caption"),
         ({"text": "а", "album": "a"}, "go with media"),
         ({"media": "sticker", "caption": "а"}, "a sticker has no caption"),

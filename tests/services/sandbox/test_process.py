@@ -14,13 +14,12 @@ import pytest
 
 from contracts.refusal import BadValue, Refusal
 from contracts.settings import from_environment
-from services.sandbox.server import serve
+from services.sandbox.server import serving
 from services.sandbox.settings import SandboxSettings
 from tests.conftest import PATIENCE
-from tests.services.sandbox.conftest import TOKENS, bot, closed, polled
+from tests.services.sandbox.conftest import bot, bots_dir, closed, polled
 
 ROOT = Path(__file__).parents[3]
-BOTS = f"avtobus:Автобус={TOKENS['avtobus']},polkson={TOKENS['polkson']}"
 
 
 async def start(environment: Mapping[str, str]) -> asyncio.subprocess.Process:
@@ -34,12 +33,12 @@ async def start(environment: Mapping[str, str]) -> asyncio.subprocess.Process:
     )
 
 
-async def end(number: signal.Signals) -> None:
-    process = await start({"SANDBOX_BOTS": BOTS})
+async def end(number: signal.Signals, folder: Path) -> None:
+    process = await start({"BOTS_DIR": str(folder)})
     assert process.stderr
     address = json.loads(await process.stderr.readline())["address"]
     avtobus = bot(address, "avtobus")
-    assert (await avtobus.get_me()).first_name == "Автобус"
+    assert (await avtobus.get_me()).first_name == "Avtobus"
     polling = asyncio.create_task(avtobus.get_updates(timeout=3600, request_timeout=3600))
     async with aiohttp.ClientSession() as http:
         await polled(http, address, "avtobus")
@@ -51,41 +50,43 @@ async def end(number: signal.Signals) -> None:
     await closed(avtobus)
 
 
-async def test_signals_end_it_with_a_long_poll_open() -> None:
-    await asyncio.gather(end(signal.SIGTERM), end(signal.SIGINT))
+async def test_signals_end_it_with_a_long_poll_open(tmp_path: Path) -> None:
+    bots_dir(tmp_path)
+    await asyncio.gather(end(signal.SIGTERM, tmp_path), end(signal.SIGINT, tmp_path))
 
 
 async def test_bad_settings_end_it_with_the_key() -> None:
-    process = await start({"SANDBOX_BOTS": "avtobus"})
+    process = await start({"SANDBOX_PEOPLE": ","})
     _, errors = await process.communicate()
     assert process.returncode == 2
-    assert errors.decode().startswith("error: environment: SANDBOX_BOTS: 'avtobus' is not")
+    assert errors.decode().startswith("error: environment: SANDBOX_PEOPLE: wants at least one")
 
 
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("SANDBOX_BOTS", "", "at least one bot"),
-        ("SANDBOX_BOTS", "1=1:x", "is not `name=token`"),
-        ("SANDBOX_BOTS", "one=1:x,one=2:y", "a name is given twice"),
-        ("SANDBOX_BOTS", "one=1:x,two=1:y", "a bot id is given twice"),
         ("SANDBOX_PEOPLE", " , ", "at least one name"),
+        ("SANDBOX_PEOPLE", "Аня,Аня", "each given once"),
         ("SANDBOX_PORT", "70000", "less than or equal to 65535"),
-        ("SANDBOX_PRIVACY", "nobody", "no bot"),
-        ("SANDBOX_FLOOD", "perhaps", "boolean"),
+        ("SANDBOX_RATE_LIMIT", "perhaps", "boolean"),
     ],
 )
 def test_bad_settings_are_refused(
     monkeypatch: pytest.MonkeyPatch, key: str, value: str, words: str
 ) -> None:
-    monkeypatch.setenv("SANDBOX_BOTS", BOTS)
     monkeypatch.setenv(key, value)
     with pytest.raises(BadValue, match=f"{key}: .*{words}"):
         from_environment(SandboxSettings)
 
 
-async def test_a_taken_port_is_refused_by_name() -> None:
+async def test_bad_bots_and_a_taken_port_are_refused_by_name(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = SandboxSettings(sandbox_bots=BOTS, sandbox_port=taken.getsockname()[1])
-        with pytest.raises(Refusal, match="SANDBOX_PORT: cannot listen on"):
-            await serve(settings, asyncio.Event())
+        for settings, words in (
+            ({"bots_dir": tmp_path / "none"}, "BOTS_DIR .*: there is no bot file"),
+            ({"sandbox_privacy": "polkson, nobody"}, "SANDBOX_PRIVACY: no bot is called nobody"),
+            ({"sandbox_port": taken.getsockname()[1]}, "SANDBOX_PORT: cannot listen on .*in use"),
+        ):
+            values = {"bots_dir": bots_dir(tmp_path), **settings}
+            with pytest.raises(Refusal, match=words):
+                async with serving(SandboxSettings.model_validate(values)):
+                    pass

@@ -1,6 +1,6 @@
 """How much slower answers are while a bot learns on the same cores, under the manifests' weights.
 
-`python -m tests.benchmarks.beside FOLDER`: generation and a training of ruGPT3Small's shape run in
+`python -m benchmarks.beside FOLDER`: generation and a training of ruGPT3Small's shape run in
 control groups with the shares that their CPU requests give them in Kubernetes; the training is
 halted and let go on in turn. Wants root and cgroups. Ends with 1 when answers take twice as long.
 """
@@ -21,8 +21,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.bots import ask_at_once, asking, make, median, served
 from services.generation.client import GenerationClient
-from tests.benchmarks.bots import ask_at_once, asking, make, median, served
 
 ROOT = Path(__file__).parents[2]
 ROUNDS, CHATS, MOST = 8, (1, 4), 2.0

@@ -1,6 +1,6 @@
 """Pictures of the dashboards without a Grafana: one PNG each, as a Prometheus answers now.
 
-`python -m tests.benchmarks.panels --prometheus http://127.0.0.1:9090 --output FOLDER`
+`python -m benchmarks.panels --prometheus http://127.0.0.1:9090 --output FOLDER`
 """
 
 import textwrap

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.rugpt3 import write_rugpt3
 from contracts.model_version import BotModels
 from extraction_jobs.build_dataset import build
 from extraction_jobs.config import ExtractionConfig
@@ -26,7 +27,6 @@ from extraction_jobs.sample_chats.chats import avtobus
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.ask import ready
 from services.generation.client import GenerationClient, turn
-from tests.benchmarks.rugpt3 import write_rugpt3
 from training_jobs.config import TrainingConfig
 from training_jobs.convert import convert
 from training_jobs.finetune import finetune

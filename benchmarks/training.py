@@ -2,7 +2,7 @@
 
 Both sides learn the same packed batches of 1,024 tokens, in turn, each time in a new process;
 speeds are medians over all steps but each process's first two. Losses are compared on the same
-schedule with dropout off. `python -m tests.benchmarks.training --json FILE` (10 minutes)
+schedule with dropout off. `python -m benchmarks.training --json FILE` (10 minutes)
 """
 
 import os
@@ -27,12 +27,12 @@ import typer
 from transformers import Trainer as PlainTrainer
 from transformers import TrainerCallback, TrainingArguments
 
+from benchmarks.report import Line, report
+from benchmarks.rugpt3 import write_rugpt3
 from extraction_jobs.build_dataset import build
 from extraction_jobs.config import ExtractionConfig
 from extraction_jobs.sample_chats.chats import avtobus
 from telemetry.job import JobReport
-from tests.benchmarks.report import Line, report
-from tests.benchmarks.rugpt3 import write_rugpt3
 from training_jobs.config import TrainingConfig
 from training_jobs.hardware import hardware, peak_memory
 from training_jobs.job import Job, train
@@ -128,7 +128,7 @@ def plain(job: Job, steps: int, seen: Callable[[], None]) -> list[float]:
 
 def apart(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
     """`side` in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.training", "--side", name]
+    command = [sys.executable, "-m", "benchmarks.training", "--side", name]
     options = ["--root", str(root), "--steps", str(steps), *([] if dropout else ["--no-dropout"])]
     environment = {**os.environ, "STARTED": str(time.time()), "LOG_LEVEL": "error"}
     if name != "plain":

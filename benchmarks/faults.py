@@ -5,7 +5,7 @@ memory    16 clients; anonymous memory after minute one and at the end
 versions  switched 20 times under load, 3 of them broken
 kills     the engine's process killed five times under load
 
-`python -m tests.benchmarks.faults --json FILE`; `--minutes` is the length of `memory`. Ends with 1
+`python -m benchmarks.faults --json FILE`; `--minutes` is the length of `memory`. Ends with 1
 and says which bars were missed, if any were.
 """
 
@@ -26,9 +26,9 @@ from typing import Annotated, Any
 import grpc
 import typer
 
+from benchmarks.bots import Served, asking, make, prompt, sampling, served
 from contracts.model_version import BotModels, hash_files, read_manifest
 from services.generation.client import GenerationClient, GenerationError
-from tests.benchmarks.bots import Served, asking, make, prompt, sampling, served
 
 BOT, OTHER = "big", "small"
 NUMBERS = itertools.count(400_000)

@@ -4,7 +4,7 @@ load     200 private chats, 30 messages a second in all, after a warm-up: CPU a 
          gateway's own delay: from handing an update out to its answer, without generation
 growth   so many messages as fast as they are taken: memory, and what retention leaves on disk
 
-`python -m tests.benchmarks.gateway --json FILE`; with `--growth 100000` also the second. The
+`python -m benchmarks.gateway --json FILE`; with `--growth 100000` also the second. The
 gateway is the real process, Telegram and generation are stand-ins (timed.py). CPU depends on the
 machine, the delay on how fast its disk flushes. Ends with 1 when a bar is missed.
 """
@@ -24,10 +24,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.bots import quantile
+from benchmarks.timed import Timed, database, timed
 from services.gateway.database import Database
 from services.gateway.store import Store
-from tests.benchmarks.bots import quantile
-from tests.benchmarks.timed import Timed, database, timed
 from tests.services.gateway.telegram import private
 
 CHATS, RATE, WARM_UP = 200, 30, 3.0

@@ -1,7 +1,7 @@
 """Generation over gRPC on loopback against what else runs a GPT-2 of ruGPT3Small's shape on a CPU.
 
 Prompts of 128 tokens, each new, 64 new tokens, two threads, prompts included; the sides take turns
-in one run, medians of several rounds. `python -m tests.benchmarks.generation --json FILE`, with
+in one run, medians of several rounds. `python -m benchmarks.generation --json FILE`, with
 `--peers PYTHON` also against llama.cpp and CTranslate2 (see peers.py for that environment).
 """
 
@@ -23,9 +23,8 @@ import torch
 import typer
 from transformers import GPT2LMHeadModel
 
-from services.generation.client import GenerationClient
-from tests.benchmarks import raw
-from tests.benchmarks.bots import (
+from benchmarks import raw
+from benchmarks.bots import (
     NEW,
     PROMPT,
     TOP_K,
@@ -38,7 +37,8 @@ from tests.benchmarks.bots import (
     sampling,
     served,
 )
-from tests.benchmarks.report import Line, report
+from benchmarks.report import Line, report
+from services.generation.client import GenerationClient
 
 ROUNDS, THREADS = 7, 2
 NUMBERS = itertools.count(0, 64)
@@ -168,9 +168,7 @@ async def flushes(client: GenerationClient) -> Line:
 async def lag(root: Path) -> Line:
     """Event-loop lag at p99 while sixteen streams are under way."""
     told = root / "lag.json"
-    with served(
-        root / "bots", root / "models", "tests.benchmarks.lag", LAG_FILE=str(told)
-    ) as there:
+    with served(root / "bots", root / "models", "benchmarks.lag", LAG_FILE=str(told)) as there:
         async with asking(there.address) as client:
             for _ in range(ROUNDS):
                 start = next(NUMBERS)

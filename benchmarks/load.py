@@ -1,4 +1,4 @@
-"""`python -m services.sandbox.load`: people who write to the bots of a running sandbox.
+"""`python -m benchmarks.load`: people who write to the bots of a running sandbox.
 
 Each person writes, waits for the answer, thinks for a moment and writes again: in private chats,
 and every third of them in the group, by mention. Answers are watched as the page watches them.
@@ -196,7 +196,7 @@ async def _tell(report: Report, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser("python -m services.sandbox.load", description=__doc__)
+    parser = argparse.ArgumentParser("python -m benchmarks.load", description=__doc__)
     parser.add_argument("--page", default="http://127.0.0.1:8081", help="as make demo prints it")
     parser.add_argument("--users", type=int, default=20, help="people at once (20)")
     parser.add_argument("--seconds", type=float, default=60, help="how long they write (60)")

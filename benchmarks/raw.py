@@ -1,6 +1,6 @@
 """OpenVINO GenAI's pipeline alone in one process: what the service can lose of.
 
-`python -m tests.benchmarks.raw VERSION` answers each line, so many streams, with tokens a second.
+`python -m benchmarks.raw VERSION` answers each line, so many streams, with tokens a second.
 """
 
 import random
@@ -12,7 +12,7 @@ import numpy as np
 import openvino as ov
 import openvino_genai as genai
 
-from tests.benchmarks.bots import NEW, PROMPT, TOP_K
+from benchmarks.bots import NEW, PROMPT, TOP_K
 
 THREADS = 2
 

@@ -80,7 +80,7 @@ class TimedTelegram(FakeTelegram):
 
     def _forget(self) -> None:
         self.received.clear()
-        self.exchange.sent.clear()
+        self.messenger.sent.clear()
         for room in self.world.open_rooms.values():
             room.messages.clear()
 

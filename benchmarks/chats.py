@@ -1,6 +1,6 @@
 """1, 2, 4 … 64 chats at once: throughput and the time that a whole reply takes, with the knee.
 
-Each chat asks, waits for its reply, and asks again. `python -m tests.benchmarks.chats --json FILE
+Each chat asks, waits for its reply, and asks again. `python -m benchmarks.chats --json FILE
 --plot docs/performance.png`
 """
 
@@ -19,8 +19,8 @@ from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.bots import NEW, asking, make, prompt, quantile, sampling, served
 from services.generation.client import GenerationClient
-from tests.benchmarks.bots import NEW, asking, make, prompt, quantile, sampling, served
 
 CHATS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 SECONDS = 12.0

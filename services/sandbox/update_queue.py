@@ -19,7 +19,7 @@ Update = dict[str, Any]
 """An update as its bot gets it, in JSON's types."""
 
 
-class Updates:
+class UpdateQueue:
     def __init__(self, first_id: int = 1, longest_poll: float = LONGEST_POLL) -> None:
         self.kept: deque[Update] = deque()
         self._next_id = first_id

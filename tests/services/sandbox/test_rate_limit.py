@@ -3,17 +3,17 @@
 import pytest
 from aiogram import Bot, exceptions
 
-from services.sandbox.flood import Flood
+from services.sandbox.rate_limit import RateLimit
 from tests.services.sandbox.conftest import ANYA, GROUP_ID, NOON, Sandbox, running
 
 
-def taken(flood: Flood, times: list[float], chat: int = GROUP_ID, private: bool = False) -> int:
+def taken(limit: RateLimit, times: list[float], chat: int = GROUP_ID, private: bool = False) -> int:
     """Sends at each of the times; answers how long the last has to wait."""
     wait = 0
     for now in times:
-        wait = flood.wait("avtobus", chat, private, now)
+        wait = limit.wait("avtobus", chat, private, now)
         if not wait:
-            flood.took("avtobus", chat, now)
+            limit.count("avtobus", chat, now)
     return wait
 
 
@@ -33,32 +33,32 @@ def taken(flood: Flood, times: list[float], chat: int = GROUP_ID, private: bool 
     ],
 )
 def test_a_chat_takes_so_many(times: list[float], private: bool, wait: int) -> None:
-    assert taken(Flood(on=True), times, private=private) == wait
+    assert taken(RateLimit(on=True), times, private=private) == wait
 
 
 def test_a_bot_sends_thirty_a_second_over_all_chats() -> None:
-    flood = Flood(on=True)
-    assert [taken(flood, [0.0], chat=chat) for chat in range(31)] == [0] * 30 + [1]
-    assert flood.wait("polkson", 0, private=True, now=0.0) == 0
-    assert taken(flood, [1.0], chat=31) == 0
-    assert flood.refused == 1
+    limit = RateLimit(on=True)
+    assert [taken(limit, [0.0], chat=chat) for chat in range(31)] == [0] * 30 + [1]
+    assert limit.wait("polkson", 0, private=True, now=0.0) == 0
+    assert taken(limit, [1.0], chat=31) == 0
+    assert limit.refused == 1
 
 
 def test_waiting_as_long_as_told_is_enough() -> None:
-    flood, now = Flood(on=True), NOON + 0.1
+    limit, now = RateLimit(on=True), NOON + 0.1
     for _ in range(100):
-        while wait := taken(flood, [now]):
+        while wait := taken(limit, [now]):
             now += wait
-            assert not flood.wait("avtobus", GROUP_ID, private=False, now=now)
+            assert not limit.wait("avtobus", GROUP_ID, private=False, now=now)
         now += 0.2
 
 
 def test_off_it_refuses_nothing_and_on_again_it_has_forgotten() -> None:
-    flood = Flood()
-    assert taken(flood, [0.0] * 50) == 0
-    flood.switch(on=True)
-    assert taken(flood, [0.0] * 3) == 0
-    assert flood.refused == 0
+    limit = RateLimit()
+    assert taken(limit, [0.0] * 50) == 0
+    limit.switch(on=True)
+    assert taken(limit, [0.0] * 3) == 0
+    assert limit.refused == 0
 
 
 async def refusal(one: Bot, chat_id: int) -> int:
@@ -69,7 +69,7 @@ async def refusal(one: Bot, chat_id: int) -> int:
 
 async def test_who_goes_over_is_told_how_long_to_wait() -> None:
     now = [float(NOON)]
-    async with running(lambda: now[0], sandbox_flood=True) as sandbox:
+    async with running(lambda: now[0], sandbox_rate_limit=True) as sandbox:
         for _ in range(3):
             await sandbox.avtobus.send_message(GROUP_ID, "раз")
         now[0] += 0.5
@@ -80,17 +80,17 @@ async def test_who_goes_over_is_told_how_long_to_wait() -> None:
         now[0] += 3
         await sandbox.avtobus.send_message(GROUP_ID, "два")
         log = await sandbox.get("/admin/log")
-    assert (log["flooded"], len(log["sent"])) == (1, 6)
+    assert (log["rate_limited"], len(log["sent"])) == (1, 6)
 
 
 async def test_the_limits_are_off_until_switched_on(sandbox: Sandbox) -> None:
     for _ in range(5):
         await sandbox.avtobus.send_message(GROUP_ID, "раз")
-    assert await sandbox.post("/admin/flood", {"on": True}) == {"on": True}
+    assert await sandbox.post("/admin/rate-limit", {"on": True}) == {"on": True}
     for _ in range(3):
         with pytest.raises(exceptions.TelegramBadRequest):
             await sandbox.avtobus.send_message(GROUP_ID, " ")  # not taken, not counted
         await sandbox.avtobus.send_message(GROUP_ID, "два")
     assert await refusal(sandbox.avtobus, GROUP_ID) == 3
-    await sandbox.post("/admin/flood", {"on": False})
+    await sandbox.post("/admin/rate-limit", {"on": False})
     await sandbox.avtobus.send_message(GROUP_ID, "три")

@@ -1,0 +1,204 @@
+"""What people and bots do, and who gets to know it: the bots' queues and the watching pages.
+
+Owns everything that waits, so that closing it ends every wait.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, User
+
+from services.sandbox.errors import bad_request, too_many
+from services.sandbox.faults import Call, Faults
+from services.sandbox.messages import Event, buttons, edited, view
+from services.sandbox.rate_limit import RateLimit
+from services.sandbox.rooms import ANONYMOUS, BotAccount, Change, Draft, Room
+from services.sandbox.update_queue import LONGEST_POLL, UpdateQueue
+from services.sandbox.world import World, member
+
+
+@dataclass(frozen=True)
+class ButtonPress:
+    """A press that its bot has not answered yet."""
+
+    room: Room
+    bot: BotAccount
+    person: int
+
+
+class Messenger:
+    """`clock` gives unix time in seconds; `on_call` gets each call of a bot as it arrives."""
+
+    def __init__(
+        self,
+        world: World,
+        clock: Callable[[], float],
+        rate_limit: RateLimit,
+        longest_poll: float = LONGEST_POLL,
+    ) -> None:
+        self.world = world
+        self.rate_limit = rate_limit
+        self.faults = Faults()
+        self.queues = {token: UpdateQueue(world.first_id + 1, longest_poll) for token in world.bots}
+        self.sent: list[Event] = []
+        self.answered: list[Event] = []
+        self.presses: dict[str, ButtonPress] = {}
+        self.on_call: Callable[[Call], None] = lambda _: None
+        self.closed = asyncio.Event()
+        self._clock = clock
+        self._last_press = world.first_id
+        self._watchers: set[asyncio.Queue[Event | None]] = set()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(int(self._clock()), UTC)
+
+    def write(self, room: Room, person: User, draft: Draft) -> Message:
+        if draft.anonymous and not self.world.administers(room, person):
+            raise bad_request("not enough rights to write anonymously")
+        return self._deliver(room, room.post(person, draft, self.now()))
+
+    def edit(self, room: Room, person: User, message_id: int, text: str) -> Message:
+        return self._edit(room, person, message_id, lambda found: edited(found, text))
+
+    def press(self, room: Room, person: User, message_id: int, data: str) -> str:
+        """Press a button, and return the id of the callback query that the message's bot gets."""
+        message = room.message(message_id, "message")
+        bot = next((bot for bot in room.bots if bot.user == message.from_user), None)
+        if bot is None or data not in [b["data"] for row in buttons(message) for b in row]:
+            raise bad_request("button not found")
+        self._last_press += 1
+        number = str(self._last_press)
+        self.presses[number] = ButtonPress(room, bot, person.id)
+        query = CallbackQuery(
+            id=number, from_user=person, chat_instance=room.key, message=message, data=data
+        )
+        if bot.name not in room.expelled:
+            self.queues[bot.token].put("callback_query", query)
+        return number
+
+    def add_person(self, name: str) -> User:
+        person = self.world.add_person(name)
+        self._publish({"type": "people"})
+        return person
+
+    def send(self, room: Room, bot: BotAccount, draft: Draft) -> Message:
+        room.check_admits(bot)
+        now, chat = self._clock(), room.chat.id
+        if seconds := self.rate_limit.wait(bot.name, chat, room.private, now):
+            raise too_many(seconds)
+        message = room.post(bot.user, draft, self.now())
+        self.rate_limit.count(bot.name, chat, now)
+        self.sent.append({"bot": bot.name, "chat": chat, **view(room.key, message)})
+        return self._deliver(room, message)
+
+    def edit_sent(self, room: Room, bot: BotAccount, message_id: int, change: Change) -> Message:
+        room.check_admits(bot)
+        return self._edit(room, bot.user, message_id, change)
+
+    def answer_press(self, bot: BotAccount, query: str, text: str | None, alert: bool) -> None:
+        """Answer a press, once; the text is shown to who pressed."""
+        press = self.presses.get(query)
+        if press is None or press.bot != bot:
+            why = "query is too old and response timeout expired or query ID is invalid"
+            raise bad_request(why)
+        del self.presses[query]
+        answer: Event = {
+            "room": press.room.key,
+            "bot": bot.name,
+            "person": press.person,
+            "query": query,
+            "text": text,
+            "alert": alert,
+        }
+        self.answered.append(answer)
+        self._publish({"type": "answered", **answer})
+
+    def delete(self, room: Room, bot: BotAccount, message_id: int) -> None:
+        room.check_admits(bot)
+        room.delete(bot, message_id)
+        self._publish_deleted(room, message_id)
+
+    def show_action(self, room: Room, bot: BotAccount, action: str) -> None:
+        room.check_admits(bot)
+        self._publish({"type": "action", "room": room.key, "bot": bot.name, "action": action})
+
+    def expel(self, room: Room, bot: BotAccount, by: User, expelled: bool) -> None:
+        """Block the bot or kick it out, or take it back; its own queue gets the change."""
+        if (bot.name in room.expelled) == expelled:
+            return
+        (room.expelled.add if expelled else room.expelled.discard)(bot.name)
+        change = ChatMemberUpdated(
+            chat=room.chat,
+            from_user=by,
+            date=self.now(),
+            old_chat_member=member(bot.user, not expelled),
+            new_chat_member=member(bot.user, expelled),
+        )
+        self.queues[bot.token].put("my_chat_member", change)
+
+    def promote(self, person: User, on: bool) -> None:
+        """Make a person an administrator of the group, or no more."""
+        if person == self.world.owner:
+            raise bad_request("the creator is always an administrator")
+        room = self.world.group
+        (room.administrators.add if on else room.administrators.discard)(person.id)
+
+    def open_topic(self, number: int, name: str) -> None:
+        room = self.world.group
+        self._deliver(room, room.open_topic(number, name, self.world.owner, self.now()))
+
+    def delete_topic(self, number: int) -> None:
+        """Delete a topic; bots get no update of it, as in Telegram."""
+        for message_id in self.world.group.delete_topic(number):
+            self._publish_deleted(self.world.group, message_id)
+
+    def migrate(self) -> Room:
+        """Turn the group into a supergroup; the bots get a message of it in both chats."""
+        old, new = self.world.migrate(), self.world.group
+        last = old.add(self.world.owner, self.now(), migrate_to_chat_id=new.chat.id)
+        self._deliver(old, last)
+        old_id = old.chat.id
+        first = new.add(ANONYMOUS, self.now(), sender_chat=new.chat, migrate_from_chat_id=old_id)
+        self._deliver(new, first)
+        self._publish({"type": "migrated"})
+        return new
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[asyncio.Queue[Event | None]]:
+        """Give a page's queue of events from now on; None is the last."""
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._watchers.add(queue)
+        if self.closed.is_set():
+            queue.put_nowait(None)
+        try:
+            yield queue
+        finally:
+            self._watchers.discard(queue)
+
+    def close(self) -> None:
+        """End every long poll, event stream and held request."""
+        self.closed.set()
+        for queue in self.queues.values():
+            queue.close()
+        for watcher in self._watchers:
+            watcher.put_nowait(None)
+
+    def _edit(self, room: Room, author: User, message_id: int, change: Change) -> Message:
+        message = room.edit(author, message_id, change, self.now())
+        return self._deliver(room, message, "edited_message")
+
+    def _deliver(self, room: Room, message: Message, kind: str = "message") -> Message:
+        for bot in room.receivers(message):
+            self.queues[bot.token].put(kind, message)
+        self._publish({"type": "message", **view(room.key, message)})
+        return message
+
+    def _publish_deleted(self, room: Room, message_id: int) -> None:
+        self._publish({"type": "deleted", "room": room.key, "id": message_id})
+
+    def _publish(self, event: Event) -> None:
+        for watcher in self._watchers:
+            watcher.put_nowait(event)

@@ -1,0 +1,167 @@
+"""The web page: its files, the state and the events that it reads, and what people do on it.
+
+Events reach the page over server-sent events; it asks for the whole state when it (re)connects.
+
+    POST /api/people      {"name"}; a name known already is the same person
+    POST /api/messages    see `NewMessage`
+    POST /api/edit        {"chat", "person", "message", "text"}; text is the caption of media
+    POST /api/press       {"chat", "person", "message", "data"}; answers the callback query's id
+
+In every body `chat` is `group` or a bot's name, `person` an id or a name, and `message` the id of
+a message in that chat. Tests use the same routes.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self, TypeVar
+
+from aiogram.types import User
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contracts.refusal import parse
+from services.sandbox.messages import Event, Media, view
+from services.sandbox.messenger import Messenger
+from services.sandbox.rooms import GROUP, Draft, Room
+from services.sandbox.world import GROUP_TITLE
+
+STATIC = Path(__file__).with_name("static")
+POLICY = "default-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
+_EMOJI = "🚌🐘🦉🐙🦊🐝"
+B = TypeVar("B", bound="Body")
+
+
+class Body(BaseModel):
+    """The JSON of a request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PersonAction(Body):
+    chat: str
+    person: int | str
+
+
+class NewMessage(PersonAction):
+    """A message: `text`, or `media`, with a `caption` and an `album` if wished.
+
+    media       `sticker`, `voice` or `photo`; Telegram gives stickers no caption
+    album       the media_group_id that photos of one album have in common
+    anonymous   written in the group's name; for its administrators
+    """
+
+    text: str = ""
+    reply_to: int | None = None
+    thread: int | None = None
+    media: Media | None = None
+    caption: str = ""
+    album: str | None = Field(default=None, min_length=1)
+    anonymous: bool = False
+
+    @model_validator(mode="after")
+    def _check_content(self) -> Self:
+        if self.media and self.text:
+            raise ValueError("media has a caption, not a text")
+        if not self.media and (self.caption or self.album):
+            raise ValueError("caption and album go with media")
+        return self
+
+    def draft(self) -> Draft:
+        fields = self.model_dump(exclude={"chat", "person", "text", "caption"})
+        return Draft(self.caption if self.media else self.text, **fields)
+
+
+class Edit(PersonAction):
+    message: int
+    text: str
+
+
+class Press(PersonAction):
+    message: int
+    data: str
+
+
+class NewPerson(Body):
+    name: str = Field(min_length=1, max_length=64)
+
+
+def post(path: str, body: type[B], act: Callable[[B], Event], status: int = 200) -> web.RouteDef:
+    """Make a route that reads a body and answers what `act` returns."""
+
+    async def handle(request: web.Request) -> web.Response:
+        name = path.rpartition("/")[2]
+        return web.json_response(act(parse(body, await request.json(), name)), status=status)
+
+    return web.post(path, handle)
+
+
+class PageRoutes:
+    def __init__(self, messenger: Messenger) -> None:
+        self._messenger, self._world = messenger, messenger.world
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        return [
+            web.get("/", self._index),
+            web.static("/static", STATIC),
+            web.get("/events", self._events),
+            web.get("/api/state", self._state),
+            post("/api/people", NewPerson, self._join, status=201),
+            post("/api/messages", NewMessage, self._write, status=201),
+            post("/api/edit", Edit, self._edit),
+            post("/api/press", Press, self._press),
+        ]
+
+    async def _index(self, _: web.Request) -> web.FileResponse:
+        return web.FileResponse(STATIC / "index.html", headers={"content-security-policy": POLICY})
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        headers = {"cache-control": "no-store", "content-type": "text/event-stream"}
+        stream = web.StreamResponse(headers=headers)
+        async with self._messenger.watching() as events:
+            await stream.prepare(request)
+            await stream.write(b"retry: 1000\n: listening\n\n")
+            while (event := await events.get()) is not None:
+                await stream.write(f"data: {json.dumps(event)}\n\n".encode())
+        return stream
+
+    async def _state(self, _: web.Request) -> web.Response:
+        world = self._world
+        bots = [
+            {
+                "id": bot.user.id,
+                "name": bot.name,
+                "title": bot.user.first_name,
+                "mention": bot.mention,
+                "emoji": _EMOJI[number % len(_EMOJI)],
+            }
+            for number, bot in enumerate(world.bots.values())
+        ]
+        people = [
+            {"id": person.id, "name": person.first_name, "owner": person == world.owner}
+            for person in world.people.values()
+        ]
+        messages = [view(r.key, m) for r in world.rooms.values() for m in r.messages.values()]
+        group = {"chat": GROUP, "title": GROUP_TITLE}
+        return web.json_response(
+            {"bots": bots, "people": people, "group": group, "messages": messages}
+        )
+
+    def _join(self, body: NewPerson) -> Event:
+        person = self._messenger.add_person(body.name)
+        return {"id": person.id, "name": person.first_name}
+
+    def _write(self, body: NewMessage) -> Event:
+        room, person = self._find(body)
+        return view(room.key, self._messenger.write(room, person, body.draft()))
+
+    def _edit(self, body: Edit) -> Event:
+        room, person = self._find(body)
+        return view(room.key, self._messenger.edit(room, person, body.message, body.text))
+
+    def _press(self, body: Press) -> Event:
+        return {"id": self._messenger.press(*self._find(body), body.message, body.data)}
+
+    def _find(self, body: PersonAction) -> tuple[Room, User]:
+        person = self._world.person(body.person)
+        return self._world.room_of_person(body.chat, person), person
