@@ -31,19 +31,8 @@ from extraction_jobs.privacy import pseudonym
 from extraction_jobs.progress import tracked
 from extraction_jobs.split import PART, RECORDS, Written, discard, put_in_place, write_split
 from extraction_jobs.telegram_json import read_export
-from telemetry.job import (
-    ENVIRONMENT,
-    BotOption,
-    InputOption,
-    JobReport,
-    PersonaOption,
-    SkipUnchanged,
-    job,
-    job_app,
-)
+from telemetry.job import BotOption, InputOption, JobReport, PersonaOption, SkipOption, job, job_app
 from telemetry.logs import logger
-
-app = job_app()
 
 FEW_MESSAGES = 300
 STAMP = ".made-from"
@@ -157,7 +146,6 @@ def _forgotten(given: Path | None, usual: Path) -> People:
     return read_people(given or usual)
 
 
-@app.command(epilog=ENVIRONMENT)
 def main(
     bot: BotOption,
     input: InputOption = None,
@@ -169,7 +157,7 @@ def main(
         Path | None,
         typer.Option(help="Who is left out [DATA_DIR/<bot>/forget/forget.jsonl]."),
     ] = None,
-    skip_unchanged: SkipUnchanged = False,
+    skip_unchanged: SkipOption = False,
 ) -> None:
     """Build a data set from a chat export, without the people who asked to be forgotten."""
     with job("extraction", bot, output, skip_unchanged) as context:
@@ -205,6 +193,8 @@ def _log(bot: str, folder: Path, card: Card) -> None:
     for warning in card.warnings:
         logger().warning(warning, bot=bot)
 
+
+app = job_app(main)
 
 if __name__ == "__main__":
     app()

@@ -51,7 +51,7 @@ DatasetOption = Annotated[
 RunOption = Annotated[
     Path | None, typer.Option("--run", help="Folder of the training run [DATA_DIR/<bot>/run].")
 ]
-SkipUnchanged = Annotated[
+SkipOption = Annotated[
     bool, typer.Option("--skip-unchanged", help="Do nothing if nothing changed since.")
 ]
 
@@ -65,12 +65,12 @@ class PushSettings(Settings):
     pushgateway_url: str | None = None
 
 
-ENVIRONMENT = environment_help(Volumes, LogSettings, PushSettings)
-"""The end of a job's --help."""
-
-
-def job_app() -> typer.Typer:
-    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+def job_app(main: Callable[..., None] | None = None) -> typer.Typer:
+    """Return a command line: of one command, or one to which commands are added."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    if main is not None:
+        app.command(epilog=environment_help(Volumes, LogSettings, PushSettings))(main)
+    return app
 
 
 class Interrupted(Exception):

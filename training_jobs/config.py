@@ -12,7 +12,7 @@ BaseOption = Annotated[
 EpochsOption = Annotated[
     float | None, typer.Option("--epochs", help="Passes over the data set; instead of bot.yaml's.")
 ]
-MaxStepsOption = Annotated[
+StepsOption = Annotated[
     int | None,
     typer.Option("--max-steps", help="Stop after so many steps, if the epochs last that long."),
 ]

@@ -16,16 +16,7 @@ from contracts.files import whole_folder, write_model
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
-from telemetry.job import (
-    ENVIRONMENT,
-    BotOption,
-    DatasetOption,
-    JobReport,
-    RunOption,
-    SkipUnchanged,
-    job,
-    job_app,
-)
+from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
 from training_jobs.base import Base, load_base
 from training_jobs.config import TrainingConfig
@@ -47,8 +38,6 @@ from training_jobs.run_folder import (
     write_run,
 )
 
-app = job_app()
-
 MOST_CONTEXTS, BUDGET = 100, 256
 INT4_GROUP = 64
 """Weights that share a scale."""
@@ -58,12 +47,10 @@ class ConversionFailed(Refusal):
     """OpenVINO could not take the model."""
 
 
-def convert(
-    run_folder: Path, dataset: Path, precision: Literal["auto", "int4", "int8"]
-) -> Conversion:
+def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int8"]) -> Conversion:
     """Convert to the first precision that keeps the perplexity, or else to the last one allowed."""
-    read_run(run_folder)
-    base = load_base(str(run_folder / MODEL), from_environment(Volumes))
+    read_run(folder)
+    base = load_base(str(folder / MODEL), from_environment(Volumes))
     documents = _heldout_documents(dataset, base)
     with hardware("fp32") as machine:
         trained = sum(nats(base.model, documents, machine))
@@ -71,7 +58,7 @@ def convert(
     wanted = ["int4", "int8"] if count else ["int8"]
     if precision != "auto":
         wanted = [precision]
-    with whole_folder(run_folder / CONVERTED) as output:
+    with whole_folder(folder / CONVERTED) as output:
         for name in wanted:
             try:
                 export(base, output, 4 if name == "int4" else 8)
@@ -86,9 +73,9 @@ def convert(
             logger().info("converted", precision=name, perplexity_drift=drift)
             if abs(drift or 0.0) <= ALLOWED_DRIFT:
                 break
-        discard_conversion(run_folder)
+        discard_conversion(folder)
     done = Conversion(precision=name, perplexity_drift=drift)
-    write_model(run_folder / CONVERSION, done)
+    write_model(folder / CONVERSION, done)
     return done
 
 
@@ -175,7 +162,7 @@ def converted_nats(model: Path, documents: Sequence[Document]) -> list[float]:
     return losses
 
 
-def adopt(bot: str, model: Path, prompt_format: PromptFormat, run_folder: Path) -> None:
+def adopt(bot: str, model: Path, prompt_format: PromptFormat, folder: Path) -> None:
     """Make a run folder of a model that was fine-tuned elsewhere; code in it is not run."""
     base = load_base(str(model), from_environment(Volumes))
     run = Run(
@@ -188,10 +175,10 @@ def adopt(bot: str, model: Path, prompt_format: PromptFormat, run_folder: Path) 
         notes=("fine-tuned elsewhere",),
         metrics={},
     )
-    write_run(run_folder, base, run)
-    with whole_folder(run_folder / CONVERTED) as output:
+    write_run(folder, base, run)
+    with whole_folder(folder / CONVERTED) as output:
         export(base, output, 8)
-    write_model(run_folder / CONVERSION, Conversion(precision="int8", perplexity_drift=None))
+    write_model(folder / CONVERSION, Conversion(precision="int8", perplexity_drift=None))
 
 
 def report_conversion(report: JobReport, done: Conversion, model: Path) -> None:
@@ -201,12 +188,11 @@ def report_conversion(report: JobReport, done: Conversion, model: Path) -> None:
     report.gauge("model_bytes", "Size of the converted model.", size)
 
 
-@app.command(epilog=ENVIRONMENT)
 def main(
     bot: BotOption,
     run: RunOption = None,
     dataset: DatasetOption = None,
-    skip_unchanged: SkipUnchanged = False,
+    skip_unchanged: SkipOption = False,
 ) -> None:
     """Convert a fine-tuned model to what generation serves."""
     with job("conversion", bot, run, skip_unchanged) as context:
@@ -222,6 +208,8 @@ def main(
         )
         report_conversion(context.report, done, folder / CONVERTED)
 
+
+app = job_app(main)
 
 if __name__ == "__main__":
     app()

@@ -26,16 +26,7 @@ from contracts.sampling import Sampling
 from contracts.settings import Volumes, from_environment
 from contracts.turn import Turn
 from moderation import Policy
-from telemetry.job import (
-    ENVIRONMENT,
-    BotOption,
-    DatasetOption,
-    JobReport,
-    RunOption,
-    SkipUnchanged,
-    job,
-    job_app,
-)
+from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
 from training_jobs.base import SCRATCH, Base, load_base
 from training_jobs.convert import export
@@ -58,8 +49,6 @@ from training_jobs.run_folder import (
     read_run,
     served,
 )
-
-app = job_app()
 
 MOST_CONTEXTS = 300
 FEWEST_CONTEXTS = 5
@@ -256,7 +245,6 @@ def _measured(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -
     return done
 
 
-@app.command(epilog=ENVIRONMENT)
 def main(
     bot: BotOption,
     run: RunOption = None,
@@ -264,7 +252,7 @@ def main(
     against: Annotated[
         Path | None, typer.Option(help="Data set of somebody else, to tell a whole chat from.")
     ] = None,
-    skip_unchanged: SkipUnchanged = False,
+    skip_unchanged: SkipOption = False,
 ) -> None:
     """Measure how well a converted run sounds like its persona."""
     with job("evaluation", bot, run, skip_unchanged) as context:
@@ -283,6 +271,8 @@ def main(
             measured = {k: v for k, v in figures(done).items() if v is not None}
             logger().info("evaluated", bot=file.name, folder=str(folder), **measured)
 
+
+app = job_app(main)
 
 if __name__ == "__main__":
     app()

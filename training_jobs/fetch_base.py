@@ -11,10 +11,7 @@ from training_jobs.base import find_base, load_base
 from training_jobs.config import DEFAULT_BASE
 from training_jobs.libraries import quieten
 
-app = job_app()
 
-
-@app.command()
 def main(
     base: Annotated[str, typer.Option(help="A name of the model hub, owner/name.")] = DEFAULT_BASE,
 ) -> None:
@@ -26,6 +23,8 @@ def main(
         size = load_base(str(folder), volumes).model.num_parameters()
         logger().info("fetched", base=base, folder=str(folder), parameters=size)
 
+
+app = job_app(main)
 
 if __name__ == "__main__":
     app()

@@ -24,24 +24,9 @@ import typer
 from contracts.bot_file import BotFile
 from contracts.refusal import parse
 from contracts.settings import Volumes, from_environment
-from telemetry.job import (
-    ENVIRONMENT,
-    BotOption,
-    DatasetOption,
-    JobReport,
-    SkipUnchanged,
-    command,
-    job,
-    job_app,
-)
+from telemetry.job import BotOption, DatasetOption, JobReport, SkipOption, command, job, job_app
 from telemetry.logs import logger
-from training_jobs.config import (
-    BaseOption,
-    EpochsOption,
-    MaxStepsOption,
-    MethodOption,
-    TrainingConfig,
-)
+from training_jobs.config import BaseOption, EpochsOption, MethodOption, StepsOption, TrainingConfig
 from training_jobs.figures import printed
 from training_jobs.hardware import hardware, memory_told, peak_memory
 from training_jobs.job import Job, train
@@ -49,8 +34,6 @@ from training_jobs.libraries import quieten
 from training_jobs.loop import Curve
 from training_jobs.run_folder import Run, prepare, read_run, write_run
 from training_jobs.watch import Watch
-
-app = job_app()
 
 ESTIMATE_STEPS = 3
 
@@ -189,7 +172,6 @@ def _config(bot: BotFile, given: Mapping[str, object]) -> TrainingConfig:
     return parse(TrainingConfig, {**config, **changed}, "command line")
 
 
-@app.command(epilog=ENVIRONMENT)
 def main(
     bot: BotOption,
     dataset: DatasetOption = None,
@@ -198,12 +180,12 @@ def main(
     ] = None,
     base: BaseOption = None,
     epochs: EpochsOption = None,
-    max_steps: MaxStepsOption = None,
+    max_steps: StepsOption = None,
     method: MethodOption = None,
     estimate_only: Annotated[
         bool, typer.Option("--estimate", help="Say what it would cost in time and memory, and end.")
     ] = False,
-    skip_unchanged: SkipUnchanged = False,
+    skip_unchanged: SkipOption = False,
 ) -> None:
     """Fine-tune a GPT-2 on a data set. Killed, the same command goes on where it was."""
     given = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
@@ -231,6 +213,8 @@ def main(
         _print(done.metrics)
         logger().info("fine-tuned", bot=name, base=done.base, folder=str(folder))
 
+
+app = job_app(main)
 
 if __name__ == "__main__":
     app()

@@ -12,18 +12,9 @@ from typing import Annotated
 import typer
 
 from contracts.bot_file import BotFile
-from telemetry.job import (
-    ENVIRONMENT,
-    BotOption,
-    InputOption,
-    PersonaOption,
-    command,
-    job_app,
-)
-from training_jobs.config import BaseOption, EpochsOption, MaxStepsOption, MethodOption
+from telemetry.job import BotOption, InputOption, PersonaOption, command, job_app
+from training_jobs.config import BaseOption, EpochsOption, MethodOption, StepsOption
 from training_jobs.libraries import require_training_packages
-
-app = job_app()
 
 Options = Mapping[str, object]
 
@@ -60,14 +51,13 @@ def run_job(command_line: list[str], environment: Mapping[str, str]) -> int:
         return process.wait()
 
 
-@app.command(epilog=ENVIRONMENT)
 def main(
     bot: BotOption,
     input: InputOption = None,
     persona: PersonaOption = None,
     base: BaseOption = None,
     epochs: EpochsOption = None,
-    max_steps: MaxStepsOption = None,
+    max_steps: StepsOption = None,
     method: MethodOption = None,
     evaluate: Annotated[
         bool, typer.Option(help="Measure how well it imitates; the gate wants to know.")
@@ -86,6 +76,8 @@ def main(
             raise typer.Exit(code if code > 0 else 1)
         typer.echo(f"{name}: {line[0]} took {time.monotonic() - started:.0f} s", err=True)
 
+
+app = job_app(main)
 
 if __name__ == "__main__":
     app()

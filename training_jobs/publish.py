@@ -14,15 +14,7 @@ from contracts.files import Locked
 from contracts.model_version import SCHEMA, BotModels, Manifest, Stop, hash_files
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
-from telemetry.job import (
-    ENVIRONMENT,
-    BotOption,
-    JobReport,
-    RunOption,
-    SkipUnchanged,
-    job,
-    job_app,
-)
+from telemetry.job import BotOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
 from training_jobs.fidelity.results import Evaluation, figures, read_evaluation
 from training_jobs.gate import objections
@@ -36,8 +28,6 @@ from training_jobs.run_folder import (
     served,
 )
 
-app = job_app()
-
 MODEL_CARD = "README.md"
 REPORTED = ("bits_per_character", "attribution_tuned", "memorised_share")
 """Figures that are reported of a version and of the one before it."""
@@ -45,7 +35,7 @@ REPORTED = ("bits_per_character", "attribution_tuned", "memorised_share")
 
 def publish(
     bot: str,
-    run_folder: Path,
+    folder: Path,
     models: BotModels,
     created: datetime | None = None,
     force: bool = False,
@@ -58,10 +48,10 @@ def publish(
 
     Raises Refusal, with the number that is against it.
     """
-    run, conversion = read_run(run_folder), read_conversion(run_folder)
-    evaluation = read_evaluation(run_folder)
+    run, conversion = read_run(folder), read_conversion(folder)
+    evaluation = read_evaluation(folder)
     if run.bot != bot:
-        raise Refusal(f"{run_folder}: is a run of bot {run.bot!r}, not of {bot!r}")
+        raise Refusal(f"{folder}: is a run of bot {run.bot!r}, not of {bot!r}")
     created = created or datetime.now(UTC)
     try:
         with models.staging() as staged:
@@ -71,10 +61,10 @@ def publish(
             against = list(objections(conversion, evaluation, current))
             if against and not force:
                 reasons = "; ".join(against)
-                raise Refusal(f"{run_folder}: {reasons}. --force publishes it all the same")
+                raise Refusal(f"{folder}: {reasons}. --force publishes it all the same")
             notes = [*run.notes, *(f"published by force: {each}" for each in against)]
             notes += [] if evaluation else ["not evaluated"]
-            for path in published_files(run_folder):
+            for path in published_files(folder):
                 shutil.copyfile(path, staged / path.name)
             card = model_card(run, conversion, evaluation, notes, created)
             (staged / MODEL_CARD).write_text(card, encoding="utf-8")
@@ -156,7 +146,6 @@ def _adopt(bot: str, source: Path, prompt_format: PromptFormat, folder: Path) ->
     adopt(bot, source, prompt_format, folder)
 
 
-@app.command(epilog=ENVIRONMENT)
 def main(
     bot: BotOption,
     run: RunOption = None,
@@ -169,7 +158,7 @@ def main(
     force: Annotated[
         bool, typer.Option("--force", help="Publish whatever the figures say; it is noted.")
     ] = False,
-    skip_unchanged: SkipUnchanged = False,
+    skip_unchanged: SkipOption = False,
 ) -> None:
     """Publish a converted model as the version that is served, if its figures allow it."""
     with job("publishing", bot, run, skip_unchanged) as context, TemporaryDirectory() as adopted:
@@ -186,6 +175,8 @@ def main(
         report_version(context.report, models, manifest)
         logger().info("published", bot=name, version=manifest.id, folder=str(models.folder))
 
+
+app = job_app(main)
 
 if __name__ == "__main__":
     app()

@@ -10,10 +10,7 @@ from contracts.settings import Volumes, from_environment
 from extraction_jobs.sample_chats.chats import avtobus, polkson
 from telemetry.job import job_app
 
-app = job_app()
 
-
-@app.command()
 def main(
     output: Annotated[
         Path | None, typer.Option(help="Folder [DATA_DIR]; gets <bot>/exports/result.json.")
@@ -27,6 +24,8 @@ def main(
         path.write_text(json.dumps(export, ensure_ascii=False, indent=1), encoding="utf-8")
         typer.echo(path)
 
+
+app = job_app(main)
 
 if __name__ == "__main__":
     app()

@@ -12,7 +12,7 @@ from contracts.model_version import BotModels
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from telemetry.job import command, job_app
-from training_jobs.config import EpochsOption, MaxStepsOption
+from training_jobs.config import EpochsOption, StepsOption
 from training_jobs.pipeline import command_lines, run_job
 from training_jobs.sample_bots.kept import FOLDER, Inputs, keep, publish_kept, read_inputs
 
@@ -59,7 +59,7 @@ def _publish(bot: str, models: BotModels, volumes: Volumes) -> None:
 @app.command()
 def make(
     epochs: EpochsOption,
-    max_steps: MaxStepsOption,
+    max_steps: StepsOption,
     output: Annotated[Path, typer.Option(help="Where they are kept.")] = FOLDER,
 ) -> None:
     """Train both from the sample chats and the demo base, and keep of them what serves."""
