@@ -34,10 +34,9 @@ from extraction_jobs.config import ExtractionConfig
 from extraction_jobs.sample_chats.chats import avtobus
 from telemetry.job import JobReport
 from training_jobs.config import TrainingConfig
-from training_jobs.hardware import hardware, peak_memory
-from training_jobs.job import Job, train
-from training_jobs.loop import Curve, schedule
-from training_jobs.watch import Watch
+from training_jobs.hardware import detect_hardware, peak_memory
+from training_jobs.loop import schedule, train
+from training_jobs.training_run import TrainingRun
 
 SIDES = ("plain", "full", "lora")
 ROUNDS, STEPS, LOSS_STEPS = 3, 8, 30
@@ -54,11 +53,11 @@ def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
         max_steps=steps, epochs=100, patience=0, measure_share=1.0, tokens_per_step=TOKENS,
         precision="fp32" if name == "plain" else "auto",
     )  # fmt: skip
-    with hardware(config.precision) as machine:
-        job = Job(config, root / "dataset", root / "run", machine)
-        job.measured.clear()
+    with detect_hardware(config.precision) as hardware:
+        run = TrainingRun(config, root / "dataset", root / "run", hardware)
+        run.measured.clear()
         if not dropout:
-            for module in job.base.model.modules():
+            for module in run.base.model.modules():
                 if isinstance(module, torch.nn.Dropout):
                     module.p = 0.0
         started = time.perf_counter()
@@ -68,7 +67,7 @@ def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
             seconds.append(time.perf_counter() - started - sum(seconds))
             first.append(time.time() - float(os.environ["STARTED"]))
 
-        losses = (plain if name == "plain" else ours)(job, steps, seen)
+        losses = (plain if name == "plain" else ours)(run, steps, seen)
     return {
         "losses": losses,
         "seconds": seconds,
@@ -77,16 +76,17 @@ def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
     }
 
 
-def ours(job: Job, steps: int, seen: Callable[[], None]) -> list[float]:
-    watch = Watch(JobReport("training", "benchmark"), job.plan.steps_an_epoch)
-    watch.seen = lambda curve: seen()  # type: ignore[method-assign]
-    curve: Curve = train(job, watch, [])
-    return curve.losses
+def ours(run: TrainingRun, steps: int, seen: Callable[[], None]) -> list[float]:
+    def after_step() -> bool:
+        seen()
+        return False
+
+    return train(run, JobReport("training", "benchmark"), after_step).losses
 
 
-def plain(job: Job, steps: int, seen: Callable[[], None]) -> list[float]:
+def plain(run: TrainingRun, steps: int, seen: Callable[[], None]) -> list[float]:
     """The Trainer as run_clm calls it, but for our schedule and betas, so that losses compare."""
-    batches = [batch for step in range(steps) for batch in job.plan.step(step)]
+    batches = [batch for step in range(steps) for batch in run.step(step)]
     rows = [
         {"input_ids": ids, "position_ids": places, "labels": labels}
         for batch in batches
@@ -94,7 +94,7 @@ def plain(job: Job, steps: int, seen: Callable[[], None]) -> list[float]:
             batch.input_ids, batch.position_ids, batch.labels, strict=True
         )
     ]
-    model: Any = job.base.model
+    model: Any = run.base.model
     model.config.use_cache = False
     decayed = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
@@ -102,7 +102,7 @@ def plain(job: Job, steps: int, seen: Callable[[], None]) -> list[float]:
         [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}],
         lr=5e-5, betas=(0.9, 0.99),
     )  # fmt: skip
-    warmup = max(1, int(steps * job.config.warmup_share))
+    warmup = max(1, int(steps * run.config.warmup_share))
     rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step, steps, warmup))
     losses: list[float] = []
 
@@ -116,7 +116,7 @@ def plain(job: Job, steps: int, seen: Callable[[], None]) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder, max_steps=steps, logging_steps=1, report_to=[], save_strategy="no",
-            per_device_train_batch_size=job.plan.step_blocks, use_cpu=True, disable_tqdm=True,
+            per_device_train_batch_size=run.step_blocks, use_cpu=True, disable_tqdm=True,
             train_sampling_strategy="sequential",
         )  # fmt: skip
         PlainTrainer(

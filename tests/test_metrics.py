@@ -25,10 +25,10 @@ from tests.conftest import BOT, Toy
 from tests.services.gateway.conftest import World, fake_generation, settings_for
 from tests.services.gateway.telegram import fake_telegram
 from tests.services.generation.conftest import running
+from tests.training_jobs.test_progress import StoppedClock
 from training_jobs import convert, evaluate, finetune, publish
-from training_jobs.loop import Curve
+from training_jobs.progress import LOG_SECONDS, ProgressDisplay, TrainingProgress
 from training_jobs.run_folder import CONVERTED, read_conversion, read_run
-from training_jobs.watch import LINE_SECONDS, Watch
 
 DOCS = Path(__file__).parents[1] / "docs" / "metrics.md"
 JOBS = ("extraction", "training", "conversion", "evaluation", "publishing", "backup")
@@ -116,10 +116,10 @@ def of_jobs(toy: Toy) -> Iterator[Told]:
 
 
 def _train(report: JobReport, toy: Toy) -> None:
-    times = iter((0.0, LINE_SECONDS))
-    watch = Watch(report, 1, clock=lambda: next(times, LINE_SECONDS))
-    with watch.running(1):
-        watch.seen(Curve(losses=[1.0], heldout=[(1, 1.0)]))
+    clock = StoppedClock()
+    display = ProgressDisplay(report, steps=1, steps_per_epoch=1, clock=clock)
+    clock.time = LOG_SECONDS
+    display.show(TrainingProgress(losses=[1.0], heldout=[(1, 1.0)]))
     finetune.report_run(report, read_run(toy.run))
 
 

@@ -8,8 +8,8 @@ from ctypes.util import find_library
 PRELOADED = "PERSONAPRELOADED"
 
 
-def give_back_memory() -> None:
-    """Let jemalloc, where it is preloaded, give unused memory back to the system."""
+def release_memory() -> None:
+    """Return unused memory to the system, where jemalloc is preloaded."""
     allocator = ctypes.CDLL(None)
     if hasattr(allocator, "mallctl"):
         every_arena = b"arena.4096.purge"

@@ -1,6 +1,5 @@
-"""Checkpoints of a run under way: written aside, synced, renamed; a broken one is passed over."""
+"""Checkpoints of a training run: written whole or not at all; an unusable one is skipped."""
 
-import os
 import pickle
 import shutil
 from pathlib import Path
@@ -8,61 +7,61 @@ from typing import Any
 
 import torch
 
+from contracts.files import sync
 from contracts.refusal import Refusal
 from telemetry.logs import logger
 
 FOLDER = "checkpoints"
 BEST = "best.pt"
-_PART = ".part"
 
 State = dict[str, Any]
 
 
 class Checkpoints:
-    """The checkpoints in a folder; `fingerprint` names the run that they belong to."""
+    """The checkpoints in a folder.
+
+    fingerprint  of the training run that they belong to: those of another run are not loaded
+    """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self._folder = folder
         self._fingerprint = fingerprint
 
     def save(self, step: int, state: State) -> None:
-        """Keep the state after so many steps, and forget the older ones."""
-        older = self._numbered()
-        self._write(self._folder / f"step-{step}.pt", state)
+        """Keep the state after so many steps, then delete the older ones."""
+        older = self._newest_first()
+        newest = self._folder / f"step-{step}.pt"
+        self._write(newest, state)
         for path in older:
-            if path.name != f"step-{step}.pt":
+            if path != newest:
                 path.unlink(missing_ok=True)
 
     def save_best(self, step: int, weights: State) -> None:
-        self._write(self._folder / BEST, {"step": step, **weights})
+        self._write(self._folder / BEST, {"step": step, "weights": weights})
 
-    def latest(self) -> State | None:
-        """The newest state of this very run that can be read."""
-        for path in reversed(self._numbered()):
-            if (state := self._read(path)) is not None:
-                return state
-        return None
+    def load_latest(self) -> State | None:
+        """Return the newest state that can be used, None where there is none."""
+        return next(filter(None, map(self._read, self._newest_first())), None)
 
-    def best(self, step: int) -> State | None:
-        """The best weights, if they are those after so many steps."""
-        found = self._read(self._folder / BEST)
-        return found if found is not None and found["step"] == step else None
+    def load_best(self, step: int) -> State | None:
+        """Return the best weights if they are those after so many steps."""
+        best = self._read(self._folder / BEST)
+        return best["weights"] if best and best["step"] == step else None
 
     def clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _numbered(self) -> list[Path]:
-        """Oldest first."""
-        return sorted(self._folder.glob("step-*.pt"), key=lambda path: int(path.stem[5:]))
+    def _newest_first(self) -> list[Path]:
+        paths = self._folder.glob("step-*.pt")
+        return sorted(paths, key=lambda path: int(path.stem[5:]), reverse=True)
 
     def _write(self, path: Path, content: State) -> None:
-        part = path.with_name(path.name + _PART)
+        part = path.with_name(f"{path.name}.part")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with part.open("wb") as file:  # a checkpoint is too large to be written from memory
                 torch.save({"fingerprint": self._fingerprint, "content": content}, file)
-                file.flush()
-                os.fsync(file.fileno())
+            sync(part)
             part.rename(path)
         except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
             part.unlink(missing_ok=True)
@@ -72,15 +71,15 @@ class Checkpoints:
 
     def _read(self, path: Path) -> State | None:
         try:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-            content, fingerprint = found["content"], found["fingerprint"]
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+            content: State = saved["content"]
+            is_ours = saved["fingerprint"] == self._fingerprint
         except FileNotFoundError:
             return None
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
             logger().warning("checkpoint passed over: it cannot be read", path=str(path))
             return None
-        if fingerprint != self._fingerprint:
+        if not is_ours:
             logger().warning("checkpoint passed over: it is of another run", path=str(path))
             return None
-        kept: State = content
-        return kept
+        return content

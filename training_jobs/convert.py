@@ -15,16 +15,15 @@ from contracts.dataset import HELDOUT, read_card, read_records
 from contracts.files import whole_folder, write_model
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
-from contracts.settings import Volumes, from_environment
 from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
-from training_jobs.base import Base, load_base
 from training_jobs.config import TrainingConfig
-from training_jobs.fidelity.contexts import contexts
-from training_jobs.fidelity.likelihood import nats, tokens
+from training_jobs.fidelity.contexts import select_contexts
 from training_jobs.gate import ALLOWED_DRIFT
-from training_jobs.hardware import hardware
+from training_jobs.hardware import detect_hardware
+from training_jobs.language_model import LanguageModel, load_model
 from training_jobs.libraries import quieten, silence
+from training_jobs.loss import document_losses
 from training_jobs.packing import Document
 from training_jobs.run_folder import (
     CONVERSION,
@@ -50,11 +49,11 @@ class ConversionFailed(Refusal):
 def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int8"]) -> Conversion:
     """Convert to the first precision that keeps the perplexity, or else to the last one allowed."""
     read_run(folder)
-    base = load_base(str(folder / MODEL), from_environment(Volumes))
+    base = load_model(folder / MODEL)
     documents = _heldout_documents(dataset, base)
-    with hardware("fp32") as machine:
-        trained = sum(nats(base.model, documents, machine))
-    count = sum(tokens(documents))
+    with detect_hardware("fp32") as hardware:
+        trained = sum(document_losses(base.model, documents, hardware))
+    count = sum(document.loss_tokens for document in documents)
     wanted = ["int4", "int8"] if count else ["int8"]
     if precision != "auto":
         wanted = [precision]
@@ -79,13 +78,13 @@ def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int
     return done
 
 
-def _heldout_documents(dataset: Path, base: Base) -> list[Document]:
-    longest, whole = min(BUDGET, base.context), read_card(dataset).whole_chat
-    chosen = contexts(read_records(dataset / HELDOUT), whole, MOST_CONTEXTS, longest)
-    return [context.document(base.words, longest) for context in chosen]
+def _heldout_documents(dataset: Path, base: LanguageModel) -> list[Document]:
+    longest, whole = min(BUDGET, base.context_length), read_card(dataset).whole_chat
+    chosen = select_contexts(read_records(dataset / HELDOUT), whole, MOST_CONTEXTS, longest)
+    return [context.document(base.vocabulary, longest) for context in chosen]
 
 
-def export(base: Base, output: Path, bits: Literal[4, 8]) -> None:
+def export(base: LanguageModel, output: Path, bits: Literal[4, 8]) -> None:
     """Fill `output` with the OpenVINO model, its configuration and the tokenizer.
 
     The layers of `base.model` are replaced by others that compute the same.
@@ -98,7 +97,7 @@ def export(base: Base, output: Path, bits: Literal[4, 8]) -> None:
         raise ConversionFailed(f"{base.name}: cannot be converted to OpenVINO ({reason})") from None
 
 
-def _export(base: Base, exported: Path, output: Path, bits: Literal[4, 8]) -> None:
+def _export(base: LanguageModel, exported: Path, output: Path, bits: Literal[4, 8]) -> None:
     from optimum.exporters.openvino import export_from_model
     from optimum.intel import OVConfig, OVModelForCausalLM, OVWeightQuantizationConfig
 
@@ -122,7 +121,7 @@ def _export(base: Base, exported: Path, output: Path, bits: Literal[4, 8]) -> No
     base.tokenizer.save(str(output / "tokenizer.json"))
 
 
-def _use_linear_layers(base: Base) -> None:
+def _use_linear_layers(base: LanguageModel) -> None:
     """Replace GPT-2's Conv1D, which reshapes before and after: a tenth of a step's time."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D
@@ -164,12 +163,12 @@ def converted_nats(model: Path, documents: Sequence[Document]) -> list[float]:
 
 def adopt(bot: str, model: Path, prompt_format: PromptFormat, folder: Path) -> None:
     """Make a run folder of a model that was fine-tuned elsewhere; code in it is not run."""
-    base = load_base(str(model), from_environment(Volumes))
+    base = load_model(model)
     run = Run(
         bot=bot,
         base=model.name,
         dataset_sha256="",
-        eos=base.words.eos,
+        eos=base.vocabulary.eos,
         prompt_format=prompt_format,
         licence=base.licence,
         notes=("fine-tuned elsewhere",),

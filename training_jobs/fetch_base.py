@@ -7,8 +7,8 @@ import typer
 from contracts.settings import Volumes, from_environment
 from telemetry.job import command, job_app
 from telemetry.logs import logger
-from training_jobs.base import find_base, load_base
 from training_jobs.config import DEFAULT_BASE
+from training_jobs.language_model import find_base, load_model
 from training_jobs.libraries import quieten
 
 
@@ -18,9 +18,8 @@ def main(
     """Download a base model into BASE_DIR, where fine-tuning looks for it first, and load it."""
     with command("fetching"):
         quieten()
-        volumes = from_environment(Volumes)
-        folder = find_base(base, volumes)
-        size = load_base(str(folder), volumes).model.num_parameters()
+        folder = find_base(base, from_environment(Volumes))
+        size = load_model(folder).model.num_parameters()
         logger().info("fetched", base=base, folder=str(folder), parameters=size)
 
 

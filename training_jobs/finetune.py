@@ -13,10 +13,11 @@ if __name__ == "__main__":
 import math
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Annotated
 
 import typer
@@ -27,13 +28,12 @@ from contracts.settings import Volumes, from_environment
 from telemetry.job import BotOption, DatasetOption, JobReport, SkipOption, command, job, job_app
 from telemetry.logs import logger
 from training_jobs.config import BaseOption, EpochsOption, MethodOption, StepsOption, TrainingConfig
-from training_jobs.figures import printed
-from training_jobs.hardware import hardware, memory_told, peak_memory
-from training_jobs.job import Job, train
+from training_jobs.hardware import detect_hardware, peak_memory, refuse_out_of_memory
 from training_jobs.libraries import quieten
-from training_jobs.loop import Curve
+from training_jobs.loop import train
+from training_jobs.progress import TrainingProgress, format_metrics
 from training_jobs.run_folder import Run, prepare, read_run, write_run
-from training_jobs.watch import Watch
+from training_jobs.training_run import TrainingRun
 
 ESTIMATE_STEPS = 3
 
@@ -44,38 +44,38 @@ def finetune(
     dataset: Path,
     output: Path,
     report: JobReport | None = None,
-    told: list[int] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Load the base and the documents, train, measure, and write the run folder.
 
-    Raises Interrupted, with a checkpoint written, soon after `told` has become non-empty.
+    Raises Interrupted, with a checkpoint written, after the step at which `should_stop` is true.
     """
-    with hardware(config.precision) as machine, memory_told():
-        job = Job(config, dataset, output, machine)
+    with detect_hardware(config.precision) as hardware, refuse_out_of_memory():
+        training = TrainingRun(config, dataset, output, hardware)
         prepare(output)
-        watch = Watch(report or JobReport("training", bot), job.plan.steps_an_epoch)
-        curve = train(job, watch, [] if told is None else told)
-        run = _describe(bot, job, curve)
-        if machine.leads:
-            job.base.model.to("cpu")  # type: ignore[arg-type]
-            write_run(output, job.base, run)
-            job.checkpoints.clear()
+        progress = train(training, report or JobReport("training", bot), should_stop)
+        run = _describe(bot, training, progress)
+        if hardware.is_leader:
+            write_run(output, training.base, run)
+            training.checkpoints.clear()
     return run
 
 
-def _describe(bot: str, job: Job, curve: Curve) -> Run:
-    notes = job.base.notes
-    if job.learn.skipped:
-        notes += (f"{job.learn.skipped} turns longer than {job.block_tokens} tokens left out",)
-    if curve.steps < job.plan.steps:
-        notes += (f"stopped after {curve.steps} of {job.plan.steps} steps: the held-out loss rose",)
-    card = job.card
+def _describe(bot: str, training: TrainingRun, progress: TrainingProgress) -> Run:
+    notes = training.base.notes
+    if training.left_out:
+        longer = f"longer than {training.block_tokens} tokens"
+        notes += (f"{training.left_out} turns {longer} left out",)
+    if progress.steps < training.steps:
+        done = f"{progress.steps} of {training.steps} steps"
+        notes += (f"stopped after {done}: the held-out loss rose",)
+    card = training.card
     return Run(
         bot=bot,
-        base=job.base.name,
+        base=training.config.base,
         dataset_sha256=card.sha256,
-        eos=job.base.words.eos,
-        licence=job.base.licence,
+        eos=training.base.vocabulary.eos,
+        licence=training.base.licence,
         notes=notes,
         data={
             "chats": card.chats,
@@ -84,64 +84,68 @@ def _describe(bot: str, job: Job, curve: Curve) -> Run:
             "records learned from": card.train_records,
             "records held out": card.heldout_records,
         },
-        metrics=_metrics(job, curve),
-        losses=curve.losses,
-        heldout=curve.heldout,
+        metrics=_metrics(training, progress),
+        losses=progress.losses,
+        heldout=progress.heldout,
     )
 
 
-def _metrics(job: Job, curve: Curve) -> dict[str, float]:
+def _metrics(training: TrainingRun, progress: TrainingProgress) -> dict[str, float]:
     """Return the figures under run_clm's names, counted as it counts them, with one exception.
 
     train_loss is of the persona's turns, since only they are learned; the figures of those turns in
     the held-out part begin with heldout_.
     """
-    seconds = max(curve.seconds, 1e-9)
+    blocks = progress.tokens / training.block_tokens
     metrics = {
-        "train_loss": curve.loss,
-        "train_steps": float(curve.steps),
-        "train_tokens": float(curve.tokens),
-        "train_runtime": curve.seconds,
-        "train_samples": float(len(job.plan.blocks)),
-        "train_samples_per_second": curve.tokens / job.block_tokens / seconds,
-        "train_tokens_per_second": curve.tokens / seconds,
+        "train_loss": progress.mean_loss,
+        "train_steps": float(progress.steps),
+        "train_tokens": float(progress.tokens),
+        "train_runtime": progress.seconds,
+        "train_samples": float(len(training.blocks)),
+        "train_samples_per_second": blocks / max(progress.seconds, 1e-9),
+        "train_tokens_per_second": progress.tokens_per_second,
     }
-    began = time.monotonic()
-    if (clm := job.clm_figures()) is not None:
+    if training.measured:
+        began = time.monotonic()
+        clm = training.measure_as_clm()
         runtime = max(time.monotonic() - began, 1e-9)
+        heldout = training.measure_heldout()
         metrics |= {
             "eval_loss": clm.loss,
             "eval_accuracy": clm.accuracy,
             "eval_samples": float(clm.blocks),
             "eval_samples_per_second": clm.blocks / runtime,
             "perplexity": clm.perplexity,
-        }
-    if (figures := job.figures()) is not None:
-        metrics |= {
-            "heldout_loss": figures.loss,
-            "heldout_accuracy": figures.accuracy,
-            "heldout_perplexity": figures.perplexity,
+            "heldout_loss": heldout.loss,
+            "heldout_accuracy": heldout.accuracy,
+            "heldout_perplexity": heldout.perplexity,
         }
     return metrics
 
 
 def estimate(config: TrainingConfig, dataset: Path) -> str:
     """Return what the run would cost, extrapolated from a few steps of it; nothing is kept."""
-    with TemporaryDirectory() as folder, hardware(config.precision) as machine, memory_told():
+    with (
+        TemporaryDirectory() as folder,
+        detect_hardware(config.precision) as hardware,
+        refuse_out_of_memory(),
+    ):
         began = time.monotonic()
-        job = Job(config, dataset, Path(folder), machine)
+        training = TrainingRun(config, dataset, Path(folder), hardware)
         tried = config.model_copy(update={"max_steps": ESTIMATE_STEPS, "measure_share": 1.0})
-        steps, tokens = job.plan.steps, job.plan.tokens
-        job.config, job.plan.max_steps = tried, ESTIMATE_STEPS
+        steps, tokens = training.steps, training.tokens
+        training.config = tried
         loaded = time.monotonic()
-        job.figures()
+        if training.measured:
+            training.measure_heldout()
         measuring = (time.monotonic() - loaded) * (1 + math.ceil(1 / config.measure_share))
-        job.measured.clear()
-        curve = train(job, Watch(JobReport("training", ""), 1), [])
-    rate = curve.tokens / max(curve.seconds, 1e-9)
+        training.measured.clear()
+        progress = train(training, JobReport("training", ""), lambda: False)
+    rate = progress.tokens_per_second
     most = timedelta(seconds=round(tokens / rate + measuring + loaded - began))
     return (
-        f"{len(job.learn.documents)} documents, {len(job.held.documents)} held out"
+        f"{len(training.documents)} documents, {len(training.heldout)} held out"
         f"\n{tokens} tokens in {steps} steps, at {rate:.0f} tokens/s at most {most}"
         f"\n{peak_memory() / 2**30:.1f} GiB of memory"
     )
@@ -158,7 +162,7 @@ def _print(metrics: dict[str, float]) -> None:
     }
     for title, prefixes in blocks.items():
         if chosen := {key: value for key, value in shown.items() if key.startswith(prefixes)}:
-            print(printed(title, chosen))
+            print(format_metrics(title, chosen))
 
 
 def report_run(report: JobReport, done: Run) -> None:
@@ -198,8 +202,8 @@ def main(
         return
     with job("training", bot, output, skip_unchanged) as context:
         quieten()
-        told: list[int] = []
-        signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+        stop = Event()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
         name, volumes = context.bot.name, context.volumes
         config = _config(context.bot, given)
         source, folder = dataset or volumes.dataset(name), output or volumes.run(name)
@@ -207,7 +211,7 @@ def main(
             folder / "run.made-from",
             (source, config),
             read=lambda: read_run(folder),
-            make=lambda: finetune(name, config, source, folder, context.report, told),
+            make=lambda: finetune(name, config, source, folder, context.report, stop.is_set),
         )
         report_run(context.report, done)
         _print(done.metrics)

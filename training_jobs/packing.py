@@ -1,13 +1,16 @@
-"""Records to packed blocks: several documents share a block and do not see each other.
+"""Records to documents, and documents to packed blocks: several share a block unseen by each other.
 
-They stay apart because positions restart with each document, no attention mask is given and no
-cache is used: transformers then builds the block-diagonal mask itself (a test compares logits).
+record     a stretch of a chat, as the data set has it
+document   a record, or a window of a long one, rendered to token ids for training
+block      documents side by side, `block_tokens` long
+batch      blocks as tensors, for one pass over the model
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from random import Random
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +22,10 @@ from contracts.turn import Turn
 IGNORED = -100
 """Label of a token on which there is no loss, as in PyTorch."""
 
+OPEN_BLOCKS = 32
+
+LossOn = Literal["persona", "last turn", "all"]
+
 
 @dataclass(frozen=True)
 class Document:
@@ -27,45 +34,46 @@ class Document:
     ids: list[int]
     loss_mask: list[bool]
 
-
-@dataclass(frozen=True)
-class Examples:
-    """Documents to learn from, and how many records were too long to be one whole answer."""
-
-    documents: list[Document]
-    skipped: int
+    @property
+    def loss_tokens(self) -> int:
+        """Number of tokens with a loss; nothing predicts the first token."""
+        return sum(self.loss_mask[1:])
 
 
-def documents(
-    records: Iterable[Record], words: Vocabulary, budget: int, last_turn_only: bool, all_turns: bool
-) -> Examples:
-    """Render records in turns-1; a session longer than `budget` tokens gives several windows."""
-    made: list[Document] = []
-    skipped = 0
+Block = list[Document]
+
+
+def render_documents(
+    records: Iterable[Record], words: Vocabulary, budget: int, loss_on: LossOn
+) -> tuple[list[Document], int]:
+    """Render records in turns-1; a session longer than `budget` tokens gives several documents.
+
+    Where loss is on the last turn alone, its newest window is all there is to learn. Returns the
+    documents, and how many answers were left out since they alone are longer than `budget`.
+    """
+    documents, left_out = [], 0
     for record in records:
         windows = _windows(record.turns, words, budget)
-        for rendered, said in islice(windows, 1) if last_turn_only else windows:
-            if rendered.cut:
-                skipped += 1
+        for window in islice(windows, 1) if loss_on == "last turn" else windows:
+            if window.cut:
+                left_out += 1
                 continue
-            mask = rendered.loss_mask
-            if last_turn_only:
-                tail = len(render(said[-1:], PromptFormat.TURNS_1, words, budget).ids)
-                mask = [False] * (len(mask) - tail) + mask[-tail:]
-            elif all_turns:
+            mask = window.loss_mask
+            if loss_on == "all":
                 mask = [False] + [True] * (len(mask) - 1)
-            made.append(Document(rendered.ids, mask))
-    return Examples(made, skipped)
+            elif loss_on == "last turn":
+                last = len(render(record.turns[-1:], PromptFormat.TURNS_1, words, budget).ids)
+                mask = [False] * (len(mask) - last) + mask[-last:]
+            documents.append(Document(window.ids, mask))
+    return documents, left_out
 
 
-def _windows(
-    turns: Sequence[Turn], words: Vocabulary, budget: int
-) -> Iterator[tuple[Rendered, Sequence[Turn]]]:
-    """Windows from the newest back, each ending in a persona turn, none overlapping."""
+def _windows(turns: Sequence[Turn], words: Vocabulary, budget: int) -> Iterator[Rendered]:
+    """Yield windows from the newest back, each ending in a persona turn, none overlapping."""
     end = len(turns)
     while end > 0:
         rendered = render(turns[:end], PromptFormat.TURNS_1, words, budget)
-        yield rendered, turns[:end]
+        yield rendered
         end -= rendered.turns_used
         while end > 0 and not turns[end - 1].is_persona:
             end -= 1
@@ -83,75 +91,68 @@ class Batch:
     def tokens(self) -> int:
         return self.input_ids.numel()
 
+    @property
+    def loss_tokens(self) -> int:
+        return int((self.labels[:, 1:] != IGNORED).sum())
+
     def to(self, device: torch.device) -> "Batch":
         parts = (self.input_ids, self.position_ids, self.labels)
         return Batch(*(part.to(device, non_blocking=True) for part in parts))
 
 
-def pack(docs: Sequence[Document], block_tokens: int, order: Random) -> list[list[Document]]:
-    """Shuffle the documents and fill blocks first-fit, looking at the last few open ones."""
-    shuffled = list(docs)
+def pack(documents: Sequence[Document], block_tokens: int, order: Random) -> list[Block]:
+    """Shuffle the documents and put each into the first open block with room for it."""
+    shuffled = list(documents)
     order.shuffle(shuffled)
-    blocks: list[list[Document]] = []
-    open_blocks: list[tuple[int, list[Document]]] = []
-    for doc in shuffled:
-        for place, (room, block) in enumerate(open_blocks):
-            if len(doc.ids) <= room:
-                block.append(doc)
-                open_blocks[place] = (room - len(doc.ids), block)
-                break
-        else:
-            block = [doc]
-            blocks.append(block)
-            open_blocks = [*open_blocks[-31:], (block_tokens - len(doc.ids), block)]
+    blocks: list[Block] = []
+    rooms: list[int] = []
+    for document in shuffled:
+        # Only the newest blocks are open: to search all of them would be quadratic, and it would
+        # hardly fill them better.
+        newest = range(max(0, len(blocks) - OPEN_BLOCKS), len(blocks))
+        index = next((i for i in newest if len(document.ids) <= rooms[i]), len(blocks))
+        if index == len(blocks):
+            blocks.append([])
+            rooms.append(block_tokens)
+        blocks[index].append(document)
+        rooms[index] -= len(document.ids)
     return blocks
 
 
-def collate(blocks: Sequence[Sequence[Document]], block_tokens: int, pad: int) -> Batch:
-    """Tensors of the blocks; padding is a document of its own, without loss."""
-    shape = (len(blocks), block_tokens)
-    input_ids = torch.full(shape, pad, dtype=torch.long)
-    position_ids = torch.zeros(shape, dtype=torch.long)
-    labels = torch.full(shape, IGNORED, dtype=torch.long)
-    for row, block in enumerate(blocks):
-        start = 0
-        for doc in block:
-            end = start + len(doc.ids)
-            ids = torch.tensor(doc.ids)
-            input_ids[row, start:end] = ids
-            position_ids[row, start:end] = torch.arange(len(doc.ids))
-            mask = torch.tensor([False, *doc.loss_mask[1:]])  # nothing predicts a first token
-            labels[row, start:end] = torch.where(mask, ids, IGNORED)
-            start = end
-        position_ids[row, start:] = torch.arange(block_tokens - start)
-    return Batch(input_ids, position_ids, labels)
+def collate(blocks: Sequence[Block], block_tokens: int, pad: int) -> Batch:
+    """Turn blocks into tensors; padding is a document of its own, without loss."""
+    rows = []
+    for block in blocks:
+        rest = block_tokens - sum(len(document.ids) for document in block)
+        documents = [*block, Document([pad] * rest, [False] * rest)]
+        ids = [token for document in documents for token in document.ids]
+        # Positions restart with each document. Given these, no attention mask and no cache,
+        # transformers builds the block-diagonal mask that keeps documents apart.
+        positions = [index for document in documents for index in range(len(document.ids))]
+        mask = [flag for document in documents for flag in document.loss_mask]
+        # nothing predicts a document's first token
+        labels = [
+            token if flag and index else IGNORED
+            for token, flag, index in zip(ids, mask, positions, strict=True)
+        ]
+        rows.append((ids, positions, labels))
+    return Batch(*(torch.tensor(column) for column in zip(*rows, strict=True)))
 
 
-def batches(
-    docs: Sequence[Document], block_tokens: int, tokens_per_step: int, pad: int, order: Random
-) -> Iterator[Batch]:
-    """One epoch of batches of about `tokens_per_step` tokens."""
-    blocks = pack(docs, block_tokens, order)
-    size = max(1, tokens_per_step // block_tokens)
-    for start in range(0, len(blocks), size):
-        yield collate(blocks[start : start + size], block_tokens, pad)
-
-
-def grouped(docs: Sequence[Document], block_tokens: int, tokens_at_once: int) -> list[Batch]:
-    """run_clm's blocks: the documents one after another, cut anywhere, all tokens with a loss.
+def clm_batches(
+    documents: Sequence[Document], block_tokens: int, tokens_at_once: int
+) -> list[Batch]:
+    """Return run_clm's blocks: the documents joined, cut anywhere, with loss on all tokens.
 
     What does not fill a block is left out, unless it is all there is.
     """
-    ids = torch.tensor([token for doc in docs for token in doc.ids], dtype=torch.long)
+    ids = torch.tensor([token for doc in documents for token in doc.ids], dtype=torch.long)
     length = min(block_tokens, len(ids))
     if length < 2:
         return []
     blocks = ids[: len(ids) // length * length].view(-1, length)
-    places = torch.arange(length).expand_as(blocks)
-    rows = max(1, tokens_at_once // length)
+    positions = torch.arange(length)
     return [
-        Batch(
-            blocks[start : start + rows], places[start : start + rows], blocks[start : start + rows]
-        )
-        for start in range(0, len(blocks), rows)
+        Batch(rows, positions.expand_as(rows), rows)
+        for rows in torch.split(blocks, max(1, tokens_at_once // length))
     ]

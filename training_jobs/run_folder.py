@@ -20,7 +20,7 @@ from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 
 if TYPE_CHECKING:  # publishing works without torch
-    from training_jobs.base import Base
+    from training_jobs.language_model import LanguageModel
 
 MODEL, SUMMARY = "model", "run.json"
 CONVERTED, CONVERSION = "openvino", "conversion.json"
@@ -82,12 +82,11 @@ def discard_conversion(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def write_run(folder: Path, base: "Base", run: Run) -> None:
+def write_run(folder: Path, model: "LanguageModel", run: Run) -> None:
     """Write the model, then run.json."""
     try:
-        with whole_folder(folder / MODEL) as model:
-            base.model.save_pretrained(model)
-            base.tokenizer.save(str(model / "tokenizer.json"))
+        with whole_folder(folder / MODEL) as output:
+            model.save(output)
         write_model(folder / SUMMARY, run)
     except Exception as error:  # safetensors and tokenizers have kinds of their own for a full disk
         raise Refusal(f"{folder}: cannot write the model ({error})") from None

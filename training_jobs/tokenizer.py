@@ -1,4 +1,4 @@
-"""A base model's tokenizer as training and serving use it: byte-level BPE with `<s>` and `</s>`.
+"""The tokenizer of a model: byte-level BPE with `<s>` and `</s>`, as training and serving use it.
 
 Ids come from the vocabulary, never from a configuration: published Russian GPT-2 folders often
 declare no special tokens, or others than the vocabulary has.
@@ -16,41 +16,35 @@ SPECIAL = ("<pad>", BOS, EOS, "<unk>", "<mask>")
 """ruGPT3's five."""
 
 
-class TokenizerMissing(Refusal):
-    """The folder has no tokenizer that we can read."""
-
-
 def load_tokenizer(folder: Path) -> tuple[Tokenizer, list[str]]:
-    """The folder's tokenizer, and which of `<s>` and `</s>` had to be added to it.
+    """Return the folder's tokenizer, and which of `<s>` and `</s>` had to be added to it.
 
-    vocab.json and merges.txt win over a tokenizer.json, which may be stale.
+    vocab.json and merges.txt are preferred to a tokenizer.json, which may be stale. Raises Refusal
+    where there is neither, or where they are broken.
     """
-    vocab, merges, whole = (
+    vocab, merges, single = (
         folder / name for name in ("vocab.json", "merges.txt", "tokenizer.json")
     )
+    has_pair = vocab.is_file() and merges.is_file()
+    if not has_pair and not single.is_file():
+        raise Refusal(f"{folder}: no tokenizer (vocab.json with merges.txt, or tokenizer.json)")
     try:
-        if vocab.is_file() and merges.is_file():
+        if has_pair:
             tokenizer = _byte_level(models.BPE.from_file(str(vocab), str(merges)))
-        elif whole.is_file():
-            tokenizer = Tokenizer.from_file(str(whole))
+        else:
+            tokenizer = Tokenizer.from_file(str(single))
             tokenizer.no_truncation()
             tokenizer.no_padding()
-        else:
-            raise TokenizerMissing(
-                f"{folder}: no tokenizer (vocab.json with merges.txt, or tokenizer.json)"
-            )
-    except TokenizerMissing:
-        raise
     except Exception as error:  # the library raises bare Exception
-        raise TokenizerMissing(f"{folder}: the tokenizer cannot be read ({error})") from None
-    added = [token for token in (BOS, EOS) if tokenizer.token_to_id(token) is None]
-    known = [token for token in SPECIAL if tokenizer.token_to_id(token) is not None]
-    _declare(tokenizer, [*known, *added])
+        raise Refusal(f"{folder}: the tokenizer cannot be read ({error})") from None
+    present = [token for token in SPECIAL if tokenizer.token_to_id(token) is not None]
+    added = [token for token in (BOS, EOS) if token not in present]
+    _declare_special(tokenizer, [*present, *added])
     return tokenizer, added
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
-    """A byte-level BPE of at most `size` tokens, ruGPT3's special tokens at ids 0 to 4."""
+    """Train a byte-level BPE of at most `size` tokens, with ruGPT3's special tokens at 0 to 4."""
     tokenizer = _byte_level(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=size,
@@ -59,7 +53,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    _declare(tokenizer, SPECIAL)
+    _declare_special(tokenizer, SPECIAL)
     return tokenizer
 
 
@@ -70,7 +64,7 @@ def _byte_level(model: models.BPE) -> Tokenizer:
     return tokenizer
 
 
-def _declare(tokenizer: Tokenizer, tokens: Iterable[str]) -> None:
+def _declare_special(tokenizer: Tokenizer, tokens: Iterable[str]) -> None:
     tokenizer.add_special_tokens(
         [AddedToken(token, special=True, normalized=False) for token in tokens]
     )
@@ -78,7 +72,7 @@ def _declare(tokenizer: Tokenizer, tokens: Iterable[str]) -> None:
 
 
 def vocabulary(tokenizer: Tokenizer) -> Vocabulary:
-    """The renderer's view of it."""
+    """Return the renderer's view of the tokenizer."""
 
     def encode(text: str) -> list[int]:
         ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids

@@ -34,7 +34,7 @@ from tests.services.gateway.telegram import FakeTelegram, fake_telegram, group, 
 from tests.services.generation.conftest import Service
 from tests.services.generation.conftest import running as generation
 from tests.training_jobs.test_skip import APPS, SETTINGS
-from training_jobs import watch
+from training_jobs import progress
 
 NODE = ROOT / "tests/k8s/box.prom"
 
@@ -53,7 +53,7 @@ def learn(folder: Path, toy: Toy, pushed_to: str, monkeypatch: pytest.MonkeyPatc
     bots.mkdir()
     (bots / f"{BOT}.yaml").write_text(SETTINGS, encoding="utf-8")
     runner = CliRunner(env=environment)
-    monkeypatch.setattr(watch, "LINE_SECONDS", 0.0)  # two steps last no minute
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)  # two steps last no minute
     for app, more in [*((each, []) for each in APPS), (APPS[-1], ["--force"])]:
         done = runner.invoke(app, ["--bot", str(bots / f"{BOT}.yaml"), *more])
         assert done.exit_code == 0, done.stderr

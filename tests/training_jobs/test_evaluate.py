@@ -4,46 +4,55 @@ import json
 import math
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from click.testing import Result
 from typer.testing import CliRunner
 
-from contracts.dataset import HELDOUT, Record, read_records
+from contracts.dataset import HELDOUT, TRAIN, read_records
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal
 from contracts.turn import Role, Turn
 from tests.conftest import BOT, Toy
 from tests.telemetry.pushgateway import pushgateway
-from training_jobs.base import make_base
 from training_jobs.convert import converted_nats
 from training_jobs.evaluate import app
-from training_jobs.fidelity.attribution import judge
 from training_jobs.fidelity.bootstrap import Estimate, mean, ratio
-from training_jobs.fidelity.contexts import Context, contexts, shuffled
-from training_jobs.fidelity.likelihood import nats, tokens
-from training_jobs.fidelity.memory import Stretches, copied, distinct
-from training_jobs.fidelity.replies import Reply
+from training_jobs.fidelity.contexts import Context, EvaluationData, select_contexts
 from training_jobs.fidelity.results import Evaluation, read_evaluation
-from training_jobs.fidelity.style import distance, features, profile
+from training_jobs.fidelity.texts import (
+    Memory,
+    attribute,
+    distinct_share,
+    features,
+    profile,
+    style_distance,
+)
 from training_jobs.gate import objections
 from training_jobs.hardware import Hardware
+from training_jobs.language_model import load_model, make_model
+from training_jobs.loss import document_losses
 from training_jobs.publish import publish
 from training_jobs.run_folder import EVALUATION, REPORT, Conversion
 
 CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
+def run_job(toy: Toy, run: Path, *options: str, **environment: str) -> Result:
+    """The command, on volumes that are the run's alone."""
+    command = ["--bot", str(toy.bot_file), "--run", str(run), "--dataset", str(toy.dataset)]
+    volumes = {"MODELS_DIR": str(toy.models_dir), "DATA_DIR": str(run.parent)}
+    return CliRunner().invoke(app, [*command, *options], env={**volumes, **environment})
+
+
 @pytest.fixture(scope="module")
 def evaluated(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy's run, evaluated by the command; a version of it serves already."""
     run = shutil.copytree(toy.run, tmp_path_factory.mktemp("evaluated") / "run")
-    result = CliRunner().invoke(
-        app,
-        ["--bot", str(toy.bot_file), "--run", str(run), "--dataset", str(toy.dataset)],
-        env={"MODELS_DIR": str(toy.models_dir), "DATA_DIR": str(run.parent)},
-    )
+    result = run_job(toy, run)
     assert result.exit_code == 0, result.output
     return run
 
@@ -63,40 +72,38 @@ def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
     assert set(done.attribution) == {"tuned", "real", "others"}
     assert done.attribution["real"].value > 0.8
     assert done.attribution["others"].value < 0.2
-    assert done.notes == []
+    assert (done.notes, done.base) == ([], None)
     assert done.style_distance["real"] < 0.2
-    assert done.memorised["real"].value == 0.5  # four things said for ever, two of them long
+    assert done.memorised["real"].value == 0.5  # four answers again and again, two of them long
     assert 0 <= done.empty <= 1
-    assert done.base is None
     page = (evaluated / REPORT).read_text()
     assert "<polyline" in page
     assert "Side by side" in page
     assert "http" not in page
 
 
-def test_likelihood_is_that_of_the_plain_model(toy: Toy) -> None:
-    base = make_base(["Привет, заходите"] * 5, seed=1)
-    asked = contexts(read_records(toy.dataset / HELDOUT), last_only=False, most=5, longest=100)
-    docs = [each.document(base.words, 100) for each in asked]
-    for doc, loss in zip(docs, nats(base.model, docs, CPU), strict=True):
-        ids = torch.tensor([doc.ids])
+def contexts_of(toy: Toy, most: int = 5, longest: int = 100) -> list[Context]:
+    records = read_records(toy.dataset / HELDOUT)
+    return select_contexts(records, last_only=True, most=most, longest=longest)
+
+
+def test_document_losses_are_those_of_the_plain_model(toy: Toy) -> None:
+    base = make_model(["Привет, заходите"] * 5, seed=1)
+    documents = [each.document(base.vocabulary, 100) for each in contexts_of(toy)]
+    for document, loss in zip(documents, document_losses(base.model, documents, CPU), strict=True):
         with torch.no_grad():
-            logs = base.model(input_ids=ids).logits[0].log_softmax(-1)
-        wanted = [
-            -float(logs[i - 1, doc.ids[i]]) for i in range(1, len(doc.ids)) if doc.loss_mask[i]
-        ]
-        assert loss == pytest.approx(sum(wanted), rel=1e-4)
-        assert len(wanted) == tokens([doc])[0]
+            logs = base.model(input_ids=torch.tensor([document.ids])).logits[0].log_softmax(-1)
+        places = [i for i in range(1, len(document.ids)) if document.loss_mask[i]]
+        wanted = -sum(float(logs[i - 1, document.ids[i]]) for i in places)
+        assert loss == pytest.approx(wanted, rel=1e-4)
+        assert document.loss_tokens == len(places)
 
 
 def test_the_converted_model_is_measured_as_the_trained_one(toy: Toy) -> None:
-    from contracts.settings import Volumes
-    from training_jobs.base import load_base
-
-    base = load_base(str(toy.run / "model"), Volumes())
-    asked = contexts(read_records(toy.dataset / HELDOUT), last_only=False, most=5, longest=100)
-    docs = [each.document(base.words, 100) for each in asked]
-    trained, converted = nats(base.model, docs, CPU), converted_nats(toy.run / "openvino", docs)
+    tuned = load_model(toy.run / "model")
+    documents = [each.document(tuned.vocabulary, 100) for each in contexts_of(toy)]
+    trained = document_losses(tuned.model, documents, CPU)
+    converted = converted_nats(toy.run / "openvino", documents)
     assert sum(converted) == pytest.approx(sum(trained), rel=0.05)
 
 
@@ -105,14 +112,33 @@ def said(text: str, role: Role = Role.PERSONA) -> Turn:
 
 
 def test_contexts_are_spread_over_the_held_out_part_and_can_be_shuffled(toy: Toy) -> None:
-    records = list(read_records(toy.dataset / HELDOUT))
-    chosen = contexts(records, last_only=True, most=4, longest=100)
-    assert len(chosen) == 4
-    assert chosen[0].said == records[0].turns[-1]
-    moved = shuffled(chosen)
-    assert [each.said for each in moved] == [each.said for each in chosen]
-    assert all(left.turns != right.turns for left, right in zip(moved, chosen, strict=True))
+    data = EvaluationData.read(toy.dataset, None, most=4, longest=100)
+    assert len(data.contexts) == 4
+    assert data.contexts[0].answer == next(read_records(toy.dataset / HELDOUT)).turns[-1]
+    assert [each.answer for each in data.shuffled] == [each.answer for each in data.contexts]
+    pairs = zip(data.shuffled, data.contexts, strict=True)
+    assert all(left.turns != right.turns for left, right in pairs)
     assert Context((said("а", Role.OTHER),), said("два")).characters == 4
+
+
+def test_answers_that_a_model_would_see_cut_are_left_out(toy: Toy) -> None:
+    shortest = min(len(each.answer.text) for each in contexts_of(toy, most=100))
+    chosen = contexts_of(toy, most=100, longest=shortest)
+    assert 0 < len(chosen) < len(contexts_of(toy, most=100))
+    assert {len(each.answer.text) for each in chosen} == {shortest}
+
+
+def test_a_whole_chat_is_told_from_another_data_set(toy: Toy, tmp_path: Path) -> None:
+    chat = shutil.copytree(toy.dataset, tmp_path / "chat")
+    card = json.loads((chat / "dataset.json").read_text())
+    (chat / "dataset.json").write_text(json.dumps({**card, "persona": "whole-chat"}))
+    alone, against = (EvaluationData.read(chat, each, 4, 100) for each in (None, toy.dataset))
+    assert (alone.others, alone.others_heldout) == ([], [])
+    assert attribute({}, alone) == (
+        {}, ["no attribution: a whole chat is told from another data set (--against)"]
+    )  # fmt: skip
+    assert len(against.others) == sum(1 for _ in read_records(toy.dataset / TRAIN))
+    assert all(turn.is_persona for turn in (*against.others, *against.others_heldout))
 
 
 def test_intervals_narrow_with_more_contexts() -> None:
@@ -122,15 +148,16 @@ def test_intervals_narrow_with_more_contexts() -> None:
     assert ratio([2.0, 4.0], [1.0, 2.0]).value == 2.0
 
 
-def test_a_judge_tells_two_voices_apart_and_refuses_to_judge_by_little() -> None:
-    ours = [f"ну смотри, дружище {n}))" for n in range(60)]
-    theirs = [f"Здравствуйте! Вопрос {n}." for n in range(60)]
-    found = judge(ours, theirs)
-    assert found
-    [mine, other] = found.share(["ну смотри))", "Здравствуйте!"])
-    assert mine > 0.8
-    assert other < 0.2
-    assert judge(ours, theirs[:5]) is None
+def test_a_classifier_tells_two_voices_apart_if_it_has_enough_of_both() -> None:
+    ours = [said(f"ну смотри, дружище {n}))") for n in range(60)]
+    theirs = [said(f"Здравствуйте! Вопрос {n}.") for n in range(60)]
+    answers = {"tuned": [["ну смотри))"], []], "real": [["ну смотри))"]]}
+    found, notes = attribute(answers, EvaluationData([], [], ours, theirs, theirs))
+    assert found["others"].value < 0.2 < 0.8 < found["real"].value
+    assert notes == []
+    [note] = attribute(answers, EvaluationData([], [], ours, ours, ours))[1]
+    assert "attribution says little" in note
+    assert attribute(answers, EvaluationData([], [], ours, theirs[:5], []))[0] == {}
 
 
 def test_style_sees_length_case_and_marks() -> None:
@@ -139,28 +166,20 @@ def test_style_sees_length_case_and_marks() -> None:
     assert row["exclamation"] == row["ellipsis"] == row["emoji"] == 1.0
     assert row["lower-case start"] == 0.0
     calm, loud = [["да."], ["нет."]], [["ДА!!!"], ["НЕТ!!!"]]
-    assert distance(calm, calm) == 0.0
-    assert distance(calm, loud) > 0.3
+    assert style_distance(calm, calm) == 0.0
+    assert style_distance(calm, loud) > 0.3
     assert profile(loud)["upper-case share"] == 1.0
 
 
-def test_a_planted_canary_is_found_whoever_said_it(toy: Toy) -> None:
-    base = make_base(["код двери семь три девять"] * 5, seed=1)
-    records = list(read_records(toy.dataset / HELDOUT))
-    asked = contexts(records, last_only=True, most=2, longest=100)
-    canary = "код двери 7392 015, никому не говори"
-    planted = Record(id="c-1-0", chat="c", turns=(said(canary, Role.OTHER), said("хорошо")))
-    kept, own = Reply([f"ну, {canary}"], cut=False), Reply(["не скажу, и не проси"], cut=False)
-    found = copied([kept, own], base, asked, [planted])["memorised"]
-    assert found["tuned"].value == 0.5  # type: ignore[index]
-    assert copied([own], base, asked, [planted])["memorised"]["tuned"].value == 0  # type: ignore[index]
-
-
-def test_eight_tokens_in_a_row_are_a_repetition() -> None:
-    known = Stretches([list(range(100, 120))])
-    assert known.repeats([5, *range(103, 111), 7])
-    assert not known.repeats([*range(103, 110), 5, *range(110, 116)])
-    assert distinct(["а б а б", "а б"], 2) == 2 / 4
+def test_eight_tokens_in_a_row_are_a_repetition_whoever_said_them() -> None:
+    base = make_model(["код двери семь три девять"] * 5, seed=1)
+    phrase = "код двери 7392 015, никому не говори"
+    memory = Memory([said(phrase, Role.OTHER), said("хорошо")], base.vocabulary.encode)
+    assert memory.share([[f"ну, {phrase}"], ["не скажу, и не проси"]]).value == 0.5
+    letters = Memory([said("абвгдежзийк")], lambda text: [ord(char) for char in text])
+    assert letters.share([["щвгдежзийщ"]]).value == 1.0
+    assert letters.share([["щвгдежзищйк"]]).value == 0.0
+    assert distinct_share(["а б а б", "а б"], 2) == 2 / 4
 
 
 FINE = Conversion(precision="int8", perplexity_drift=0.002)
@@ -171,43 +190,25 @@ def of(evaluated: Path, **changes: object) -> Evaluation:
     return Evaluation.model_validate({**found, **changes})
 
 
+NO_GAIN = {"current_context_gain": Estimate(0.2, 0.1, 0.3), "context_gain": Estimate(0, -0.1, 0.1)}
+COPIES = {"memorised": {"tuned": Estimate(0.6, 0.5, 0.7), "real": Estimate(0.1, 0.05, 0.2)}}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"against_current": Estimate(-0.2, -0.3, -0.1)}, "worse than .* by 0.200 bits"),
-        (
-            {
-                "current_context_gain": Estimate(0.2, 0.1, 0.3),
-                "context_gain": Estimate(0.0, -0.1, 0.1),
-            },
-            "gains nothing from the conversation",
-        ),
-        (
-            {"memorised": {"tuned": Estimate(0.6, 0.5, 0.7), "real": Estimate(0.1, 0.05, 0.2)}},
-            "60% of its replies repeat",
-        ),
+        (NO_GAIN, "gains nothing from the conversation"),
+        (COPIES, "60% of its replies repeat"),
+        ({"current_id": "other"}, "serves now; run training_jobs.evaluate again"),
     ],
 )
 def test_the_gate_names_the_number_that_is_against_it(
-    evaluated: Path, changes: dict[str, object], words: str
+    toy: Toy, evaluated: Path, changes: dict[str, object], words: str
 ) -> None:
-    current = of(evaluated).current_id
-    assert list(objections(FINE, of(evaluated), current)) == []
-    [against] = objections(FINE, of(evaluated, **changes), current)
+    assert list(objections(FINE, of(evaluated), toy.manifest.id)) == []
+    [against] = objections(FINE, of(evaluated, **changes), toy.manifest.id)
     assert re.search(words, against)
-
-
-def test_the_gate_wants_the_comparison_with_what_serves_now(evaluated: Path) -> None:
-    [against] = objections(FINE, of(evaluated), "20270101-000000-abcdef00")
-    assert "20270101-000000-abcdef00 serves now; run training_jobs.evaluate again" in against
-
-
-def test_turns_that_a_model_would_see_cut_are_no_contexts(toy: Toy) -> None:
-    records = list(read_records(toy.dataset / HELDOUT))
-    shortest = min(len(record.turns[-1].text) for record in records)
-    chosen = contexts(records, last_only=True, most=100, longest=shortest)
-    assert 0 < len(chosen) < len(records)
-    assert {len(each.said.text) for each in chosen} == {shortest}
 
 
 def test_a_current_version_that_cannot_be_loaded_is_noted(
@@ -216,8 +217,7 @@ def test_a_current_version_that_cannot_be_loaded_is_noted(
     models = shutil.copytree(toy.models_dir, tmp_path / "models", symlinks=True)
     (models / BOT / "current" / "model.safetensors").write_bytes(b"broken")
     run = shutil.copytree(evaluated, tmp_path / "run")
-    options = ["--bot", str(toy.bot_file), "--run", str(run), "--dataset", str(toy.dataset)]
-    assert CliRunner().invoke(app, options, env={"MODELS_DIR": str(models)}).exit_code == 0
+    assert run_job(toy, run, MODELS_DIR=str(models)).exit_code == 0
     done = read_evaluation(run)
     assert done
     assert (done.current, done.current_id) == (None, toy.manifest.id)
@@ -225,7 +225,7 @@ def test_a_current_version_that_cannot_be_loaded_is_noted(
 
 
 def test_a_drift_of_the_converted_model_is_refused_and_force_is_recorded(
-    toy: Toy, evaluated: Path, tmp_path: Path
+    evaluated: Path, tmp_path: Path
 ) -> None:
     run = shutil.copytree(evaluated, tmp_path / "run")
     drifted = Conversion(precision="int4", perplexity_drift=0.04)
@@ -233,31 +233,43 @@ def test_a_drift_of_the_converted_model_is_refused_and_force_is_recorded(
     models = BotModels(tmp_path / BOT)
     with pytest.raises(Refusal, match=r"\+4\.0% .*--force"):
         publish(BOT, run, models)
-    assert models.current_id() is None
+    assert not models.folder.joinpath("current").exists()
     manifest = publish(BOT, run, models, force=True)
     assert any(note.startswith("published by force") for note in manifest.notes)
     assert {EVALUATION, REPORT} <= manifest.files.keys()
 
 
-def test_what_cannot_be_evaluated_is_refused(toy: Toy, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda run: shutil.rmtree(run / "openvino"), "not converted yet"),
+        (lambda run: _train_on_other_data(run), "was not trained on"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(
+    toy: Toy, tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
     run = shutil.copytree(toy.run, tmp_path / "run")
-    shutil.rmtree(run / "openvino")
-    options = ["--bot", str(toy.bot_file), "--run", str(run), "--dataset", str(toy.dataset)]
-    result = CliRunner().invoke(app, options)
+    spoil(run)
+    result = run_job(toy, run)
     assert result.exit_code == 2
-    assert "not converted yet" in result.stderr
+    assert message in result.stderr
+
+
+def _train_on_other_data(run: Path) -> None:
+    summary = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**summary, "dataset_sha256": "other"}))
 
 
 def test_too_few_held_out_answers_measure_nothing_and_stop_nothing(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training_jobs.evaluate.FEWEST_CONTEXTS", 1000)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    options = ["--bot", str(toy.bot_file), "--run", str(toy.run), "--dataset", str(toy.dataset)]
+    run = shutil.copytree(toy.run, tmp_path / "run")
     with pushgateway() as gateway:
-        result = CliRunner().invoke(app, options, env={"PUSHGATEWAY_URL": gateway.url})
-    assert result.exit_code == 0
-    assert read_evaluation(toy.run) is None
+        assert run_job(toy, run, PUSHGATEWAY_URL=gateway.url).exit_code == 0
+    assert read_evaluation(run) is None
     pushed = gateway.pushed[-1][2]
     assert "persona_evaluation_last_success_timestamp_seconds" in pushed
     assert math.isnan(pushed["persona_evaluation_bits_per_character"])

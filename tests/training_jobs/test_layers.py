@@ -7,17 +7,13 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2LMHeadModel
 
-from training_jobs.base import make_base
-from training_jobs.config import TrainingConfig
-from training_jobs.layers import quicken
-from training_jobs.lora import add_lora, merge_lora
-
-LORA = TrainingConfig(method="lora", lora_rank=4)
+from training_jobs.language_model import make_model
+from training_jobs.layers import add_lora, merge_lora, speed_up
 
 
 @pytest.fixture
 def model() -> GPT2LMHeadModel:
-    base = make_base(["Привет, заходите"] * 5, seed=1)
+    base = make_model(["Привет, заходите"] * 5, seed=1)
     base.model.train(False)
     return base.model
 
@@ -29,36 +25,31 @@ def logits(model: GPT2LMHeadModel, bf16: bool = False) -> Tensor:
     return found.float()
 
 
-def test_quickened_layers_say_the_same(model: GPT2LMHeadModel) -> None:
-    before = logits(model)
-    quicken(model, lora=False)
-    torch.testing.assert_close(logits(model), before, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize(("lora", "left"), [(False, {0.0, 0.1}), (True, {0.0})])
-def test_dropout_is_left_only_where_it_helps(
-    model: GPT2LMHeadModel, lora: bool, left: set[float]
+@pytest.mark.parametrize(("lora", "dropout"), [(False, {0.0, 0.1}), (True, {0.0})])
+def test_faster_layers_compute_the_same_with_dropout_only_where_it_helps(
+    model: GPT2LMHeadModel, lora: bool, dropout: set[float]
 ) -> None:
-    quicken(model, lora=lora)
-    assert {each.p for each in model.modules() if isinstance(each, nn.Dropout)} == left
+    before = logits(model)
+    speed_up(model, lora=lora)
+    torch.testing.assert_close(logits(model), before, atol=1e-5, rtol=1e-5)
+    assert {each.p for each in model.modules() if isinstance(each, nn.Dropout)} == dropout
 
 
 @pytest.mark.parametrize("bf16", [False, True])
 def test_what_lora_learned_is_in_the_merged_model(model: GPT2LMHeadModel, bf16: bool) -> None:
     plain = copy.deepcopy(model)
     before = logits(plain)
-    add_lora(model, LORA, bf16)
+    add_lora(model, rank=4, bf16=bf16)
     torch.testing.assert_close(logits(model, bf16), before, atol=0.03 if bf16 else 1e-5, rtol=0.02)
-    learned = {name for name, each in model.named_parameters() if each.requires_grad}
-    assert learned
-    assert all("lora_" in name for name in learned)
+    trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
+    assert trained
+    assert all("lora_" in name for name in trained)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in trained.items():
             if "lora_B" in name:
                 parameter.normal_(std=0.1)
     merge_lora(model, plain)
     assert {each.dtype for each in plain.parameters()} == {torch.float32}
     assert (logits(plain) - before).abs().max() > 0.1
-    torch.testing.assert_close(
-        logits(plain), logits(model, bf16), atol=0.05 if bf16 else 1e-4, rtol=0.02
-    )
+    tolerance = 0.05 if bf16 else 1e-4
+    torch.testing.assert_close(logits(plain), logits(model, bf16), atol=tolerance, rtol=0.02)

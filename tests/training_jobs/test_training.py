@@ -3,7 +3,6 @@
 import math
 import resource
 import shutil
-import signal
 from pathlib import Path
 from random import Random
 
@@ -18,14 +17,14 @@ from contracts.refusal import Refusal
 from telemetry.job import Interrupted
 from tests.conftest import BOT, Toy
 from tests.training_jobs.conftest import write_gpt2
-from training_jobs.base import make_base
 from training_jobs.config import TrainingConfig
-from training_jobs.figures import measure, printed
 from training_jobs.finetune import app, finetune
 from training_jobs.hardware import Hardware
-from training_jobs.head import summed_loss
-from training_jobs.loop import TrainingFailed, schedule
-from training_jobs.packing import Batch, Document, batches, documents, grouped
+from training_jobs.language_model import make_model
+from training_jobs.loop import schedule
+from training_jobs.loss import measure, summed_loss
+from training_jobs.packing import Batch, Document, clm_batches, collate, pack, render_documents
+from training_jobs.progress import format_metrics
 from training_jobs.run_folder import read_run
 
 TINY = TrainingConfig(base="scratch", max_steps=3, block_tokens=64, tokens_per_step=256)
@@ -35,10 +34,12 @@ CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
 def test_figures_equal_an_independent_count(toy: Toy) -> None:
-    base = make_base(["Привет, заходите"] * 5, seed=1)
+    base = make_model(["Привет, заходите"] * 5, seed=1)
     records = list(read_records(toy.dataset / "train.jsonl"))[:20]
-    docs = documents(records, base.words, 64, last_turn_only=False, all_turns=False).documents
-    figures = measure(base.model, batches(docs, 64, 256, 2, Random(0)), CPU)
+    docs, _ = render_documents(records, base.vocabulary, 64, "persona")
+    figures = measure(
+        base.model, [collate([block], 64, 2) for block in pack(docs, 64, Random(0))], CPU
+    )
 
     losses, right = [], 0
     base.model.train(False)
@@ -56,10 +57,10 @@ def test_figures_equal_an_independent_count(toy: Toy) -> None:
 
 
 def test_run_clms_figures_equal_an_independent_count_on_the_same_blocks(toy: Toy) -> None:
-    base = make_base(["Привет, заходите"] * 5, seed=1)
+    base = make_model(["Привет, заходите"] * 5, seed=1)
     records = list(read_records(toy.dataset / "train.jsonl"))[:20]
-    docs = documents(records, base.words, 64, last_turn_only=False, all_turns=False).documents
-    figures = measure(base.model, grouped(docs, 48, 256), CPU)
+    docs, _ = render_documents(records, base.vocabulary, 64, "persona")
+    figures = measure(base.model, clm_batches(docs, 48, 256), CPU)
 
     everything = [token for doc in docs for token in doc.ids]
     blocks = [everything[start : start + 48] for start in range(0, len(everything) - 47, 48)]
@@ -79,9 +80,9 @@ def test_run_clms_figures_equal_an_independent_count_on_the_same_blocks(toy: Toy
 
 
 def test_less_than_a_block_is_a_block_of_its_own() -> None:
-    [batch] = grouped([Document([1, 2, 3], [True] * 3)], 48, 256)
+    [batch] = clm_batches([Document([1, 2, 3], [True] * 3)], 48, 256)
     assert batch.input_ids.tolist() == [[1, 2, 3]]
-    assert grouped([], 48, 256) == []
+    assert clm_batches([], 48, 256) == []
 
 
 def test_training_learns(toy: Toy) -> None:
@@ -103,11 +104,11 @@ def test_what_is_no_number_stops_the_run_and_the_checkpoint_before_it_is_good(
 
     monkeypatch.setattr("training_jobs.loop.summed_loss", spoiled)
     often = TINY.model_copy(update={"checkpoint_minutes": 0.0, "max_steps": 5})
-    with pytest.raises(TrainingFailed, match=rf"the {what} is .* step 2; lower .*learning_rate"):
+    with pytest.raises(Refusal, match=rf"the {what} is .* step 2; lower .*learning_rate"):
         finetune(BOT, often, toy.dataset, tmp_path)
     [kept] = (tmp_path / "checkpoints").glob("step-*.pt")
     content = torch.load(kept, weights_only=True)["content"]
-    assert len(content["curve"]["losses"]) == 2
+    assert len(content["progress"]["losses"]) == 2
     assert all(weights.isfinite().all() for weights in content["weights"].values())
     with pytest.raises(Refusal, match="no finished run"):
         read_run(tmp_path)
@@ -118,7 +119,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_the_checkpoint_before_it_is_ke
 ) -> None:
     often = TINY.model_copy(update={"checkpoint_minutes": 0.0, "max_steps": 5})
     with pytest.raises(Interrupted):
-        finetune(BOT, often, toy.dataset, tmp_path, told=[signal.SIGTERM])
+        finetune(BOT, often, toy.dataset, tmp_path, should_stop=lambda: True)
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, most))  # as a disk that is full by then
     try:
@@ -154,7 +155,7 @@ def test_the_default_rate_depends_on_the_size(
 
 
 def test_figures_are_printed_as_run_clm_prints_them() -> None:
-    text = printed("eval", {"eval_loss": 2.5, "perplexity": 12.1825})
+    text = format_metrics("eval", {"eval_loss": 2.5, "perplexity": 12.1825})
     assert text.splitlines() == [
         "***** eval metrics *****",
         "  eval_loss  =     2.5000",

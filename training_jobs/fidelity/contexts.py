@@ -1,59 +1,143 @@
-"""What the persona is asked in the held-out part, and what it really said there."""
+"""Contexts: what the persona is asked in the held-out part, and what it really answered.
 
+How probable a model finds those answers, and the turns that its replies are compared with.
+"""
+
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from contracts.dataset import Record
+from contracts.dataset import HELDOUT, TRAIN, Record, read_card, read_records
 from contracts.prompt import PromptFormat, Vocabulary, render, render_prompt
 from contracts.turn import Turn
+from training_jobs.fidelity.bootstrap import Estimate, ratio
+from training_jobs.fidelity.results import Likelihood
+from training_jobs.hardware import Hardware
+from training_jobs.language_model import LanguageModel
+from training_jobs.loss import document_losses
 from training_jobs.packing import Document
+
+BUDGET = 384
+"""Most tokens of a context and its answer: about what people look back on."""
+BITS_PER_NAT = 1 / math.log(2)
 
 
 @dataclass(frozen=True)
 class Context:
-    """turns: what was said before, at least one; said: the persona's real turn."""
+    """turns: what was said before, at least one; answer: the persona's real turn."""
 
     turns: tuple[Turn, ...]
-    said: Turn
+    answer: Turn
 
     @property
     def characters(self) -> int:
-        """Of the real turn, its end counted as one."""
-        return len(self.said.text) + 1
+        """Length of the real answer, its end counted as one."""
+        return len(self.answer.text) + 1
 
     def prompt(self, words: Vocabulary, budget: int) -> list[int]:
         return render_prompt(self.turns, PromptFormat.TURNS_1, words, budget).ids
 
     def document(self, words: Vocabulary, budget: int) -> Document:
-        """Prompt and real turn, with loss on the real turn alone."""
-        said = render([self.said], PromptFormat.TURNS_1, words, budget)
-        before = render(self.turns, PromptFormat.TURNS_1, words, budget - len(said.ids)).ids
-        return Document([*before, *said.ids], [False] * len(before) + said.loss_mask)
+        """Render the turns and the real answer, with loss on the answer alone."""
+        answer = render([self.answer], PromptFormat.TURNS_1, words, budget)
+        turns = render(self.turns, PromptFormat.TURNS_1, words, budget - len(answer.ids)).ids
+        return Document([*turns, *answer.ids], [False] * len(turns) + answer.loss_mask)
 
 
-def contexts(records: Iterable[Record], last_only: bool, most: int, longest: int) -> list[Context]:
-    """At most so many, evenly over the held-out part; last_only as in whole chats.
+def select_contexts(
+    records: Iterable[Record], last_only: bool, most: int, longest: int
+) -> list[Context]:
+    """Return at most so many contexts, spread evenly over the records.
 
-    Turns of more than `longest` characters are left out: as many tokens always hold the others, so
-    that no model is measured on less of them than another.
+    last_only  take only each record's last turn as an answer, as in whole chats
+    longest    most characters of an answer: as many tokens always hold one of them, so that no
+               model is measured on less of an answer than another
     """
     found = [
-        Context(record.turns[:place], turn)
+        Context(record.turns[:index], turn)
         for record in records
-        for place, turn in enumerate(record.turns)
-        if place
+        for index, turn in enumerate(record.turns)
+        if index
         and turn.is_persona
         and len(turn.text) <= longest
-        and (not last_only or place == len(record.turns) - 1)
+        and (not last_only or index == len(record.turns) - 1)
     ]
     step = max(1.0, len(found) / most)
     return [found[int(number * step)] for number in range(min(most, len(found)))]
 
 
-def shuffled(asked: Sequence[Context]) -> list[Context]:
-    """Every real turn behind the turns of a context from elsewhere in the chat."""
-    half = len(asked) // 2
-    return [
-        Context(asked[(place + half) % len(asked)].turns, each.said)
-        for place, each in enumerate(asked)
-    ]
+@dataclass(frozen=True)
+class Scores:
+    """The real answers' losses in nats, and their lengths; one of each for a context."""
+
+    losses: list[float]
+    tokens: list[int]
+    characters: list[int]
+
+    @property
+    def likelihood(self) -> Likelihood:
+        loss = ratio(self.losses, self.tokens)
+        return Likelihood(
+            bits_per_character=ratio(self.losses, self.characters, BITS_PER_NAT),
+            perplexity=Estimate(math.exp(loss.value), math.exp(loss.low), math.exp(loss.high)),
+        )
+
+    def gain_over(self, other: "Scores") -> Estimate:
+        """Return the bits per character that these save, compared answer by answer."""
+        saved = [theirs - ours for theirs, ours in zip(other.losses, self.losses, strict=True)]
+        return ratio(saved, self.characters, BITS_PER_NAT)
+
+
+def score(model: LanguageModel, contexts: Sequence[Context], hardware: Hardware) -> Scores:
+    budget = min(BUDGET, model.context_length)
+    documents = [each.document(model.vocabulary, budget) for each in contexts]
+    return Scores(
+        document_losses(model.model, documents, hardware),
+        [document.loss_tokens for document in documents],
+        [each.characters for each in contexts],
+    )
+
+
+@dataclass(frozen=True)
+class EvaluationData:
+    """What a fine-tuned model is evaluated on.
+
+    contexts        of the held-out part
+    learned         all turns of the train part
+    persona         the turns of the train part that were learned as the persona's
+    others          turns of the train part that the persona is to be told from
+    others_heldout  such turns of the held-out part
+    """
+
+    contexts: list[Context]
+    learned: list[Turn]
+    persona: list[Turn]
+    others: list[Turn]
+    others_heldout: list[Turn]
+
+    @classmethod
+    def read(cls, dataset: Path, against: Path | None, most: int, longest: int) -> "EvaluationData":
+        """Read it from a data set, and from that of somebody else if one is given as `against`."""
+        whole_chat = read_card(dataset).whole_chat
+        train, heldout = (list(read_records(dataset / name)) for name in (TRAIN, HELDOUT))
+        start = -1 if whole_chat else 0
+        persona = [turn for record in train for turn in record.turns[start:] if turn.is_persona]
+        others: list[list[Turn]] = [[], []]  # of a whole chat every turn is some record's persona's
+        if against is not None:
+            files = (read_records(against / name) for name in (TRAIN, HELDOUT))
+            others = [[record.turns[-1] for record in records] for records in files]
+        elif not whole_chat:
+            parts = ([turn for each in part for turn in each.turns] for part in (train, heldout))
+            others = [[turn for turn in turns if not turn.is_persona] for turns in parts]
+        contexts = select_contexts(heldout, whole_chat, most, longest)
+        learned = [turn for record in train for turn in record.turns]
+        return cls(contexts, learned, persona, *others)
+
+    @property
+    def shuffled(self) -> list[Context]:
+        """Every real answer behind the turns of a context from elsewhere in the chat."""
+        half = len(self.contexts) // 2
+        elsewhere = [*self.contexts[half:], *self.contexts[:half]]
+        pairs = zip(self.contexts, elsewhere, strict=True)
+        return [Context(other.turns, context.answer) for context, other in pairs]

@@ -1,6 +1,6 @@
-"""Replies of a converted model, drawn as serving draws them."""
+"""Replies of a converted model, generated as serving generates them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,48 +9,53 @@ import numpy as np
 
 from contracts.prompt import PromptFormat, reply_messages
 from contracts.sampling import Sampling
-from moderation import Action, Policy, check
+from training_jobs.fidelity.contexts import BUDGET, Context
+from training_jobs.language_model import LanguageModel
 
 CACHE_GB = 1
+FIRST_SEED = 1
 
 
 @dataclass(frozen=True)
 class Reply:
-    """messages may be empty; cut: it did not end by itself."""
+    """messages may be empty; is_cut: it did not end by itself."""
 
     messages: list[str]
-    cut: bool
+    is_cut: bool
 
 
-def draw(
-    model: Path,
-    prompts: Sequence[list[int]],
-    sampling: Sampling,
-    eos: int,
-    decode: Callable[[list[int]], str],
-    seed: int = 1,
+def generate_replies(
+    converted: Path, model: LanguageModel, contexts: Sequence[Context], sampling: Sampling
 ) -> list[Reply]:
-    """A reply to each prompt, all of them batched; the seed is the first one's."""
+    """Return a reply to each context, all of them generated in one batch.
+
+    converted  folder of the OpenVINO model
+    model      what it was converted from, which knows the tokenizer and the context's length
+    """
     import openvino as ov
     import openvino_genai as genai
 
+    longest = min(sampling.max_new_tokens, model.context_length // 2)
+    sampling = sampling.model_copy(update={"max_new_tokens": longest})
+    budget = min(BUDGET, model.context_length - longest)
+    words = model.vocabulary
     scheduler = genai.SchedulerConfig()
     scheduler.cache_size = CACHE_GB
-    pipeline = genai.ContinuousBatchingPipeline(str(model), scheduler, "CPU", {})
+    pipeline = genai.ContinuousBatchingPipeline(str(converted), scheduler, "CPU", {})
     handles = [
         pipeline.add_request(
             number,
-            ov.Tensor(np.array([prompt], dtype=np.int64)),
-            _config(genai, sampling, eos, seed + number),
+            ov.Tensor(np.array([context.prompt(words, budget)], dtype=np.int64)),
+            _generation_config(genai, sampling, words.eos, FIRST_SEED + number),
         )
-        for number, prompt in enumerate(prompts)
+        for number, context in enumerate(contexts)
     ]
     while pipeline.has_non_finished_requests():
         pipeline.step()
-    return [_reply(handle.read_all()[0], eos, decode, sampling.stop) for handle in handles]
+    return [_reply(handle.read_all()[0].generated_ids, model, sampling.stop) for handle in handles]
 
 
-def _config(genai: Any, sampling: Sampling, eos: int, seed: int) -> Any:
+def _generation_config(genai: Any, sampling: Sampling, eos: int, seed: int) -> Any:
     config = genai.GenerationConfig(
         max_new_tokens=sampling.max_new_tokens,
         min_new_tokens=1,
@@ -69,18 +74,9 @@ def _config(genai: Any, sampling: Sampling, eos: int, seed: int) -> Any:
     return config
 
 
-def _reply(output: Any, eos: int, decode: Callable[[list[int]], str], stop: Sequence[str]) -> Reply:
-    ids = [token for token in output.generated_ids if token != eos]
-    whole = decode(ids)
+def _reply(generated: Sequence[int], model: LanguageModel, stop: Sequence[str]) -> Reply:
+    ids = [token for token in generated if token != model.vocabulary.eos]
+    whole = str(model.tokenizer.decode(ids))
     text = min((whole.partition(each)[0] for each in stop), key=len, default=whole)
-    cut = len(ids) == len(output.generated_ids) and text == whole
-    return Reply(reply_messages(text, PromptFormat.TURNS_1), cut)
-
-
-def faults(replies: Sequence[Reply], policy: Policy) -> dict[str, object]:
-    verdicts = [check("\n".join(reply.messages), policy).action for reply in replies]
-    return {
-        "cut": sum(reply.cut for reply in replies) / len(replies),
-        "empty": sum(not reply.messages for reply in replies) / len(replies),
-        "moderated": sum(action is not Action.NONE for action in verdicts) / len(replies),
-    }
+    is_cut = len(ids) == len(generated) and text == whole  # neither eos nor a stop string
+    return Reply(reply_messages(text, PromptFormat.TURNS_1), is_cut)

@@ -1,11 +1,12 @@
-"""report.html: the evaluation for human eyes, one file without anything to fetch."""
+"""report.html: the evaluation as a page to read, one file that loads nothing else."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
-from training_jobs.run_folder import REPORT, Run
+from contracts.files import write_whole
+from training_jobs.fidelity.results import Evaluation
+from training_jobs.run_folder import REPORT, Run, read_run
 
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
 color:#17212b}table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{padding:.3rem .8rem;
@@ -13,119 +14,92 @@ border-bottom:1px solid #d5dce3;text-align:left;vertical-align:top}td.n{font-var
 tabular-nums}svg{width:100%;height:auto;background:#f6f8fa}.soft{color:#66727e}"""
 _WIDTH, _HEIGHT = 800, 240
 
-Row = Sequence[str]
 
-
-def write_report(folder: Path, bot: str, run: Run, figures: Mapping[str, Any]) -> None:
-    parts = [
-        f"<h1>{escape(bot)}</h1><p class=soft>From {escape(run.base)}; {figures['contexts']} "
-        "answers of the held-out part. Intervals cover 95 % of resamples.</p>",
-        _curve(run),
-        _likelihood(figures),
-        _table(
-            "Whose words are these? (1: surely the persona's)",
-            [(name, _interval(each)) for name, each in figures["attribution"].items()],
-        ),
-        _table(
-            "Replies that repeat a stretch of what was learned",
-            [(name, _interval(each)) for name, each in figures["memorised"].items()],
-        ),
-        _others(figures),
-        _profiles(figures),
-        _examples(figures["examples"]),
-        _table("Notes", [("", note) for note in (*figures["notes"], *run.notes)]),
-    ]
+def write_report(run_folder: Path, evaluation: Evaluation) -> None:
+    """Write the page; a table without rows is left out."""
+    run = read_run(run_folder)
     page = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(bot)}</title>"
-        f"<style>{_STYLE}</style>{''.join(parts)}</html>"
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(run.bot)}</title>"
+        f"<style>{_STYLE}</style><h1>{escape(run.bot)}</h1><p class=soft>From {escape(run.base)};"
+        f" {evaluation.contexts} answers of the held-out part. Intervals cover 95 % of resamples."
+        f"</p>{_loss_curve(run)}{_likelihood(evaluation)}"
+        + _table("Whose words are these? (1: surely the persona's)", evaluation.attribution.items())
+        + _table("Replies that repeat what was learned", evaluation.memorised.items())
+        + _gains_and_shares(evaluation)
+        + _style(evaluation)
+        + _examples(evaluation)
+        + _table("Notes", [("", note) for note in (*evaluation.notes, *run.notes)])
+        + "</html>"
     )
-    (folder / REPORT).write_text(page, encoding="utf-8")
+    write_whole(run_folder / REPORT, page)
 
 
-def _interval(estimate: Mapping[str, float]) -> str:
-    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+def _table(title: str, rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    table = f"<h2>{escape(title)}</h2><table><tr>{top}</tr>{body}</table>"
+    return table if body else ""
 
 
-def _table(title: str, rows: Iterable[Row], head: Row = ()) -> str:
-    body = "".join(
-        "<tr>" + "".join(f"<td class=n>{escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    if not body:
-        return ""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    return f"<h2>{escape(title)}</h2><table><tr>{top}</tr>{body}</table>"
+def _cell(value: object) -> str:
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"<td class=n>{escape(text)}</td>"
 
 
-def _likelihood(figures: Mapping[str, Any]) -> str:
-    names = {
-        "base": "base", "current": "the version that serves", "tuned": "fine-tuned",
-        "shuffled": "fine-tuned, behind another context",
-    }  # fmt: skip
-    rows = [
-        (title, _interval(each["bits_per_character"]), _interval(each["perplexity"]))
-        for name, title in names.items()
-        if (each := figures[name])
-    ]
-    return _table(
-        "What the persona really said, foretold", rows, ("", "bits per character", "perplexity")
-    )
-
-
-def _others(figures: Mapping[str, Any]) -> str:
-    gains = {
-        "bits per character gained from the conversation": figures["context_gain"],
-        "bits per character better than the version that serves": figures["against_current"],
+def _likelihood(evaluation: Evaluation) -> str:
+    models = {
+        "base": evaluation.base,
+        "the version that serves": evaluation.current,
+        "fine-tuned": evaluation.tuned,
+        "fine-tuned, behind another context": evaluation.shuffled,
     }
-    shares = {f"diversity: {name}": share for name, share in figures["diversity"].items()}
-    shares |= {
-        "replies cut at the longest": figures["cut"],
-        "replies with nothing in them": figures["empty"],
-        "replies that moderation stops": figures["moderated"],
+    rows = [(name, m.bits_per_character, m.perplexity) for name, m in models.items() if m]
+    head = ("", "bits per character", "perplexity")
+    return _table("How well the real answers are predicted", rows, head)
+
+
+def _gains_and_shares(evaluation: Evaluation) -> str:
+    figures = {
+        "bits per character gained from the conversation": evaluation.context_gain,
+        "bits per character better than the version that serves": evaluation.against_current,
+        **{f"diversity: {name}": share for name, share in evaluation.diversity.items()},
+        "replies cut at the longest": evaluation.cut,
+        "replies with nothing in them": evaluation.empty,
+        "replies that moderation stops": evaluation.moderated,
     }
-    rows = [(name, _interval(each)) for name, each in gains.items() if each]
-    return _table("Besides", [*rows, *((name, f"{share:.3f}") for name, share in shares.items())])
+    return _table("Besides", [row for row in figures.items() if row[1] is not None])
 
 
-def _profiles(figures: Mapping[str, Any]) -> str:
-    profiles = figures["profiles"]
-    rows = [
-        (feature, *(f"{each[feature]:.2f}" for each in profiles.values()))
-        for feature in profiles["real"]
-    ]
-    far = (
-        "distance to what was learned",
-        *(f"{figures['style_distance'][n]:.3f}" for n in profiles),
-    )
-    return _table("How it looks", [*rows, far], ("", *profiles))
+def _style(evaluation: Evaluation) -> str:
+    groups = evaluation.profiles
+    rows = [(name, *(group[name] for group in groups.values())) for name in groups["real"]]
+    distances = (evaluation.style_distance[group] for group in groups)
+    rows.append(("distance to what was learned", *distances))
+    return _table("How it looks", rows, ("", *groups))
 
 
-def _examples(examples: Iterable[Mapping[str, Sequence[str]]]) -> str:
-    rows = [
-        (
-            " ⏎ ".join(each["asked"]),
-            *(" / ".join(each.get(name, ())) for name in ("really", "base", "tuned")),
-        )
-        for each in examples
-    ]
-    return _table("Side by side", rows, ("asked", "really said", "base", "fine-tuned"))
+def _examples(evaluation: Evaluation) -> str:
+    head = {"asked": "asked", "real": "really said", "base": "base", "tuned": "fine-tuned"}
+    rows = [[" / ".join(each.get(name, ())) for name in head] for each in evaluation.examples]
+    return _table("Side by side", rows, list(head.values()))
 
 
-def _curve(run: Run) -> str:
-    """Training and held-out loss over the steps."""
+def _loss_curve(run: Run) -> str:
+    """Draw training and held-out loss over the steps."""
     if len(run.losses) < 2:
         return ""
-    top, last = max(run.losses), len(run.losses)
+    highest, steps = max(run.losses), len(run.losses)
 
     def line(points: Iterable[tuple[float, float]], colour: str) -> str:
         places = " ".join(
-            f"{step / last * _WIDTH:.1f},{(1 - loss / top) * _HEIGHT:.1f}" for step, loss in points
+            f"{step / steps * _WIDTH:.1f},{(1 - loss / highest) * _HEIGHT:.1f}"
+            for step, loss in points
         )
         return f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{places}"/>'
 
     return (
         f'<h2>Loss</h2><svg viewBox="0 0 {_WIDTH} {_HEIGHT}">'
         f"{line(enumerate(run.losses, 1), '#9db4c8')}{line(run.heldout, '#c4473a')}</svg>"
-        f"<p class=soft>{last} steps from {run.losses[0]:.2f} to {run.losses[-1]:.2f} nats a token"
+        f"<p class=soft>{steps} steps from {run.losses[0]:.2f} to {run.losses[-1]:.2f} nats a token"
         f" (grey), held out (red) at last {run.heldout[-1][1] if run.heldout else 0:.2f}.</p>"
     )

@@ -1,33 +1,46 @@
-"""evaluation.json: what was measured of a run."""
+"""evaluation.json: what was measured of a training run."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from contracts.files import read_model
 from training_jobs.fidelity.bootstrap import Estimate
 from training_jobs.run_folder import EVALUATION
 
-FIGURES = (
-    *("bits_per_character", "context_gain_bits_per_character", "memorised_share"),
-    *("attribution_tuned", "attribution_real", "attribution_base", "attribution_others"),
-)
+GROUPS = ("tuned", "real", "base")
+"""Of answers: the fine-tuned model's, the persona's, the base model's."""
 
 
 class Likelihood(BaseModel):
-    """How well a model foretells what the persona really said."""
-
-    model_config = ConfigDict(frozen=True)
+    """How probable a model finds what the persona really said."""
 
     bits_per_character: Estimate
     perplexity: Estimate
 
 
 class Evaluation(BaseModel):
-    """evaluation.json. An absent figure could not be had; `notes` say why."""
+    """All figures are of the held-out part, which is later than everything that was learned.
 
-    model_config = ConfigDict(frozen=True)
+    contexts              answers by which it was measured
+    tuned                 the fine-tuned model
+    shuffled              the same, each answer behind a context from elsewhere
+    context_gain          bits per character by which `tuned` is better than `shuffled`
+    base                  the base model; absent where that was made from nothing
+    current_id            the version that serves; absent where there is none
+    current               that version; absent where it could not be compared
+    against_current       bits per character by which `tuned` is better than `current`
+    current_context_gain  as context_gain, of that version
+    attribution           probability that the persona wrote it, by group; `others` is the floor
+    style_distance        distance of the style from what was learned, by group
+    profiles              means of the features of style, by group
+    memorised             share of answers that repeat a stretch of what was learned, by group
+    diversity             distinct replies, words and pairs of words by all of them
+    cut, empty, moderated shares of the replies that did not end, are empty, are stopped
+    examples              contexts with the real answer and the replies
+    notes                 why a figure is absent or says little
+    """
 
     contexts: int
     tuned: Likelihood
@@ -50,7 +63,7 @@ class Evaluation(BaseModel):
     notes: list[str] = []
 
     def lines(self) -> Iterator[str]:
-        """The main figures, for a model card."""
+        """Yield the main figures, for a model card."""
         for name in ("base", "current", "tuned", "shuffled"):
             if (each := getattr(self, name)) is not None:
                 yield f"bits per character, {name}: {each.bits_per_character}"
@@ -60,20 +73,19 @@ class Evaluation(BaseModel):
         yield from self.notes
 
 
-def figures(done: Evaluation | None) -> dict[str, float | None]:
-    """Those that metrics tell, by their names; None is what was not measured."""
-    found: dict[str, Estimate | None] = dict.fromkeys(FIGURES)
-    if done is not None:
-        found |= {
-            "bits_per_character": done.tuned.bits_per_character,
-            "context_gain_bits_per_character": done.context_gain,
-            "memorised_share": done.memorised.get("tuned"),
-            **{f"attribution_{name}": each for name, each in done.attribution.items()},
-        }
-    return {name: None if each is None else each.value for name, each in found.items()}
+def figures(evaluation: Evaluation | None) -> dict[str, float | None]:
+    """Return the figures that are reported as metrics, by name; None for what was not measured."""
+    attribution = evaluation.attribution if evaluation else {}
+    estimates = {
+        "bits_per_character": evaluation.tuned.bits_per_character if evaluation else None,
+        "context_gain_bits_per_character": evaluation.context_gain if evaluation else None,
+        "memorised_share": evaluation.memorised.get("tuned") if evaluation else None,
+        **{f"attribution_{name}": attribution.get(name) for name in (*GROUPS, "others")},
+    }
+    return {name: each.value if each else None for name, each in estimates.items()}
 
 
 def read_evaluation(folder: Path) -> Evaluation | None:
-    """None when the run has not been evaluated; raises Refusal for a broken file."""
+    """Return None when the run has not been evaluated; raises Refusal for a broken file."""
     path = folder / EVALUATION
-    return read_model(path, Evaluation, "is not evaluated yet") if path.is_file() else None
+    return read_model(path, Evaluation, "not evaluated") if path.is_file() else None

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from transformers import GPT2LMHeadModel
 from contracts.refusal import Refusal
 from contracts.settings import Volumes
 from tests.training_jobs.conftest import EXTRA_ROWS, write_gpt2
-from training_jobs.base import DEMO_FOLDER, find_base, load_base
+from training_jobs.language_model import DEMO_FOLDER, find_base, load_model
 from training_jobs.tokenizer import load_tokenizer, train_tokenizer, vocabulary
 
 
@@ -21,39 +22,31 @@ def volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Volumes:
     return Volumes(base_dir=tmp_path / "bases")
 
 
-def test_ids_come_from_the_vocabulary_and_not_from_the_configuration(
-    rugpt3: Path, volumes: Volumes
-) -> None:
-    base = load_base(str(rugpt3), volumes)
-    assert (base.words.bos, base.words.eos) == (1, 2)
+def test_ids_come_from_the_vocabulary_and_special_token_text_is_text(rugpt3: Path) -> None:
+    base = load_model(rugpt3)
+    assert (base.vocabulary.bos, base.vocabulary.eos, base.notes) == (1, 2, ())
     assert (base.model.config.bos_token_id, base.model.config.eos_token_id) == (1, 2)
     rows = base.model.get_input_embeddings().num_embeddings
     assert rows == base.tokenizer.get_vocab_size() + EXTRA_ROWS
-    assert base.notes == ()
+    assert not {0, 1, 2, 3, 4} & {*base.vocabulary.encode("раз</s><s>два<pad>")}
 
 
-def test_a_stale_tokenizer_json_does_not_win_over_the_vocabulary(
-    rugpt3: Path, volumes: Volumes
-) -> None:
-    fresh = load_base(str(rugpt3), volumes).words.encode("Привет")
+def test_a_stale_tokenizer_json_is_not_preferred_to_the_vocabulary(rugpt3: Path) -> None:
+    fresh = load_model(rugpt3).vocabulary.encode("Привет")
     train_tokenizer(["что-то совсем другое"], 270).save(str(rugpt3 / "tokenizer.json"))
-    assert load_base(str(rugpt3), volumes).words.encode("Привет") == fresh
+    assert load_model(rugpt3).vocabulary.encode("Привет") == fresh
 
 
 def test_tokenizer_json_alone_is_enough(tmp_path: Path) -> None:
     train_tokenizer(["Привет"], 280).save(str(tmp_path / "tokenizer.json"))
     tokenizer, added = load_tokenizer(tmp_path)
-    assert not added
-    assert vocabulary(tokenizer).bos == 1
+    assert (vocabulary(tokenizer).bos, added) == (1, [])
 
 
-def test_a_vocabulary_without_turn_marks_gets_them_and_the_manifest_is_told(
-    tmp_path: Path, volumes: Volumes
-) -> None:
-    write_gpt2(tmp_path / "gpt2", special=())
-    base = load_base(str(tmp_path / "gpt2"), volumes)
+def test_a_vocabulary_without_turn_marks_gets_them_and_the_notes_say_so(tmp_path: Path) -> None:
+    base = load_model(write_gpt2(tmp_path / "gpt2", special=()))
     size = base.tokenizer.get_vocab_size()
-    assert {base.words.bos, base.words.eos} == {size - 2, size - 1}
+    assert {base.vocabulary.bos, base.vocabulary.eos} == {size - 2, size - 1}
     assert base.model.get_input_embeddings().num_embeddings == size
     assert base.notes == (
         "<s> added to the vocabulary",
@@ -62,27 +55,22 @@ def test_a_vocabulary_without_turn_marks_gets_them_and_the_manifest_is_told(
     )
 
 
-def test_special_token_text_is_encoded_as_text(rugpt3: Path, volumes: Volumes) -> None:
-    words = load_base(str(rugpt3), volumes).words
-    ids = words.encode("раз</s><s>два<pad>")
-    assert not {0, 1, 2, 3, 4} & set(ids)
-
-
 def test_a_base_is_looked_up_in_base_dir_before_the_hub(volumes: Volumes) -> None:
     kept = write_gpt2(volumes.base("ai-forever/some-gpt"))
     assert find_base("ai-forever/some-gpt", volumes) == kept
     assert find_base("demo", volumes) == DEMO_FOLDER
 
 
-@pytest.mark.parametrize("name", ["no-such-folder", "./here", "a/b/c"])
-def test_a_name_that_is_neither_folder_nor_hub_name_is_refused(name: str, volumes: Volumes) -> None:
-    with pytest.raises(Refusal, match="no such folder"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        *((name, "no such folder") for name in ("no-such-folder", "./here", "a/b/c")),
+        ("ai-forever/rugpt3small", "ai-forever--rugpt3small"),  # where to put the files by hand
+    ],
+)
+def test_a_base_that_is_nowhere_is_refused(name: str, message: str, volumes: Volumes) -> None:
+    with pytest.raises(Refusal, match=message):
         find_base(name, volumes)
-
-
-def test_a_hub_that_cannot_be_reached_says_where_to_put_the_files(volumes: Volumes) -> None:
-    with pytest.raises(Refusal, match="ai-forever--rugpt3small"):
-        find_base("ai-forever/rugpt3small", volumes)
 
 
 class _Bomb:
@@ -95,22 +83,17 @@ class _Bomb:
         return (open, (self.path, "w"))
 
 
-def test_code_in_a_pickle_is_refused_and_does_not_run(
-    rugpt3: Path, volumes: Volumes, tmp_path: Path
-) -> None:
+def test_code_in_a_pickle_is_refused_and_does_not_run(rugpt3: Path, tmp_path: Path) -> None:
     trace = tmp_path / "it-ran"
     with (rugpt3 / "pytorch_model.bin").open("wb") as file:
         pickle.dump({"transformer.wte.weight": _Bomb(str(trace))}, file)
     with pytest.raises(Refusal, match="weights cannot be loaded"):
-        load_base(str(rugpt3), volumes)
+        load_model(rugpt3)
     assert not trace.exists()
 
 
-def _break(name: str) -> object:
-    def write(folder: Path) -> None:
-        (folder / name).write_bytes(b"\x00 broken")
-
-    return write
+def _break(file: Path) -> None:
+    file.write_bytes(b"\x00 broken")
 
 
 def _other_model(folder: Path) -> None:
@@ -131,23 +114,23 @@ def _shrink_embedding(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("name", "spoil", "message"),
     [
-        (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
-        (_break("config.json"), "config.json cannot be read"),
-        (_other_model, "only GPT-2"),
-        (lambda folder: (folder / "vocab.json").unlink(), "no tokenizer"),
-        (_break("vocab.json"), "tokenizer cannot be read"),
-        (_break("pytorch_model.bin"), "weights cannot be loaded"),
-        (lambda folder: (folder / "pytorch_model.bin").unlink(), "weights cannot be loaded"),
-        (_forget_a_layer, "weights are missing"),
-        (_shrink_embedding, "do not belong together"),
+        ("config.json", Path.unlink, "config.json is missing"),
+        ("config.json", _break, "config.json cannot be read"),
+        ("", _other_model, "only GPT-2"),
+        ("vocab.json", Path.unlink, "no tokenizer"),
+        ("vocab.json", _break, "tokenizer cannot be read"),
+        ("pytorch_model.bin", _break, "weights cannot be loaded"),
+        ("pytorch_model.bin", Path.unlink, "weights cannot be loaded"),
+        ("", _forget_a_layer, "weights are missing"),
+        ("", _shrink_embedding, "do not belong together"),
     ],
 )
 def test_an_unusable_folder_is_refused_in_one_line(
-    rugpt3: Path, volumes: Volumes, spoil: object, message: str
+    rugpt3: Path, name: str, spoil: Callable[[Path], object], message: str
 ) -> None:
-    spoil(rugpt3)  # type: ignore[operator]
+    spoil(rugpt3 / name)
     with pytest.raises(Refusal, match=message) as refused:
-        load_base(str(rugpt3), volumes)
+        load_model(rugpt3)
     assert "\n" not in str(refused.value)

@@ -1,0 +1,59 @@
+"""What is shown of a training run while it lasts."""
+
+import pytest
+
+from telemetry.job import JobReport
+from training_jobs.progress import LOG_SECONDS, ProgressDisplay, TrainingProgress
+
+
+class KeptReport(JobReport):
+    """Keeps what would be pushed, by metric name."""
+
+    def __init__(self) -> None:
+        super().__init__("training", "avtobus")
+        self.pushes: list[dict[str, float]] = []
+
+    def push(self) -> None:
+        families = self.registry.collect()
+        self.pushes.append({s.name: s.value for family in families for s in family.samples})
+
+
+class StoppedClock:
+    time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def test_a_run_under_way_is_pushed_every_half_minute() -> None:
+    report, clock = KeptReport(), StoppedClock()
+    display = ProgressDisplay(report, steps=8, steps_per_epoch=4, clock=clock)
+    progress = TrainingProgress(losses=[4.0], tokens=512, seconds=2.0)
+    display.show(progress)
+    assert report.pushes == []
+    clock.time = LOG_SECONDS
+    progress.losses.append(2.0)
+    progress.heldout.append((2, 3.5))
+    display.show(progress)
+    display.show(progress)
+    [pushed] = report.pushes
+    assert pushed.pop("persona_training_peak_memory_bytes") > 1e6
+    assert pushed == {
+        "persona_training_loss": 3.0,
+        "persona_training_tokens_per_second": 256.0,
+        "persona_training_epoch": 0.5,
+        "persona_training_heldout_loss": 3.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("heldout", "best"),
+    [([(1, 3.0), (2, 2.9995)], 1), ([(1, 3.0), (2, 2.9995), (3, 2.5), (4, 2.6)], 3)],
+)
+def test_the_best_step_stays_unless_a_later_one_gains_enough(
+    heldout: list[tuple[int, float]], best: int
+) -> None:
+    assert TrainingProgress(heldout=heldout).best_step == best

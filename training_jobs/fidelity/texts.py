@@ -1,0 +1,145 @@
+"""Figures of texts: who seems to have written them, how they look, what they repeat."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from contracts.turn import Turn
+from training_jobs.fidelity.bootstrap import Estimate, mean
+from training_jobs.fidelity.contexts import EvaluationData
+
+FEWEST, MOST = 50, 20_000
+"""Turns of each side that are needed to learn anything of it, and that are used at most."""
+STRETCH = 8
+"""Tokens in a row that count as a repetition."""
+_PATTERNS = {
+    "emoji": re.compile(r"[\U0001F000-\U0001FAFF☀-➿❤]"),
+    "exclamation": re.compile("!"),
+    "question": re.compile(r"\?"),
+    "ellipsis": re.compile(r"…|\.\.\."),
+    "comma": re.compile(","),
+    "bracket smile": re.compile(r"\){1,}|\({2,}"),
+    "dash": re.compile(r"[—–]| - "),
+}
+
+Messages = Sequence[str]
+"""One answer: the persona's messages in a row."""
+
+
+def attribute(
+    answers: Mapping[str, Sequence[Messages]], data: EvaluationData
+) -> tuple[dict[str, Estimate], list[str]]:
+    """Return each group's mean probability of being the persona's, and what limits that figure.
+
+    A classifier learns the persona's turns against those of others. The group `real` is the
+    ceiling; `others`, which is added, is the floor.
+    """
+    if not data.others:
+        return {}, ["no attribution: a whole chat is told from another data set (--against)"]
+    if min(len(data.persona), len(data.others)) < FEWEST:
+        return {}, [f"no attribution: fewer than {FEWEST} turns on a side to learn from"]
+    groups = {**answers, "others": [turn.messages for turn in data.others_heldout]}
+    classifier = _train_classifier(*map(_first_messages, (data.persona, data.others)))
+    found = {}
+    for name, group in groups.items():
+        if group:
+            # First messages alone: a base does not know where a turn ends, its length would tell.
+            texts = [messages[0] if messages else "" for messages in group]
+            found[name] = mean(classifier.predict_proba(texts)[:, 1])
+    notes = []
+    if "others" in found and found["others"].high >= found["real"].low:
+        notes.append("attribution says little: real turns of the persona and of others look alike")
+    return found, notes
+
+
+def _first_messages(turns: Sequence[Turn]) -> list[str]:
+    return [turn.messages[0] for turn in turns[-MOST:]]
+
+
+def _train_classifier(persona: list[str], others: list[str]) -> Any:
+    """Character n-grams and logistic regression, usual for the attribution of short texts."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    # Case is kept, and up to four characters: endings, marks and smileys tell people apart.
+    ngrams = TfidfVectorizer(
+        analyzer="char", ngram_range=(1, 4), min_df=2, sublinear_tf=True, lowercase=False
+    )
+    # Balanced: a persona that talks less than the others is not less probable for that.
+    regression = LogisticRegression(C=4.0, class_weight="balanced", max_iter=1000)
+    labels = [1] * len(persona) + [0] * len(others)
+    return make_pipeline(ngrams, regression).fit([*persona, *others], labels)
+
+
+def features(answer: Messages) -> dict[str, float]:
+    """Return what an answer looks like: lengths, shares, and 1 for each mark that it has."""
+    text = "\n".join(answer)
+    letters = [char for char in text if char.isalpha()]
+    return {
+        "characters": float(len(text)),
+        "words": float(len(text.split())),
+        "messages": float(len(answer)),
+        "lower-case start": float(text[:1].islower()),
+        "upper-case share": sum(map(str.isupper, letters)) / len(letters) if letters else 0.0,
+        "final full stop": float(text.rstrip().endswith(".")),
+        **{name: float(bool(pattern.search(text))) for name, pattern in _PATTERNS.items()},
+    }
+
+
+def profile(answers: Sequence[Messages]) -> dict[str, float]:
+    """Return the mean of each feature."""
+    return {name: float(np.mean(values)) for name, values in _columns(answers).items()}
+
+
+def style_distance(ours: Sequence[Messages], theirs: Sequence[Messages]) -> float:
+    """Return the mean over the features of the Kolmogorov-Smirnov distance: 0 (alike) to 1."""
+    from scipy.stats import ks_2samp
+
+    if not ours or not theirs:
+        return 1.0
+    left, right = _columns(ours), _columns(theirs)
+    return float(np.mean([ks_2samp(left[name], right[name]).statistic for name in left]))
+
+
+def _columns(answers: Sequence[Messages]) -> dict[str, list[float]]:
+    rows = [features(answer) for answer in answers]
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
+class Memory:
+    """Knows all stretches of what was learned, by their hashes, which take less memory."""
+
+    def __init__(self, learned: Iterable[Turn], encode: Callable[[str], list[int]]) -> None:
+        self._encode = encode
+        self._known = {each for turn in learned for each in self._stretches(turn.text)}
+
+    def _stretches(self, text: str) -> set[int]:
+        return set(map(hash, _runs(self._encode(text), STRETCH)))
+
+    def share(self, answers: Iterable[Messages]) -> Estimate:
+        """Return the share of answers that repeat a stretch."""
+        texts = ["\n".join(answer) for answer in answers]
+        return mean([float(not self._known.isdisjoint(self._stretches(text))) for text in texts])
+
+
+def diversity(replies: Sequence[Messages], real: Sequence[Messages]) -> dict[str, float]:
+    texts, real_texts = (["\n".join(each) for each in group] for group in (replies, real))
+    return {
+        "replies": len(set(texts)) / len(texts),
+        "words": distinct_share(texts, 1),
+        "pairs of words": distinct_share(texts, 2),
+        "pairs of words, real": distinct_share(real_texts, 2),
+    }
+
+
+def distinct_share(texts: Iterable[str], words: int) -> float:
+    """Return distinct runs of so many words over all of them: 1 is never the same twice."""
+    runs = [run for text in texts for run in _runs(text.split(), words)]
+    return len(set(runs)) / len(runs) if runs else 0.0
+
+
+def _runs(items: Sequence[Any], length: int) -> list[tuple[Any, ...]]:
+    return [tuple(items[i : i + length]) for i in range(len(items) - length + 1)]

@@ -1,0 +1,176 @@
+"""A GPT-2 with its tokenizer: found by name, checked, loaded, and saved.
+
+The base that a training run starts from and the fine-tuned model it ends with are both one of
+these.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from contracts.prompt import Vocabulary
+from contracts.refusal import Refusal
+from contracts.settings import Volumes
+from training_jobs.tokenizer import load_tokenizer, train_tokenizer, vocabulary
+
+DEMO, SCRATCH = "demo", "scratch"
+DEMO_FOLDER = Path(__file__).parent / "demo_base"
+SCRATCH_VOCABULARY = 1024
+ATTENTION = "eager"
+"""Faster than sdpa under the masks of packed blocks: 4,300 to 4,800 tokens/s against 3,300 to 3,400
+(demo base, bf16, two cores, blocks of 128 and 256)."""
+DOWNLOADED = ["*.json", "*.txt", "*.safetensors", "pytorch_model.bin", "README.md"]
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A model in fp32 and its tokenizer.
+
+    name     the folder that it came from
+    notes    what had to be changed about them when they were loaded
+    licence  what the model card declares; empty where it says nothing
+    """
+
+    name: str
+    model: GPT2LMHeadModel
+    tokenizer: Tokenizer
+    notes: tuple[str, ...] = ()
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        for config in (self.model.config, self.model.generation_config):
+            # a published configuration often declares ids of other tokens; the vocabulary is right
+            config.bos_token_id, config.eos_token_id = self.vocabulary.bos, self.vocabulary.eos
+            config.pad_token_id = None  # blocks are packed, nothing is padded
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return vocabulary(self.tokenizer)
+
+    @property
+    def context_length(self) -> int:
+        """Longest sequence in tokens."""
+        return int(self.model.config.n_positions)
+
+    def save(self, folder: Path) -> None:
+        """Write weights, configuration and tokenizer.json as `load_model` reads them."""
+        self.model.to("cpu").save_pretrained(folder)  # type: ignore[arg-type]
+        self.tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def find_base(name: str, volumes: Volumes) -> Path:
+    """Return the folder of a base: `demo`, a folder, or a name of the model hub.
+
+    A hub's model is taken from BASE_DIR, and downloaded into it where it is missing. Raises Refusal
+    where there is no such base.
+    """
+    if name == DEMO:
+        return DEMO_FOLDER
+    if Path(name).is_dir():
+        return Path(name)
+    kept = volumes.base(name)
+    if kept.is_dir():
+        return kept
+    if name.count("/") != 1 or name.startswith((".", "/")):
+        raise Refusal(
+            f"base {name!r}: no such folder, and no hub name (owner/name), demo or scratch either"
+        )
+    return _download(name, kept)
+
+
+def _download(name: str, kept: Path) -> Path:
+    """Download a hub's model; a download that was cut off is continued."""
+    from huggingface_hub import snapshot_download
+
+    part = kept.with_name(f".{kept.name}.part")
+    try:
+        snapshot_download(name, local_dir=part, allow_patterns=DOWNLOADED)
+        shutil.rmtree(part / ".cache", ignore_errors=True)
+        part.rename(kept)
+    except Exception as error:  # the hub's client raises many kinds, requests' among them
+        raise Refusal(
+            f"base {name!r}: not in {kept}, and the model hub did not give it"
+            f" ({type(error).__name__}); run the job fetch-base (training_jobs.fetch_base) where"
+            " the hub answers, put its files into that folder, or use --base demo"
+        ) from None
+    return kept
+
+
+def load_model(folder: Path) -> LanguageModel:
+    """Load a GPT-2 from a folder in any of the shapes in which they are published.
+
+    Raises Refusal where it is another kind of model, is incomplete or is broken.
+    """
+    _check_config(folder)
+    tokenizer, added = load_tokenizer(folder)
+    model = _load_weights(folder)
+    notes = [f"{token} added to the vocabulary" for token in added]
+    rows, size = model.get_input_embeddings().num_embeddings, tokenizer.get_vocab_size()
+    if size - len(added) > rows:
+        raise Refusal(
+            f"{folder}: the tokenizer has {size - len(added)} tokens and the model only {rows};"
+            " they do not belong together"
+        )
+    if size > rows:
+        model.resize_token_embeddings(size)
+        notes.append(f"embedding grown from {rows} to {size}")
+    return LanguageModel(str(folder), model, tokenizer, tuple(notes), _licence(folder))
+
+
+def make_model(texts: Iterable[str], seed: int) -> LanguageModel:
+    """Return a tiny GPT-2 with random weights and a tokenizer trained on the texts."""
+    tokenizer = train_tokenizer(texts, SCRATCH_VOCABULARY)
+    torch.manual_seed(seed)
+    shape = {"n_positions": 256, "n_embd": 64, "n_layer": 2, "n_head": 2}
+    config = GPT2Config.from_dict({"vocab_size": tokenizer.get_vocab_size(), **shape})
+    config._attn_implementation = ATTENTION
+    model = GPT2LMHeadModel(config)  # type: ignore[no-untyped-call]
+    return LanguageModel(SCRATCH, model, tokenizer)
+
+
+def _licence(folder: Path) -> str:
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    found = re.search(r"^license:\s*(\S+)", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _check_config(folder: Path) -> None:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Refusal(f"{folder}: config.json is missing; this is no model folder") from None
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{folder}: config.json cannot be read ({error})") from None
+    kind = config.get("model_type")
+    if kind != "gpt2":
+        raise Refusal(f"{folder}: the model is {kind!r}; only GPT-2 models can be fine-tuned")
+
+
+def _load_weights(folder: Path) -> GPT2LMHeadModel:
+    """Load the weights alone: code in a pytorch_model.bin is refused, not run."""
+    try:
+        loaded: Any = GPT2LMHeadModel.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            attn_implementation=ATTENTION,
+            output_loading_info=True,
+            local_files_only=True,
+        )
+    except Exception as error:  # unpickling, safetensors and shape errors share no base class
+        reason = " ".join(str(error).split())[:200]
+        raise Refusal(f"{folder}: the weights cannot be loaded ({reason})") from None
+    model: GPT2LMHeadModel = loaded[0]
+    # attn.bias is the causal mask, which older files hold and newer ones leave out
+    missing = sorted(key for key in loaded[1]["missing_keys"] if "attn.bias" not in key)
+    if missing:
+        raise Refusal(f"{folder}: weights are missing, the first is {missing[0]}")
+    return model

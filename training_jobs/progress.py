@@ -1,0 +1,103 @@
+"""How far a training run has come, and how it is shown.
+
+A progress bar on a terminal, else log lines; metrics in the Pushgateway; run_clm's tables.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from contracts.clock import Clock, SystemClock
+from telemetry.job import JobReport
+from telemetry.logs import logger
+from training_jobs.hardware import peak_memory
+
+MIN_GAIN = 0.002
+"""Smallest fall of the held-out loss (nats a token) that counts as one."""
+LOG_SECONDS = 30.0
+"""Between two log lines, and two pushes of the metrics."""
+LOSSES = "loss {task.fields[loss]:.3f}, held out {task.fields[heldout]}"
+
+
+@dataclass
+class TrainingProgress:
+    """losses: one a step; heldout: pairs of (steps done, held-out loss)."""
+
+    losses: list[float] = field(default_factory=list)
+    tokens: int = 0
+    seconds: float = 0.0
+    heldout: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        return len(self.losses)
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean over the whole run, as run_clm's train_loss."""
+        return sum(self.losses) / len(self.losses) if self.losses else math.nan
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.tokens / max(self.seconds, 1e-9)
+
+    @property
+    def best_step(self) -> int:
+        """Steps done when the held-out loss was lowest; a later one must gain MIN_GAIN."""
+        best, lowest = 0, math.inf
+        for step, loss in self.heldout:
+            if loss < lowest - MIN_GAIN:
+                best, lowest = step, loss
+        return best
+
+
+class ProgressDisplay:
+    """Shows the progress of one run of `steps` steps; the bar is visible inside `with bar`."""
+
+    def __init__(
+        self, report: JobReport, steps: int, steps_per_epoch: int, clock: Clock | None = None
+    ) -> None:
+        self._report = report
+        self._steps_per_epoch = steps_per_epoch
+        self._clock = clock or SystemClock()
+        self._logged_at = self._clock.now()
+        console = Console(stderr=True)
+        columns = BarColumn(), MofNCompleteColumn(), TextColumn(LOSSES), TimeRemainingColumn()
+        self.bar = Progress("training", *columns, console=console, disable=not console.is_terminal)
+        self._task = self.bar.add_task("training", total=steps, loss=math.nan, heldout="–")
+
+    def show(self, progress: TrainingProgress) -> None:
+        """Call this after each step."""
+        loss, done = progress.losses[-1], progress.steps
+        heldout = f"{progress.heldout[-1][1]:.3f}" if progress.heldout else "–"
+        self.bar.update(self._task, completed=done, loss=loss, heldout=heldout)
+        if self._clock.now() - self._logged_at < LOG_SECONDS:
+            return
+        self._logged_at = self._clock.now()
+        values = {
+            "loss": sum(progress.losses[-20:]) / len(progress.losses[-20:]),
+            "tokens_per_second": progress.tokens_per_second,
+            "epoch": progress.steps / self._steps_per_epoch,
+            "peak_memory_bytes": float(peak_memory()),
+        }
+        if progress.heldout:
+            values["heldout_loss"] = progress.heldout[-1][1]
+        self._report.gauges("Of the run under way or last finished.", values)
+        self._report.push()
+        if self.bar.disable:
+            rounded = {name: round(value, 3) for name, value in values.items()}
+            logger().info("training", step=progress.steps, **rounded)
+
+
+def format_metrics(title: str, metrics: Mapping[str, float | str]) -> str:
+    """Return a table as run_clm's log_metrics prints it."""
+    width = max(map(len, metrics))
+    lines = [f"***** {title} metrics *****"]
+    for name, value in sorted(metrics.items()):
+        decimals = 0 if name.endswith(("_samples", "_steps", "_tokens")) else 4
+        text = value if isinstance(value, str) else f"{value:.{decimals}f}"
+        lines.append(f"  {name:<{width}} = {text:>10}")
+    return "\n".join(lines)

@@ -1,0 +1,156 @@
+"""A training run: its settings, base model and data set, and what is learned at which step.
+
+The same seed gives the same steps, from whatever step on.
+"""
+
+import hashlib
+import math
+from pathlib import Path
+from random import Random
+
+from contracts.dataset import HELDOUT, TRAIN, Card, dataset_sha256, read_card, read_records
+from contracts.refusal import Refusal
+from contracts.settings import Volumes, from_environment
+from training_jobs.checkpoint import FOLDER, Checkpoints
+from training_jobs.config import TrainingConfig
+from training_jobs.hardware import Hardware
+from training_jobs.language_model import SCRATCH, LanguageModel, find_base, load_model, make_model
+from training_jobs.loss import TokenMetrics, measure
+from training_jobs.packing import (
+    Batch,
+    Block,
+    Document,
+    clm_batches,
+    collate,
+    pack,
+    render_documents,
+)
+
+MEASURED_TOKENS = 4096
+"""Tokens in one pass when nothing is learned."""
+MEASURED_DOCUMENTS = 500
+"""Held-out documents by which a run is measured, spread evenly over all of them: a quarter of a
+minute's work for ruGPT3Small, and a SIGTERM waits for it."""
+
+
+class TrainingRun:
+    """Everything that a training run needs.
+
+    base       the model to fine-tune; once it is trained, the fine-tuned one
+    documents  to learn from
+    left_out   answers that are too long for a block
+    heldout    documents that are not learned from
+    measured   those of them by which the run is measured
+    blocks     the documents, packed; each epoch takes all of them in an order of its own
+    """
+
+    def __init__(
+        self, config: TrainingConfig, dataset: Path, output: Path, hardware: Hardware
+    ) -> None:
+        self.config = config
+        self.hardware = hardware
+        self.dataset = dataset
+        self.output = output
+        self.card = _read_card(dataset)
+        self.base = self.load_base()
+        if config.method == "lora" and self.base.notes:  # its embedding would have to learn
+            raise Refusal(
+                "LoRA cannot learn the tokens that this base lacks; use training.method: full"
+            )
+        self.block_tokens = min(config.block_tokens, self.base.context_length)
+        self.documents, self.left_out = self._render(dataset / TRAIN)
+        if not self.documents:
+            raise Refusal(
+                f"{dataset}: no record fits into a block of {self.block_tokens} tokens"
+                if self.card.train_records
+                else f"{dataset}: there is nothing in it to learn from"
+            )
+        self.heldout, _ = self._render(dataset / HELDOUT)
+        self.measured = self.heldout[:: max(1, len(self.heldout) // MEASURED_DOCUMENTS)]
+        self.blocks = pack(self.documents, self.block_tokens, Random(config.seed))
+        self._shuffled = -1, self.blocks
+        self.checkpoints = Checkpoints(output / FOLDER, self._fingerprint())
+
+    @property
+    def step_blocks(self) -> int:
+        """Blocks of one optimizer step."""
+        return max(1, self.config.tokens_per_step // self.block_tokens)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.blocks) / self.step_blocks)
+
+    @property
+    def steps(self) -> int:
+        epochs = self.config.epochs_for(len(self.documents))
+        steps = max(1, math.ceil(self.steps_per_epoch * epochs))
+        return min(steps, self.config.max_steps or steps)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all steps, padding included."""
+        epochs, rest = divmod(self.steps, self.steps_per_epoch)
+        blocks = epochs * len(self.blocks) + min(rest * self.step_blocks, len(self.blocks))
+        return blocks * self.block_tokens
+
+    def step(self, number: int) -> list[Batch]:
+        """Return the passes over the model of a step (from 0); their gradients are added up."""
+        epoch, index = divmod(number, self.steps_per_epoch)
+        if epoch != self._shuffled[0]:
+            order = list(self.blocks)
+            # seeded by the epoch, so that a resumed run need not go through the epochs before it
+            Random(f"{self.config.seed}/{epoch}").shuffle(order)
+            self._shuffled = epoch, order
+        start = index * self.step_blocks
+        chosen = self._shuffled[1][start : start + self.step_blocks]
+        share = self.config.tokens_per_step // self.hardware.world  # a pass for each process
+        return self._batches(chosen, min(self.config.pass_tokens, share))
+
+    def _batches(self, blocks: list[Block], tokens_at_once: int) -> list[Batch]:
+        rows, pad = max(1, tokens_at_once // self.block_tokens), self.base.vocabulary.eos
+        starts = range(0, len(blocks), rows)
+        return [collate(blocks[i : i + rows], self.block_tokens, pad) for i in starts]
+
+    def load_base(self) -> LanguageModel:
+        """Return the base model as it is before training."""
+        if self.config.base != SCRATCH:
+            return load_model(find_base(self.config.base, from_environment(Volumes)))
+        records = read_records(self.dataset / TRAIN)
+        return make_model((t.text for each in records for t in each.turns), self.config.seed)
+
+    def _render(self, path: Path) -> tuple[list[Document], int]:
+        loss_on = "last turn" if self.card.whole_chat else self.config.loss_on
+        return render_documents(
+            read_records(path), self.base.vocabulary, self.block_tokens, loss_on
+        )
+
+    def _fingerprint(self) -> str:
+        """Hash the data set, the base's weights and the settings: a checkpoint is of these alone.
+
+        Settings that do not change what is learned are left out, so that they may be changed
+        between a checkpoint and its resumption. Weights and not the base's name: the files under a
+        name may be replaced.
+        """
+        settings = self.config.model_dump_json(exclude={"checkpoint_minutes", "weights"})
+        digest = hashlib.sha256(f"{self.card.sha256} {settings}".encode())
+        for name, weights in self.base.model.named_parameters():
+            digest.update(name.encode() + weights.detach().numpy().tobytes())
+        return digest.hexdigest()
+
+    def measure_heldout(self) -> TokenMetrics:
+        """Measure the held-out persona turns; call it only where there are any."""
+        blocks = pack(self.measured, self.block_tokens, Random(0))
+        batches = self._batches(blocks, MEASURED_TOKENS)
+        return measure(self.base.model, batches, self.hardware)
+
+    def measure_as_clm(self) -> TokenMetrics:
+        """Measure all held-out tokens in run_clm's blocks; call it only where there are any."""
+        batches = clm_batches(self.measured, self.block_tokens, MEASURED_TOKENS)
+        return measure(self.base.model, batches, self.hardware)
+
+
+def _read_card(dataset: Path) -> Card:
+    card = read_card(dataset)
+    if dataset_sha256(dataset) != card.sha256:
+        raise Refusal(f"{dataset}: the records are not those of the card; build the data set again")
+    return card
