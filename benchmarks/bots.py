@@ -21,8 +21,7 @@ from typing import Literal
 
 from benchmarks.rugpt3 import write_rugpt3
 from contracts.model_version import BotModels
-from extraction_jobs.build_dataset import build
-from extraction_jobs.config import ExtractionConfig
+from extraction_jobs.build_dataset import ExtractionConfig, build
 from extraction_jobs.sample_chats.chats import avtobus
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.ask import ready

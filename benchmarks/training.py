@@ -29,8 +29,7 @@ from transformers import TrainerCallback, TrainingArguments
 
 from benchmarks.report import Line, report
 from benchmarks.rugpt3 import write_rugpt3
-from extraction_jobs.build_dataset import build
-from extraction_jobs.config import ExtractionConfig
+from extraction_jobs.build_dataset import ExtractionConfig, build
 from extraction_jobs.sample_chats.chats import avtobus
 from telemetry.job import JobReport
 from training_jobs.config import TrainingConfig

@@ -96,10 +96,10 @@ def write_card(folder: Path, card: Card) -> None:
     write_model(folder / CARD, card)
 
 
-def dataset_sha256(folder: Path, suffix: str = "") -> str:
-    """The hash that the card names, of the files as they are (with a suffix to their names)."""
+def dataset_sha256(folder: Path) -> str:
+    """Return the hash that the card names, of the files as they are now."""
     try:
-        hashes = [file_sha256(folder / f"{name}{suffix}") for name in (TRAIN, HELDOUT)]
+        hashes = [file_sha256(folder / name) for name in (TRAIN, HELDOUT)]
     except FileNotFoundError as error:
         raise Refusal(f"{error.filename}: missing; build the data set first") from None
     return hashlib.sha256("".join(hashes).encode()).hexdigest()

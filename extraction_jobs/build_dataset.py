@@ -1,13 +1,16 @@
-"""The extraction job: a chat export goes in, a data set comes out.
+"""The extraction job: a chat export goes in, a data set comes out."""
 
-`main` lists the steps. Exit codes: 0 done, 2 refused (one line on standard error says why).
-"""
-
+import shutil
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from contracts.dataset import (
     CARD,
@@ -22,58 +25,93 @@ from contracts.dataset import (
 from contracts.files import LOCK, file_sha256
 from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE
-from extraction_jobs.config import ExtractionConfig
 from extraction_jobs.dialogues import named_persona, whole_chat
-from extraction_jobs.filters import usable
-from extraction_jobs.forgotten import NOBODY, People, read_people
-from extraction_jobs.personas import Senders
-from extraction_jobs.privacy import pseudonym
-from extraction_jobs.progress import tracked
-from extraction_jobs.split import PART, RECORDS, Written, discard, put_in_place, write_split
+from extraction_jobs.messages import NOBODY, ForgetList, usable
+from extraction_jobs.personas import Senders, pseudonym
+from extraction_jobs.split import Written, write_split
 from extraction_jobs.telegram_json import read_export
 from telemetry.job import BotOption, InputOption, JobReport, PersonaOption, SkipOption, job, job_app
 from telemetry.logs import logger
 
 FEW_MESSAGES = 300
-STAMP = ".made-from"
+STAMP, ASIDE = ".made-from", ".part"
+OURS = {TRAIN, HELDOUT, CARD, STAMP, ASIDE, LOCK, "report.html"}
+T = TypeVar("T")
+
+
+class ExtractionConfig(BaseModel):
+    """bot.yaml's `extraction` section: how messages become records.
+
+    persona          `auto` (the most talkative sender), `whole-chat`, a name, or an id like user123
+    pause_minutes    silence after which a new session begins
+    context_turns    turns before the answer, in records of a whole chat
+    heldout_share    the latest part of the records, kept from training
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    persona: str = Field(default="auto", min_length=1)
+    pause_minutes: float = Field(default=60.0, gt=0.0)
+    context_turns: int = Field(default=4, ge=1, le=64)
+    heldout_share: float = Field(default=0.1, ge=0.0, le=0.5)
+
+    @property
+    def pause(self) -> timedelta:
+        return timedelta(minutes=self.pause_minutes)
 
 
 def build(
-    bot: str, config: ExtractionConfig, source: Path, folder: Path,
-    forgotten: People = NOBODY,
-) -> Card:  # fmt: skip
+    bot: str,
+    config: ExtractionConfig,
+    source: Path,
+    folder: Path,
+    forget_list: ForgetList = NOBODY,
+) -> Card:
     """Read the export twice (who wrote, then what), write the data set and its card.
 
-    Raises Refusal where there is nothing to learn, a persona who is `forgotten` included.
+    Raises Refusal where there is nothing to learn; a persona who is to be forgotten included.
     """
-    senders = Senders()
-    read: Counter[str] = Counter()
-    senders.add(usable(tracked(read_export(source), "counting senders", read), Counter()))
-    personas = frozenset() if config.persona == WHOLE_CHAT else senders.persona(config.persona)
-    senders.refuse_forgotten(personas, config.persona, forgotten)
+    whole = config.persona == WHOLE_CHAT
+    senders, unusable = Senders(), Counter[str]()
+    senders.add(usable(_tracked(read_export(source), "counting senders"), unusable))
+    personas = frozenset() if whole else senders.persona(config.persona)
+    senders.refuse_forgotten(personas, config.persona, forget_list)
 
     _prepare(folder)
-    dropped: Counter[str] = Counter()
-    messages = usable(tracked(read_export(source), "building dialogues"), dropped, forgotten)
-    if config.persona == WHOLE_CHAT:
+    aside, dropped = folder / ASIDE, Counter[str]()
+    messages = usable(_tracked(read_export(source), "building dialogues"), dropped, forget_list)
+    if whole:
         records = whole_chat(messages, config.pause, config.context_turns, pseudonym, dropped)
     else:
         records = named_persona(messages, config.pause, personas, pseudonym, dropped)
-    whole = config.persona == WHOLE_CHAT
     try:
-        written = write_split(folder, records, config.heldout_share, whole)
+        aside.mkdir()
+        written = write_split(aside, records, config.heldout_share, whole)
         if not written.train:
             raise Refusal(f"{source}: nothing usable of the persona (dropped: {dict(dropped)})")
+        inputs = {source.name: file_sha256(source)}
+        if forget_list.sha256:
+            inputs[FORGET_FILE] = forget_list.sha256
         persona = WHOLE_CHAT if whole else pseudonym(min(personas))
-        inputs = _inputs(source, forgotten)
-        card = _card(bot, persona, inputs, written, read.total(), dropped)
-        put_in_place(folder)
+        messages_read = senders.counts.total() + unusable.total()
+        card = _card(bot, persona, inputs, written, messages_read, dropped)
+        (folder / CARD).unlink(missing_ok=True)  # until the card is written there is no data set
+        for name in (TRAIN, HELDOUT):
+            (aside / name).replace(folder / name)
         write_card(folder, card)
     except OSError as error:
         raise Refusal(f"{folder}: cannot write the data set ({error.strerror})") from None
     finally:
-        discard(folder)
+        shutil.rmtree(aside, ignore_errors=True)
     return card
+
+
+def _tracked(items: Iterable[T], title: str) -> Iterator[T]:
+    """Yield the items; on a terminal, show how many have passed."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), title, TextColumn("{task.completed}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield from progress.track(items)
 
 
 def _prepare(folder: Path) -> None:
@@ -84,23 +122,20 @@ def _prepare(folder: Path) -> None:
         raise Refusal(f"{folder}: is a file; --output wants a folder") from None
     except OSError as error:
         raise Refusal(f"{folder}: cannot be made ({error.strerror})") from None
-    ours = {TRAIN, HELDOUT, CARD, STAMP, LOCK, "report.html"}
-    parts = {f"{name}{PART}" for name in (RECORDS, TRAIN, HELDOUT, CARD)}
-    strange = [path.name for path in folder.iterdir() if path.name not in ours | parts]
+    strange = [path.name for path in folder.iterdir() if path.name not in OURS]
     if strange:
         raise Refusal(f"{folder}: holds {strange[0]!r}; give an empty folder or one of a data set")
-
-
-def _inputs(source: Path, forgotten: People) -> dict[str, str]:
-    """Hashes of what the data set is made from: the export, and the list of the forgotten."""
-    listed = {FORGET_FILE: forgotten.sha256} if forgotten.sha256 else {}
-    return {source.name: file_sha256(source)} | listed
+    shutil.rmtree(folder / ASIDE, ignore_errors=True)
 
 
 def _card(
-    bot: str, persona: str, inputs: dict[str, str], written: Written, read: int,
+    bot: str,
+    persona: str,
+    inputs: dict[str, str],
+    written: Written,
+    messages_read: int,
     dropped: Counter[str],
-) -> Card:  # fmt: skip
+) -> Card:
     warnings = []
     if written.persona_messages < FEW_MESSAGES:
         warnings.append(
@@ -113,7 +148,7 @@ def _card(
         bot=bot,
         persona=persona,
         chats=len(written.chats),
-        messages_read=read,
+        messages_read=messages_read,
         messages_used=written.messages,
         persona_messages=written.persona_messages,
         distinct_persona_messages=len(written.distinct),
@@ -134,16 +169,16 @@ def report_card(report: JobReport, card: Card) -> None:
     report.gauge("heldout_records", "Records held out.", card.heldout_records)
 
 
-def _whole_card(folder: Path) -> Card | None:
+def _read_whole(folder: Path) -> Card | None:
     card = read_card(folder)
     return card if card.sha256 == dataset_sha256(folder) else None
 
 
-def _forgotten(given: Path | None, usual: Path) -> People:
+def _read_forget_list(given: Path | None, usual: Path) -> ForgetList:
     """A bot may have no list, but one that is given must be there."""
     if given and not given.exists():
         raise Refusal(f"{given}: no such file; --forget wants a {FORGET_FILE}")
-    return read_people(given or usual)
+    return ForgetList.read(given or usual)
 
 
 def main(
@@ -154,8 +189,7 @@ def main(
     ] = None,
     persona: PersonaOption = None,
     forget: Annotated[
-        Path | None,
-        typer.Option(help="Who is left out [DATA_DIR/<bot>/forget/forget.jsonl]."),
+        Path | None, typer.Option(help="Who is left out [DATA_DIR/<bot>/forget/forget.jsonl].")
     ] = None,
     skip_unchanged: SkipOption = False,
 ) -> None:
@@ -167,31 +201,19 @@ def main(
         config = context.bot.section("extraction", ExtractionConfig)
         if persona:
             config = config.model_copy(update={"persona": persona})
-        forgotten = _forgotten(forget, volumes.forget(name))
+        forget_list = _read_forget_list(forget, volumes.forget(name))
         card = context.make_if_changed(
             folder / STAMP,
-            (source, forgotten.sha256, config),
-            read=lambda: _whole_card(folder),
-            make=lambda: build(name, config, source, folder, forgotten),
+            (source, forget_list.sha256, config),
+            read=lambda: _read_whole(folder),
+            make=lambda: build(name, config, source, folder, forget_list),
         )
         report_card(context.report, card)
-        _log(name, folder, card)
-
-
-def _log(bot: str, folder: Path, card: Card) -> None:
-    logger().info(
-        "data set built",
-        bot=bot,
-        folder=str(folder),
-        persona=card.persona,
-        train_records=card.train_records,
-        heldout_records=card.heldout_records,
-        persona_messages=card.persona_messages,
-        distinct=card.distinct_persona_messages,
-        dropped=card.dropped,
-    )
-    for warning in card.warnings:
-        logger().warning(warning, bot=bot)
+        shown = {"bot", "persona", "train_records", "heldout_records", "persona_messages"}
+        shown |= {"distinct_persona_messages", "dropped"}
+        logger().info("data set built", folder=str(folder), **card.model_dump(include=shown))
+        for warning in card.warnings:
+            logger().warning(warning, bot=name)
 
 
 app = job_app(main)

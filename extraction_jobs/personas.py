@@ -1,22 +1,23 @@
 """Who is imitated: finds the persona's sender ids among an export's senders. Pure."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from contracts.refusal import Refusal
-from extraction_jobs.forgotten import People
-from extraction_jobs.message import Message
+from extraction_jobs.messages import ForgetList, Message
 
 AUTO = "auto"
 
 
-class PersonaNotFound(Refusal):
-    """Nobody of that name or id wrote anything usable."""
+def pseudonym(sender: str, kind: str = "p") -> str:
+    """Return a stable name for a sender's id (or with kind `chat` a chat's), e.g. `p-3f9a1c07b2`.
 
-
-class PersonaForgotten(Refusal):
-    """The persona asked not to be learned from."""
+    A data set names no sender and no chat (a private chat's id is a person's). This is not
+    anonymity: who knows an id can compute its pseudonym, and the texts stay as they were written.
+    """
+    return f"{kind}-{hashlib.sha256(sender.encode()).hexdigest()[:10]}"
 
 
 @dataclass
@@ -33,9 +34,9 @@ class Senders:
                 self.names.setdefault(message.sender, set()).add(message.sender_name or "")
 
     def persona(self, wanted: str) -> frozenset[str]:
-        """Ids of the wanted persona; `auto` is the most talkative sender.
+        """Return the ids of the wanted persona; `auto` is the most talkative sender.
 
-        Raises PersonaNotFound, naming who wrote most.
+        Raises Refusal, naming who wrote most.
         """
         if wanted == AUTO and self.counts:
             return frozenset([self.counts.most_common(1)[0][0]])
@@ -48,19 +49,22 @@ class Senders:
             if folded in {name.casefold() for name in names}
         ]
         if not found:
-            raise PersonaNotFound(f"persona {wanted!r} wrote nothing usable; {self._who_did()}")
+            raise Refusal(f"persona {wanted!r} wrote nothing usable; {self._most_talkative()}")
         return frozenset(found)
 
-    def refuse_forgotten(self, personas: frozenset[str], wanted: str, people: People) -> None:
-        """Raises PersonaForgotten when one of the personas is among the people."""
-        if any(people.include(sender, name) for sender in personas for name in self.names[sender]):
+    def refuse_forgotten(
+        self, personas: frozenset[str], wanted: str, forget_list: ForgetList
+    ) -> None:
+        """Raise Refusal when one of the personas is on the list."""
+        listed = forget_list.includes
+        if any(listed(sender, name) for sender in personas for name in self.names[sender]):
             who = "the most talkative sender" if wanted == AUTO else f"persona {wanted!r}"
-            raise PersonaForgotten(
+            raise Refusal(
                 f"{who} asked to be forgotten: there is nothing left to learn;"
                 " choose another persona"
             )
 
-    def _who_did(self) -> str:
+    def _most_talkative(self) -> str:
         most = [
             f"{'/'.join(sorted(self.names[sender])) or '?'} ({sender}, {count})"
             for sender, count in self.counts.most_common(8)

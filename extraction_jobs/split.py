@@ -1,18 +1,15 @@
 """Writes a data set: records to a scratch file, then split by time, a record in memory at once."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from contracts.dataset import CARD, HELDOUT, TRAIN, Record, dataset_sha256
+from contracts.dataset import HELDOUT, TRAIN, Record, dataset_sha256
 
-RECORDS, PART = "records.jsonl", ".part"
-"""Everything is written aside: a data set with a card is the old one or the new one."""
-_EPOCH = datetime.fromtimestamp(0, UTC)
 MIN_HELDOUT = 10
 """With fewer records than this nothing is held out: too little to learn from, and to measure by."""
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass
@@ -25,20 +22,20 @@ class Written:
     messages: int = 0
     split_at: datetime | None = None
     sha256: str = ""
-    chats: Counter[str] = field(default_factory=Counter)
+    chats: set[str] = field(default_factory=set)
     distinct: set[int] = field(default_factory=set)
 
 
 def write_split(folder: Path, records: Iterable[Record], share: float, whole_chat: bool) -> Written:
-    """Write, aside, train.jsonl and heldout.jsonl with the latest `share` of the records."""
+    """Write train.jsonl, and heldout.jsonl with the latest `share` of the records."""
     written = Written()
-    scratch = folder / f"{RECORDS}{PART}"
+    scratch = folder / "records.jsonl"
     times: list[datetime] = []
     try:
         with scratch.open("w", encoding="utf-8") as file:
             for record in records:
                 file.write(record.to_line())
-                times.append(_ended(record))
+                times.append(record.turns[-1].at or record.started_at or _EPOCH)
                 _count(written, record, whole_chat)
         _divide(folder, scratch, times, share, written)
     finally:
@@ -46,12 +43,8 @@ def write_split(folder: Path, records: Iterable[Record], share: float, whole_cha
     return written
 
 
-def _ended(record: Record) -> datetime:
-    return record.turns[-1].at or record.started_at or _EPOCH
-
-
 def _count(written: Written, record: Record, whole_chat: bool) -> None:
-    written.chats[record.chat] += 1
+    written.chats.add(record.chat)
     answers = record.turns[-1:] if whole_chat else record.turns
     for turn in answers:
         written.messages += len(turn.messages)
@@ -63,33 +56,19 @@ def _count(written: Written, record: Record, whole_chat: bool) -> None:
 def _divide(
     folder: Path, scratch: Path, times: list[datetime], share: float, written: Written
 ) -> None:
-    """Records of one session share a time span: the cut falls on a record's end, never inside."""
+    """Hold out the latest records; those that end at the moment of the cut are all held out."""
     keep = len(times) - int(len(times) * share)
     if len(times) >= MIN_HELDOUT and keep < len(times):
         split_at = sorted(times)[keep]
         written.split_at = split_at if split_at > min(times) else None
-    parts = [folder / f"{name}{PART}" for name in (TRAIN, HELDOUT)]
     with (
         scratch.open("rb") as source,
-        parts[0].open("wb") as train,
-        parts[1].open("wb") as heldout,
+        (folder / TRAIN).open("wb") as train,
+        (folder / HELDOUT).open("wb") as heldout,
     ):
         for line, ended in zip(source, times, strict=True):
             late = written.split_at is not None and ended >= written.split_at
             (heldout if late else train).write(line)
             written.heldout += late
             written.train += not late
-    written.sha256 = dataset_sha256(folder, PART)
-
-
-def put_in_place(folder: Path) -> None:
-    """Let the files written aside be the data set, which is none until its card is written."""
-    (folder / CARD).unlink(missing_ok=True)
-    for name in (TRAIN, HELDOUT):
-        (folder / f"{name}{PART}").replace(folder / name)
-
-
-def discard(folder: Path) -> None:
-    """Remove what was written aside."""
-    for name in (TRAIN, HELDOUT):
-        (folder / f"{name}{PART}").unlink(missing_ok=True)
+    written.sha256 = dataset_sha256(folder)

@@ -13,7 +13,8 @@ from typing import IO, Any
 import ijson
 from ijson.common import ObjectBuilder
 
-from extraction_jobs.message import Chat, ExportError, Message
+from contracts.refusal import Refusal
+from extraction_jobs.messages import Chat, Message
 
 HINT = "export the chat from Telegram Desktop as JSON and give its result.json"
 _BOM = b"\xef\xbb\xbf"
@@ -49,7 +50,7 @@ class _RepairedFile:
 
 
 def read_export(path: Path) -> Iterator[Message]:
-    """Yield every entry of every chat, in order; raises ExportError when it is no such export."""
+    """Yield every entry of every chat, in order; raises Refusal when it is no such export."""
     try:
         with path.open("rb") as file:
             start = file.read(4096)
@@ -57,15 +58,15 @@ def read_export(path: Path) -> Iterator[Message]:
             file.seek(len(_BOM) if start.startswith(_BOM) else 0)
             yield from _messages(path, _RepairedFile(file))
     except IsADirectoryError:
-        raise ExportError(f"{path}: is a folder; {HINT}") from None
+        raise Refusal(f"{path}: is a folder; {HINT}") from None
     except FileNotFoundError:
-        raise ExportError(f"{path}: no such file; {HINT}") from None
+        raise Refusal(f"{path}: no such file; {HINT}") from None
     except OSError as error:
-        raise ExportError(f"{path}: cannot be read ({error.strerror})") from None
+        raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
     except ijson.IncompleteJSONError as error:
-        raise ExportError(f"{path}: broken or cut off JSON ({_one_line(error)})") from None
+        raise Refusal(f"{path}: broken or cut off JSON ({_one_line(error)})") from None
     except (ijson.JSONError, UnicodeDecodeError) as error:
-        raise ExportError(f"{path}: not valid JSON ({_one_line(error)})") from None
+        raise Refusal(f"{path}: not valid JSON ({_one_line(error)})") from None
 
 
 def _one_line(error: Exception) -> str:
@@ -76,11 +77,11 @@ def _one_line(error: Exception) -> str:
 def _check_start(path: Path, start: bytes) -> None:
     text = start.removeprefix(_BOM).lstrip()
     if not text:
-        raise ExportError(f"{path}: the file is empty; {HINT}")
+        raise Refusal(f"{path}: the file is empty; {HINT}")
     if text[:1] == b"<":
-        raise ExportError(f"{path}: is a web page or XML, not JSON; {HINT}")
+        raise Refusal(f"{path}: is a web page or XML, not JSON; {HINT}")
     if text[:1] != b"{":
-        raise ExportError(f"{path}: not a Telegram export (a JSON object is expected); {HINT}")
+        raise Refusal(f"{path}: not a Telegram export (a JSON object is expected); {HINT}")
 
 
 def _messages(path: Path, file: _RepairedFile) -> Iterator[Message]:
@@ -90,7 +91,7 @@ def _messages(path: Path, file: _RepairedFile) -> Iterator[Message]:
     position = 0
     for prefix, event, value in ijson.parse(file, use_float=True):
         if len(prefix) > _DEEPEST:
-            raise ExportError(f"{path}: nested too deeply for a Telegram export; {HINT}")
+            raise Refusal(f"{path}: nested too deeply for a Telegram export; {HINT}")
         base = next((item for item in _LISTS if prefix.startswith(item)), "")
         field = prefix[len(base) :]
         if builder is not None:
@@ -108,7 +109,7 @@ def _messages(path: Path, file: _RepairedFile) -> Iterator[Message]:
         elif field in ("name", "type", "id"):
             header[field] = value
     if not found:
-        raise ExportError(f"{path}: no chat found in it; {HINT}")
+        raise Refusal(f"{path}: no chat found in it; {HINT}")
 
 
 def _chat(header: dict[str, Any], position: int) -> Chat:
@@ -132,7 +133,7 @@ def _message(path: Path, chat: Chat, raw: dict[str, Any]) -> Message:
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         where = f"message {raw.get('id', '?')} of chat {chat.name!r}"
-        raise ExportError(f"{path}: {where} is not as Telegram writes it ({error!r})") from None
+        raise Refusal(f"{path}: {where} is not as Telegram writes it ({error!r})") from None
 
 
 def _time(raw: dict[str, Any]) -> datetime:

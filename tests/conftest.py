@@ -12,8 +12,7 @@ import structlog
 from hypothesis import settings
 
 from contracts.model_version import BotModels, Manifest
-from extraction_jobs.build_dataset import build
-from extraction_jobs.config import ExtractionConfig
+from extraction_jobs.build_dataset import ExtractionConfig, build
 from training_jobs.config import TrainingConfig
 from training_jobs.convert import convert
 from training_jobs.finetune import finetune

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from contracts.sampling import Sampling
 from contracts.settings import Settings, Volumes
-from extraction_jobs.config import ExtractionConfig
+from extraction_jobs.build_dataset import ExtractionConfig
 from moderation import Policy
 from services.gateway.config import GatewayConfig
 from services.gateway.settings import GatewaySettings

@@ -13,34 +13,18 @@ _BANKS = Path(__file__).parent
 _START = datetime(2025, 1, 13, 7, 5, tzinfo=UTC)
 AVTOBUS_EXCHANGES, POLKSON_EXCHANGES = 2000, 2200
 
-_COMMUTERS = tuple(
-    Person(500000100 + number, name)
-    for number, name in enumerate(
-        (
-            "Вера",
-            "Тимур с Почты",
-            "Галина Ивановна",
-            "Костя",
-            "Нина",
-            "Лёва",
-            "Майя ☀️",
-            "Сан Саныч",
-            "Оля с фикусом",
-            "Гриша",
-            "Жанна",
-            None,
-            "Пётр",
-            "Тётя Рая",
-            "Юля 🌿",
-            "Макар",
-        )
-    )
+
+def _people(first_id: int, *names: str | None) -> tuple[Person, ...]:
+    return tuple(Person(first_id + number, name) for number, name in enumerate(names))
+
+
+_COMMUTERS = _people(
+    500000100,
+    *("Вера", "Тимур с Почты", "Галина Ивановна", "Костя", "Нина", "Лёва", "Майя ☀️", "Сан Саныч"),
+    *("Оля с фикусом", "Гриша", "Жанна", None, "Пётр", "Тётя Рая", "Юля 🌿", "Макар"),
 )
 _POLKSON = Person(500000201, "Полксон")
-_FRIENDS = tuple(
-    Person(500000210 + number, name)
-    for number, name in enumerate(("Лена", "Рома", "Катя Ли", "Игнат", None))
-)
+_FRIENDS = _people(500000210, "Лена", "Рома", "Катя Ли", "Игнат", None)
 
 
 def avtobus() -> dict[str, Any]:

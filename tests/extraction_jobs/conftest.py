@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from extraction_jobs.message import Chat, Message
+from extraction_jobs.messages import Chat, Message
 
 Entry = dict[str, Any]
 

@@ -8,8 +8,7 @@ import pytest
 
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, read_card, read_records
 from contracts.refusal import Refusal
-from extraction_jobs.build_dataset import build
-from extraction_jobs.config import ExtractionConfig
+from extraction_jobs.build_dataset import ExtractionConfig, build
 
 Entry = dict[str, Any]
 Make = Callable[..., Entry]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from contracts.dataset import Record
 from contracts.turn import Turn, single_line
 from extraction_jobs.dialogues import named_persona, sessions, turns, whole_chat
-from extraction_jobs.message import Chat, Message
+from extraction_jobs.messages import Chat, Message
 
 Talk = Callable[[str], list[Message]]
 Make = Callable[..., Message]

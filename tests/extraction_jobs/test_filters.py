@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extraction_jobs.filters import FILTERS, MAX_CHARACTERS, usable
-from extraction_jobs.message import Message
+from extraction_jobs.messages import FILTERS, MAX_CHARACTERS, Message, usable
 
 REASONS = [
     ("service", {"kind": "service"}),

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from extraction_jobs.message import Message
-from extraction_jobs.personas import PersonaNotFound, Senders
+from contracts.refusal import Refusal
+from extraction_jobs.messages import Message
+from extraction_jobs.personas import Senders
 
 Make = Callable[..., Message]
 
@@ -61,7 +62,7 @@ def test_of_equally_talkative_senders_auto_takes_the_first(message: Make) -> Non
 def test_a_persona_that_is_not_there_is_answered_by_who_wrote_most(
     senders: Senders, wanted: str
 ) -> None:
-    with pytest.raises(PersonaNotFound) as refusal:
+    with pytest.raises(Refusal) as refusal:
         senders.persona(wanted)
     text = str(refusal.value)
     assert repr(wanted) in text
@@ -71,12 +72,12 @@ def test_a_persona_that_is_not_there_is_answered_by_who_wrote_most(
 
 @pytest.mark.parametrize("wanted", ["auto", "Anna"])
 def test_without_any_message_there_is_no_persona(wanted: str) -> None:
-    with pytest.raises(PersonaNotFound, match="nobody did"):
+    with pytest.raises(Refusal, match="nobody did"):
         Senders().persona(wanted)
 
 
 def test_only_the_eight_most_talkative_are_listed(message: Make) -> None:
     senders = senders_of(message(sender=f"user{number}") for number in range(20))
-    with pytest.raises(PersonaNotFound) as refusal:
+    with pytest.raises(Refusal) as refusal:
         senders.persona("Anna")
     assert str(refusal.value).count("user") == 8

@@ -13,9 +13,8 @@ import pytest
 
 from contracts.dataset import WHOLE_CHAT
 from contracts.settings import Volumes
-from extraction_jobs.build_dataset import build
-from extraction_jobs.config import ExtractionConfig
-from extraction_jobs.message import Message
+from extraction_jobs.build_dataset import ExtractionConfig, build
+from extraction_jobs.messages import Message
 from extraction_jobs.sample_chats.__main__ import main
 from extraction_jobs.telegram_json import read_export
 from moderation import Moderator, Policy

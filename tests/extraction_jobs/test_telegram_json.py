@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from extraction_jobs.message import Chat, ExportError, Message
+from contracts.refusal import Refusal
+from extraction_jobs.messages import Chat, Message
 from extraction_jobs.telegram_json import read_export
 
 Entry = dict[str, Any]
@@ -234,7 +235,7 @@ def test_a_reply_to_another_chat_answers_nothing_in_this_one(
 def test_an_entry_that_telegram_does_not_write_is_named(
     read_one: Callable[[Entry], Message], entry: Callable[..., Entry], fields: Entry
 ) -> None:
-    with pytest.raises(ExportError, match=r"message .* of chat 'Kitchen'"):
+    with pytest.raises(Refusal, match=r"message .* of chat 'Kitchen'"):
         read_one(entry() | fields)
 
 
@@ -243,7 +244,7 @@ def test_an_export_is_refused_wherever_it_is_cut_off(
 ) -> None:
     content = json.dumps(chat(entry(1), entry(2))).encode()
     for length in range(1, len(content), 5):
-        with pytest.raises(ExportError, match="broken or cut off JSON"):
+        with pytest.raises(Refusal, match="broken or cut off JSON"):
             read(content[:length])
 
 
@@ -265,7 +266,7 @@ def test_broken_json_is_refused_in_one_line(
     spoil: Callable[[bytes], bytes],
 ) -> None:
     content = json.dumps(chat(entry(text="hello"))).encode()
-    with pytest.raises(ExportError, match="JSON") as refusal:
+    with pytest.raises(Refusal, match="JSON") as refusal:
         read(spoil(content))
     assert "\n" not in str(refusal.value)
 

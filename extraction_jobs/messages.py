@@ -1,0 +1,105 @@
+"""A chat's messages as every source gives them, and which of them a data set can use.
+
+Each filter is a reason and a test; every message that is dropped is counted.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from contracts import forget
+from contracts.files import file_sha256
+from contracts.turn import single_line
+
+MAX_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat's header. `key` tells the chats of one export apart."""
+
+    key: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of an export, usable or not.
+
+    kind       `message`, or what else the export calls it
+    sender     the sender's id, or the name where a source has no ids; None if unknown
+    reply_to   id of the message answered, within the chat
+    """
+
+    chat: Chat
+    id: int
+    at: datetime
+    kind: str
+    sender: str | None
+    sender_name: str | None
+    text: str
+    reply_to: int | None = None
+    forwarded: bool = False
+    via_bot: bool = False
+
+
+@dataclass(frozen=True)
+class ForgetList:
+    """People who asked not to be learned from, and the hash of their list.
+
+    Their ids are as `Message.sender` has them (`user123`). A name stands for nobody who has an id:
+    somebody who calls himself `user123` has nobody else forgotten.
+    """
+
+    ids: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    sha256: str | None = None
+
+    @classmethod
+    def read(cls, file: Path) -> "ForgetList":
+        """Read a forget.jsonl; the list is empty where there is none. Raises Refusal.
+
+        The file is hashed first: an entry added in between is obeyed, and changes the next hash.
+        """
+        sha256 = file_sha256(file) if file.is_file() else None
+        entries = forget.read(file)
+        ids = frozenset(f"user{entry.user_id}" for entry in entries)
+        return cls(ids, frozenset(name for entry in entries for name in entry.names), sha256)
+
+    def includes(self, sender: str | None, name: str | None) -> bool:
+        """Return whether a message's sender is listed; without ids the sender is the name."""
+        return sender in self.ids or (sender == name and name in self.names)
+
+
+NOBODY = ForgetList()
+
+FILTERS: tuple[tuple[str, Callable[[Message], bool]], ...] = (
+    ("service", lambda message: message.kind == "service"),
+    ("unsupported", lambda message: message.kind not in ("message", "service")),
+    ("no_sender", lambda message: message.sender is None),
+    ("forwarded", lambda message: message.forwarded),
+    ("via_bot", lambda message: message.via_bot),
+    ("no_text", lambda message: not single_line(message.text)),
+    ("bot_command", lambda message: message.text.startswith("/")),
+    ("too_long", lambda message: len(message.text) > MAX_CHARACTERS),
+)
+
+
+def usable(
+    messages: Iterable[Message], dropped: Counter[str], forget_list: ForgetList = NOBODY
+) -> Iterator[Message]:
+    """Yield what passes every filter; count the others under the first reason that holds.
+
+    What would be usable, but is by somebody on the forget list, is counted as `forgotten`.
+    """
+    for message in messages:
+        reason = next((name for name, holds in FILTERS if holds(message)), None)
+        if reason is None and forget_list.includes(message.sender, message.sender_name):
+            reason = "forgotten"
+        if reason is None:
+            yield message
+        else:
+            dropped[reason] += 1
