@@ -108,7 +108,7 @@ images: $(IMAGES:%=image-%) ## Build the images (REGISTRY=… TAG=… ENGINE=pod
 
 .PHONY: $(IMAGES:%=image-%)
 $(IMAGES:%=image-%): image-%:
-	$(ENGINE) build -t $(REGISTRY)/$*:$(TAG) -f $(wildcard services/$*/Dockerfile $*_jobs/Dockerfile) .
+	$(ENGINE) build -t $(REGISTRY)/$*:$(TAG) --build-arg IMAGE=$* .
 	$(if $(PUSH),$(ENGINE) push $(REGISTRY)/$*:$(TAG))
 
 .PHONY: new-bot

@@ -1,67 +1,82 @@
-"""Dockerfiles and skaffold.yaml: their paths exist, and what an image copies is enough to run."""
+"""The Dockerfile and skaffold.yaml: an image has what it needs to run, and nothing else of ours."""
 
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from tests.conftest import unmeasured
-from tests.k8s.conftest import OVERLAYS, ROOT, pods
+from tests.k8s.conftest import OVERLAYS, ROOT, containers, pods
 
-SKAFFOLD = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
-DOCKERFILES = {
-    one["image"]: ROOT / one["docker"]["dockerfile"] for one in SKAFFOLD["build"]["artifacts"]
+COMMON = {"contracts", "telemetry"}
+SERVICE = {*COMMON, "services/__init__.py"}
+CLIENT = {"services/generation/__init__.py", "services/generation/client.py"}
+FOLDERS = {
+    "gateway": {*SERVICE, *CLIENT, "protos", "services/gateway"},
+    "generation": {*SERVICE, "protos", "moderation", "services/generation"},
+    "sandbox": {*SERVICE, "services/sandbox"},
+    "extraction": {*COMMON, "extraction_jobs"},
+    "training": {*COMMON, "moderation", "training_jobs"},
 }
 MODULES = {
-    "persona-bots/gateway": ["services.gateway.__main__"],
-    "persona-bots/generation": ["services.generation.__main__"],
-    "persona-bots/sandbox": ["services.sandbox.__main__", "services.sandbox.server"],
-    "persona-bots/extraction": ["extraction_jobs.build_dataset"],
-    "persona-bots/training": [
-        "training_jobs.finetune",
-        "training_jobs.convert",
-        "training_jobs.evaluate",
-        "training_jobs.publish",
+    "gateway": ["services.gateway.__main__", "services.gateway.backup"],
+    "generation": ["services.generation.__main__"],
+    "sandbox": ["services.sandbox.__main__", "services.sandbox.server"],
+    "extraction": ["extraction_jobs.build_dataset"],
+    "training": [
+        f"training_jobs.{job}"
+        for job in ("fetch_base", "finetune", "convert", "evaluate", "publish", "versions")
     ],
 }
+STAGE = re.compile(r"^FROM (\S+) AS (\w+)\n(.*?)(?=^FROM)", re.MULTILINE | re.DOTALL)
+STAGES = {
+    name: (base, text) for base, name, text in STAGE.findall((ROOT / "Dockerfile").read_text())
+}
+SKAFFOLD = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
 
 
-def images(overlay: str) -> set[str]:
-    return {pod["containers"][0]["image"] for pod in pods(overlay).values()}
+def copies(stage: str) -> list[tuple[str, str]]:
+    """What a stage and those that it is based on copy from this repository, and where to."""
+    base, text = STAGES[stage]
+    lines = re.findall(r"^COPY (?:--from=stubs /app/)?(?!--from)(.+)$", text, re.MULTILINE)
+    pairs = [(source, target) for *some, target in map(str.split, lines) for source in some]
+    return [*(copies(base) if base in STAGES else ()), *pairs]
 
 
-def test_skaffold_builds_what_the_overlays_run() -> None:
-    assert {image.partition(":")[0] for image in images("local")} == set(DOCKERFILES)
-    assert all(":" in image for overlay in OVERLAYS for image in images(overlay))
-    profiles: list[dict[str, Any]] = [SKAFFOLD, *SKAFFOLD["profiles"]]
-    for profile in profiles:
+def test_skaffold_builds_every_image_of_the_dockerfile() -> None:
+    built = {one["image"]: one["docker"] for one in SKAFFOLD["build"]["artifacts"]}
+    assert built == {
+        f"persona-bots/{image}": {"dockerfile": "Dockerfile", "buildArgs": {"IMAGE": image}}
+        for image in FOLDERS
+    }
+    for profile in (SKAFFOLD, *SKAFFOLD["profiles"]):
         for path in profile["manifests"]["kustomize"]["paths"]:
             assert (ROOT / path / "kustomization.yaml").is_file()
-    assert set(DOCKERFILES.values()) == set(ROOT.glob("*/Dockerfile")) | set(
-        ROOT.glob("services/*/Dockerfile")
-    )
 
 
-@pytest.mark.parametrize("image", sorted(DOCKERFILES))
-def test_what_an_image_copies_is_enough_to_import_what_it_runs(image: str, tmp_path: Path) -> None:
-    text = DOCKERFILES[image].read_text()
-    lock = re.search(r"install\.sh /venv (\w+)", text)
-    assert lock
-    assert (ROOT / f"requirements/{lock[1]}.txt").is_file()
-    for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
-        *sources, target = line.split()
-        for source in sources:
-            place = tmp_path / target / (Path(source).name if target.endswith("/") else "")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if (ROOT / source).is_dir():
-                shutil.copytree(ROOT / source, place, dirs_exist_ok=True)
-            else:
-                shutil.copy(ROOT / source, place)
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_runs_images_that_are_built_and_tagged(overlay: str) -> None:
+    images = {one["image"] for pod in pods(overlay).values() for one in containers(pod)}
+    ours = {image.partition(":")[0] for image in images if image.startswith("persona-bots/")}
+    assert ours <= {f"persona-bots/{image}" for image in FOLDERS}
+    assert all(":" in image for image in images)
+
+
+@pytest.mark.parametrize("image", FOLDERS)
+def test_an_image_has_what_it_imports_and_nothing_else_of_ours(image: str, tmp_path: Path) -> None:
+    assert {source for source, _ in copies(image)} == FOLDERS[image]
+    assert (ROOT / f"requirements/{image}.txt").is_file()
+    for source, target in copies(image):
+        place = tmp_path / target / (Path(source).name if target.endswith("/") else "")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, place)
+        else:
+            shutil.copy(ROOT / source, place)
     imports = "; ".join(f"import {module}" for module in MODULES[image])
     command = [sys.executable, "-c", imports]
     done = subprocess.run(
