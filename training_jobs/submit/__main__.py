@@ -1,230 +1,231 @@
 """`python -m training_jobs.submit`: an export in, a version that serves out, on a server's cluster.
 
-`submit` lists the steps. It runs on the owner's machine, with the rights of a kubeconfig.
+`submit` lists the steps. It runs on the owner's machine, with the rights of a kubeconfig; kubectl
+carries the export into a pod that lives as long as that takes.
 Exit codes: 0 done, 1 the job failed, 2 refused (one line on standard error says why), 130 Ctrl-C.
 """
 
-import json
 import os
 import re
-from dataclasses import dataclass
+import secrets
+import shutil
+import sys
+from contextlib import suppress
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from subprocess import PIPE, Popen, TimeoutExpired
+from typing import Annotated, Any
 
 import typer
-import yaml
-from kubernetes.client import ApiClient, ApiException, Configuration, V1Job, V1ObjectMeta
-from kubernetes.client import V1OwnerReference as Owner
-from kubernetes.config import ConfigException, load_kube_config
-from urllib3.exceptions import HTTPError
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
+from contracts.clock import SystemClock
+from contracts.files import file_sha256
 from contracts.refusal import Refusal, end_process
-from training_jobs.submit.follow import Cluster, JobFailed, NotStarting, Object, Patience, follow
-from training_jobs.submit.upload import check, upload
+from training_jobs.submit.cluster import Cluster, JobFailed, NotReady, connect, ends, follow
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 NAMESPACE = "persona-bots"
 BOT, NAME = "persona-bots/bot", "app.kubernetes.io/name"
-STEPS = "learn, extract, train, publish"
-K3S = Path("/etc/rancher/k3s/k3s.yaml")
-TIMEOUT = (10, 60)
-"""Seconds to connect, and between two pieces of an answer."""
+MOUNTS = ("/data", "/tmp")  # noqa: S108 (the container's)
+LIFETIME_SECONDS = 4 * 3600
+"""After which an upload's pod that was left behind ends by itself."""
+RECEIVE = """
+fail() { echo "$1; $2" >&2; exit 1; }
+trap 'rm -f "$1.part"' EXIT
+mkdir -p "${1%/*}" && rm -f "$1.part" || exit
+free=$(df -P -B 1 "${1%/*}" | awk 'END {print $4}')
+[ "$free" -ge "$2" ] || fail \\
+  "the volume data has $(numfmt --to=si "$free") free, the export takes $(numfmt --to=si "$2")" \\
+  "enlarge the claim data, or delete what is old there"
+head -c "$2" > "$1.part" || exit
+[ "$(wc -c < "$1.part")" -eq "$2" ] && echo "$3  $1.part" | sha256sum --check --status || fail \\
+  "what arrived is not what was sent" "try again"
+mv "$1.part" "$1" && echo "$3"
+"""
+"""`head` knows where the end is: not every server passes on that the input has ended."""
+KUBECTLS_OWN = re.compile(r"command terminated with|[EFIW]\d{4} ")
+"""Lines that kubectl adds to what the script complains of."""
 INTERRUPTED = 130
 
 
-@dataclass(frozen=True)
-class Place:
-    """Which bot of which cluster, as the command line names them."""
-
-    bot: str
-    namespace: str
-    context: str | None
-    kubeconfig: str = ""
-    host: str = ""
-
-    def kubectl(self) -> str:
-        return f"kubectl{f' --context {self.context}' if self.context else ''} -n {self.namespace}"
-
-    def following(self, job: str) -> str:
-        options = "" if self.namespace == NAMESPACE else f" --namespace {self.namespace}"
-        options += f" --context {self.context}" if self.context else ""
-        return f"python -m training_jobs.submit --bot {self.bot}{options} --follow {job}"
-
-
-def say(text: str) -> None:
-    typer.echo(text)
-
-
-def submit(cluster: Cluster, place: Place, export: Path) -> str:
-    """Look, upload, start; the name of the job that then runs."""
+def submit(cluster: Cluster, bot: str, export: Path) -> str:
+    """Check, upload, start; returns the name of the job that then runs."""
     check(export)
-    cronjob = find(cluster, place.bot)
-    refuse_busy(cluster, place)
-    upload(cluster, cronjob, place.bot, export, say)
-    return start(cluster, cronjob, place.bot)
+    cronjob = find(cluster, bot)
+    refuse_busy(cluster, bot)
+    upload(cluster, cronjob, bot, export)
+    return start(cluster, cronjob, bot)
 
 
-def find(cluster: Cluster, bot: str) -> Object:
-    """What a bot learns by; raises Refusal with the bots that there are."""
+def check(export: Path) -> None:
+    """Raises Refusal for what cannot be a Telegram export, and where there is no kubectl."""
+    if export.is_dir():
+        raise Refusal(f"--export {export}: is a folder; give the result.json in it")
     try:
-        return cluster.batch.read_namespaced_cron_job(f"learn-{bot}", cluster.namespace)
-    except ApiException as error:
-        if error.status != 404:
-            raise
-    found = cluster.batch.list_namespaced_cron_job(
-        cluster.namespace, label_selector=f"{NAME}=learn"
-    ).items
-    bots = ", ".join(sorted(each.metadata.labels[BOT] for each in found))
+        with export.open("rb") as file:
+            beginning = file.read(1024).lstrip()
+    except OSError as error:
+        raise Refusal(f"--export {export}: cannot be read ({error.strerror})") from None
+    if not beginning.startswith(b"{"):
+        raise Refusal(f"--export {export}: is no result.json; export the chat as JSON")
+    if shutil.which("kubectl") is None:
+        raise Refusal("kubectl, which carries the export, is not installed (docs/deploy.md)")
+
+
+def find(cluster: Cluster, bot: str) -> Any:
+    """Return the CronJob by which the bot learns; raises Refusal with the bots that there are."""
+    batch = cluster.batch
+    if found := cluster.ask(batch.read_namespaced_cron_job, name=f"learn-{bot}"):
+        return found
+    others = cluster.ask(batch.list_namespaced_cron_job, label_selector=f"{NAME}=learn").items
+    bots = ", ".join(sorted(each.metadata.labels[BOT] for each in others))
     there = f"there are: {bots}" if bots else "nor any other; kubectl apply -k k8s/overlays/vds"
     raise Refusal(f"no bot {bot} in the namespace {cluster.namespace}; {there}")
 
 
-def refuse_busy(cluster: Cluster, place: Place) -> None:
+def refuse_busy(cluster: Cluster, bot: str) -> None:
     """Raises Refusal while a job works on the bot's data."""
-    jobs = cluster.batch.list_namespaced_job(
-        cluster.namespace, label_selector=f"{BOT}={place.bot},{NAME} in ({STEPS})"
-    ).items
-    for job in jobs:
-        ends = {each.type for each in job.status.conditions or () if each.status == "True"}
-        if not ends & {"Complete", "Failed"}:
+    selector = f"{BOT}={bot},{NAME} in (learn, extract, train, publish)"
+    for job in cluster.ask(cluster.batch.list_namespaced_job, label_selector=selector).items:
+        if not ends(job):
             name = job.metadata.name
+            kubectl = " ".join(cluster.kubectl("delete", "job", name))
             raise Refusal(
-                f"{name} is still at work; follow it: {place.following(name)};"
-                f" or end it: {place.kubectl()} delete job {name}"
+                f"{name} is at work; follow it with --follow {name}, or end it: {kubectl}"
             )
 
 
-def start(cluster: Cluster, cronjob: Object, bot: str) -> str:
-    """As `kubectl create job --from` does."""
-    template, owner = cronjob.spec.job_template, cronjob.metadata
-    by = Owner(
-        api_version="batch/v1", kind="CronJob", name=owner.name, uid=owner.uid, controller=True
-    )
-    metadata = V1ObjectMeta(
-        name=f"learn-{bot}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
-        annotations={
-            **(template.metadata.annotations or {}),
-            "cronjob.kubernetes.io/instantiate": "manual",
-        },
-        labels=template.metadata.labels,
-        owner_references=[by],
-    )
-    job = V1Job(api_version="batch/v1", kind="Job", metadata=metadata, spec=template.spec)
-    return str(cluster.batch.create_namespaced_job(cluster.namespace, job).metadata.name)
-
-
-class Client(ApiClient):  # type: ignore[misc]
-    """Waits for no answer for ever."""
-
-    def request(self, method: str, url: str, **options: object) -> object:
-        return super().request(method, url, **{**options, "_request_timeout": TIMEOUT})
-
-
-def connect(context: str | None) -> tuple[Client, str]:
-    """A client, and the kubeconfig that it comes from; raises Refusal."""
-    given, usual = os.environ.get("KUBECONFIG"), Path("~/.kube/config").expanduser()
-    source = given or str(K3S if not usual.exists() and os.access(K3S, os.R_OK) else usual)
-    if not any(Path(each).expanduser().is_file() for each in source.split(os.pathsep) if each):
-        raise Refusal(
-            f"{source}: no such kubeconfig; set KUBECONFIG, or on the server itself:"
-            f" mkdir -p ~/.kube && sudo cat {K3S} > ~/.kube/config"
-        )
-    configuration = Configuration()
-    configuration.retries = False  # each with a warning on the terminal
+def upload(cluster: Cluster, cronjob: Any, bot: str, export: Path) -> None:
+    """Send the export; it takes the place of the one before only when all of it has arrived."""
+    pod = upload_pod(cronjob, bot)
+    name = pod["metadata"]["name"]
     try:
-        load_kube_config(source, context, configuration, persist_config=False)
-    except (ConfigException, OSError, yaml.YAMLError) as error:
-        raise Refusal(f"{source}: {' '.join(str(error).split())}") from None
-    return Client(configuration), source
+        cluster.ask(cluster.core.create_namespaced_pod, body=pod)
+        cluster.wait_until_running(name)
+        send(cluster, name, f"/data/{bot}/exports/result.json", export)
+        typer.echo(f"{decimal(export.stat().st_size)} uploaded")
+    finally:
+        try:
+            cluster.ask(cluster.core.delete_namespaced_pod, name=name)
+        except NotReady:
+            hours = LIFETIME_SECONDS // 3600
+            typer.echo(f"pod {name} could not be deleted; it ends by itself within {hours} hours")
 
 
-def why(error: Exception, place: Place) -> str:
-    """In one line what went wrong between us and the cluster, and what to do."""
-    if isinstance(error, HTTPError):
-        return (
-            f"{place.host} does not answer ({str(error.args[-1]).rpartition(': ')[2]});"
-            f" is the cluster up, and is {place.kubeconfig} its kubeconfig?"
-        )
-    if not isinstance(error, ApiException):
-        return str(error)
-    if error.status == 401:
-        return f"{place.host} does not know the user of {place.kubeconfig}; renew its credentials"
-    message = _message(error)
-    if error.status == 403 and (
-        told := re.search(r'User "(.+?)" cannot (\w+) resource "(.+?)"', message)
+def upload_pod(cronjob: Any, bot: str) -> dict[str, Any]:
+    """Return the job's pod with its first step alone, which sleeps.
+
+    It is made of the bot's own job, so that the manifests alone say what may run on the cluster.
+    """
+    template = deepcopy(cronjob.spec.job_template.spec.template)
+    spec = template.spec
+    [step] = [each for each in spec.init_containers if each.name == "extract"]
+    step.name, step.command, step.args = "upload", ["sleep"], [str(LIFETIME_SECONDS)]
+    step.env = step.env_from = None
+    step.volume_mounts = [each for each in step.volume_mounts if each.mount_path in MOUNTS]
+    mounted = {each.name for each in step.volume_mounts}
+    spec.volumes = [each for each in spec.volumes if each.name in mounted]
+    spec.init_containers, spec.containers = None, [step]
+    spec.active_deadline_seconds = LIFETIME_SECONDS
+    spec.termination_grace_period_seconds = 1  # sleep would not listen anyway
+    labels = {**template.metadata.labels, NAME: "upload"}
+    metadata = {"name": f"upload-{bot}-{secrets.token_hex(3)}", "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def send(cluster: Cluster, pod: str, target: str, export: Path) -> None:
+    """Run RECEIVE in the pod; raises Refusal with what the script or kubectl complains of."""
+    size, sha256 = export.stat().st_size, file_sha256(export)
+    script = ["sh", "-c", RECEIVE, "sh", target, str(size), sha256]
+    command = cluster.kubectl("exec", "-i", pod, "-c", "upload", "--", *script)
+    columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
+    environment = {**os.environ, "KUBECONFIG": cluster.kubeconfig}
+    with (
+        export.open("rb", buffering=0) as file,
+        Progress(
+            *columns, console=Console(stderr=True), disable=not sys.stderr.isatty()
+        ) as progress,
+        Popen(command, stdin=file, stdout=PIPE, stderr=PIPE, text=True, env=environment) as kubectl,
     ):
-        user, verb, resource = told.groups()
-        return (
-            f"{user} may not {verb} {resource} in {place.namespace};"
-            " bind it to the Role submit (k8s/base/submit.yaml)"
-        )
-    return f"{place.host}: {message}"
+        task = progress.add_task("", total=size)
+        try:
+            output = None
+            while output is None:
+                with suppress(TimeoutExpired):
+                    output, errors = kubectl.communicate(timeout=0.2)
+                progress.update(task, completed=file.tell())  # kubectl moves it as it reads
+        except BaseException:
+            kubectl.kill()
+            kubectl.wait()
+            raise
+    # the exit code does not tell: it is 0 also where the pod vanished
+    if output.strip() != sha256:
+        said = [line for line in errors.splitlines() if not KUBECTLS_OWN.match(line)]
+        reason = said[-1] if said else "the connection to it was lost; try again"
+        raise Refusal(f"pod {pod}: {reason}")
 
 
-def _message(error: Object) -> str:
-    try:
-        return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return " ".join(str(error.reason).split())
-
-
-def report(bot: str, events: dict[str, dict[str, object]]) -> None:
-    """The evaluation's figures and the version, of what the steps logged."""
-    for name, value in events.get("evaluated", {}).items():
-        if isinstance(value, float):
-            say(f"{name}: {value:.4g}")
-    version = events.get("published", {}).get("version")
-    say(f"{bot}: version {version} serves" if version else f"{bot}: done")
+def start(cluster: Cluster, cronjob: Any, bot: str) -> str:
+    """Create a job, as `kubectl create job --from` does."""
+    template, owner = cronjob.spec.job_template, cronjob.metadata
+    reference = {"apiVersion": "batch/v1", "kind": "CronJob", "controller": True}
+    manual = {"cronjob.kubernetes.io/instantiate": "manual"}
+    metadata = {
+        "name": f"learn-{bot}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
+        "annotations": {**(template.metadata.annotations or {}), **manual},
+        "labels": template.metadata.labels,
+        "ownerReferences": [{**reference, "name": owner.name, "uid": owner.uid}],
+    }
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template.spec}
+    return str(cluster.ask(cluster.batch.create_namespaced_job, body=job).metadata.name)
 
 
 @app.command()
 def main(
-    given: typer.Context,
+    settings: typer.Context,
     bot: Annotated[str, typer.Option(help="The bot's name, e.g. avtobus.")],
-    export: Annotated[
-        Path | None, typer.Option(help="A Telegram Desktop export, result.json.")
-    ] = None,
-    follow_job: Annotated[
-        str | None, typer.Option("--follow", help="Instead: a job that was started before.")
+    export: Annotated[Path | None, typer.Option(help="Telegram's export, result.json.")] = None,
+    job: Annotated[
+        str | None, typer.Option("--follow", help="Instead: a job started before.")
     ] = None,
     detach: Annotated[
         bool, typer.Option("--no-follow", help="End when the job is started.")
     ] = False,
     namespace: Annotated[str, typer.Option(help="Where the bots are.")] = NAMESPACE,
     context: Annotated[
-        str | None, typer.Option(help="Of the kubeconfig, if not the current one.")
+        str | None, typer.Option(help="Of the kubeconfig, if not the current.")
     ] = None,
 ) -> None:
     """Let a bot on a cluster learn from an export, and watch it until the new version serves."""
-    job, place = follow_job, Place(bot, namespace, context)
+    options = "" if namespace == NAMESPACE else f" --namespace {namespace}"
+    options += f" --context {context}" if context else ""
+    again = f"follow it: python -m training_jobs.submit --bot {bot}{options} --follow"
     try:
         if (export is None) == (job is None):
             raise Refusal("give either --export FILE or --follow JOB")
-        client, kubeconfig = connect(context)
-        place = Place(bot, namespace, context, kubeconfig, client.configuration.host)
-        with client:
-            cluster = Cluster(client, namespace, given.obj or Patience())
-            if export is not None:
-                job = submit(cluster, place, export)
-                say(f"started {job}")
-            if detach:
-                say(f"follow it: {place.following(str(job))}")
-            else:
-                report(bot, follow(cluster, str(job), say))
+        cluster = connect(namespace, context, settings.obj or SystemClock())
+        if export is not None:
+            job = submit(cluster, bot, export)
+            typer.echo(f"started {job}")
+        if detach:
+            typer.echo(f"{again} {job}")
+        else:
+            follow(cluster, bot, str(job))
     except KeyboardInterrupt:
-        left = f"{job} goes on by itself; follow it: {place.following(job)}" if job else ""
-        typer.echo(f"\nstopped; {left or 'nothing was started'}", err=True)
+        left = f"{job} goes on by itself; {again} {job}" if job else "nothing was started"
+        typer.echo(f"\nstopped; {left}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     except JobFailed as failed:
-        typer.echo("\n".join((*failed.lines, f"error: {failed}")), err=True)
+        typer.echo(str(failed), err=True)
         raise typer.Exit(1) from None
-    except (NotStarting, ApiException, HTTPError) as error:
-        left = f"; {job} is left to itself; follow it: {place.following(job)}" if job else ""
-        end_process(Refusal(f"{why(error, place)}{left}"))
     except Refusal as refusal:
-        end_process(refusal)
+        is_left = job and isinstance(refusal, NotReady)
+        left = f"; {job} is left to itself; {again} {job}" if is_left else ""
+        end_process(Refusal(f"{refusal}{left}"))
 
 
 if __name__ == "__main__":

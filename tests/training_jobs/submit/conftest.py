@@ -1,46 +1,40 @@
-"""A cluster with the bots of overlays/vds, and the command run against it."""
+"""A cluster with two bots, and the command run against it."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from click.testing import Result
-from kubernetes import client as k8s
 from typer.testing import CliRunner
 
-from tests.k8s.conftest import kinds, kubectl  # noqa: F401 (a fixture: skips where it is missing)
-from tests.training_jobs.submit.standin import Server, StandIn
+from tests.training_jobs.submit.standin import Resource, StandIn, served
 from training_jobs.submit.__main__ import app
-from training_jobs.submit.follow import Patience
 
-NAMESPACE = "persona-bots"
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, kubectl: None) -> StandIn:  # noqa: F811
-    (tmp_path / "data").mkdir()
-    return StandIn(tmp_path, list(kinds("vds", "CronJob").values()))
+MANIFEST = Path(__file__).parents[3] / "k8s/jobs/jobs.yaml"
+Command = Callable[..., Result]
 
 
-@pytest.fixture
-def kubeconfig(cluster: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with Server(cluster) as address:
-        path = tmp_path / "config"
-        path.write_text(yaml.safe_dump(config(address)))
-        monkeypatch.setenv("KUBECONFIG", str(path))
-        yield path
+def cronjob(bot: str) -> Resource:
+    """The manifest of `learn`, as a bot's folder gives it the bot's name."""
+    learn: Resource = yaml.safe_load(MANIFEST.read_text())["items"][0]
+    learn["metadata"] |= {"name": f"learn-{bot}", "uid": f"uid-of-learn-{bot}"}
+    job = learn["spec"]["jobTemplate"]
+    labels = {**job["metadata"]["labels"], "persona-bots/bot": bot}
+    for labelled in (learn, job, job["spec"]["template"]):
+        labelled["metadata"]["labels"] = labels
+    job["spec"]["template"]["spec"]["securityContext"] = {"runAsNonRoot": True}
+    return learn
 
 
-def config(address: str) -> dict[str, Any]:
-    context = {"cluster": "c", "user": "u", "namespace": "default"}
-    return {
-        "clusters": [{"name": "c", "cluster": {"server": address}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "contexts": [{"name": "home", "context": context}],
-        "current-context": "home",
-    }
+def config(address: str) -> str:
+    return f"""
+clusters: [{{name: c, cluster: {{server: "{address}"}}}}]
+users: [{{name: u, user: {{token: t}}}}]
+contexts: [{{name: home, context: {{cluster: c, user: u, namespace: default}}}}]
+current-context: home
+"""
 
 
 @pytest.fixture
@@ -50,29 +44,46 @@ def export(tmp_path: Path) -> Path:
     return path
 
 
-Command = Callable[..., Result]
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/config")
+    standin = StandIn(tmp_path, [cronjob("avtobus"), cronjob("polkson")])
+    with served(standin) as address:
+        (tmp_path / "config").write_text(config(address))
+        yield standin
 
 
 @pytest.fixture
-def command(cluster: StandIn, kubeconfig: Path) -> Command:
+def command(cluster: StandIn) -> Command:
     """Runs it for avtobus; it waits as the stand-in's time passes."""
 
     def run(*arguments: object) -> Result:
-        given = ["--bot", "avtobus", *map(str, arguments)]
-        return CliRunner().invoke(app, given, obj=Patience(cluster.tick, polls=5))
+        return CliRunner().invoke(app, ["--bot", "avtobus", *map(str, arguments)], obj=cluster)
 
     return run
 
 
-def hints(job: str) -> str:
-    return f"python -m training_jobs.submit --bot avtobus --follow {job}"
+def refused(command: Command, *arguments: object) -> str:
+    """The line, without `error: `."""
+    done = command(*arguments)
+    assert (done.exit_code, done.stderr[:7]) == (2, "error: "), done.output
+    return done.stderr.removeprefix("error: ").removesuffix("\n")
 
 
 @pytest.fixture
 def job(cluster: StandIn) -> str:
     """One that was started before."""
-    template = cluster.kept["cronjobs"]["learn-avtobus"].spec.job_template
-    metadata = k8s.V1ObjectMeta(name="learn-avtobus-1", labels=template.metadata.labels)
-    made = k8s.V1Job(metadata=metadata, spec=template.spec, status=k8s.V1JobStatus())
+    template = cluster.kept["cronjobs"]["learn-avtobus"]["spec"]["jobTemplate"]
+    metadata = {**template["metadata"], "name": "learn-avtobus-1"}
+    made = {"metadata": metadata, "spec": template["spec"], "status": {}}
     cluster.kept["jobs"]["learn-avtobus-1"] = made
     return "learn-avtobus-1"
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, whatever ran before."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -1,25 +1,20 @@
 """From the job's start to its end, over pods and connections that do not last."""
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from tests.training_jobs.submit.conftest import Command, hints
-from tests.training_jobs.submit.standin import StandIn, codec, state
-from training_jobs.fidelity.bootstrap import Estimate
-from training_jobs.fidelity.results import Evaluation, figures
+import pytest
+from click.testing import Result
 
+from tests.training_jobs.submit.conftest import Command, refused
+from tests.training_jobs.submit.standin import Resource, StandIn, state
+
+JOB = "learn-avtobus-1"
 STEPS = ("extract", "train", "convert", "evaluate", "publish")
-MEASURED = Evaluation.model_validate(
-    {
-        "contexts": 5,
-        **dict.fromkeys(("tuned", "shuffled"), dict.fromkeys(("bits_per_character", "perplexity"),
-        Estimate(1.23456, 1.0, 2.0))),
-        "context_gain": Estimate(0.5, 0.4, 0.6),
-    }
-)  # fmt: skip
-FIGURES = {name: value for name, value in figures(MEASURED).items() if value is not None}
-LINES: dict[str, list[str | dict[str, Any]]] = {
+FIGURES = {"bits_per_character": 1.23456, "context_gain_bits_per_character": 0.5}
+LINES: dict[str, list[str | Resource]] = {
     "extract": [{"event": "data set built", "level": "info"}],
     "train": [
         {"service": "training", "event": "training", "level": "info", "step": 40, "loss": 3.25},
@@ -49,7 +44,7 @@ avtobus: version 20260101-1 serves
 """
 
 
-def runs(cluster: StandIn, pod: Any, *steps: str) -> Iterator[None]:
+def runs(cluster: StandIn, pod: Resource, *steps: str) -> Iterator[None]:
     """The steps one after the other, a moment between any two things."""
     for step in steps:
         cluster.put(pod, step, state())
@@ -84,188 +79,155 @@ def test_the_job_is_the_cronjobs_as_kubectl_would_make_it(
 ) -> None:
     command("--export", export, "--no-follow")
     [(name, job)] = cluster.kept["jobs"].items()
-    made = codec.sanitize_for_serialization(job)
-    cronjob = codec.sanitize_for_serialization(cluster.kept["cronjobs"]["learn-avtobus"])
+    template = cluster.kept["cronjobs"]["learn-avtobus"]["spec"]["jobTemplate"]
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "learn-avtobus"}
     assert name.startswith("learn-avtobus-20")
-    assert made["spec"] == cronjob["spec"]["jobTemplate"]["spec"]
-    assert made["metadata"] == {
+    assert job["spec"] == template["spec"]
+    assert job["metadata"] == {
         "name": name,
         "annotations": {"cronjob.kubernetes.io/instantiate": "manual"},
-        "labels": cronjob["spec"]["jobTemplate"]["metadata"]["labels"],
-        "ownerReferences": [
-            {
-                "apiVersion": "batch/v1",
-                "kind": "CronJob",
-                "name": "learn-avtobus",
-                "uid": "uid-of-learn-avtobus",
-                "controller": True,
-            }
-        ],
+        "labels": template["metadata"]["labels"],
+        "ownerReferences": [{**owner, "uid": "uid-of-learn-avtobus", "controller": True}],
     }
 
 
+Follow = Callable[..., Result]
+
+
+@pytest.fixture
+def follow(command: Command, cluster: StandIn, job: str) -> Follow:
+    """Follows the job while the play is played."""
+
+    def run(play: Iterable[None] = ()) -> Result:
+        cluster.play = iter(play)
+        return command("--follow", job)
+
+    return run
+
+
+def left(reason: str) -> str:
+    """The line where the job is not watched to its end."""
+    hint = f"follow it: python -m training_jobs.submit --bot avtobus --follow {JOB}"
+    return f"error: {reason}; {JOB} is left to itself; {hint}\n"
+
+
 def test_a_job_that_was_started_before_is_shown_from_its_beginning(
-    command: Command, cluster: StandIn, job: str
+    follow: Follow, cluster: StandIn
 ) -> None:
-    cluster.play = whole(cluster)
+    play = whole(cluster)
     for _ in range(30):
-        cluster.tick()
-    done = command("--follow", job)
+        next(play, None)
+    done = follow(play)
     assert (done.exit_code, done.stdout) == (0, SHOWN)
 
 
-def test_a_connection_that_drops_costs_no_line_and_doubles_none(
-    command: Command, cluster: StandIn, job: str
-) -> None:
-    def dropping() -> Iterator[None]:
+def test_a_lost_connection_costs_no_line_and_doubles_none(follow: Follow, cluster: StandIn) -> None:
+    def losing() -> Iterator[None]:
         for number, _ in enumerate(whole(cluster)):
             cluster.drop = number % 2 == 0
             cluster.away = 3 if number % 3 == 0 else 0
             yield
 
-    cluster.play = dropping()
-    done = command("--follow", job)
-    assert (done.exit_code, done.stdout) == (0, SHOWN)
+    lines = follow(losing()).stdout.splitlines()
+    shown = [line for line in lines if not line.startswith("waiting: http://127.0.0.1:")]
+    assert shown == SHOWN.splitlines()
+    assert shown != lines
 
 
-def test_a_connection_that_drops_in_the_log_of_a_step_that_has_ended_costs_no_line(
-    command: Command, cluster: StandIn, job: str
-) -> None:
-    cluster.play = whole(cluster)
-    while cluster.kept["jobs"][job].status.conditions is None:
-        cluster.tick()
-    cluster.drop = True
-    done = command("--follow", job)
-    assert (done.exit_code, done.stdout) == (0, SHOWN)
-
-
-def test_another_pod_goes_on_where_one_was_told_to_end(
-    command: Command, cluster: StandIn, job: str
-) -> None:
+@pytest.mark.parametrize("gone", [False, True])
+def test_another_pod_goes_on(follow: Follow, cluster: StandIn, gone: bool) -> None:
     def replaced() -> Iterator[None]:
         first = cluster.start_pod()
         yield from runs(cluster, first, "extract")
         cluster.put(first, "train", state())
         cluster.log(first, "train", {"event": "told to end", "level": "info"})
         yield
-        cluster.put(first, "train", state(code=75, reason="Error"))
-        first.status.phase = "Failed"
+        cluster.put(first, "train", state("Error", code=75))
+        first["status"]["phase"] = "Failed"
         yield
-        yield from runs(cluster, cluster.start_pod(), *STEPS)
-        cluster.finish()
-
-    cluster.play = replaced()
-    done = command("--follow", job)
-    before = "extract:\n  data set built\ntrain:\n  told to end\n"
-    assert done.stdout == f"{before}another pod goes on: {job}-1\n{SHOWN}"
-    assert done.exit_code == 0
-
-
-def test_another_pod_goes_on_where_one_is_gone(
-    command: Command, cluster: StandIn, job: str
-) -> None:
-    def replaced() -> Iterator[None]:
-        first = cluster.start_pod()
-        yield from runs(cluster, first, "extract")
         second = cluster.start_pod()
-        del cluster.kept["pods"][first.metadata.name]
+        if gone:
+            del cluster.kept["pods"][first["metadata"]["name"]]
         yield from runs(cluster, second, *STEPS)
         cluster.finish()
 
-    cluster.play = replaced()
-    done = command("--follow", job)
-    assert done.stdout.endswith(SHOWN.partition("train:")[2])
+    done = follow(replaced())
+    before = "extract:\n  data set built\ntrain:\n  told to end\n"
+    assert done.stdout == f"{before}another pod goes on: {JOB}-1\n{SHOWN}"
     assert done.exit_code == 0
 
 
-def fails(cluster: StandIn, code: int, reason: str, message: str | None) -> Iterator[None]:
+def fails(cluster: StandIn, code: int, reason: str, message: str) -> Iterator[None]:
     """In the second pod."""
     before = cluster.start_pod()
     cluster.put(before, "extract", state("Error", "told to end", 75))
-    before.status.phase = "Failed"
+    before["status"]["phase"] = "Failed"
     pod = cluster.start_pod()
     yield from runs(cluster, pod, "extract")
     cluster.put(pod, "train", state(reason, message, code))
-    pod.status.phase = "Failed"
+    pod["status"]["phase"] = "Failed"
     yield
     cluster.finish("Failed", "PodFailurePolicy", "Container train failed")
 
 
-def test_a_step_that_refuses_says_why_itself(command: Command, cluster: StandIn, job: str) -> None:
-    cluster.play = fails(cluster, 2, "Error", "/data/avtobus/dataset: there is nothing in it\n")
-    done = command("--follow", job)
-    assert done.stderr == (f"error: {job}: train: /data/avtobus/dataset: there is nothing in it\n")
-    assert done.exit_code == 2
+def test_a_step_that_refuses_says_why_itself(follow: Follow, cluster: StandIn) -> None:
+    done = follow(fails(cluster, 2, "Error", "error: /data/dataset: there is nothing in it\n"))
+    line = f"error: {JOB}: train: /data/dataset: there is nothing in it\n"
+    assert (done.exit_code, done.stderr) == (2, line)
 
 
-def test_a_step_that_fails_is_told_with_its_last_lines(
-    command: Command, cluster: StandIn, job: str
-) -> None:
+def test_a_step_that_fails_is_told_with_its_last_lines(follow: Follow, cluster: StandIn) -> None:
     last = [f'{{"event": "training", "step": {number}}}' for number in range(9)]
-    cluster.play = fails(cluster, 137, "OOMKilled", "\n".join(last))
-    done = command("--follow", job)
-    assert done.stderr.splitlines() == [
-        *(f"training step={number}" for number in range(4, 9)),
-        f"error: {job}: train failed (exit code 137, OOMKilled)",
-    ]
-    assert done.exit_code == 1
+    done = follow(fails(cluster, 137, "OOMKilled", "\n".join(last)))
+    lines = [f"training step={number}" for number in range(4, 9)]
+    lines.append(f"error: {JOB}: train failed (exit code 137, OOMKilled)")
+    assert (done.exit_code, done.stderr.splitlines()) == (1, lines)
 
 
-def test_a_job_that_fails_without_a_pod_is_told(
-    command: Command, cluster: StandIn, job: str
-) -> None:
+def test_a_job_that_fails_without_a_pod_is_told(follow: Follow, cluster: StandIn) -> None:
     cluster.finish("Failed", "DeadlineExceeded", "Job was active longer than specified deadline")
-    done = command("--follow", job)
-    assert done.stderr == (
-        f"error: {job}: failed (DeadlineExceeded: Job was active longer than specified deadline)\n"
-    )
-    assert done.exit_code == 1
+    line = f"error: {JOB}: failed (DeadlineExceeded: Job was active longer than specified deadline)"
+    done = follow()
+    assert (done.exit_code, done.stderr) == (1, f"{line}\n")
 
 
 def test_a_step_whose_image_is_missing_is_given_up_after_a_while(
-    command: Command, cluster: StandIn, job: str
+    follow: Follow, cluster: StandIn
 ) -> None:
     def stuck() -> Iterator[None]:
         pod = cluster.start_pod()
         yield from runs(cluster, pod, "extract")
         cluster.put(pod, "train", state("ImagePullBackOff", "Back-off pulling image"))
 
-    cluster.play = stuck()
-    done = command("--follow", job)
-    reason = "train: ImagePullBackOff: Back-off pulling image"
+    done = follow(stuck())
+    reason = f"pod {JOB}-0 does not start (train: ImagePullBackOff: Back-off pulling image)"
     assert done.stdout == f"extract:\n  data set built\nwaiting: {reason}\n"
-    assert done.stderr == (
-        f"error: pod {job}-0 does not start ({reason});"
-        f" {job} is left to itself; follow it: {hints(job)}\n"
-    )
+    assert (done.exit_code, done.stderr) == (2, left(reason))
+
+
+def test_a_cluster_that_stays_away_is_given_up_but_not_the_job(
+    follow: Follow, cluster: StandIn
+) -> None:
+    cluster.away = 100
+    done = follow()
+    assert done.stderr.endswith(left("the server is currently unable to handle the request")[7:])
     assert done.exit_code == 2
 
 
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(
-    command: Command, cluster: StandIn, job: str
+    follow: Follow, cluster: StandIn, ctrl_c: None
 ) -> None:
     def interrupted() -> Iterator[None]:
         yield
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
+        yield
 
-    cluster.play = interrupted()
-    done = command("--follow", job)
-    assert done.stderr == f"\nstopped; {job} goes on by itself; follow it: {hints(job)}\n"
+    done = follow(interrupted())
+    hint = f"follow it: python -m training_jobs.submit --bot avtobus --follow {JOB}"
+    assert done.stderr == f"\nstopped; {JOB} goes on by itself; {hint}\n"
     assert done.exit_code == 130
-    assert job in cluster.kept["jobs"]
+    assert JOB in cluster.kept["jobs"]
 
 
-def test_a_cluster_that_stays_away_is_given_up_but_not_the_job(
-    command: Command, cluster: StandIn, job: str
-) -> None:
-    cluster.away = 100
-    done = command("--follow", job)
-    assert ": the server is currently unable to handle the request" in done.stderr
-    assert done.stderr.endswith(f"; {job} is left to itself; follow it: {hints(job)}\n")
-    assert done.exit_code == 2
-
-
-def test_a_job_that_is_not_there_is_told(command: Command, cluster: StandIn) -> None:
-    done = command("--follow", "learn-avtobus-7")
-    assert done.stderr == "error: job learn-avtobus-7: somebody has deleted it\n"
-    assert done.exit_code == 2
+def test_a_job_that_is_not_there_is_refused(command: Command) -> None:
+    assert refused(command, "--follow", JOB) == f"job {JOB}: somebody has deleted it"

@@ -1,174 +1,112 @@
-"""What keeps the command from beginning; the rights that it takes."""
+"""What keeps the command from beginning."""
 
 import socket
 from pathlib import Path
 
 import pytest
-import yaml
-from typer.testing import CliRunner
 
-from tests.k8s.conftest import ROOT
-from tests.training_jobs.submit.conftest import Command, config, hints
+from tests.training_jobs.submit.conftest import Command, config, refused
 from tests.training_jobs.submit.standin import StandIn
-from tests.training_jobs.submit.test_follow import whole
-from training_jobs.submit.__main__ import app
-
-
-def refused(command: Command, *arguments: object) -> str:
-    done = command(*arguments)
-    assert (done.exit_code, done.stdout) == (2, ""), done.output
-    return done.stderr
 
 
 def test_one_of_two_things_is_to_be_done(command: Command, export: Path) -> None:
-    line = "error: give either --export FILE or --follow JOB\n"
-    assert refused(command) == line
-    assert refused(command, "--export", export, "--follow", "j") == line
+    for arguments in ([], ["--export", export, "--follow", "j"]):
+        assert refused(command, *arguments) == "give either --export FILE or --follow JOB"
 
 
-def test_an_unknown_bot_is_told_which_there_are(command: Command, export: Path) -> None:
-    assert refused(command, "--bot", "tramvaj", "--export", export) == (
-        "error: no bot tramvaj in the namespace persona-bots; there are: avtobus, polkson\n"
-    )
+def test_what_is_missing_on_this_machine_is_told_before_the_cluster_is_asked(
+    command: Command, cluster: StandIn, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = export.parent
+    (folder / "page.html").write_text("<html>")
+    monkeypatch.setenv("PATH", "")
+    for path, line in {
+        folder
+        / "no.json": f"--export {folder}/no.json: cannot be read (No such file or directory)",
+        folder: f"--export {folder}: is a folder; give the result.json in it",
+        folder
+        / "page.html": f"--export {folder}/page.html: is no result.json; export the chat as JSON",
+        export: "kubectl, which carries the export, is not installed (docs/deploy.md)",
+    }.items():
+        assert refused(command, "--export", path) == line
+    assert not cluster.requests
 
 
-def test_a_namespace_without_bots_is_told(command: Command, cluster: StandIn, export: Path) -> None:
+def test_an_unknown_bot_is_refused_with_those_that_there_are(
+    command: Command, cluster: StandIn, export: Path
+) -> None:
+    line = "no bot tramvaj in the namespace persona-bots; there are: avtobus, polkson"
+    assert refused(command, "--bot", "tramvaj", "--export", export) == line
     cluster.kept["cronjobs"].clear()
-    assert refused(command, "--export", export, "--namespace", "other") == (
-        "error: no bot avtobus in the namespace other;"
-        " nor any other; kubectl apply -k k8s/overlays/vds\n"
-    )
+    line = "no bot avtobus in the namespace n; nor any other; kubectl apply -k k8s/overlays/vds"
+    assert refused(command, "--export", export, "--namespace", "n") == line
 
 
 def test_a_bot_that_is_learning_is_not_disturbed(
-    command: Command,
-    cluster: StandIn,
-    export: Path,
-    job: str,
+    command: Command, cluster: StandIn, export: Path, job: str
 ) -> None:
     assert refused(command, "--export", export) == (
-        f"error: {job} is still at work; follow it: {hints(job)};"
-        f" or end it: kubectl -n persona-bots delete job {job}\n"
+        f"{job} is at work; follow it with --follow {job},"
+        f" or end it: kubectl -n persona-bots delete job {job}"
     )
     cluster.finish()
     assert command("--export", export, "--no-follow").exit_code == 0
 
 
 @pytest.mark.parametrize(
-    ("resource", "right"),
+    ("method", "kind", "status", "message", "hint"),
     [
-        ("cronjobs", "get"),
-        ("jobs", "list"),
-        ("pods", "create"),
-        ("pods/exec", "get"),
-        ("pods/exec", "create"),
-        ("jobs", "create"),
+        ("GET", "cronjobs", 401, "Unauthorized", "; renew the credentials in {}"),
+        ("GET", "jobs", 403, "olga cannot list", "; docs/operate.md says which rights it takes"),
+        ("POST", "pods", 422, "exceeded quota", ""),
     ],
 )
-def test_a_missing_right_is_named_with_its_remedy(
-    command: Command, cluster: StandIn, export: Path, resource: str, right: str
-) -> None:
-    message = f'forbidden: User "olga" cannot {right} resource "{resource}" in API group "" in the'
-    cluster.forbidden = {(right, resource): message}
-    done = command("--export", export)
-    assert done.stderr == (
-        f"error: olga may not {right} {resource} in persona-bots;"
-        " bind it to the Role submit (k8s/base/submit.yaml)\n"
-    )
-    assert done.exit_code == 2
+def test_a_request_that_is_refused_is_explained(
+    command: Command, cluster: StandIn, export: Path,
+    method: str, kind: str, status: int, message: str, hint: str,
+) -> None:  # fmt: skip
+    cluster.refusals = {(method, kind): (status, message)}
+    line = refused(command, "--export", export)
+    assert line.startswith("http://127.0.0.1:")
+    assert line.endswith(f": {message}{hint.format(cluster.folder / 'config')}")
     assert not cluster.kept["pods"]
 
 
-def test_another_prohibition_is_told_in_the_clusters_words(
-    command: Command, cluster: StandIn, export: Path
+def test_the_kubeconfig_is_looked_for_in_three_places(
+    command: Command, export: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster.forbidden = {("create", "pods"): "exceeded quota: compute"}
-    assert refused(command, "--export", export).endswith(": exceeded quota: compute\n")
-
-
-@pytest.fixture
-def alone(tmp_path: Path, export: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The command with a kubeconfig that may not be there."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("training_jobs.submit.__main__.K3S", tmp_path / "k3s.yaml")
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    given = ["--bot", "avtobus", "--export", str(export)]
-    return lambda *arguments: CliRunner().invoke(app, [*given, *arguments])
-
-
-def test_no_kubeconfig_is_told_with_where_k3s_has_one(alone: Command, tmp_path: Path) -> None:
-    assert refused(alone) == (
-        f"error: {tmp_path}/.kube/config: no such kubeconfig; set KUBECONFIG, or on the server"
-        f" itself: mkdir -p ~/.kube && sudo cat {tmp_path}/k3s.yaml > ~/.kube/config\n"
+    home = export.parent
+    k3s = home / "k3s.yaml"
+    line = (
+        f"{home}/config: Invalid kube-config file. Expected object with name away in {home}/config/"
     )
-
-
-def test_k3s_own_kubeconfig_serves_where_there_is_no_other(alone: Command, tmp_path: Path) -> None:
-    (tmp_path / "k3s.yaml").write_text("")
-    assert refused(alone).startswith(f"error: {tmp_path}/k3s.yaml: Invalid kube-config.")
-
-
-def test_an_unknown_context_is_told(
-    alone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "config"
-    path.write_text(yaml.safe_dump(config("http://127.0.0.1:1")))
-    monkeypatch.setenv("KUBECONFIG", str(path))
-    assert refused(alone, "--context", "away") == (
-        f"error: {path}: Invalid kube-config file."
-        f" Expected object with name away in {path}/contexts list\n"
+    assert refused(command, "--export", export, "--context", "away") == f"{line}contexts list"
+    monkeypatch.delenv("KUBECONFIG")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr("training_jobs.submit.cluster.K3S", k3s)
+    assert refused(command, "--export", export) == (
+        f"{home}/.kube/config: no such kubeconfig; set KUBECONFIG, or on the server itself:"
+        f" mkdir -p ~/.kube && sudo cat {k3s} > ~/.kube/config"
     )
+    for path in (k3s, home / ".kube/config"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+        assert refused(command, "--export", export).startswith(f"{path}: Invalid kube-config.")
 
 
-def test_a_cluster_that_is_down_is_told_at_once(
-    alone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_cluster_that_does_not_answer_is_not_waited_for_long(
+    command: Command, export: Path, monkeypatch: pytest.MonkeyPatch, silent: bool
 ) -> None:
-    path = tmp_path / "config"
-    path.write_text(yaml.safe_dump(config("http://127.0.0.1:1")))
-    monkeypatch.setenv("KUBECONFIG", str(path))
-    assert refused(alone) == (
-        "error: http://127.0.0.1:1 does not answer ([Errno 111] Connection refused);"
-        f" is the cluster up, and is {path} its kubeconfig?\n"
-    )
-
-
-def test_a_cluster_that_says_nothing_is_not_waited_for_long(
-    alone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "config"
-    monkeypatch.setenv("KUBECONFIG", str(path))
-    monkeypatch.setattr("training_jobs.submit.__main__.TIMEOUT", (0.1, 0.1))
+    path = export.parent / "config"
+    monkeypatch.setattr("training_jobs.submit.cluster.TIMEOUT", (0.1, 0.1))
     with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        path.write_text(yaml.safe_dump(config(address)))
-        assert refused(alone) == (
-            f"error: {address} does not answer (Read timed out. (read timeout=0.1));"
-            f" is the cluster up, and is {path} its kubeconfig?\n"
+        port = server.getsockname()[1] if silent else 1
+        path.write_text(config(f"http://127.0.0.1:{port}"))
+        reason = (
+            "Read timed out. (read timeout=0.1)" if silent else "[Errno 111] Connection refused"
         )
-
-
-def test_credentials_that_have_expired_are_told(
-    command: Command, cluster: StandIn, kubeconfig: Path, export: Path
-) -> None:
-    cluster.stranger = True
-    assert refused(command, "--export", export).endswith(
-        f" does not know the user of {kubeconfig}; renew its credentials\n"
-    )
-
-
-def test_the_role_allows_what_is_asked_for_and_nothing_else(
-    command: Command, cluster: StandIn, export: Path
-) -> None:
-    cluster.play = whole(cluster)
-    assert command("--export", export).exit_code == 0
-    refused(command, "--bot", "tramvaj", "--export", export)
-    role = yaml.safe_load((ROOT / "k8s/base/submit.yaml").read_text())
-    allowed = {
-        (verb, resource)
-        for rule in role["rules"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-    assert allowed == cluster.asked
-    batch = [rule["resources"] for rule in role["rules"] if rule["apiGroups"] == ["batch"]]
-    assert batch == [["cronjobs"], ["jobs"]]
+        assert refused(command, "--export", export) == (
+            f"http://127.0.0.1:{port} does not answer ({reason});"
+            f" is the cluster up, and is {path} its kubeconfig?"
+        )

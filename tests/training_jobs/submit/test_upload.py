@@ -2,248 +2,167 @@
 
 import os
 import signal
-import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import kubernetes_validate
 import pytest
-from kubernetes import client as k8s
 
-from tests.k8s.conftest import kinds
-from tests.training_jobs.submit.conftest import Command
-from tests.training_jobs.submit.standin import StandIn, codec, state
+from tests.training_jobs.submit.conftest import Command, refused
+from tests.training_jobs.submit.standin import Resource, StandIn, state
 
-NOTHING = "stopped; nothing was started"
+DIFFERENT = "what arrived is not what was sent; try again"
+FULL = "head: write error: No space left on device"
+FORBIDDEN = 'Error from server (Forbidden): User "olga" cannot create resource "pods/exec"'
+UNSCHEDULABLE = '0/1 nodes are available: persistentvolumeclaim "data" not found.'
+CONDITION = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
 
 
 def exports(cluster: StandIn) -> dict[str, bytes]:
-    folder = cluster.volume / "data/avtobus/exports"
+    folder = cluster.folder / "data/avtobus/exports"
     return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
-def program(cluster: StandIn, name: str, script: str) -> None:
-    """Runs in the pod in place of the real one."""
-    path = cluster.volume / "bin" / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-
-
-def refused(command: Command, cluster: StandIn, export: Path) -> str:
-    """The line, and that nothing is left of the attempt."""
-    done = command("--export", export)
-    assert done.exit_code == 2, done.output
+def fails(command: Command, cluster: StandIn, export: Path) -> str:
+    """What is said of the pod; on the cluster nothing is left of the attempt."""
+    line = refused(command, "--export", export)
+    assert line.startswith("pod upload-avtobus-")
     assert not cluster.kept["pods"]
     assert not cluster.kept["jobs"]
-    [line] = done.stderr.splitlines()
-    return line
+    return line[len("pod upload-avtobus-123456") :]
 
 
+@pytest.mark.parametrize("context", [[], ["--context", "home"]])
 def test_an_export_arrives_byte_by_byte_in_place_of_the_one_before(
-    command: Command, cluster: StandIn, export: Path
+    command: Command, cluster: StandIn, export: Path, context: list[str]
 ) -> None:
-    folder = cluster.volume / "data/avtobus/exports"
+    folder = cluster.folder / "data/avtobus/exports"
     folder.mkdir(parents=True)
     (folder / "result.json").write_text("old")
-    done = command("--export", export, "--no-follow")
-    assert done.exit_code == 0, done.output
+    done = command("--export", export, "--no-follow", *context)
     assert exports(cluster) == {"result.json": export.read_bytes()}
     assert not cluster.kept["pods"]
     [job] = cluster.kept["jobs"]
-    assert done.stdout.splitlines() == [
-        "1.0 MB uploaded",
-        f"started {job}",
-        f"follow it: python -m training_jobs.submit --bot avtobus --follow {job}",
-    ]
+    again = " ".join(["python -m training_jobs.submit --bot avtobus", *context, "--follow", job])
+    assert done.stdout == f"1.0 MB uploaded\nstarted {job}\nfollow it: {again}\n"
+    call = " ".join(
+        [f"{cluster.folder}/config", *context, "-n persona-bots exec -i upload-avtobus-"]
+    )
+    assert (cluster.folder / "kubectl.log").read_text().startswith(call)
 
 
 def test_the_pod_is_the_jobs_own_with_a_sleep_for_its_first_step(
     command: Command, cluster: StandIn, export: Path
 ) -> None:
-    pods: list[Any] = []
-
-    def seen(pod: Any) -> None:
-        pods.append(codec.sanitize_for_serialization(pod))
-        cluster.run_upload(pod)
-
-    cluster.uploads = seen
-    command("--export", export, "--no-follow")
-    [pod] = pods
-    learn = kinds("vds", "CronJob")["learn-avtobus"]["spec"]["jobTemplate"]["spec"]["template"]
-    extract = learn["spec"]["initContainers"][0]
-    [container] = pod["spec"]["containers"]
-    assert (container["command"], container["args"]) == (["sleep"], ["14400"])
-    assert pod["spec"]["activeDeadlineSeconds"] == 14400
-    assert pod["spec"]["terminationGracePeriodSeconds"] == 1
-    assert {"env", "envFrom"}.isdisjoint(container)
-    assert pod["spec"]["restartPolicy"] == "Never"
-    for key in ("image", "securityContext", "resources"):
-        assert container[key] == extract[key]
-    for key in ("securityContext", "priorityClassName", "automountServiceAccountToken"):
-        assert pod["spec"][key] == learn["spec"][key]
-    assert [each["name"] for each in container["volumeMounts"]] == ["data", "tmp"]
-    assert [each["name"] for each in pod["spec"]["volumes"]] == ["data", "tmp"]
-    labels = pod["metadata"]["labels"]
-    assert labels == {**learn["metadata"]["labels"], "app.kubernetes.io/name": "upload"}
-    kubernetes_validate.validate({**pod, "status": {}}, "1.32", strict=True)
-
-
-def test_what_cannot_be_an_export_is_refused_before_the_cluster_is_asked(
-    command: Command, cluster: StandIn, export: Path, tmp_path: Path
-) -> None:
-    missing, page = tmp_path / "missing.json", tmp_path / "messages.html"
-    page.write_text("<html>")
-    assert [refused(command, cluster, each) for each in (missing, tmp_path, page)] == [
-        f"error: --export {missing}: cannot be read (No such file or directory)",
-        f"error: --export {tmp_path}: is a folder; give the result.json in it",
-        f"error: --export {page}: is no result.json; export the chat as JSON",
-    ]
-    assert not cluster.asked
-
-
-def test_a_full_volume_is_told_before_anything_is_sent(
-    command: Command, cluster: StandIn, export: Path
-) -> None:
-    program(cluster, "df", 'printf "Filesystem 1024-blocks\\n/dev/sda 9000 8900 100 99%% /data\\n"')
-    assert refused(command, cluster, export) == (
-        f"error: the volume data has 102.4 kB free, {export} takes 1.0 MB;"
-        " enlarge the claim data, or delete what is old there"
-    )
-
-
-def test_a_volume_that_fills_up_meanwhile_is_told_in_its_own_words(
-    command: Command, cluster: StandIn, export: Path
-) -> None:
-    program(cluster, "head", 'echo "head: write error: No space left on device" >&2; exit 1')
-    line = refused(command, cluster, export)
-    assert line.startswith("error: pod upload-avtobus-")
-    assert line.endswith(": head: write error: No space left on device")
-    assert not exports(cluster)
-
-
-def test_bytes_that_change_on_the_way_are_noticed(
-    command: Command, cluster: StandIn, export: Path
-) -> None:
-    program(cluster, "head", '/usr/bin/head "$@" | tr a b')
-    assert refused(command, cluster, export) == (
-        f"error: {export}: did not arrive as it was sent; try again"
-    )
-    assert not exports(cluster)
-
-
-def test_an_export_that_becomes_shorter_meanwhile_is_told(
-    command: Command, cluster: StandIn, export: Path
-) -> None:
-    program(cluster, "df", "truncate -s 10 ${0%/bin/df}/result.json; exec /usr/bin/df /")
-    line = refused(command, cluster, export)
-    assert line == f"error: {export}: became shorter while it was read; try again"
-    assert not exports(cluster)
-
-
-def test_a_pod_that_is_killed_meanwhile_is_told(
-    command: Command, cluster: StandIn, export: Path
-) -> None:
-    cluster.sent = lambda count: cluster.kept["pods"].clear() if count else None
-    line = refused(command, cluster, export)
-    assert line.startswith("error: pod upload-avtobus-")
-    assert line.endswith(": the connection to it was lost; try again")
-    assert list(exports(cluster)) == ["result.json.part"]  # which takes no room from the next one
-    program(cluster, "df", "test ! -e $2/result.json.part && exec /usr/bin/df -Pk /")
-    cluster.sent = lambda count: None
-    assert command("--export", export, "--no-follow").exit_code == 0
-
-
-@pytest.mark.parametrize("moment", [0, 1])
-def test_ctrl_c_while_uploading_leaves_nothing(
-    command: Command, cluster: StandIn, export: Path, moment: int
-) -> None:
-    once = iter([threading.main_thread().ident or 0])
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever ran before
-
-    def interrupt(count: int) -> None:
-        if count >= moment and (main := next(once, 0)):
-            signal.pthread_kill(main, signal.SIGINT)
-
-    cluster.sent = interrupt
-    export.write_bytes(b"{" + os.urandom(30_000_000))
-    try:
-        done = command("--export", export)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert (done.exit_code, done.stderr.strip()) == (130, NOTHING)
-    assert not cluster.kept["pods"]
-    assert not exports(cluster)
-    assert next(once, 0) == 0
-
-
-def test_ctrl_c_while_the_pod_is_waited_for_leaves_nothing(
-    command: Command, cluster: StandIn, export: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    cluster.uploads = lambda pod: None
-    monkeypatch.setattr(cluster, "tick", interrupted)
-    done = command("--export", export)
-    assert (done.exit_code, done.stderr.strip()) == (130, NOTHING)
-    assert not cluster.kept["pods"]
-
-
-def unschedulable(cluster: StandIn, pod: Any) -> None:
-    pod.status.conditions = [
-        k8s.V1PodCondition(
-            type="PodScheduled", status="False", reason="Unschedulable",
-            message='0/1 nodes are available: persistentvolumeclaim "data" not found.',
-        )
-    ]  # fmt: skip
-
-
-def no_image(cluster: StandIn, pod: Any) -> None:
-    cluster.put(pod, "upload", state("ErrImageNeverPull", "the image is not there"))
-
-
-def nothing(cluster: StandIn, pod: Any) -> None:
-    cluster.put(pod, "upload", state("ContainerCreating"))
+    cluster.refusals = {("DELETE", "pods"): (403, "no")}
+    done = command("--export", export, "--no-follow")
+    [(name, pod)] = cluster.kept["pods"].items()
+    assert done.exit_code == 0
+    assert f"pod {name} could not be deleted; it ends by itself within 4 hours" in done.stdout
+    learn = cluster.kept["cronjobs"]["learn-avtobus"]["spec"]["jobTemplate"]["spec"]["template"]
+    labels = {**learn["metadata"]["labels"], "app.kubernetes.io/name": "upload"}
+    assert pod["metadata"] == {"name": name, "labels": labels}
+    spec = {key: value for key, value in learn["spec"].items() if key != "initContainers"}
+    [extract, *_] = learn["spec"]["initContainers"]
+    mounts = [each for each in extract["volumeMounts"] if each["name"] in ("data", "tmp")]
+    container = {**extract, "name": "upload", "command": ["sleep"], "args": ["14400"]}
+    del container["env"], container["envFrom"]
+    assert pod["spec"] == {
+        **spec,
+        "containers": [{**container, "volumeMounts": mounts}],
+        "volumes": [each for each in spec["volumes"] if each["name"] in ("data", "tmp")],
+        "activeDeadlineSeconds": 14400,
+        "terminationGracePeriodSeconds": 1,
+    }
 
 
 @pytest.mark.parametrize(
-    ("happens", "reason", "waits"),
+    ("program", "script", "line"),
+    [
+        ("head", f'echo "{FULL}" >&2; exit 1', FULL),
+        ("head", '/usr/bin/head "$@" | tr a b', DIFFERENT),
+        ("head", "/usr/bin/head -c 99", DIFFERENT),
+        ("mv", 'echo "mv: no" >&2; exit 1', "mv: no"),
+        (
+            "df",
+            'printf "Filesystem 1-blocks\\n/dev/sda 900000 797600 102400 89%% /data\\n"',
+            "the volume data has 103K free, the export takes 1.1M;"
+            " enlarge the claim data, or delete what is old there",
+        ),
+    ],
+)
+def test_what_goes_wrong_in_the_pod_is_told_and_leaves_nothing(
+    command: Command, cluster: StandIn, export: Path, program: str, script: str, line: str
+) -> None:
+    cluster.program(program, script)
+    assert fails(command, cluster, export) == f": {line}"
+    assert not exports(cluster)
+
+
+def test_kubectls_own_complaint_is_told(command: Command, cluster: StandIn, export: Path) -> None:
+    (cluster.folder / "kubectl-complains").write_text(FORBIDDEN)
+    assert fails(command, cluster, export) == f": {FORBIDDEN}"
+
+
+def test_a_pod_that_is_killed_meanwhile_is_told_and_takes_no_room_from_the_next(
+    command: Command, cluster: StandIn, export: Path
+) -> None:
+    cluster.program("head", "/usr/bin/head -c 10; kill -9 $PPID")
+    assert fails(command, cluster, export) == ": the connection to it was lost; try again"
+    assert list(exports(cluster)) == ["result.json.part"]
+    (cluster.folder / "pod/head").unlink()
+    cluster.program("df", "test ! -e $4/result.json.part && exec /usr/bin/df -P -B 1 /")
+    assert command("--export", export, "--no-follow").exit_code == 0
+
+
+@pytest.mark.parametrize("received", [0, 1_000_000])
+def test_ctrl_c_while_uploading_leaves_nothing(
+    command: Command, cluster: StandIn, export: Path, ctrl_c: None, received: int
+) -> None:
+    export.write_bytes(b"{" + os.urandom(30_000_000))
+    interrupt = f"kill -INT {os.getpid()}; cat > /dev/null"
+    cluster.program("head", f"/usr/bin/head -c {received}; {interrupt}")
+    done = command("--export", export)
+    assert (done.exit_code, done.stderr) == (130, "\nstopped; nothing was started\n")
+    assert not cluster.kept["pods"]
+    until = time.monotonic() + 60
+    while exports(cluster) and time.monotonic() < until:  # what runs in the pod notices by itself
+        time.sleep(0.01)
+    assert not exports(cluster)
+
+
+def test_ctrl_c_while_the_pod_is_waited_for_leaves_nothing(
+    command: Command, cluster: StandIn, export: Path, ctrl_c: None
+) -> None:
+    def interrupted() -> Iterator[None]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield
+
+    cluster.upload_state = state("ContainerCreating")
+    cluster.play = interrupted()
+    done = command("--export", export)
+    assert (done.exit_code, done.stderr) == (130, "\nstopped; nothing was started\n")
+    assert not cluster.kept["pods"]
+
+
+@pytest.mark.parametrize(
+    ("now", "status", "reason", "waits"),
     [
         (
-            unschedulable,
-            'Unschedulable: 0/1 nodes are available: persistentvolumeclaim "data" not found.',
-            5,
+            state("PodInitializing"),
+            {"conditions": [{**CONDITION, "message": UNSCHEDULABLE}]},
+            f"does not start (Unschedulable: {UNSCHEDULABLE})",
+            12,
         ),
-        (no_image, "upload: ErrImageNeverPull: the image is not there", 5),
-        (nothing, "kubectl describe pod says why", 50),
+        (state("ErrImagePull", "no"), {}, "does not start (upload: ErrImagePull: no)", 12),
+        (state("ContainerCreating"), {}, "does not start (kubectl describe pod says why)", 120),
+        (state(), {"phase": "Failed", "reason": "Evicted"}, "has ended (Evicted)", 0),
     ],
 )
 def test_a_pod_that_does_not_start_is_given_up_after_a_while(
-    command: Command, cluster: StandIn, export: Path, happens: Any, reason: str, waits: int
-) -> None:
-    cluster.uploads = lambda pod: happens(cluster, pod)
-    line = refused(command, cluster, export)
-    assert line.startswith("error: pod upload-avtobus-")
-    assert line.endswith(f" does not start ({reason})")
+    command: Command, cluster: StandIn, export: Path,
+    now: Resource, status: Resource, reason: str, waits: int,
+) -> None:  # fmt: skip
+    cluster.upload_state, cluster.upload_status = now, status
+    assert fails(command, cluster, export) == f" {reason}"
     assert cluster.waits == waits
-
-
-def test_a_pod_that_is_put_out_at_once_is_told(
-    command: Command, cluster: StandIn, export: Path
-) -> None:
-    def evicted(pod: Any) -> None:
-        pod.status.phase, pod.status.reason = "Failed", "Evicted"
-
-    cluster.uploads = evicted
-    assert refused(command, cluster, export).endswith(" has ended (Evicted)")
-
-
-def test_a_pod_that_cannot_be_deleted_ends_by_itself(
-    command: Command, cluster: StandIn, export: Path
-) -> None:
-    cluster.forbidden = {("delete", "pods"): "no"}
-    done = command("--export", export, "--no-follow")
-    assert done.exit_code == 0
-    [pod] = cluster.kept["pods"]
-    assert f"pod {pod} could not be deleted; it ends by itself within 4 hours" in done.stdout

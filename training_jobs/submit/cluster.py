@@ -1,0 +1,246 @@
+"""The cluster: the way to it, what its errors mean, and how a job on it is followed to its end.
+
+What is followed is read again every second: a lost connection and a replaced pod then do no harm.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import typer
+import yaml
+from kubernetes.client import ApiClient, ApiException, BatchV1Api, Configuration, CoreV1Api
+from kubernetes.config import ConfigException, load_kube_config
+from urllib3 import HTTPResponse
+from urllib3.exceptions import HTTPError
+
+from contracts.clock import Clock
+from contracts.refusal import EXIT_CODE, Refusal
+from contracts.retry import retry
+
+K3S = Path("/etc/rancher/k3s/k3s.yaml")
+TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
+PATIENCE = 120
+SLOW_START_PATIENCE = 1200  # a pod that nothing hinders may have to fetch its image
+USUAL_REASONS = (None, "ContainerCreating", "PodInitializing")
+RIGHTS = "docs/operate.md says which rights it takes"
+HIDDEN_FIELDS = frozenset({"event", "level", "service", "timestamp", "bot", "folder"})
+LAST_LINES = 5
+WHOLE = -1  # of a log of which nothing more can come
+
+Object = Any  # a model of the kubernetes client, which has no types
+Events = dict[str, dict[str, object]]  # the fields of the last log line of each event
+
+
+class NotReady(Refusal):
+    """The cluster is away, or a pod does not start: worth waiting for `patience` seconds."""
+
+    def __init__(self, text: str, patience: float) -> None:
+        super().__init__(text)
+        self.patience = patience
+
+
+class JobFailed(Exception):
+    """A step of the job ended with an error: its last lines, and which step it was."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    core: CoreV1Api
+    batch: BatchV1Api
+    namespace: str
+    context: str | None
+    kubeconfig: str
+    clock: Clock
+
+    def kubectl(self, *arguments: str) -> list[str]:
+        context = ("--context", self.context) if self.context else ()
+        return ["kubectl", *context, "-n", self.namespace, *arguments]
+
+    def ask(self, call: Callable[..., Object], **options: object) -> Object:
+        """Return the answer, None where there is no such thing. Raises NotReady."""
+        host = self.core.api_client.configuration.host
+        try:
+            answer = call(namespace=self.namespace, _request_timeout=TIMEOUT, **options)
+            return answer.data if isinstance(answer, HTTPResponse) else answer
+        except HTTPError as error:
+            reason = str(error.args[-1]).rpartition(": ")[2]
+            hint = f"is the cluster up, and is {self.kubeconfig} its kubeconfig?"
+            raise NotReady(f"{host} does not answer ({reason}); {hint}", PATIENCE) from None
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            hints = {401: f"; renew the credentials in {self.kubeconfig}", 403: f"; {RIGHTS}"}
+            text = f"{host}: {_message(error)}{hints.get(error.status, '')}"
+            is_away = error.status == 429 or error.status >= 500
+            raise NotReady(text, PATIENCE if is_away else 0) from None
+
+    def watch(self, look: Callable[[], None]) -> None:
+        """Call `look` every second until it raises no NotReady, or one for too long."""
+        last_well, shown = self.clock.now(), ""
+
+        async def step() -> None:
+            look()
+
+        def policy(error: Exception, attempt: int) -> float | None:
+            nonlocal last_well, shown
+            patience = error.patience if isinstance(error, NotReady) else 0
+            if patience == inf:
+                last_well = self.clock.now()
+            if patience == PATIENCE and str(error) != shown:
+                shown = str(error)
+                typer.echo(f"waiting: {shown}")
+            return 1.0 if self.clock.now() - last_well < patience else None
+
+        asyncio.run(retry(step, self.clock, policy))
+
+    def wait_until_running(self, name: str) -> None:
+        """Raises NotReady for a pod that does not start, Refusal for one that has ended."""
+
+        def look() -> None:
+            pod = self.ask(self.core.read_namespaced_pod, name=name)
+            if pod is None or pod.status.phase in ("Succeeded", "Failed"):
+                reason = pod and (pod.status.reason or pod.status.phase)
+                raise Refusal(f"pod {name} has ended ({reason or 'somebody has deleted it'})")
+            _check_start(pod)
+
+        self.watch(look)
+
+
+def _message(error: Object) -> str:
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return " ".join(str(error.reason).split())
+
+
+def connect(namespace: str, context: str | None, clock: Clock) -> Cluster:
+    """Read the kubeconfig of KUBECONFIG, else the user's own, else k3s' own. Raises Refusal."""
+    usual = Path("~/.kube/config").expanduser()
+    files = [str(path) for path in (usual, K3S) if os.access(path, os.R_OK)]
+    if not (source := os.environ.get("KUBECONFIG") or next(iter(files), "")):
+        raise Refusal(
+            f"{usual}: no such kubeconfig; set KUBECONFIG, or on the server itself:"
+            f" mkdir -p ~/.kube && sudo cat {K3S} > ~/.kube/config"
+        )
+    configuration = Configuration()
+    configuration.retries = False  # urllib3 would print a warning for each
+    try:
+        load_kube_config(source, context, configuration, persist_config=False)
+    except (ConfigException, OSError, yaml.YAMLError) as error:
+        raise Refusal(f"{source}: {' '.join(str(error).split())}") from None
+    client = ApiClient(configuration)
+    return Cluster(CoreV1Api(client), BatchV1Api(client), namespace, context, source, clock)
+
+
+def follow(cluster: Cluster, bot: str, job: str) -> None:
+    """Show what the job logs until it is done, then its figures and the version that serves.
+
+    Raises JobFailed, and Refusal for a step that refused its input or cannot start.
+    """
+    events: Events = {}
+    shown: dict[str, dict[str, int]] = {}
+
+    def look() -> None:
+        # the job before its pods: when it is done, this look shows the rest of their logs
+        found = cluster.ask(cluster.batch.read_namespaced_job, name=job)
+        if found is None:
+            raise Refusal(f"job {job}: somebody has deleted it")
+        selector = f"batch.kubernetes.io/job-name={job}"
+        pods = cluster.ask(cluster.core.list_namespaced_pod, label_selector=selector).items
+        pods.sort(key=lambda pod: pod.metadata.creation_timestamp)
+        for pod in pods:
+            name = pod.metadata.name
+            if shown and name not in shown:
+                typer.echo(f"another pod goes on: {name}")
+            _show(cluster, pod, shown.setdefault(name, {}), events)
+        if failed := ends(found).get("Failed"):
+            raise _failure(pods, job, failed)
+        if not ends(found):
+            for pod in pods[-1:]:
+                _check_start(pod)
+            raise NotReady(f"{job} is at work", inf)
+
+    cluster.watch(look)
+    for name, value in events.get("evaluated", {}).items():
+        if isinstance(value, float):
+            typer.echo(f"{name}: {value:.4g}")
+    version = events.get("published", {}).get("version")
+    typer.echo(f"{bot}: version {version} serves" if version else f"{bot}: done")
+
+
+def ends(job: Object) -> dict[str, Object]:
+    """Return the condition that says how the job ended, by its type; nothing before its end."""
+    conditions = job.status.conditions or ()
+    return {
+        c.type: c for c in conditions if c.status == "True" and c.type in ("Complete", "Failed")
+    }
+
+
+def _steps(pod: Object) -> tuple[Object, ...]:
+    """Return the statuses of the pod's containers, which run one after another."""
+    return (*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ()))
+
+
+def _show(cluster: Cluster, pod: Object, shown: dict[str, int], events: Events) -> None:
+    """Show what the pod's steps have logged beyond the number of lines that were shown before."""
+    for each in _steps(pod):
+        step, has_ended = each.name, each.state.terminated is not None
+        if (each.state.running or has_ended) and shown.get(step) != WHOLE:
+            options = {"name": pod.metadata.name, "container": step, "_preload_content": False}
+            log = cluster.ask(cluster.core.read_namespaced_pod_log, **options) or b""
+            if step not in shown:
+                typer.echo(f"{step}:")
+            lines = log.decode("utf-8", "replace").splitlines()
+            for line in lines[shown.get(step, 0) :]:
+                text, event = parse(line)
+                events |= event
+                typer.echo(f"  {text}")
+            shown[step] = WHOLE if has_ended else len(lines)
+
+
+def _check_start(pod: Object) -> None:
+    """Raises NotReady while no step of the pod runs."""
+    hindrances = [
+        f"{each.reason}: {each.message}"
+        for each in pod.status.conditions or ()
+        if each.type == "PodScheduled" and each.status == "False"
+    ]
+    for step in _steps(pod):
+        if step.state.running:
+            return
+        if (waits := step.state.waiting) and waits.reason not in USUAL_REASONS:
+            hindrances.append(f"{step.name}: {waits.reason}: {waits.message}")
+    reason = next(iter(hindrances), "kubectl describe pod says why")
+    text = f"pod {pod.metadata.name} does not start ({reason})"
+    raise NotReady(text, PATIENCE if hindrances else SLOW_START_PATIENCE)
+
+
+def parse(line: str) -> tuple[str, Events]:
+    """Return a log line without the fields that every line has, and its event if it has one."""
+    try:
+        fields = json.loads(line)
+        event = str(fields["event"])
+    except (ValueError, TypeError, KeyError):
+        return line, {}
+    level = "" if fields.get("level", "info") == "info" else f"{fields['level']}: "
+    rest = (f"{name}={value}" for name, value in fields.items() if name not in HIDDEN_FIELDS)
+    return " ".join((f"{level}{event}", *rest)), {event: fields}
+
+
+def _failure(pods: list[Object], job: str, condition: Object) -> Exception:
+    """Return what ended the job: a Refusal if the last step that failed had refused its input."""
+    for pod in reversed(pods):
+        for step in _steps(pod):
+            if (end := step.state.terminated) and end.exit_code:
+                lines = [parse(each)[0] for each in (end.message or "").strip().splitlines()]
+                if end.exit_code == EXIT_CODE and lines:
+                    return Refusal(f"{job}: {step.name}: {lines[-1].removeprefix('error: ')}")
+                text = f"error: {job}: {step.name} failed (exit code {end.exit_code}, {end.reason})"
+                return JobFailed("\n".join((*lines[-LAST_LINES:], text)))
+    return JobFailed(f"error: {job}: failed ({condition.reason}: {condition.message})")
