@@ -42,7 +42,7 @@ class BotFile:
     def __init__(self, path: Path, name: str, sections: Mapping[str, Any]) -> None:
         self.path = path
         self.name = name
-        self._sections = sections
+        self.sections = sections
 
     @classmethod
     def read(cls, path: Path) -> "BotFile":
@@ -82,7 +82,7 @@ class BotFile:
 
     def section(self, key: str, model: type[M]) -> M:
         """The section as `model`; raises BadValue with the path of each refused key."""
-        return parse(model, self._sections[key], str(self.path), f"{key}.")
+        return parse(model, self.sections[key], str(self.path), f"{key}.")
 
 
 def bot_path(bots_dir: Path, name: str) -> Path:

@@ -11,6 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
 from contracts.dataset import HELDOUT, read_card, read_records
 from contracts.files import whole_folder, write_model
 from contracts.prompt import PromptFormat
@@ -49,10 +53,10 @@ class ConversionFailed(Refusal):
 def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int8"]) -> Conversion:
     """Convert to the first precision that keeps the perplexity, or else to the last one allowed."""
     read_run(folder)
-    base = load_model(folder / MODEL)
-    documents = _heldout_documents(dataset, base)
+    model = load_model(folder / MODEL)
+    documents = _heldout_documents(dataset, model)
     with detect_hardware("fp32") as hardware:
-        trained = sum(document_losses(base.model, documents, hardware))
+        trained = sum(document_losses(model.model, documents, hardware))
     count = sum(document.loss_tokens for document in documents)
     wanted = ["int4", "int8"] if count else ["int8"]
     if precision != "auto":
@@ -60,7 +64,7 @@ def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int
     with whole_folder(folder / CONVERTED) as output:
         for name in wanted:
             try:
-                export(base, output, 4 if name == "int4" else 8)
+                export(model, output, 4 if name == "int4" else 8)
             except ConversionFailed:
                 if name == wanted[-1]:
                     raise
@@ -68,7 +72,7 @@ def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int
                 continue
             drift = None
             if count:
-                drift = math.expm1((sum(converted_nats(output, documents)) - trained) / count)
+                drift = math.expm1((sum(converted_losses(output, documents)) - trained) / count)
             logger().info("converted", precision=name, perplexity_drift=drift)
             if abs(drift or 0.0) <= ALLOWED_DRIFT:
                 break
@@ -78,33 +82,33 @@ def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int
     return done
 
 
-def _heldout_documents(dataset: Path, base: LanguageModel) -> list[Document]:
-    longest, whole = min(BUDGET, base.context_length), read_card(dataset).whole_chat
+def _heldout_documents(dataset: Path, model: LanguageModel) -> list[Document]:
+    longest, whole = min(BUDGET, model.context_length), read_card(dataset).whole_chat
     chosen = select_contexts(read_records(dataset / HELDOUT), whole, MOST_CONTEXTS, longest)
-    return [context.document(base.vocabulary, longest) for context in chosen]
+    return [context.document(model.vocabulary, longest) for context in chosen]
 
 
-def export(base: LanguageModel, output: Path, bits: Literal[4, 8]) -> None:
+def export(model: LanguageModel, output: Path, bits: Literal[4, 8]) -> None:
     """Fill `output` with the OpenVINO model, its configuration and the tokenizer.
 
-    The layers of `base.model` are replaced by others that compute the same.
+    The layers of `model.model` are replaced by others that compute the same.
     """
     try:
         with silence(), TemporaryDirectory() as exported:
-            _export(base, Path(exported), output, bits)
+            _export(model, Path(exported), output, bits)
     except Exception as error:  # torch, transformers and OpenVINO errors share no base class
-        reason = " ".join(str(error).split())[:200]
-        raise ConversionFailed(f"{base.name}: cannot be converted to OpenVINO ({reason})") from None
+        reason = f"cannot be converted to OpenVINO ({' '.join(str(error).split())[:200]})"
+        raise ConversionFailed(f"{model.name}: {reason}") from None
 
 
-def _export(base: LanguageModel, exported: Path, output: Path, bits: Literal[4, 8]) -> None:
+def _export(model: LanguageModel, exported: Path, output: Path, bits: Literal[4, 8]) -> None:
     from optimum.exporters.openvino import export_from_model
     from optimum.intel import OVConfig, OVModelForCausalLM, OVWeightQuantizationConfig
 
-    base.model.to("cpu")  # type: ignore[arg-type]
-    _use_linear_layers(base)
-    base.model.set_attn_implementation("sdpa")
-    export_from_model(base.model, exported, "text-generation-with-past", OVConfig(dtype="auto"))
+    model.model.to("cpu")  # type: ignore[arg-type]
+    _use_linear_layers(model)
+    model.model.set_attn_implementation("sdpa")
+    export_from_model(model.model, exported, "text-generation-with-past", OVConfig(dtype="auto"))
     weights: dict[str, float] = {"bits": 8, "sym": False}
     if bits == 4:
         weights = {"bits": 4, "sym": True, "group_size": INT4_GROUP, "ratio": 1.0}
@@ -113,20 +117,17 @@ def _export(base: LanguageModel, exported: Path, output: Path, bits: Literal[4, 
     )
     # activations are quantised while it runs, in groups: large ones are faster, and those of int4
     # cannot be larger than its weights' groups
-    group = base.model.config.n_embd if bits == 8 else INT4_GROUP
+    group = model.model.config.n_embd if bits == 8 else INT4_GROUP
     options = ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"]
     converted.model.set_rt_info(str(group), options)
     converted.save_pretrained(output)
     (output / "openvino_config.json").unlink()  # names a folder of this machine; nothing reads it
-    base.tokenizer.save(str(output / "tokenizer.json"))
+    model.tokenizer.save(str(output / "tokenizer.json"))
 
 
-def _use_linear_layers(base: LanguageModel) -> None:
+def _use_linear_layers(model: LanguageModel) -> None:
     """Replace GPT-2's Conv1D, which reshapes before and after: a tenth of a step's time."""
-    from torch import nn
-    from transformers.pytorch_utils import Conv1D
-
-    for module in list(base.model.modules()):
+    for module in list(model.model.modules()):
         for name, layer in module.named_children():
             if isinstance(layer, Conv1D):
                 linear = nn.Linear(layer.nx, layer.nf)
@@ -135,9 +136,8 @@ def _use_linear_layers(base: LanguageModel) -> None:
                 setattr(module, name, linear)
 
 
-def converted_nats(model: Path, documents: Sequence[Document]) -> list[float]:
-    """Return the summed loss of each document by the OpenVINO model."""
-    import numpy as np
+def converted_losses(model: Path, documents: Sequence[Document]) -> list[float]:
+    """Return the summed loss of each document, in nats, by the OpenVINO model."""
     import openvino as ov
 
     request = ov.Core().compile_model(model / "openvino_model.xml", "CPU").create_infer_request()
@@ -145,38 +145,36 @@ def converted_nats(model: Path, documents: Sequence[Document]) -> list[float]:
     losses = []
     for document in documents:
         request.reset_state()
-        ids = np.array([document.ids], dtype=np.int64)
+        ids = torch.tensor([document.ids])
         inputs = {
             "input_ids": ids,
-            "attention_mask": np.ones_like(ids),
-            "position_ids": np.arange(ids.size, dtype=np.int64)[None],
-            "beam_idx": np.zeros(1, dtype=np.int32),
+            "attention_mask": torch.ones_like(ids),
+            "position_ids": torch.arange(ids.numel())[None],
+            "beam_idx": torch.zeros(1, dtype=torch.int32),
         }
-        logits = request.infer({k: v for k, v in inputs.items() if k in known})["logits"][0]
-        logits = logits[:-1].astype(np.float64)
-        top = logits.max(-1, keepdims=True)
-        logs = logits - top - np.log(np.exp(logits - top).sum(-1, keepdims=True))
-        chosen = -logs[np.arange(ids.size - 1), document.ids[1:]]
-        losses.append(float((chosen * np.array(document.loss_mask[1:])).sum()))
+        found = request.infer({name: inputs[name].numpy() for name in known & inputs.keys()})
+        logits = torch.from_numpy(found["logits"][0, :-1]).double()
+        each = nn.functional.cross_entropy(logits, ids[0, 1:], reduction="none")
+        losses.append(float(each[document.loss_mask[1:]].sum()))
     return losses
 
 
-def adopt(bot: str, model: Path, prompt_format: PromptFormat, folder: Path) -> None:
+def adopt(bot: str, source: Path, prompt_format: PromptFormat, folder: Path) -> None:
     """Make a run folder of a model that was fine-tuned elsewhere; code in it is not run."""
-    base = load_model(model)
+    model = load_model(source)
     run = Run(
         bot=bot,
-        base=model.name,
+        base=source.name,
         dataset_sha256="",
-        eos=base.vocabulary.eos,
+        eos=model.vocabulary.eos,
         prompt_format=prompt_format,
-        licence=base.licence,
+        licence=model.licence,
         notes=("fine-tuned elsewhere",),
         metrics={},
     )
-    write_run(folder, base, run)
+    write_run(folder, model, run)
     with whole_folder(folder / CONVERTED) as output:
-        export(base, output, 8)
+        export(model, output, 8)
     write_model(folder / CONVERSION, Conversion(precision="int8", perplexity_drift=None))
 
 

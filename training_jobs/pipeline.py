@@ -23,23 +23,17 @@ def command_lines(
     bot: Path, extraction: Options, training: Options, evaluate: bool = True
 ) -> list[list[str]]:
     """Return the command lines of the jobs in order, with those options that are not None."""
-    jobs: dict[str, Options] = {
-        "extraction_jobs.build_dataset": extraction,
-        "training_jobs.finetune": training,
-        "training_jobs.convert": {},
-        **({"training_jobs.evaluate": {}} if evaluate else {}),
-        "training_jobs.publish": {},
-    }
+    given = {"extraction_jobs.build_dataset": extraction, "training_jobs.finetune": training}
+    rest = ("convert", "evaluate", "publish") if evaluate else ("convert", "publish")
     return [
-        [name, "--bot", str(bot)]
-        + [
-            word
-            for option, value in options.items()
-            if value is not None
-            for word in (f"--{option.replace('_', '-')}", str(value))
-        ]
-        for name, options in jobs.items()
+        [job, "--bot", str(bot), *_words(given.get(job, {}))]
+        for job in (*given, *(f"training_jobs.{name}" for name in rest))
     ]
+
+
+def _words(options: Options) -> list[str]:
+    given = {name: value for name, value in options.items() if value is not None}
+    return [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
 
 
 def run_job(command_line: list[str], environment: Mapping[str, str]) -> int:

@@ -18,7 +18,7 @@ from contracts.refusal import Refusal
 from contracts.turn import Role, Turn
 from tests.conftest import BOT, Toy
 from tests.telemetry.pushgateway import pushgateway
-from training_jobs.convert import converted_nats
+from training_jobs.convert import converted_losses
 from training_jobs.evaluate import app
 from training_jobs.fidelity.bootstrap import Estimate, mean, ratio
 from training_jobs.fidelity.contexts import Context, EvaluationData, select_contexts
@@ -103,7 +103,7 @@ def test_the_converted_model_is_measured_as_the_trained_one(toy: Toy) -> None:
     tuned = load_model(toy.run / "model")
     documents = [each.document(tuned.vocabulary, 100) for each in contexts_of(toy)]
     trained = document_losses(tuned.model, documents, CPU)
-    converted = converted_nats(toy.run / "openvino", documents)
+    converted = converted_losses(toy.run / "openvino", documents)
     assert sum(converted) == pytest.approx(sum(trained), rel=0.05)
 
 

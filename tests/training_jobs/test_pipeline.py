@@ -19,8 +19,8 @@ def test_options_reach_the_jobs_that_they_are_meant_for() -> None:
     training = {"base": "demo", "epochs": None, "max_steps": 2}
     lines = [" ".join(line) for line in command_lines(Path("b.yaml"), extraction, training)]
     assert lines == [
-        "extraction_jobs.build_dataset --bot b.yaml --input r.json --persona whole-chat",
-        "training_jobs.finetune --bot b.yaml --base demo --max-steps 2",
+        "extraction_jobs.build_dataset --bot b.yaml --input=r.json --persona=whole-chat",
+        "training_jobs.finetune --bot b.yaml --base=demo --max-steps=2",
         "training_jobs.convert --bot b.yaml",
         "training_jobs.evaluate --bot b.yaml",
         "training_jobs.publish --bot b.yaml",

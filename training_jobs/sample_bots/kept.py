@@ -5,6 +5,7 @@ beside it. It is published as any run is.
 """
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -49,12 +50,6 @@ HASHED = (
 )
 
 
-class _Section(BaseModel):
-    """A section of a bot file as it is written there."""
-
-    model_config = ConfigDict(extra="allow")
-
-
 class Inputs(BaseModel):
     """inputs.json: SHA-256 of what a bot is made from.
 
@@ -72,12 +67,12 @@ class Inputs(BaseModel):
     @classmethod
     def of(cls, bot: BotFile, export: Path) -> "Inputs":
         """Hash the inputs as they are now; raises Refusal where one cannot be read."""
-        sections = (bot.section(key, _Section) for key in ("extraction", "training"))
+        sections = [bot.sections[key] for key in ("extraction", "training")]
         try:
             return cls(
                 export=file_sha256(export),
                 base=_sha256(file_sha256(path) for path in BASE),
-                settings=_sha256(section.model_dump_json() for section in sections),
+                settings=_sha256(json.dumps(each, separators=(",", ":")) for each in sections),
             )
         except OSError as error:
             raise Refusal(f"{error.filename}: cannot be read ({error.strerror})") from None
