@@ -1,6 +1,6 @@
-"""bot.yaml: one file tells all there is to know of a bot.
+"""bot.yaml: the one file that describes a bot.
 
-This module splits it into sections; each section's model lives with the stage that uses it.
+This module splits it into sections; the model of a section is defined where the section is used.
 """
 
 import re
@@ -21,11 +21,11 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class BotNotFound(Refusal):
-    """No bot file of that name."""
+    """There is no bot file of that name."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error, not the last one's win."""
+    """YAML in which a key that is given twice is an error; PyYAML takes the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         self.flatten_mapping(node)
@@ -37,7 +37,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 class BotFile:
-    """A bot's name and its raw sections; `section` validates one."""
+    """A bot's name and its sections as they are written; `section` validates one."""
 
     def __init__(self, path: Path, name: str, sections: Mapping[str, Any]) -> None:
         self.path = path
@@ -46,9 +46,9 @@ class BotFile:
 
     @classmethod
     def read(cls, path: Path) -> "BotFile":
-        """The file, or the bot.yaml of a folder.
+        """Read a bot file, or the bot.yaml in a folder.
 
-        Raises BotNotFound when there is no such file, Refusal when it is no bot file.
+        Raises BotNotFound where there is no such file, Refusal where it is no bot file.
         """
         path = path / "bot.yaml" if path.is_dir() else path
         try:
@@ -74,19 +74,18 @@ class BotFile:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             allowed = "lower-case letters, digits and dashes, at most 32, a letter first"
             problems.append(("name", f"must be {allowed}, not kustomization (given: {name!r})"))
-        sections = {key: content.get(key) for key in SECTIONS}
-        sections = {key: {} if value is None else value for key, value in sections.items()}
+        sections = {key: {} if content.get(key) is None else content[key] for key in SECTIONS}
         if problems:
             raise BadValue(str(path), problems)
         return cls(path, str(name), sections)
 
     def section(self, key: str, model: type[M]) -> M:
-        """The section as `model`; raises BadValue with the path of each refused key."""
+        """Return the section as `model`; raises BadValue with the path of each refused key."""
         return parse(model, self.sections[key], str(self.path), f"{key}.")
 
 
 def bot_path(bots_dir: Path, name: str) -> Path:
-    """`<name>.yaml` or `<name>/bot.yaml`, whichever is there; raises BotNotFound."""
+    """Return `<name>.yaml` or `<name>/bot.yaml`, whichever is there; raises BotNotFound."""
     if NAME.fullmatch(name):
         for path in (bots_dir / f"{name}.yaml", bots_dir / name / "bot.yaml"):
             if path.is_file():
@@ -95,7 +94,7 @@ def bot_path(bots_dir: Path, name: str) -> Path:
 
 
 def read_bot(path: Path, name: str) -> BotFile:
-    """The file at `path`; raises Refusal when it is another bot's."""
+    """Read the file at `path`; raises Refusal where it is another bot's."""
     file = BotFile.read(path)
     if file.name != name:
         raise Refusal(f"{path}: is of bot {file.name!r}; the file's name and `name` differ")
@@ -103,7 +102,7 @@ def read_bot(path: Path, name: str) -> BotFile:
 
 
 def bot_names(bots_dir: Path) -> list[str]:
-    """Names of all bots that `bot_path` would find, sorted."""
+    """Return the names of all bots that `bot_path` finds, sorted."""
     files = {path.stem for path in bots_dir.glob("*.yaml") if path.is_file()}
     folders = {path.parent.name for path in bots_dir.glob("*/bot.yaml")}
     return sorted(name for name in files | folders if NAME.fullmatch(name))

@@ -1,4 +1,4 @@
-"""A data set on disk: `train.jsonl` and `heldout.jsonl`, a record a line, and the card.
+"""A data set on disk: `train.jsonl` and `heldout.jsonl`, a record a line, and a card.
 
 A record is a stretch of one chat that ends in a persona turn.
 """
@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from contracts.files import file_sha256, read_model, write_model
+from contracts.files import file_sha256, read_model
 from contracts.refusal import Refusal
 from contracts.turn import Role, Turn
 
@@ -20,7 +20,7 @@ WHOLE_CHAT = "whole-chat"
 
 
 class Record(BaseModel):
-    """v 1. `chat` and `topic` are names or pseudonyms; `started_at` is the first turn's time."""
+    """Version 1. `chat` and `topic` are names or pseudonyms; `started_at` is the first turn's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,10 +42,10 @@ class Record(BaseModel):
 
 
 class Card(BaseModel):
-    """What is in the data set, what was dropped and why, and what it was made from.
+    """dataset.json: what the data set holds, what was dropped and why, what it was made from.
 
-    persona     `whole-chat` (loss on each record's last turn only) or the persona's pseudonym
-    sha256      hash of the two files' hashes, train.jsonl's first
+    persona  `whole-chat` (loss on each record's last turn only) or the persona's pseudonym
+    sha256   hash of the two files' hashes, train.jsonl's first
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -88,12 +88,8 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def read_card(folder: Path) -> Card:
-    """Raises Refusal when the folder holds no data set."""
+    """Raises Refusal where the folder holds no data set."""
     return read_model(folder / CARD, Card, f"no data set here ({CARD} is missing)")
-
-
-def write_card(folder: Path, card: Card) -> None:
-    write_model(folder / CARD, card)
 
 
 def dataset_sha256(folder: Path) -> str:

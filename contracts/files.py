@@ -70,7 +70,7 @@ def read_model(path: Path, model: type[M], missing: str) -> M:
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"{part}: " for part in first["loc"])
-        raise Refusal(f"{path}: {where}{first['msg']}") from None
+        raise Refusal(f"{path}: {where}{first['msg'].removeprefix('Value error, ')}") from None
 
 
 def file_sha256(path: Path) -> str:

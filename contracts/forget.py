@@ -1,16 +1,17 @@
-"""`forget.jsonl`: people whose messages are not to be learned from. The gateway appends to it when
-somebody asks to be forgotten, and extraction leaves out what they wrote.
+"""`forget.jsonl`: the people whose messages must not be learned from.
 
-A line is `{v, user_id, names, at}`. A last line cut short by a crash is no entry: the person was
-not told that it was done, and asks again. Any other broken line is refused: it may have been one.
+The gateway appends an entry when somebody asks to be forgotten; extraction leaves out what they
+wrote. A line is `{v, user_id, names, at}`. A last line that a crash cut short is no entry: the
+person got no confirmation and asks again. Any other broken line is refused: it may be an entry.
 """
 
 import fcntl
 import json
 import os
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contracts.files import sync
 from contracts.refusal import Refusal
@@ -18,24 +19,30 @@ from contracts.refusal import Refusal
 VERSION = 1
 
 
-class _Versioned(BaseModel):
-    v: int = Field(default=VERSION, ge=1)
-
-
-class Forgotten(_Versioned):
+class Forgotten(BaseModel):
     """A person: the id at Telegram, names for sources that have no ids, unix time of asking."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    v: int = Field(default=VERSION, ge=1)
     user_id: int
     names: tuple[str, ...] = ()
     at: float
 
+    @model_validator(mode="before")
+    @classmethod
+    def _check_version(cls, values: Any) -> Any:
+        """Refuse a newer version before its fields are looked at."""
+        version = values.get("v") if isinstance(values, dict) else None
+        if isinstance(version, int) and version > VERSION:
+            raise ValueError(f"version {version} is newer than this program ({VERSION})")
+        return values
+
 
 def append(path: Path, entry: Forgotten) -> None:
-    """Add an entry and have it on disk; raises OSError when the volume does not take it.
+    """Add an entry and have it on disk; raises OSError where the volume does not take it.
 
-    What a crash left of the line before is removed: it is nothing that `read` returned.
+    What a crash left of the line before is removed: `read` never returned it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
@@ -54,10 +61,9 @@ def append(path: Path, entry: Forgotten) -> None:
 
 
 def read(path: Path) -> list[Forgotten]:
-    """All entries, none where there is no file.
+    """Return all entries, none where there is no file.
 
-    Raises Refusal for a file that cannot be read, and for a line that is broken or of a newer
-    version.
+    Raises Refusal where the file cannot be read, or a line is broken or of a newer version.
     """
     try:
         data = path.read_bytes()
@@ -73,7 +79,7 @@ def read(path: Path) -> list[Forgotten]:
 
 
 def _is_json(text: bytes) -> bool:
-    """False for a line cut short: no part of a JSON object is JSON."""
+    """Tell a whole line from one cut short: no part of a JSON object is JSON."""
     try:
         json.loads(text)
     except ValueError:
@@ -82,13 +88,10 @@ def _is_json(text: bytes) -> bool:
 
 
 def _entry(line: bytes, where: str) -> Forgotten:
-    """The entry; what is refused is not quoted, since it names a person."""
+    """Return the entry; a refused one is not quoted, since it names a person."""
     try:
-        version = _Versioned.model_validate_json(line).v
-        if version > VERSION:
-            raise Refusal(f"{where}: version {version} is newer than this program ({VERSION})")
         return Forgotten.model_validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "entry"
-        raise Refusal(f"{where}: {key}: {first['msg']}") from None
+        raise Refusal(f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -17,15 +17,7 @@ from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    StrictInt,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from contracts.files import file_sha256, locked, read_model, sync, write_model
 from contracts.prompt import PromptFormat
@@ -52,7 +44,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    schema_: StrictInt = Field(alias="schema", ge=1)
+    schema_: int = Field(alias="schema", strict=True, ge=1)
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     bot: str
     created: datetime

@@ -1,10 +1,11 @@
-"""Turns to token ids: the one renderer of prompts, for training and serving alike.
+"""Turns to token ids: the one renderer of prompts, for training and for serving.
 
 `turns-1`: an `other` turn is its messages joined by newlines, then eos; a persona turn is bos, its
 messages, eos. Generation starts after bos and stops at eos.
-`plain`: a line a message, the answer is the next line, no speaker marks; it stops at a newline.
+`plain`: a line a message; the answer is the next line, without marks of who speaks, and stops at
+a newline.
 
-Each turn is encoded by itself. `encode` must take special-token text as plain text.
+Each turn is encoded by itself. `encode` must treat the text of special tokens as plain text.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from enum import StrEnum
 from contracts.turn import Turn, single_line
 
 BOS, EOS = "<s>", "</s>"
-"""The turns' marks, as ruGPT3's vocabulary has them."""
+"""The marks of turns, as in ruGPT3's vocabulary."""
 
 Encode = Callable[[str], list[int]]
 
@@ -25,13 +26,13 @@ class PromptFormat(StrEnum):
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
-        """Strings that end a reply; eos ends one in turns-1."""
+        """Return the strings that end a reply; in turns-1 eos ends it."""
         return ("\n",) if self is PromptFormat.PLAIN else ()
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the renderer needs of a tokenizer: its encoder and the ids of `<s>` and `</s>`."""
+    """What the renderer needs from a tokenizer: its encoder and the ids of `<s>` and `</s>`."""
 
     encode: Encode
     bos: int
@@ -40,9 +41,9 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Rendered:
-    """ids and loss_mask are of equal length; `turns_used` counts from the newest turn back.
+    """Token ids, whether there is loss on each, and how many of the newest turns they render.
 
-    cut  the newest turn alone was over the budget, and only its last tokens stand here
+    cut  the newest turn alone was over the budget, and these are its last tokens
     """
 
     ids: list[int]
@@ -64,7 +65,7 @@ def _turn_ids(turn: Turn, fmt: PromptFormat, words: Vocabulary) -> tuple[list[in
 def render(turns: Sequence[Turn], fmt: PromptFormat, words: Vocabulary, budget: int) -> Rendered:
     """Render the newest turns that fit into `budget` tokens; older ones are dropped whole.
 
-    The mask covers the persona's tokens: their text and the end that closes it.
+    The loss mask covers the persona's tokens: the text of its turns and their ends.
     """
     pieces: list[tuple[list[int], list[bool]]] = []
     room = budget
@@ -87,7 +88,7 @@ def render(turns: Sequence[Turn], fmt: PromptFormat, words: Vocabulary, budget: 
 def render_prompt(
     turns: Sequence[Turn], fmt: PromptFormat, words: Vocabulary, budget: int
 ) -> Rendered:
-    """Render what the persona is to answer: the turns, and in turns-1 the bos of its own turn."""
+    """Render the turns that the persona answers and, in turns-1, the bos of its own turn."""
     if fmt is PromptFormat.PLAIN:
         return render(turns, fmt, words, budget)
     history = render(turns, fmt, words, budget - 1)
@@ -97,6 +98,6 @@ def render_prompt(
 
 
 def reply_messages(text: str, fmt: PromptFormat) -> list[str]:
-    """Split generated text into the persona's messages: a line each, one line in `plain`."""
+    """Split generated text into messages: one a line, and in `plain` the first line alone."""
     lines = [line for part in text.split("\n") if (line := single_line(part))]
     return lines[:1] if fmt is PromptFormat.PLAIN else lines

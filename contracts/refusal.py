@@ -1,9 +1,11 @@
-"""Refusals: how bad input from outside is answered, everywhere in one manner.
+"""Refusals: the one way to answer bad input from outside.
 
     Refusal            one clear line for a person: what is wrong, where, what to do
-    └── BadValue       a value that a model of ours does not accept
+    ├── BadValue       a value that a model of ours does not accept
+    ├── Locked         another process holds the folder (contracts.files)
+    └── BotNotFound    there is no bot file of that name (contracts.bot_file)
 
-A process that meets a Refusal prints its text and ends with exit code 2, without a traceback.
+A process that ends over a Refusal prints its text, without a traceback, and exits with code 2.
 """
 
 import sys
@@ -16,17 +18,17 @@ from pydantic import BaseModel, ValidationError
 
 EXIT_CODE = 2
 TERMINATION_LOG = Path("/dev/termination-log")
-"""There in a container of a pod alone: what `kubectl describe` shows of why it ended."""
+"""Exists in a pod's container only; `kubectl describe` shows what is written to it."""
 
 M = TypeVar("M", bound=BaseModel)
 
 
 class Refusal(Exception):
-    """Input that cannot be worked with; the text is meant for a person."""
+    """Input that cannot be used; the text is meant for a person."""
 
 
 class BadValue(Refusal):
-    """Values refused by a model.
+    """Values that a model refused.
 
     problems  pairs of the value's dotted path and what is wrong with it
     """
@@ -50,7 +52,7 @@ def _problem(error: Any, rename: Callable[[str], str]) -> tuple[str, str]:
 
 @contextmanager
 def refusing(source: str, prefix: str = "", upper: bool = False) -> Iterator[None]:
-    """Turn pydantic's errors inside the block into a `BadValue` that names `source`."""
+    """Turn pydantic's errors in the block into a `BadValue` that names `source`."""
 
     def rename(path: str) -> str:
         return (prefix + path).upper() if upper else (prefix + path).rstrip(".")
@@ -62,13 +64,13 @@ def refusing(source: str, prefix: str = "", upper: bool = False) -> Iterator[Non
 
 
 def parse(model: type[M], values: object, source: str, prefix: str = "") -> M:
-    """Validate `values`, or raise `BadValue` with each bad key's path."""
+    """Return `values` as the model, or raise `BadValue` with the path of each bad key."""
     with refusing(source, prefix):
         return model.model_validate(values)
 
 
 def end_process(refusal: Refusal) -> NoReturn:
-    """Print the refusal, also as what Kubernetes shows as the reason, and exit with code 2."""
+    """Print the refusal, also where Kubernetes reads the reason, and exit with code 2."""
     print(f"error: {refusal}", file=sys.stderr)
     if TERMINATION_LOG.is_file():
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Trying again: the one loop that all rooms use, and the growing pause between attempts."""
+"""Retries: the one loop for all rooms, and the growing pause between attempts."""
 
 import itertools
 import random

@@ -1,17 +1,17 @@
-"""How the next token is drawn: bot.yaml's `sampling`, used by serving and evaluation alike."""
+"""bot.yaml's `sampling` section: how the next token is chosen, in serving and in evaluation."""
 
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_NEW_TOKENS = 128
-"""Longest reply in tokens, whatever a request or a bot file asks for."""
+"""Longest reply in tokens that a request or a bot file may ask for."""
 
 StopString = Annotated[str, Field(min_length=1, max_length=32)]
 
 
 class Sampling(BaseModel):
-    """temperature 0 is greedy; top_k 0 is off; penalties are those of the usual samplers."""
+    """Temperature 0 is greedy and top_k 0 is off; the penalties are those of the usual samplers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

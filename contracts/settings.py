@@ -1,4 +1,4 @@
-"""Settings of a process: from the environment, frozen, refused at start by name and value."""
+"""Settings of a process: read from the environment, frozen, refused at the start."""
 
 import argparse
 from pathlib import Path
@@ -13,13 +13,13 @@ S = TypeVar("S", bound="Settings")
 
 
 class Settings(BaseSettings):
-    """Base of every process's settings; a field `grpc_port` is read from `GRPC_PORT`."""
+    """Base of all settings; a field `grpc_port` is read from `GRPC_PORT`."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
 
 def from_environment(settings: type[S]) -> S:
-    """Read the settings, or raise `BadValue` with the variables' names."""
+    """Read the settings; raises BadValue with the names of bad variables."""
     with refusing("environment", upper=True):
         return settings()
 
@@ -61,7 +61,7 @@ def environment_help(*settings: type[Settings]) -> str:
 
 
 class Volumes(Settings):
-    """Where data, models and base models lie: the same tree on a laptop and in the cluster."""
+    """Folders of data, models and base models: the same tree on a laptop and in the cluster."""
 
     data_dir: Path = Path("var/data")
     models_dir: Path = Path("var/models")
@@ -71,7 +71,7 @@ class Volumes(Settings):
         return self.data_dir / bot / "exports"
 
     def forget(self, bot: str) -> Path:
-        """The list of people who asked not to be learned from."""
+        """Return the list of people whose messages must not be learned from."""
         return self.data_dir / bot / "forget" / FORGET_FILE
 
     def dataset(self, bot: str) -> Path:
@@ -84,5 +84,5 @@ class Volumes(Settings):
         return self.models_dir / bot
 
     def base(self, hub_name: str) -> Path:
-        """Folder in which a hub's model `<owner>/<name>` is kept."""
+        """Return the folder of a hub's model `<owner>/<name>`."""
         return self.base_dir / hub_name.replace("/", "--")

@@ -1,6 +1,6 @@
-"""A turn: the one value that runs through data set, prompt, proto, history and evaluation.
+"""A turn: the value that data sets, prompts, the proto, histories and evaluation have in common.
 
-Knows nothing of Telegram, gRPC or tokenizers.
+It knows nothing of Telegram, gRPC or tokenizers.
 """
 
 from datetime import datetime
@@ -11,14 +11,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Role(StrEnum):
-    """Who speaks, seen from the persona that a bot imitates."""
+    """Who speaks: the persona that the bot imitates, or anybody else."""
 
     PERSONA = "persona"
     OTHER = "other"
 
 
 def single_line(text: str) -> str:
-    """Fold every line break of a message into one space and trim the ends."""
+    """Return a message with each line break replaced by one space and both ends trimmed."""
     parts = (part.strip() for part in text.splitlines())
     return " ".join(part for part in parts if part)
 
@@ -38,7 +38,7 @@ class Turn(BaseModel):
     speaker   a pseudonym, stable within a conversation
     messages  at least one, in order; line breaks inside a message become spaces
     at        time of the first message, if known
-    reply_to  how many turns back stands the turn this one answers explicitly (1 = the one before)
+    reply_to  how many turns back the turn stands that this one explicitly answers (1 = the last)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,5 +55,5 @@ class Turn(BaseModel):
 
     @property
     def text(self) -> str:
-        """The messages, a line each."""
+        """Return the messages, a line each."""
         return "\n".join(self.messages)

@@ -12,17 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from contracts.dataset import (
-    CARD,
-    HELDOUT,
-    TRAIN,
-    WHOLE_CHAT,
-    Card,
-    dataset_sha256,
-    read_card,
-    write_card,
-)
-from contracts.files import LOCK, file_sha256
+from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, dataset_sha256, read_card
+from contracts.files import LOCK, file_sha256, write_model
 from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE
 from extraction_jobs.dialogues import named_persona, whole_chat
@@ -98,7 +89,7 @@ def build(
         (folder / CARD).unlink(missing_ok=True)  # until the card is written there is no data set
         for name in (TRAIN, HELDOUT):
             (aside / name).replace(folder / name)
-        write_card(folder, card)
+        write_model(folder / CARD, card)
     except OSError as error:
         raise Refusal(f"{folder}: cannot write the data set ({error.strerror})") from None
     finally:

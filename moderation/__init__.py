@@ -1,5 +1,5 @@
-"""Text to verdict: is it fit to be sent? Pure, without I/O."""
+"""Decides whether a text is fit to be sent. Pure, without I/O."""
 
-from moderation.filter import Action, Moderator, Policy, Verdict, check
+from moderation.filter import Action, Moderator, Policy, Verdict
 
-__all__ = ["Action", "Moderator", "Policy", "Verdict", "check"]
+__all__ = ["Action", "Moderator", "Policy", "Verdict"]

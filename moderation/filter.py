@@ -1,10 +1,9 @@
-"""Moderation of one text by a kept word list (badwords-py, Russian and English).
+"""Moderation of a text by the word lists of badwords-py, Russian and English.
 
-`Moderator.check(text)` is pure; building a Moderator compiles the word list once.
+Building a Moderator compiles the word list (a tenth of a second); `check` is pure.
 """
 
 from enum import StrEnum
-from functools import lru_cache
 
 from badwords import Options, ProfanityFilter
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,12 +13,12 @@ INNOCENT = (
     *("мандат", "оскорблять", "страхуй", "застрахуй", "подстрахуй", "член", "соска", "гей"),
     *("чёрт", "черт", "чорт", "дурак", "дура", "дурачок", "балда", "жопа", "блин"),
 )
-"""What the list takes for obscene and is not, or is too mild to keep a persona from saying it."""
+"""Words that the list takes for obscene and that are not, or that are too mild to matter."""
 _OPTIONS = Options(collapse_repeats=True, split_on_punctuation=True)
 
 
 class Action(StrEnum):
-    """What becomes of a text. NONE: it goes out as it is."""
+    """What is done with a text. NONE: it is sent as it is."""
 
     NONE = "none"
     MASKED = "masked"
@@ -31,7 +30,7 @@ class Policy(BaseModel):
 
     profanity    what is done with an obscene text: `masked` stars the words, `blocked` drops it
     replacement  what the bot says when every candidate was blocked
-    allow        words that the list knows and this bot may say
+    allow        words of the list that this bot may say
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,23 +41,13 @@ class Policy(BaseModel):
 
 
 class Verdict(BaseModel):
-    """`text` is what may go out: unchanged, masked, or empty when blocked."""
+    """`text` is what may be sent: unchanged, masked, or empty when blocked."""
 
     model_config = ConfigDict(frozen=True)
 
     action: Action
     category: str
     text: str
-
-
-@lru_cache(maxsize=64)
-def _moderator(policy: Policy) -> "Moderator":
-    return Moderator(policy)
-
-
-def check(text: str, policy: Policy) -> Verdict:
-    """Judge a text by a policy; the policy's word list is compiled once."""
-    return _moderator(policy).check(text)
 
 
 class Moderator:
@@ -71,7 +60,7 @@ class Moderator:
         self._words.add_whitelist([*INNOCENT, *policy.allow])
 
     def check(self, text: str) -> Verdict:
-        """Judge a text; a masked one keeps its length."""
+        """Return the verdict on a text; a masked one keeps its length."""
         if self.policy.profanity is Action.NONE or not self._words.is_profane(text):
             return Verdict(action=Action.NONE, category="", text=text)
         if self.policy.profanity is Action.MASKED:

@@ -1,1 +1,1 @@
-"""What a process tells its operator: logs, how full volumes are, reports to a Pushgateway."""
+"""What the operator sees of a process: logs, metrics of volumes, and the frame of a batch job."""

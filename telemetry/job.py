@@ -33,23 +33,19 @@ from contracts.refusal import Refusal, end_process
 from contracts.settings import Settings, Volumes, environment_help, from_environment
 from telemetry.logs import LogSettings, configure, logger
 
-BotOption = Annotated[
-    Path, typer.Option("--bot", help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")
-]
+BotOption = Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")]
 InputOption = Annotated[
     Path | None,
-    typer.Option("--input", help="A Telegram Desktop export [DATA_DIR/<bot>/exports/result.json]."),
+    typer.Option(help="A Telegram Desktop export [DATA_DIR/<bot>/exports/result.json]."),
 ]
 PersonaOption = Annotated[
-    str | None,
-    typer.Option("--persona", help="auto, whole-chat, a sender's name, or an id like user123."),
+    str | None, typer.Option(help="auto, whole-chat, a sender's name, or an id like user123.")
 ]
 DatasetOption = Annotated[
-    Path | None,
-    typer.Option("--dataset", help="Folder of the data set [DATA_DIR/<bot>/dataset]."),
+    Path | None, typer.Option(help="Folder of the data set [DATA_DIR/<bot>/dataset].")
 ]
 RunOption = Annotated[
-    Path | None, typer.Option("--run", help="Folder of the training run [DATA_DIR/<bot>/run].")
+    Path | None, typer.Option(help="Folder of the training run [DATA_DIR/<bot>/run].")
 ]
 SkipOption = Annotated[
     bool, typer.Option("--skip-unchanged", help="Do nothing if nothing changed since.")

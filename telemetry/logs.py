@@ -5,6 +5,7 @@ Texts of chats are personal data and are never logged above debug.
 
 import logging
 import sys
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -22,17 +23,12 @@ class LogSettings(Settings):
 
 def configure(settings: LogSettings, service: str) -> None:
     """Send our logs and those of libraries to standard error, each line with `service`."""
-    as_text = settings.log_format == "text" or (
-        settings.log_format == "auto" and sys.stderr.isatty()
-    )
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer()
-        if as_text
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
+    renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if {"auto": sys.stderr.isatty(), "json": False, "text": True}[settings.log_format]:
+        renderer = structlog.dev.ConsoleRenderer()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        _naming(service),
+        partial(_name_service, service),  # no context variable: threads do not inherit those
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -51,13 +47,8 @@ def configure(settings: LogSettings, service: str) -> None:
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
 
 
-def _naming(service: str) -> Processor:
-    """Name the service on every line, those of threads included."""
-
-    def name(_logger: object, _method: str, event: EventDict) -> EventDict:
-        return {"service": service, **event}
-
-    return name
+def _name_service(service: str, _logger: object, _method: str, event: EventDict) -> EventDict:
+    return {"service": service, **event}
 
 
 def logger() -> FilteringBoundLogger:

@@ -1,4 +1,4 @@
-"""How full the volumes are that a service writes to or reads."""
+"""Metrics of how full the volumes of a service are."""
 
 import math
 import shutil
@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 
 def watch_volumes(service: str, volumes: Mapping[str, Path], registry: CollectorRegistry) -> None:
-    """Tell `persona_<service>_volume_used_ratio` of each folder whenever it is asked for."""
+    """Register `persona_<service>_volume_used_ratio`, measured whenever the metrics are read."""
     name, text = f"persona_{service}_volume_used_ratio", "Used share of a volume, as df counts it."
     gauge = Gauge(name, text, ["volume"], registry=registry)
     for volume, folder in volumes.items():
@@ -18,7 +18,7 @@ def watch_volumes(service: str, volumes: Mapping[str, Path], registry: Collector
 
 
 def used_ratio(folder: Path) -> float:
-    """Of the space that is not kept for root; no number where there is no folder (yet)."""
+    """Return the used share of the space that is not reserved for root; NaN without the folder."""
     try:
         disk = shutil.disk_usage(folder)
     except OSError:

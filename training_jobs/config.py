@@ -6,19 +6,15 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field
 
 BaseOption = Annotated[
-    str | None,
-    typer.Option("--base", help="A folder, a hub name, demo, or scratch; instead of bot.yaml's."),
+    str | None, typer.Option(help="A folder, a hub name, demo, or scratch; instead of bot.yaml's.")
 ]
 EpochsOption = Annotated[
-    float | None, typer.Option("--epochs", help="Passes over the data set; instead of bot.yaml's.")
+    float | None, typer.Option(help="Passes over the data set; instead of bot.yaml's.")
 ]
 StepsOption = Annotated[
-    int | None,
-    typer.Option("--max-steps", help="Stop after so many steps, if the epochs last that long."),
+    int | None, typer.Option(help="Stop after so many steps, if the epochs last that long.")
 ]
-MethodOption = Annotated[
-    str | None, typer.Option("--method", help="full, or lora: half the memory.")
-]
+MethodOption = Annotated[str | None, typer.Option(help="full, or lora: half the memory.")]
 
 DEFAULT_BASE = "ai-forever/rugpt3small_based_on_gpt2"
 

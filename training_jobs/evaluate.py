@@ -23,7 +23,7 @@ from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from contracts.settings import Volumes, from_environment
-from moderation import Action, Policy, check
+from moderation import Action, Moderator, Policy
 from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
 from training_jobs.convert import export
@@ -112,7 +112,8 @@ def _base_answers(
 
 
 def _measure_replies(evaluation: Evaluation, replies: list[Reply], policy: Policy) -> None:
-    verdicts = [check("\n".join(reply.messages), policy).action for reply in replies]
+    moderator = Moderator(policy)
+    verdicts = [moderator.check("\n".join(reply.messages)).action for reply in replies]
     evaluation.cut = sum(reply.is_cut for reply in replies) / len(replies)
     evaluation.empty = sum(not reply.messages for reply in replies) / len(replies)
     evaluation.moderated = sum(each is not Action.NONE for each in verdicts) / len(replies)

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.dataset import Card, Record, read_card, read_records, write_card
+from contracts.dataset import CARD as CARD_FILE
+from contracts.dataset import Card, Record, read_card, read_records
+from contracts.files import write_model
 from contracts.refusal import Refusal
 from contracts.turn import Role, Turn
 
@@ -105,7 +107,7 @@ def test_records_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_card_survives_the_disk_in_readable_letters(tmp_path: Path) -> None:
-    write_card(tmp_path, CARD)
+    write_model(tmp_path / CARD_FILE, CARD)
     assert read_card(tmp_path) == CARD
     assert "служебное" in (tmp_path / "dataset.json").read_text(encoding="utf-8")
 

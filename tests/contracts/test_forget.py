@@ -73,7 +73,7 @@ def test_an_entry_of_a_newer_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "forget.jsonl"
     append(path, NINA)
     path.write_text(path.read_text(encoding="utf-8") + '{"v": 2, "person": 7}', encoding="utf-8")
-    with pytest.raises(Refusal, match="line 2: version 2 is newer"):
+    with pytest.raises(Refusal, match="line 2: entry: version 2 is newer"):
         read(path)
 
 
