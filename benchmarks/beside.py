@@ -1,8 +1,8 @@
 """How much slower answers are while a bot learns on the same cores, under the manifests' weights.
 
 `python -m benchmarks.beside FOLDER`: generation and a training of ruGPT3Small's shape run in
-control groups with the shares that their CPU requests give them in Kubernetes; the training is
-halted and let go on in turn. Wants root and cgroups. Ends with 1 when answers take twice as long.
+control groups with the shares that their CPU requests give them in Kubernetes. The training is
+stopped and continued by turns. Wants root and cgroups. Ends with 1 when answers take twice as long.
 """
 
 import asyncio
@@ -18,20 +18,19 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.bots import ask_at_once, asking, make, median, served
+from benchmarks.report import JsonOption, Line, median, report
+from benchmarks.service import ask_at_once, asking, make, served
 from services.generation.client import GenerationClient
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 ROUNDS, CHATS, MOST = 8, (1, 4), 2.0
 V1, V2 = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
 NUMBERS = itertools.count(1)
 
 
 def requests() -> tuple[int, int]:
-    """Thousandths of a core that generation and a training ask for."""
+    """Return the thousandths of a core that generation and a training request."""
     [generation, *_] = yaml.safe_load_all((ROOT / "k8s/base/generation.yaml").read_text())
     jobs = yaml.safe_load((ROOT / "k8s/jobs/jobs.yaml").read_text())["items"]
     [train] = [job for job in jobs if job["metadata"]["name"] == "train"]
@@ -46,7 +45,7 @@ def _millicores(container: dict[str, Any]) -> int:
 
 @contextmanager
 def group(name: str, millicores: int) -> Iterator[Path]:
-    """A control group with the weight that the kubelet gives to such a request."""
+    """Make a control group with the weight that the kubelet gives to such a request."""
     shares = max(2, millicores * 1024 // 1000)
     folder = (V1 if V1.is_dir() else V2) / f"beside-{name}"
     folder.mkdir()
@@ -66,7 +65,7 @@ def put(process: int, folder: Path) -> None:
 
 @contextmanager
 def learning(root: Path, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A training that has begun its steps, halted."""
+    """Run a training inside the block, stopped once it has begun its steps."""
     command = [
         sys.executable, "-m", "training_jobs.finetune", "--bot", str(root / "bots/big.yaml"),
         "--dataset", str(root / "dataset"), "--output", str(root / "beside"),
@@ -77,7 +76,7 @@ def learning(root: Path, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     put(process.pid, folder)
     try:
         assert process.stderr
-        process.stderr.readline()  # of the first half minute of steps
+        process.stderr.readline()  # it logs after half a minute of steps
         process.send_signal(signal.SIGSTOP)
         yield process
     finally:
@@ -91,7 +90,7 @@ async def seconds(client: GenerationClient, chats: int) -> float:
 
 
 async def measure(root: Path) -> dict[int, dict[bool, float]]:
-    """Median seconds a reply by chats at once, without and beside the training."""
+    """Return the median seconds of a reply by chats at once, without and beside the training."""
     for_answers, for_learning = requests()
     with (
         group("generation", for_answers) as first,
@@ -112,17 +111,20 @@ async def measure(root: Path) -> dict[int, dict[bool, float]]:
     return {n: {beside: median(each) for beside, each in both.items()} for n, both in found.items()}
 
 
-def main(root: Annotated[Path, typer.Argument(help="Where the models are made, or were.")]) -> None:
+def main(
+    root: Annotated[Path, typer.Argument(help="Where the models are made, or were.")],
+    json: JsonOption = None,
+) -> None:
     """Measure, print a table, and end with 1 when a bar is missed."""
     make(root)
     found = asyncio.run(measure(root))
-    table = Table("chats at once", "alone, s", "beside a training, s", "times", "bar")
-    for chats, both in found.items():
-        times = both[True] / both[False]
-        table.add_row(f"{chats}", f"{both[False]:.2f}", f"{both[True]:.2f}", f"{times:.2f}", "< 2")
-    Console().print(table)
-    if any(both[True] >= MOST * both[False] for both in found.values()):
-        raise typer.Exit(1)
+    report(
+        (
+            Line(f"{chats} at once, s beside a training", both[True], both[False], MOST, True)
+            for chats, both in found.items()
+        ),
+        json,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""1, 2, 4 … 64 chats at once: throughput and the time that a whole reply takes, with the knee.
+"""1, 2, 4 … 64 chats at once: throughput, and the time that a whole reply takes.
 
 Each chat asks, waits for its reply, and asks again. `python -m benchmarks.chats --json FILE
 --plot docs/performance.png`
@@ -6,20 +6,18 @@ Each chat asks, waits for its reply, and asks again. `python -m benchmarks.chats
 
 import asyncio
 import itertools
-import json as jsonlib
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import matplotlib as mpl
 import typer
 from matplotlib import pyplot as plt
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.bots import NEW, asking, make, prompt, quantile, sampling, served
+from benchmarks.report import JsonOption, Line, WorkOption, quantile, report
+from benchmarks.service import NEW, asking, make, prompt, sampling, served
 from services.generation.client import GenerationClient
 
 CHATS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
@@ -29,9 +27,8 @@ NUMBERS = itertools.count(200_000)
 
 @dataclass(frozen=True)
 class Load:
-    """So many chats: tokens a second of all, and seconds of a whole reply."""
+    """What chats at once get: tokens a second in all, and seconds for a whole reply."""
 
-    bot: str
     chats: int
     tokens_per_second: float
     p50: float
@@ -59,11 +56,11 @@ async def load(client: GenerationClient, bot: str, chats: int) -> Load:
 
     await asyncio.gather(*(chat(str(number)) for number in range(chats)))
     speed = tokens / (time.perf_counter() - began)
-    return Load(bot, chats, speed, quantile(took, 0.5), quantile(took, 0.95))
+    return Load(chats, speed, quantile(took, 0.5), quantile(took, 0.95))
 
 
 def knee(loads: list[Load]) -> Load:
-    """The fewest chats with nine tenths of the best throughput."""
+    """Return the fewest chats with nine tenths of the best throughput."""
     best = max(each.tokens_per_second for each in loads)
     return next(each for each in loads if each.tokens_per_second >= 0.9 * best)
 
@@ -104,31 +101,28 @@ async def measure(root: Path) -> dict[str, list[Load]]:
 
 
 def main(
-    json: Annotated[Path | None, typer.Option(help="Where to write the figures.")] = None,
+    json: JsonOption = None,
     plot: Annotated[Path | None, typer.Option(help="Where to draw them.")] = None,
-    work: Annotated[
-        Path | None, typer.Option(help="Where to keep the models; else nowhere.")
-    ] = None,
+    work: WorkOption = None,
 ) -> None:
     """Measure both precisions at every load."""
     with tempfile.TemporaryDirectory() as folder:
         loads = asyncio.run(measure(work or Path(folder)))
-    table = Table("weights", "chats", "tokens/s", "p50 s", "p95 s")
-    for name, found in loads.items():
-        for each in found:
-            table.add_row(
-                name,
-                str(each.chats),
-                f"{each.tokens_per_second:.0f}",
-                f"{each.p50:.2f}",
-                f"{each.p95:.2f}",
-            )
-    Console().print(table)
-    if json:
-        told = {name: [asdict(each) for each in found] for name, found in loads.items()}
-        json.write_text(jsonlib.dumps(told, indent=1) + "\n", encoding="utf-8")
     if plot:
         draw(loads, plot)
+    report(
+        (line for name, found in loads.items() for each in found for line in lines(name, each)),
+        json,
+    )
+
+
+def lines(weights: str, load: Load) -> list[Line]:
+    name = f"{weights}, {load.chats} at once"
+    return [
+        Line(f"{name}: tokens/s", load.tokens_per_second),
+        Line(f"{name}: s a reply, p50", load.p50),
+        Line(f"{name}: s a reply, p95", load.p95),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Generation over gRPC on loopback against what else runs a GPT-2 of ruGPT3Small's shape on a CPU.
 
-Prompts of 128 tokens, each new, 64 new tokens, two threads, prompts included; the sides take turns
-in one run, medians of several rounds. `python -m benchmarks.generation --json FILE`, with
-`--peers PYTHON` also against llama.cpp and CTranslate2 (see peers.py for that environment).
+Prompts of 128 tokens, each new, 64 new tokens, two threads, prompts included. The sides take turns
+in one run; figures are medians of several rounds. `python -m benchmarks.generation --json FILE`;
+with `--peers PYTHON` also against llama.cpp and CTranslate2 (see peers.py for that environment).
 """
 
 import asyncio
@@ -24,36 +24,43 @@ import typer
 from transformers import GPT2LMHeadModel
 
 from benchmarks import raw
-from benchmarks.bots import (
+from benchmarks.report import (
+    JsonOption,
+    Line,
+    WorkOption,
+    at_least,
+    at_most,
+    median,
+    quantile,
+    report,
+)
+from benchmarks.service import (
     NEW,
     PROMPT,
     TOP_K,
     ask_at_once,
     asking,
     make,
-    median,
     prompt,
-    quantile,
     sampling,
     served,
 )
-from benchmarks.report import Line, report
 from services.generation.client import GenerationClient
 
-ROUNDS, THREADS = 7, 2
+THREADS = 2
 NUMBERS = itertools.count(0, 64)
-"""Where each round's prompts begin to count: none is asked twice."""
+"""The first number of each round's prompts, so that none is asked twice."""
 LOADS = (1, 4, 16)
 BARS = {("big", 1): 5.0, ("big", 4): 6.0, ("big", 16): 4.5, ("small", 1): 7.0, ("small", 4): 8.0}
 LOST = 0.9
-"""Least part of the raw pipeline's speed."""
+"""The least share of the raw pipeline's speed."""
 SEEN, UNSEEN, FLUSH, LAG = 0.060, 0.450, 0.050, 0.020
-"""Seconds: first token with 600 tokens of history, least between flushes, event-loop lag at p99."""
+"""Limits in seconds: first token, time between flushes, event-loop lag at p99."""
 FIRST_MB, FURTHER_MB = 260.0, 160.0
 START = 3.0
 
 Side = Callable[[int], float]
-"""Tokens a second with so many streams at once."""
+"""Returns tokens a second with so many streams at once."""
 
 
 def transformers_side(weights: Path) -> Side:
@@ -79,7 +86,7 @@ def transformers_side(weights: Path) -> Side:
 
 @contextmanager
 def speaking(*command: object) -> Iterator[Callable[[str], Any]]:
-    """A process that answers each line with a line of JSON."""
+    """Run a process that answers each line with a line of JSON."""
     words = [str(word) for word in command]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdin
@@ -98,12 +105,12 @@ def speaking(*command: object) -> Iterator[Callable[[str], Any]]:
             writer.close()
 
 
-async def compare(address: str, others: dict[str, Side]) -> list[Line]:
-    """All sides in turn, at every load."""
+async def compare(address: str, others: dict[str, Side], rounds: int) -> list[Line]:
+    """Let all sides take turns at every load; each side's first round is to warm up."""
     found: dict[tuple[str, int], list[float]] = defaultdict(list)
     async with asking(address) as client:
         for streams in LOADS:
-            for _ in range(ROUNDS + 1):
+            for _ in range(rounds + 1):
                 for bot in ("big", "small"):
                     start = next(NUMBERS)
                     asked = await ask_at_once(client, bot, range(start, start + streams))
@@ -116,14 +123,12 @@ async def compare(address: str, others: dict[str, Side]) -> list[Line]:
         for bot, precision in (("big", "int8"), ("small", "int4"))
         for streams in LOADS
         if (bar := _bar(name, bot, streams))
-        for ours, theirs in [
-            [median(found[side, streams][1:]) for side in (bot, name)]
-        ]  # 0 warms up
+        for ours, theirs in [[median(found[side, streams][1:]) for side in (bot, name)]]
     ]
 
 
 def _bar(other: str, bot: str, streams: int) -> float | None:
-    """What ours has to reach over the other, None where the two are not compared."""
+    """Return the least ratio of ours to the other; None: the two are not compared."""
     if other == "generate":
         return BARS.get((bot, streams))
     if other == "raw":
@@ -132,23 +137,23 @@ def _bar(other: str, bot: str, streams: int) -> float | None:
     return 1.0 if int4 == (bot == "small") and streams != 4 else None
 
 
-async def first_tokens(client: GenerationClient) -> list[Line]:
-    """With 600 tokens of history, never seen and seen before; ratio is the limit over ours."""
+async def first_tokens(client: GenerationClient, rounds: int) -> list[Line]:
+    """Measure the first token with 600 tokens of history, never seen and seen before."""
     unseen: list[float] = []
     seen: list[float] = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         turns = prompt(next(NUMBERS), 600)
         for found in (unseen, seen):
             answer = await client.generate("big", turns, sampling=sampling(), max_new_tokens=4)
             found.append(answer.timings.first_token)
     return [
-        Line("first token, unseen, limit s over s", UNSEEN, median(unseen), 1.0),
-        Line("first token, seen, limit s over s", SEEN, median(seen), 1.0),
+        at_most("first token, unseen history, s", median(unseen), UNSEEN),
+        at_most("first token, seen history, s", median(seen), SEEN),
     ]
 
 
 async def flushes(client: GenerationClient) -> Line:
-    """Least time between two deltas of a stream, of sixteen at once, but the last one."""
+    """Measure the time between deltas of sixteen streams, without each one's last."""
 
     async def stream(number: int) -> list[float]:
         arrived = [
@@ -162,29 +167,28 @@ async def flushes(client: GenerationClient) -> Line:
     start = next(NUMBERS)
     gaps = await asyncio.gather(*(stream(start + number) for number in range(16)))
     between = [gap for each in gaps for gap in each]
-    return Line("s between flushes over 0.05", quantile(between, 0.05), FLUSH, 0.9)
+    return at_least("between flushes at p5, s", quantile(between, 0.05), 0.9 * FLUSH)
 
 
-async def lag(root: Path) -> Line:
-    """Event-loop lag at p99 while sixteen streams are under way."""
-    told = root / "lag.json"
-    with served(root / "bots", root / "models", "benchmarks.lag", LAG_FILE=str(told)) as there:
+async def lag(root: Path, rounds: int) -> Line:
+    """Measure the event loop's lag while sixteen streams are under way."""
+    file = root / "lag.json"
+    with served(root / "bots", root / "models", "benchmarks.lag", LAG_FILE=str(file)) as there:
         async with asking(there.address) as client:
-            for _ in range(ROUNDS):
+            for _ in range(rounds):
                 start = next(NUMBERS)
                 await ask_at_once(client, "big", range(start, start + 16))
                 await flushes(client)
-    lags: list[float] = jsonlib.loads(told.read_text())
-    return Line("event-loop lag p99, limit s over s", LAG, quantile(lags, 0.99), 1.0)
+    lags: list[float] = jsonlib.loads(file.read_text())
+    return at_most("event-loop lag at p99, s", quantile(lags, 0.99), LAG)
 
 
 async def memory(root: Path) -> list[Line]:
-    """Anonymous memory of one bot and of a further one once each has answered; limit over ours.
+    """Measure the anonymous memory of one bot and of a further one once each has answered.
 
-    What sixteen chats add, most of it attention cache, is told beside.
+    Sixteen chats add to it, most of it attention cache.
     """
-    found: list[float] = []
-    after: list[float] = []
+    after: dict[int, list[float]] = {1: [], 16: []}
     starts: list[float] = []
     for bots in (["big"], ["big", "third"]):
         folder = root / f"bots-{len(bots)}"
@@ -194,27 +198,29 @@ async def memory(root: Path) -> list[Line]:
         with served(folder, root / "models") as there:
             starts.append(there.start_seconds)
             async with asking(there.address) as client:
-                for chats, told in ((1, found), (16, after)):
+                for chats, memories in after.items():
                     for bot in bots:
                         start = next(NUMBERS)
                         await ask_at_once(client, bot, range(start, start + chats))
-                    told.append(there.anonymous_mb())
-    typer.echo(f"anonymous MB after sixteen chats a bot: {after[0]:.0f}, {after[1]:.0f}")
+                    memories.append(there.anonymous_mb())
+    (first, both), (first_later, both_later) = after.values()
     return [
-        Line("anonymous MB of the first bot, limit over ours", FIRST_MB, found[0], 1.0),
-        Line("of a further one", FURTHER_MB, found[1] - found[0], 1.0),
-        Line("start to serving one bot, limit s over s", START, starts[0], 1.0),
+        at_most("memory of the first bot, MB", first, FIRST_MB),
+        at_most("memory of a further bot, MB", both - first, FURTHER_MB),
+        Line("memory of the first bot after sixteen chats, MB", first_later),
+        Line("memory of a further bot after sixteen chats, MB", both_later - first_later),
+        at_most("start to serving one bot, s", starts[0], START),
     ]
 
 
-async def measure(root: Path, peers: Path | None) -> list[Line]:
+async def measure(root: Path, peers: Path | None, rounds: int) -> list[Line]:
     weights = make(root)
     with served(root / "bots", root / "models") as there:
         with sides_of(root, weights, peers) as others:
-            lines = await compare(there.address, others)
+            lines = await compare(there.address, others, rounds)
         async with asking(there.address) as client:
-            lines += [*await first_tokens(client), await flushes(client)]
-    return [*lines, await lag(root), *await memory(root)]
+            lines += [*await first_tokens(client, rounds), await flushes(client)]
+    return [*lines, await lag(root, rounds), *await memory(root)]
 
 
 def _peer_speed(ask: Callable[[str], Any], name: str, streams: int) -> float:
@@ -223,7 +229,7 @@ def _peer_speed(ask: Callable[[str], Any], name: str, streams: int) -> float:
 
 @contextmanager
 def sides_of(root: Path, weights: Path, peers: Path | None) -> Iterator[dict[str, Side]]:
-    """Everything that ours is compared with, by name."""
+    """Give everything that ours is compared to, by name."""
     current = root / "models" / "big" / "current"
     with speaking(sys.executable, "-m", raw.__name__, current) as ask_raw:
         sides: dict[str, Side] = {
@@ -241,15 +247,14 @@ def sides_of(root: Path, weights: Path, peers: Path | None) -> Iterator[dict[str
 
 
 def main(
-    json: Annotated[Path | None, typer.Option(help="Where to write the figures.")] = None,
+    json: JsonOption = None,
     peers: Annotated[Path | None, typer.Option(help="Python with the engines of peers.py.")] = None,
-    work: Annotated[
-        Path | None, typer.Option(help="Where to keep the models; else nowhere.")
-    ] = None,
+    work: WorkOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 7,
 ) -> None:
     """Compare, and measure what has limits of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        report(asyncio.run(measure(work or Path(folder), peers)), json)
+        report(asyncio.run(measure(work or Path(folder), peers, rounds)), json)
 
 
 if __name__ == "__main__":

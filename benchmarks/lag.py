@@ -1,13 +1,17 @@
-"""The service with a probe in its event loop: writes the lags it saw, in seconds, to LAG_FILE."""
+"""The generation service with a probe of its event loop's lag.
+
+A process of benchmarks.generation: writes the lags, in seconds, to LAG_FILE when it ends.
+"""
 
 import asyncio
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
 from contracts.settings import from_environment
-from services.generation.__main__ import main
+from services.generation.server import serve
 from services.generation.settings import GenerationSettings
 from telemetry.logs import LogSettings, configure
 
@@ -21,16 +25,16 @@ async def probe(lags: list[float]) -> None:
         lags.append(max(0.0, time.perf_counter() - due))
 
 
-async def watched(lags: list[float]) -> None:
+async def run(lags: list[float]) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
     probing = asyncio.create_task(probe(lags))
-    try:
-        await main(from_environment(GenerationSettings))
-    finally:
-        probing.cancel()
+    await serve(from_environment(GenerationSettings), stop)
+    probing.cancel()
 
 
 if __name__ == "__main__":
     configure(from_environment(LogSettings), "generation")
-    seen: list[float] = []
-    asyncio.run(watched(seen))
-    Path(os.environ["LAG_FILE"]).write_text(json.dumps(seen))
+    lags: list[float] = []
+    asyncio.run(run(lags))
+    Path(os.environ["LAG_FILE"]).write_text(json.dumps(lags))

@@ -1,22 +1,24 @@
-"""`python -m benchmarks.load`: people who write to the bots of a running sandbox.
+"""People who write to the bots of a running sandbox, and how fast they are answered.
 
-Each person writes, waits for the answer, thinks for a moment and writes again: in private chats,
-and every third of them in the group, by mention. Answers are watched as the page watches them.
+Each person writes, waits for the answer, pauses for a moment and writes again: in a private chat,
+or, every third of them, in the group with a mention. Answers are watched as the page watches them.
+`python -m benchmarks.load --page http://127.0.0.1:8081`, or `make load`.
 """
 
-import argparse
 import asyncio
 import itertools
-import json
+import json as jsonlib
 import random
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import aiohttp
+import typer
 
+from benchmarks.report import JsonOption, Line, report
 from contracts.refusal import Refusal, end_process
 
 PATIENCE = 30.0
@@ -35,41 +37,41 @@ PHRASES = (
 )
 _LIMITS = (1, 2, 5, 10)
 
-Place = tuple[str, int | None]
+ChatKey = tuple[str, int | None]
 """A private chat's room; in the group the room and the message that is answered."""
 
 
 @dataclass
-class Report:
+class Outcome:
     """What became of the messages; times in seconds."""
 
     times: list[float] = field(default_factory=list)
     lost: int = 0
     doubled: int = 0
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[Line]:
         written = len(self.times) + self.lost
-        yield f"written   {written:5}"
+        yield Line("written", written)
         for limit in _LIMITS:
             within = sum(seconds <= limit for seconds in self.times)
-            yield f"in {limit:2} s   {within:5}  {within / written if written else 0:6.1%}"
-        yield f"answered  {len(self.times):5}"
-        yield f"lost      {self.lost:5}  (no answer within {PATIENCE:.0f} s)"
-        yield f"doubled   {self.doubled:5}"
+            yield Line(f"answered within {limit} s, share", within / written if written else 0)
+        yield Line("answered", len(self.times))
+        yield Line(f"lost, without an answer within {PATIENCE:.0f} s", self.lost)
+        yield Line("answered twice", self.doubled)
 
 
 @dataclass
 class Answer:
-    """What a bot has said at a place; a bot may be faster than the reply to the post."""
+    """What a bot has answered; it may be faster than the reply to the post."""
 
     text: str = ""
-    come: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Crowd:
-    """The people and what they wait for; `texts` is what they write, in turn.
+    """The people and the answers they wait for; `texts` is what they write, in turn.
 
-    thinking   least and most seconds between an answer and the person's next message
+    pauses   least and most seconds between an answer and the person's next message
     """
 
     def __init__(
@@ -77,17 +79,17 @@ class Crowd:
         session: aiohttp.ClientSession,
         page: str,
         texts: Iterable[str],
-        thinking: tuple[float, float] = (0.5, 3.0),
+        pauses: tuple[float, float] = (0.5, 3.0),
     ) -> None:
         self._session = session
         self._page = page
         self._texts = iter(texts)
-        self._thinking = thinking
-        self._answers: dict[Place, Answer] = {}
-        self._last = 0  # message of ours in the group
-        self.report = Report()
+        self._pauses = pauses
+        self._answers: dict[ChatKey, Answer] = {}
+        self._last_in_group = 0
+        self.outcome = Outcome()
 
-    async def run(self, users: int, seconds: float, patience: float = PATIENCE) -> Report:
+    async def run(self, users: int, seconds: float, patience: float = PATIENCE) -> Outcome:
         """Write for so many seconds, then wait for the answers that are due."""
         bots = (await self._state())["bots"]
         until = time.monotonic() + seconds
@@ -109,56 +111,56 @@ class Crowd:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-        return self.report
+        return self.outcome
 
     async def _person(
         self, number: int, bot: dict[str, Any], until: float, patience: float
     ) -> None:
         me = (await self._post("/api/people", name=f"Гость {number + 1}"))["id"]
         while True:
-            await asyncio.sleep(random.uniform(*self._thinking))
+            await asyncio.sleep(random.uniform(*self._pauses))
             if time.monotonic() >= until:
                 return
             text, began = next(self._texts), time.monotonic()
             if number % 3 == 2:
-                answer = await self._in_group(me, f"{bot['mention']} {text}")
+                answer = await self._write_in_group(me, f"{bot['mention']} {text}")
             else:
-                answer = await self._in_private(me, bot["name"], text)
+                answer = await self._write_in_private(me, bot["name"], text)
             try:
-                await asyncio.wait_for(answer.come.wait(), patience)
+                await asyncio.wait_for(answer.arrived.wait(), patience)
             except TimeoutError:
-                self.report.lost += 1
+                self.outcome.lost += 1
             else:
-                self.report.times.append(time.monotonic() - began)
+                self.outcome.times.append(time.monotonic() - began)
 
-    async def _in_private(self, me: int, bot: str, text: str) -> Answer:
+    async def _write_in_private(self, me: int, bot: str, text: str) -> Answer:
         answer = self._answers[f"{bot}/{me}", None] = Answer()
         await self._post("/api/messages", chat=bot, person=me, text=text)
         return answer
 
-    async def _in_group(self, me: int, text: str) -> Answer:
-        said = await self._post("/api/messages", chat="group", person=me, text=text)
-        self._last = max(self._last, said["id"])
-        return self._answers.setdefault(("group", said["id"]), Answer())
+    async def _write_in_group(self, me: int, text: str) -> Answer:
+        message = await self._post("/api/messages", chat="group", person=me, text=text)
+        self._last_in_group = max(self._last_in_group, message["id"])
+        return self._answers.setdefault(("group", message["id"]), Answer())
 
     async def _watch(self, events: aiohttp.ClientResponse, bots: set[int]) -> None:
         async for line in events.content:
             if line.startswith(b"data: "):
-                event = json.loads(line[6:])
+                event = jsonlib.loads(line[6:])
                 if event["type"] == "message" and event["from"] in bots:
-                    self._heard(event)
+                    self._take_answer(event)
 
-    def _heard(self, event: dict[str, Any]) -> None:
-        """A bot's message; the same words again for the same message were sent twice.
+    def _take_answer(self, event: dict[str, Any]) -> None:
+        """Note a bot's message; the same text again for the same message was sent twice.
 
         In the group one that quotes nothing answers the last message there.
         """
-        quoted = event["reply_to"] or self._last
-        place = (event["room"], quoted if event["room"] == "group" else None)
-        answer = self._answers.setdefault(place, Answer())
-        self.report.doubled += answer.text == event["text"]
+        quoted = event["reply_to"] or self._last_in_group
+        key = (event["room"], quoted if event["room"] == "group" else None)
+        answer = self._answers.setdefault(key, Answer())
+        self.outcome.doubled += answer.text == event["text"]
         answer.text = event["text"]
-        answer.come.set()
+        answer.arrived.set()
 
     async def _state(self) -> dict[str, Any]:
         try:
@@ -172,38 +174,39 @@ class Crowd:
             return dict(await response.json())
 
 
-async def main(page: str, users: int, seconds: float) -> None:
+async def measure(page: str, users: int, seconds: float) -> Outcome:
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         crowd = Crowd(session, page, itertools.cycle(PHRASES))
-        telling = asyncio.create_task(_tell(crowd.report, seconds))
+        progress = asyncio.create_task(_show_progress(crowd.outcome, seconds))
         try:
-            report = await crowd.run(users, seconds)
+            return await crowd.run(users, seconds)
         finally:
-            telling.cancel()
+            progress.cancel()
             print(file=sys.stderr)
-        print(*report.lines(), sep="\n")
 
 
-async def _tell(report: Report, seconds: float) -> None:
-    """A line that shows that it is going on."""
+async def _show_progress(outcome: Outcome, seconds: float) -> None:
     began = time.monotonic()
     while True:
         passed = time.monotonic() - began
-        line = f"\r{passed:4.0f} of {seconds:.0f} s, {len(report.times)} answered"
+        line = f"\r{passed:4.0f} of {seconds:.0f} s, {len(outcome.times)} answered"
         print(line, end="", file=sys.stderr, flush=True)
         await asyncio.sleep(1)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser("python -m benchmarks.load", description=__doc__)
-    parser.add_argument("--page", default="http://127.0.0.1:8081", help="as make demo prints it")
-    parser.add_argument("--users", type=int, default=20, help="people at once (20)")
-    parser.add_argument("--seconds", type=float, default=60, help="how long they write (60)")
-    options = parser.parse_args()
+def main(
+    json: JsonOption = None,
+    page: Annotated[str, typer.Option(help="As make demo prints it.")] = "http://127.0.0.1:8081",
+    users: Annotated[int, typer.Option(help="People at once.")] = 20,
+    seconds: Annotated[float, typer.Option(help="How long they write.")] = 60,
+) -> None:
+    """Write to the bots of a running sandbox, and print how fast they answer."""
     try:
-        asyncio.run(main(options.page, options.users, options.seconds))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        report(asyncio.run(measure(page, users, seconds)).lines(), json)
     except Refusal as refusal:
         end_process(refusal)
+
+
+if __name__ == "__main__":
+    typer.run(main)

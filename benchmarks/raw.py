@@ -1,6 +1,7 @@
-"""OpenVINO GenAI's pipeline alone in one process: what the service can lose of.
+"""OpenVINO GenAI's pipeline alone in one process: the speed that the service loses a part of.
 
-`python -m benchmarks.raw VERSION` answers each line, so many streams, with tokens a second.
+A process of benchmarks.generation: `python -m benchmarks.raw VERSION` reads a number of streams
+from each line, and answers with tokens a second.
 """
 
 import random
@@ -12,13 +13,13 @@ import numpy as np
 import openvino as ov
 import openvino_genai as genai
 
-from benchmarks.bots import NEW, PROMPT, TOP_K
+from benchmarks.service import NEW, PROMPT, TOP_K
 
 THREADS = 2
 
 
 def pipeline_of(version: str) -> Any:
-    """As the engine makes it."""
+    """Make a pipeline as the engine does."""
     scheduler = genai.SchedulerConfig()
     scheduler.cache_size, scheduler.max_num_seqs, scheduler.enable_prefix_caching = 1, 32, True
     properties = {"INFERENCE_NUM_THREADS": THREADS, "ENABLE_CPU_PINNING": True}
@@ -26,7 +27,7 @@ def pipeline_of(version: str) -> Any:
 
 
 def speed(pipeline: Any, streams: int) -> float:
-    """New tokens a second, prompts included."""
+    """Return new tokens a second over the whole time, prompts included."""
     config = genai.GenerationConfig(
         max_new_tokens=NEW,
         min_new_tokens=NEW,
@@ -49,7 +50,7 @@ def speed(pipeline: Any, streams: int) -> float:
 
 
 if __name__ == "__main__":
-    made = pipeline_of(sys.argv[1])
-    speed(made, 1)
+    pipeline = pipeline_of(sys.argv[1])
+    speed(pipeline, 1)
     for line in sys.stdin:
-        print(speed(made, int(line)), flush=True)
+        print(speed(pipeline, int(line)), flush=True)

@@ -1,7 +1,7 @@
 """Fine-tuning against `transformers.Trainer` with run_clm's defaults, ruGPT3Small's shape.
 
-Both sides learn the same packed batches of 1,024 tokens, in turn, each time in a new process;
-speeds are medians over all steps but each process's first two. Losses are compared on the same
+All sides learn the same packed batches of 1,024 tokens by turns, each time in a new process.
+Speeds are medians over all steps but each process's first two. Losses are compared on the same
 schedule with dropout off. `python -m benchmarks.training --json FILE` (10 minutes)
 """
 
@@ -27,7 +27,7 @@ import typer
 from transformers import Trainer as PlainTrainer
 from transformers import TrainerCallback, TrainingArguments
 
-from benchmarks.report import Line, report
+from benchmarks.report import JsonOption, Line, at_most, report
 from benchmarks.rugpt3 import write_rugpt3
 from extraction_jobs.build_dataset import ExtractionConfig, build
 from extraction_jobs.sample_chats.chats import avtobus
@@ -38,14 +38,14 @@ from training_jobs.loop import schedule, train
 from training_jobs.training_run import TrainingRun
 
 SIDES = ("plain", "full", "lora")
-ROUNDS, STEPS, LOSS_STEPS = 3, 8, 30
+STEPS, LOSS_STEPS = 8, 30
 FULL_BAR, LORA_BAR = 2.3, 3.0
 FULL_GB, LORA_GB, START_SECONDS, LOSS_SHARE = 3.5, 1.8, 20.0, 0.01
 TOKENS = 1024
 
 
 def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
-    """One run in this process: seconds of each step, losses, peak bytes, seconds to the first."""
+    """Train once in this process: step seconds, losses, peak bytes, seconds to the first step."""
     seconds: list[float] = []
     config = TrainingConfig(
         base=str(root / "base"), method="lora" if name == "lora" else "full", learning_rate=5e-5,
@@ -62,11 +62,11 @@ def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
         started = time.perf_counter()
         first: list[float] = []
 
-        def seen() -> None:
+        def step_done() -> None:
             seconds.append(time.perf_counter() - started - sum(seconds))
             first.append(time.time() - float(os.environ["STARTED"]))
 
-        losses = (plain if name == "plain" else ours)(run, steps, seen)
+        losses = (plain if name == "plain" else ours)(run, steps, step_done)
     return {
         "losses": losses,
         "seconds": seconds,
@@ -75,16 +75,16 @@ def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
     }
 
 
-def ours(run: TrainingRun, steps: int, seen: Callable[[], None]) -> list[float]:
+def ours(run: TrainingRun, steps: int, step_done: Callable[[], None]) -> list[float]:
     def after_step() -> bool:
-        seen()
+        step_done()
         return False
 
     return train(run, JobReport("training", "benchmark"), after_step).losses
 
 
-def plain(run: TrainingRun, steps: int, seen: Callable[[], None]) -> list[float]:
-    """The Trainer as run_clm calls it, but for our schedule and betas, so that losses compare."""
+def plain(run: TrainingRun, steps: int, step_done: Callable[[], None]) -> list[float]:
+    """Run the Trainer as run_clm does, but with our schedule and betas, so that losses compare."""
     batches = [batch for step in range(steps) for batch in run.step(step)]
     rows = [
         {"input_ids": ids, "position_ids": places, "labels": labels}
@@ -107,10 +107,11 @@ def plain(run: TrainingRun, steps: int, seen: Callable[[], None]) -> list[float]
 
     class Steps(TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            seen()
+            step_done()
 
-        def on_log(self, *_: Any, **told: Any) -> None:
-            losses.extend([told["logs"]["loss"]] if "loss" in told["logs"] else [])
+        def on_log(self, *_: Any, **event: Any) -> None:
+            logs = event["logs"]
+            losses.extend([logs["loss"]] if "loss" in logs else [])
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
@@ -126,7 +127,7 @@ def plain(run: TrainingRun, steps: int, seen: Callable[[], None]) -> list[float]
 
 
 def apart(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
-    """`side` in a process of its own."""
+    """Run `side` in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.training", "--side", name]
     options = ["--root", str(root), "--steps", str(steps), *([] if dropout else ["--no-dropout"])]
     environment = {**os.environ, "STARTED": str(time.time()), "LOG_LEVEL": "error"}
@@ -137,18 +138,18 @@ def apart(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
     return found
 
 
-def made(root: Path) -> None:
-    """A base of ruGPT3Small's shape and a data set of the sample chat."""
+def prepare(root: Path) -> None:
+    """Write a base of ruGPT3Small's shape and a data set of the sample chat."""
     write_rugpt3(root / "base")
     export = root / "result.json"
     export.write_text(jsonlib.dumps(avtobus(), ensure_ascii=False), encoding="utf-8")
     build("avtobus", ExtractionConfig(persona="whole-chat"), export, root / "dataset")
 
 
-def compare(root: Path) -> list[Line]:
-    made(root)
+def compare(root: Path, rounds: int) -> list[Line]:
+    prepare(root)
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in SIDES}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name in SIDES:
             runs[name].append(apart(name, root, STEPS, dropout=True))
     speed = {
@@ -165,15 +166,16 @@ def compare(root: Path) -> list[Line]:
     return [
         Line("full, tokens/s", speed["full"], speed["plain"], FULL_BAR),
         Line("LoRA, tokens/s", speed["lora"], speed["plain"], LORA_BAR),
-        Line("peak of full, GB under the bar", FULL_GB, peak["full"], 1.0),
-        Line("peak of LoRA, GB under the bar", LORA_GB, peak["lora"], 1.0),
-        Line("seconds to the first step, under the bar", START_SECONDS, first, 1.0),
-        Line("loss after 30 steps, share allowed / found", LOSS_SHARE, max(share, 1e-9), 1.0),
+        at_most("peak of full, GB", peak["full"], FULL_GB),
+        at_most("peak of LoRA, GB", peak["lora"], LORA_GB),
+        at_most("first step after, s", first, START_SECONDS),
+        at_most("loss after 30 steps, share that it differs", share, LOSS_SHARE),
     ]
 
 
 def main(
-    json: Annotated[Path | None, typer.Option(help="Where to write the figures.")] = None,
+    json: JsonOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 3,
     only: Annotated[str | None, typer.Option("--side", hidden=True)] = None,
     root: Annotated[Path | None, typer.Option(hidden=True)] = None,
     steps: Annotated[int, typer.Option(hidden=True)] = STEPS,
@@ -184,7 +186,7 @@ def main(
         print(jsonlib.dumps(side(only, root, steps, dropout)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        report(compare(Path(folder)), json)
+        report(compare(Path(folder), rounds), json)
 
 
 if __name__ == "__main__":

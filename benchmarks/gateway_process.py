@@ -1,4 +1,4 @@
-"""The real gateway's process between a Telegram and a generation that note when messages pass.
+"""A gateway's real process, between a Telegram and a generation that note when messages pass.
 
 Both stand-ins run in the caller's process and keep nothing of a message once it is answered, so a
 run may be as long as it likes. Every message needs a text of its own: by it the answer is found.
@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import signal
+import struct
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -25,58 +26,59 @@ from services.sandbox.faults import Call
 from tests.services.gateway.conftest import FakeGeneration, candidate
 from tests.services.gateway.telegram import TOKEN, FakeTelegram, serving
 
-ROOT = Path(__file__).parents[2]
 BOT = "avtobus"
-MANNERS = "{burst_seconds: 0, typing_speed: 0, hourly_limit: 1000000000}"
+CONFIG = "{burst_seconds: 0, typing_speed: 0, hourly_limit: 1000000000}"
 ECHO = "эхо: "
 STARTS_WITHIN = 60.0
+COMMITS_AT = 8
+"""Where the header of SQLite's wal-index counts the transactions that wrote (iChange)."""
 
 Answered = Callable[[str, float], None]
 """Gets a text, and the seconds from handing it out to its answer, without generation's."""
 
 
-class Ways:
-    """Messages on their way, by text; `answered` is called at the end of each."""
+class Journeys:
+    """Messages under way, by text; `answered` is called at the end of each."""
 
     def __init__(self) -> None:
         self.answered: Answered = lambda _text, _delay: None
-        self._handed_out: dict[str, float] = {}
+        self._begun: dict[str, float] = {}
         self._generation: dict[str, float] = {}
 
-    def handed_out(self, text: str) -> None:
-        self._handed_out.setdefault(text, time.perf_counter())
+    def begin(self, text: str) -> None:
+        self._begun.setdefault(text, time.perf_counter())
 
-    def generated(self, text: str, seconds: float) -> None:
+    def add_generation(self, text: str, seconds: float) -> None:
         self._generation[text] = seconds
 
-    def arrived(self, text: str) -> None:
-        """An answer; a second one to the same text counts for nothing."""
-        if text in self._handed_out:
-            spent = time.perf_counter() - self._handed_out.pop(text)
+    def end(self, text: str) -> None:
+        """End a journey at its answer; a second answer to the same text counts for nothing."""
+        if text in self._begun:
+            spent = time.perf_counter() - self._begun.pop(text)
             self.answered(text, spent - self._generation.pop(text))
 
 
 class TimedTelegram(FakeTelegram):
-    """`polled` is set from the gateway's first call for updates on; keeps nothing it answered."""
+    """`polled` is set from the gateway's first call for updates on."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.ways = Ways()
+        self.journeys = Journeys()
         self.polled = asyncio.Event()
-        self.on_call = self._arrived
+        self.on_call = self._end_journey
 
     async def answer(self, request: web.Request) -> web.Response:
         answer = await super().answer(request)
         if request.match_info["method"] == "getUpdates":
             self.polled.set()
             for update in json.loads(answer.text or "")["result"]:
-                self.ways.handed_out(update["message"]["text"])
+                self.journeys.begin(update["message"]["text"])
         self._forget()
         return answer
 
-    def _arrived(self, call: Call) -> None:
+    def _end_journey(self, call: Call) -> None:
         if call.method == "sendMessage":
-            self.ways.arrived(call.parameters["text"].removeprefix(ECHO))
+            self.journeys.end(call.parameters["text"].removeprefix(ECHO))
 
     def _forget(self) -> None:
         self.received.clear()
@@ -88,9 +90,9 @@ class TimedTelegram(FakeTelegram):
 class TimedGeneration(FakeGeneration):
     """Echoes the last message after so many seconds."""
 
-    def __init__(self, ways: Ways, seconds: float) -> None:
+    def __init__(self, journeys: Journeys, seconds: float) -> None:
         super().__init__()
-        self._ways, self._seconds = ways, seconds
+        self._journeys, self._seconds = journeys, seconds
 
     async def Generate(  # noqa: N802
         self, request: pb.GenerateRequest, context: "grpc.aio.ServicerContext[Any, Any]"
@@ -99,51 +101,60 @@ class TimedGeneration(FakeGeneration):
         if self._seconds:
             await asyncio.sleep(self._seconds)
         text = request.turns[-1].messages[-1]
-        self._ways.generated(text, time.perf_counter() - began)
+        self._journeys.add_generation(text, time.perf_counter() - began)
         return pb.GenerateResponse(candidates=[candidate(ECHO + text)], model_version="toy/1")
 
 
 @dataclass(frozen=True)
-class Timed:
+class GatewayProcess:
     """A gateway at work and what is around it."""
 
     telegram: TimedTelegram
     pid: int
+    folder: Path
 
     @property
-    def ways(self) -> Ways:
-        return self.telegram.ways
+    def journeys(self) -> Journeys:
+        return self.telegram.journeys
 
     def cpu_ms(self) -> float:
-        """What the process has had so far, its threads together: utime and stime of proc(5)."""
+        """Return the CPU time of all threads so far: utime and stime of proc(5)."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def rss_mb(self) -> float:
+    def rss_mb(self, field: str = "VmRSS") -> float:
+        """Return the memory that the process has, or with VmHWM the most it ever had."""
         status = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        [kilobytes] = [line.split()[1] for line in status if line.startswith("VmRSS:")]
+        [kilobytes] = [line.split()[1] for line in status if line.startswith(f"{field}:")]
         return int(kilobytes) / 1024
 
+    def commits(self) -> int:
+        """Return how many transactions have written to the database since it was opened."""
+        indexes = [path.read_bytes() for path in self.folder.rglob("*-shm")]
+        return sum(struct.unpack_from("=I", index, COMMITS_AT)[0] for index in indexes)
 
-def database(folder: Path) -> Path:
-    return folder / BOT / "gateway.sqlite3"
+    def database_mb(self) -> float:
+        """Return the size of the database and its log."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*.sqlite3*")) / 1e6
 
 
 @asynccontextmanager
-async def timed(folder: Path, generation_seconds: float) -> AsyncIterator[Timed]:
-    """A gateway that polls, inside the block; its database and log lie in the folder."""
+async def running_gateway(
+    tree: Path, folder: Path, generation_seconds: float
+) -> AsyncIterator[GatewayProcess]:
+    """Run the gateway of a working tree until the block ends; its data and log lie in `folder`."""
     telegram = TimedTelegram()
-    generation = TimedGeneration(telegram.ways, generation_seconds)
-    async with serving(telegram), _generation(generation):
+    generation = TimedGeneration(telegram.journeys, generation_seconds)
+    async with serving(telegram), _serving_generation(generation):
         environment = _environment(telegram.url, generation.address, folder)
-        async with _process(environment, folder / "log") as process:
+        async with _process(tree, environment, folder / "log") as process:
             async with asyncio.timeout(STARTS_WITHIN):
                 await telegram.polled.wait()
-            yield Timed(telegram, process.pid)
+            yield GatewayProcess(telegram, process.pid, folder)
 
 
 @asynccontextmanager
-async def _generation(fake: TimedGeneration) -> AsyncIterator[None]:
+async def _serving_generation(fake: TimedGeneration) -> AsyncIterator[None]:
     server = grpc.aio.server()
     pb_grpc.add_GenerationServiceServicer_to_server(fake, server)
     fake.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
@@ -154,13 +165,16 @@ async def _generation(fake: TimedGeneration) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _process(
-    environment: dict[str, str], log: Path
+    tree: Path, environment: dict[str, str], log: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The gateway's own process; raises RuntimeError with its log when it does not end well."""
-    command = (sys.executable, "-m", "services.gateway")
+    """Run the process; raises RuntimeError with its log when it does not end well."""
     with log.open("w") as output:
         process = await asyncio.create_subprocess_exec(
-            *command, env={**os.environ, **environment}, cwd=ROOT, stdout=output, stderr=output
+            *(sys.executable, "-m", "services.gateway"),
+            env={**os.environ, "PYTHONPATH": str(tree), **environment},
+            cwd=tree,
+            stdout=output,
+            stderr=output,
         )
     try:
         yield process
@@ -176,7 +190,7 @@ def _failed(code: int, log: Path) -> RuntimeError:
 
 
 def _environment(telegram: str, generation: str, folder: Path) -> dict[str, str]:
-    (folder / f"{BOT}.yaml").write_text(f"name: {BOT}\ngateway: {MANNERS}\n")
+    (folder / f"{BOT}.yaml").write_text(f"name: {BOT}\ngateway: {CONFIG}\n")
     return {
         "BOT": BOT,
         "BOTS_DIR": str(folder),

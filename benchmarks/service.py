@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.report import quantile
 from benchmarks.rugpt3 import write_rugpt3
 from contracts.model_version import BotModels
 from extraction_jobs.build_dataset import ExtractionConfig, build
@@ -38,7 +38,7 @@ MODULE = "services.generation"
 
 
 def make(root: Path) -> Path:
-    """Publish BOTS below `root`, where they are not there yet; returns the weights' folder."""
+    """Publish BOTS below `root`, unless they are there already; return the weights' folder."""
     run, models = root / "run", root / "models"
     if not (root / "made").exists():
         root.mkdir(parents=True, exist_ok=True)
@@ -60,16 +60,15 @@ def make(root: Path) -> Path:
             convert(run, root / "dataset", precision)
             renamed = read_run(run).model_copy(update={"bot": bot})
             (run / "run.json").write_text(renamed.model_dump_json(), encoding="utf-8")
-            publish(
-                bot, run, BotModels(models / bot), force=True
-            )  # random weights drift as they like
+            # forced: the quality of random weights may fall as it likes
+            publish(bot, run, BotModels(models / bot), force=True)
         (root / "made").touch()
     return run / "model"
 
 
 @dataclass(frozen=True)
 class Served:
-    """The running service; `start_seconds` went by until it was healthy."""
+    """The running service; it took `start_seconds` until it was healthy."""
 
     process: "subprocess.Popen[bytes]"
     address: str
@@ -77,13 +76,13 @@ class Served:
     start_seconds: float
 
     def engine(self) -> int:
-        """The engine's process id."""
+        """Return the engine's process id."""
         own = Path(f"/proc/{self.process.pid}/task")
         [child] = [pid for task in own.iterdir() for pid in (task / "children").read_text().split()]
         return int(child)
 
     def anonymous_mb(self) -> float:
-        """Memory that no file backs, of both processes, in MB."""
+        """Return the memory of both processes that no file backs."""
         return sum(map(anonymous_mb, (self.process.pid, self.engine())))
 
 
@@ -100,7 +99,7 @@ def _free_port() -> int:
 
 @contextmanager
 def served(bots: Path, models: Path, module: str = MODULE, **environment: str) -> Iterator[Served]:
-    """The service's own process inside the block."""
+    """Run the service's real process inside the block."""
     port, metrics = _free_port(), _free_port()
     variables = {
         **os.environ,
@@ -129,7 +128,7 @@ async def asking(address: str) -> AsyncIterator[GenerationClient]:
 
 
 def prompt(number: int, tokens: int = PROMPT) -> list[pb.Turn]:
-    """A conversation of about so many tokens that no other number shares a beginning with."""
+    """Return a conversation of about so many tokens; each number's begins differently."""
     text = f"{number:06d}" + "аб" * ((tokens - 6) // 2)  # a letter is a pair of bytes, a token
     return [turn(text)]
 
@@ -140,7 +139,7 @@ def sampling() -> pb.Sampling:
 
 @dataclass(frozen=True)
 class Round:
-    """So many chats that each asked once, at the same moment."""
+    """The answers to chats that each asked once, at the same moment."""
 
     tokens_per_second: float
     seconds: list[float]
@@ -149,13 +148,8 @@ class Round:
         return quantile(self.seconds, share)
 
 
-def quantile(values: list[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
 async def ask_at_once(client: GenerationClient, bot: str, numbers: range) -> Round:
-    """Each number asks with a prompt of its own; tokens a second are new ones, prompts included."""
+    """Let each number ask with its own prompt; the speed counts new tokens, the time all."""
     seconds: list[float] = []
 
     async def one(number: int) -> int:
@@ -174,7 +168,3 @@ async def ask_at_once(client: GenerationClient, bot: str, numbers: range) -> Rou
     began = time.perf_counter()
     tokens = await asyncio.gather(*map(one, numbers))
     return Round(sum(tokens) / (time.perf_counter() - began), seconds)
-
-
-def median(values: list[float]) -> float:
-    return statistics.median(values)
