@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Install what one of the locks here names, exactly: requirements/install.sh VENV [LOCK]
+# Install exactly what a lock names: requirements/install.sh VENV [LOCK]
 #
 # LOCK is an image's name, or `development` (the default). optimum-intel declares torchvision, which
-# nothing here uses and which breaks beside some builds of torch; so the lock leaves it out, and
-# everything but torch is installed without dependencies. Torch comes last and brings its own: none
-# for a CPU build, NVIDIA's libraries for a CUDA build.
+# nothing here uses and which does not work with some builds of torch. The lock leaves it out, so
+# everything except torch is installed without dependencies. Torch comes last with its own: none for
+# a CPU build, NVIDIA's libraries for a CUDA build.
 set -euo pipefail
 venv=$1
 here=$(dirname "$0")
@@ -14,7 +14,7 @@ cpu_index=https://download.pytorch.org/whl/cpu
 "${PYTHON3:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   { echo "error: Python 3.11 or later is needed" >&2; exit 2; }
 "${PYTHON3:-python3}" -m venv "$venv"
-# bytecode is compiled when it is first imported: most of it never is
+# bytecode is compiled at the first import, because most files are never imported
 pip() {
   "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-warn-conflicts \
     --no-compile "$@"
