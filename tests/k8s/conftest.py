@@ -1,4 +1,4 @@
-"""Overlays and components as kubectl builds them, and the tool's absence."""
+"""Overlays and components as kubectl builds them; tests are skipped where a tool is missing."""
 
 import functools
 import itertools
@@ -24,14 +24,14 @@ COMBINATIONS = [
     for some in itertools.combinations(COMPONENTS, count)
 ]
 BUILT = [*OVERLAYS, *COMBINATIONS]
-"""What is built: an overlay by its name, base and bots with some components by theirs."""
+"""What is built: overlays, and base and bots with every combination of components (`a+b`)."""
 WHOLE = "+".join(COMPONENTS)
 
 Resource = dict[str, Any]
 
 
 def need(tool: str, package: str) -> None:
-    """Skip where there is no such tool, except in the gate."""
+    """Skip the test where the tool is missing, except in CI."""
     if shutil.which(tool) is None:
         assert not os.environ.get("CI"), f"{package} is missing"
         pytest.skip(f"{package} is missing")
@@ -49,7 +49,7 @@ def promtool() -> None:
 
 @functools.cache
 def tree() -> Path:
-    """A copy of k8s/ with the tokens that an owner would put there."""
+    """Return a copy of k8s/ with token files."""
     folder = Path(tempfile.mkdtemp(prefix="k8s-"))
     shutil.copytree(ROOT / "k8s", folder / "k8s")
     tokens = folder / "k8s/components/token-file"
@@ -59,18 +59,18 @@ def tree() -> Path:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_copy_is_left() -> Iterator[None]:
+def delete_the_copy() -> Iterator[None]:
     yield
     if tree.cache_info().currsize:
         shutil.rmtree(tree().parent)
 
 
 class Loader(yaml.CSafeLoader):
-    """Refuses a key that stands twice."""
+    """Refuses a duplicate key."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key) for key, _ in node.value]
-        assert len(keys) == len(set(keys)), f"a key stands twice: {node.start_mark}"
+        assert len(keys) == len(set(keys)), f"duplicate key: {node.start_mark}"
         return super().construct_mapping(node, deep)
 
 
@@ -96,17 +96,17 @@ def kustomized(folder: Path) -> list[Resource]:
         ["kubectl", "kustomize", folder], capture_output=True, text=True, check=False
     )
     assert made.returncode == 0, made.stderr
-    assert not made.stderr, made.stderr  # deprecations are told there
+    assert not made.stderr, made.stderr  # deprecations are printed there
     return list(yaml.load_all(made.stdout, Loader))
 
 
 def kinds(name: str, kind: str) -> dict[str, Resource]:
-    """What was built of a kind, by name."""
+    """Return the resources of a kind, by name."""
     return {one["metadata"]["name"]: one for one in built(name) if one["kind"] == kind}
 
 
 def templates(name: str) -> dict[str, Resource]:
-    """Each pod's template, by kind and name."""
+    """Return each pod template, by kind and name."""
     found = {}
     for one in built(name):
         spec = one.get("spec", {})
@@ -117,10 +117,10 @@ def templates(name: str) -> dict[str, Resource]:
 
 
 def pods(name: str) -> dict[str, Resource]:
-    """The specification of each pod, by kind and name."""
+    """Return each pod's specification, by kind and name."""
     return {each: template["spec"] for each, template in templates(name).items()}
 
 
 def containers(pod: Resource) -> list[Resource]:
-    """All of a pod's, those that run before the others too."""
+    """Return all containers of a pod, init containers first."""
     return [*(pod.get("initContainers") or ()), *pod["containers"]]

@@ -1,4 +1,4 @@
-"""Grafana's dashboards and Prometheus' answers, as tests and plots read them."""
+"""Reads Grafana's dashboards from their files, and a Prometheus through its API."""
 
 import json
 import math
@@ -15,14 +15,14 @@ MONITORING = Path(__file__).parents[2] / "k8s" / "components" / "monitoring"
 
 @dataclass(frozen=True)
 class Query:
-    """An expression in which `$bot` and `$__rate_interval` stand for themselves."""
+    """A panel's expression, with its variables `$bot` and `$__rate_interval` not filled in yet."""
 
     expr: str
     legend: str
     instant: bool
 
     def filled(self, rate: str, bots: str = ".*") -> str:
-        """`rate` is the window of rates, such as 1m."""
+        """Fill the variables in; `rate` is the window of rates, such as 1m."""
         return self.expr.replace("$__rate_interval", rate).replace("$bot", bots)
 
     def name(self, labels: dict[str, str]) -> str:
@@ -31,7 +31,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """`raw` is all that the file says of it."""
+    """`raw` is the panel's part of the file."""
 
     board: str
     raw: dict[str, Any]
@@ -53,7 +53,7 @@ class Panel:
 
 
 def boards() -> dict[str, dict[str, Any]]:
-    """Each file's content by its name."""
+    """Return the content of each file by its name."""
     files = sorted((MONITORING / "dashboards").glob("*.json"))
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
@@ -74,13 +74,13 @@ class Series:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """`at` is the time that is asked about, now unless it is given."""
+    """A server that is queried as of the time `at`, by default now."""
 
     url: str
     at: float | None = None
 
     def get(self, path: str, **parameters: str) -> Any:
-        """What the API answers; raises HTTPError for a query that it cannot read."""
+        """Return the API's answer; raises HTTPError for an invalid query."""
         address = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310
             return json.load(answer)["data"]
@@ -91,7 +91,7 @@ class Prometheus:
         return [Series(one["metric"], _points([one["value"]])) for one in found]
 
     def lately(self, expr: str, seconds: float, steps: int) -> list[Series]:
-        """The last seconds until then."""
+        """Return the values of the last seconds."""
         end = self.at or time.time()
         ends = {"start": str(end - seconds), "end": str(end), "step": str(seconds / steps)}
         found = self.get("query_range", query=expr, **ends)["result"]

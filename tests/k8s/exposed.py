@@ -1,7 +1,4 @@
-"""What a Prometheus under test finds: real metrics as if people wrote, pushes of jobs, a node.
-
-Each call of `Exposed.go_on` is a while of talk, so that counters and histograms have rates.
-"""
+"""Metrics for a Prometheus under test: of gateways and generation in use, of jobs, of a node."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -27,7 +24,7 @@ BOTS = ("avtobus", "polkson")
 
 
 class Recorded(Collector):
-    """A page that was written down."""
+    """The metrics of a recorded page."""
 
     def __init__(self, path: Path) -> None:
         self._text = path.read_text(encoding="utf-8")
@@ -37,7 +34,7 @@ class Recorded(Collector):
 
 
 class Exposed:
-    """A gateway a bot, generation and a node."""
+    """The metrics of two gateways, generation and a node; `go_on` adds some traffic to them."""
 
     def __init__(self) -> None:
         self.random = Random(1)
@@ -101,7 +98,7 @@ class Exposed:
 
 @contextmanager
 def served(exposed: Exposed) -> Iterator[list[str]]:
-    """The addresses of what is exposed, in its order."""
+    """Serve each registry, and yield the addresses in their order."""
     with ExitStack() as stack:
         addresses = []
         for number, registry in enumerate(exposed.registries):
@@ -114,7 +111,7 @@ def served(exposed: Exposed) -> Iterator[list[str]]:
 
 
 def push_jobs(url: str) -> None:
-    """Every figure that docs/metrics.md lists of a job, and a job of each outcome."""
+    """Push every figure in docs/metrics.md for each job; one job fails."""
     settings = PushSettings(pushgateway_url=url)
     text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     for bot in BOTS:

@@ -1,4 +1,4 @@
-"""Debian's Prometheus and Pushgateway, started with the manifests' arguments and configuration."""
+"""Runs Debian's Prometheus and Pushgateway with the manifests' arguments and configuration."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ from tests.k8s.dashboards import MONITORING
 
 @contextmanager
 def shipped(name: str, tool: str, address: str, folder: Path) -> Iterator[None]:
-    """Debian's build of it with the arguments of the manifest; /data and /etc lie in the folder."""
+    """Run the tool with the arguments of its manifest; /data and /etc are in the folder."""
     [pod, *_] = yaml.safe_load_all((MONITORING / f"{name}.yaml").read_text())
     [container] = pod["spec"]["template"]["spec"]["containers"]
     arguments = [re.sub("=/", f"={folder}/", one) for one in container["args"]]
@@ -34,7 +34,7 @@ def shipped(name: str, tool: str, address: str, folder: Path) -> Iterator[None]:
 
 
 def configuration(found: dict[str, list[str]]) -> dict[str, Any]:
-    """The shipped one with these addresses in place of DNS, more often."""
+    """Return the shipped configuration with these addresses instead of DNS, and short intervals."""
     config: dict[str, Any] = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "300ms", "evaluation_interval": "300ms"}
     config["scrape_configs"].append({"job_name": "node"})

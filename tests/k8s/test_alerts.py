@@ -1,4 +1,4 @@
-"""Each alert fires when it should and only then, and the runbook knows it."""
+"""Each alert fires when it should and only then, and has a section in the runbook."""
 
 import re
 import subprocess

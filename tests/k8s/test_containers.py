@@ -1,7 +1,7 @@
-"""The images, run as the manifests run them: from an export to an answer on the sandbox.
+"""The images, run as the manifests run them: from an export to an answer in the sandbox.
 
-Slow: it wants the images of `make images TAG=dev` and trains in them. CONTAINERS is the engine
-with its options, "podman --runtime runc" say, CONTAINER_OPTIONS what `run` wants besides.
+Slow: needs the images of `make images TAG=dev` and trains in them. CONTAINERS is the engine with
+its options, such as "podman --runtime runc"; CONTAINER_OPTIONS are more options for its `run`.
 """
 
 import base64
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 class Box:
-    """A node's worth of volumes, and containers on it as pods would have them."""
+    """A node: its volumes, and containers that see them as pods do."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -43,7 +43,7 @@ class Box:
         return path
 
     def command(self, template: Resource, container: Resource, **more: str) -> list[str]:
-        """`run` under the container's own restrictions, environment and mounts."""
+        """Return `run` with the container's own restrictions, environment and mounts."""
         spec, labels = template["spec"], template["metadata"]["labels"]
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         user = spec["securityContext"]["runAsUser"]
@@ -94,7 +94,7 @@ class Box:
         return found
 
     def run(self, name: str) -> None:
-        """All containers of a job, one after another."""
+        """Run all containers of a job, one after another."""
         template = templates("local")[name]
         for container in containers(template["spec"]):
             done = subprocess.run(
@@ -117,7 +117,7 @@ class Box:
 
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
-    """With the sample export, and a bot that learns it from the base in the image, for a while."""
+    """A node with the sample export, and a bot that learns briefly from the base in the image."""
     if shutil.which(ENGINE[0]) is None:
         pytest.skip(f"{ENGINE[0]} is missing")
     box = Box(tmp_path)
@@ -142,7 +142,7 @@ def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
         except httpx.HTTPError:
             pass
         time.sleep(0.5)
-    raise AssertionError("never held")
+    raise AssertionError("timed out")
 
 
 def test_an_export_goes_in_and_a_person_gets_an_answer(box: Box) -> None:

@@ -1,4 +1,4 @@
-"""Rules that every pod keeps: restricted Pod Security, one user, limits, probes, pinned images."""
+"""What every pod must have: restricted Pod Security, one user, limits, probes, pinned images."""
 
 import pytest
 
@@ -19,7 +19,7 @@ VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secre
 
 
 def violations(pod: Resource) -> list[str]:
-    """Against the restricted profile of kubernetes.io/docs/concepts/security/."""
+    """Return what violates the restricted profile (kubernetes.io/docs/concepts/security/)."""
     security = pod.get("securityContext", {})
     found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if pod.get(key)]
     if security.get("sysctls") or "ephemeralContainers" in pod:
@@ -48,7 +48,7 @@ def test_every_pod_is_admitted_by_the_restricted_profile(name: str) -> None:
     assert {each: found for each, pod in pods(name).items() if (found := violations(pod))} == {}
 
 
-def test_a_pod_that_keeps_to_nothing_would_not_be() -> None:
+def test_an_unrestricted_pod_would_be_refused() -> None:
     open_pod = {
         "hostNetwork": True,
         "volumes": [{"name": "x", "hostPath": {"path": "/"}}],
@@ -63,7 +63,7 @@ def test_the_namespace_enforces_the_profile() -> None:
 
 
 @pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
-def test_one_user_no_token_no_surprises(name: str) -> None:
+def test_pods_run_as_one_user_without_a_token_and_with_limits(name: str) -> None:
     for each, pod in pods(name).items():
         security = pod["securityContext"]
         assert security["runAsUser"] == security["runAsGroup"] == USER, each
@@ -76,12 +76,12 @@ def test_one_user_no_token_no_surprises(name: str) -> None:
         for one in containers(pod):
             assert one["securityContext"]["readOnlyRootFilesystem"] is True, each
             assert one["terminationMessagePolicy"] == "FallbackToLogsOnError", each
-            assert one["resources"]["limits"].keys() == {"memory"}, each  # CPU is lent
+            assert one["resources"]["limits"].keys() == {"memory"}, each  # idle CPU may be used
             assert one["resources"]["requests"].keys() == {"cpu", "memory"}, each
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_images_are_pinned_and_not_pulled_twice(name: str) -> None:
+def test_images_are_pinned_and_pulled_once(name: str) -> None:
     for each, pod in pods(name).items():
         for one in containers(pod):
             image, _, tag = one["image"].partition(":")
@@ -91,7 +91,7 @@ def test_images_are_pinned_and_not_pulled_twice(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
-def test_what_serves_is_probed_and_may_drain(name: str) -> None:
+def test_servers_have_probes_and_time_to_drain(name: str) -> None:
     for each, pod in pods(name).items():
         if each.startswith("CronJob/"):
             continue
@@ -106,7 +106,7 @@ def test_what_serves_is_probed_and_may_drain(name: str) -> None:
         assert pod.get("terminationGracePeriodSeconds", 30) >= before + drain + 10, each
 
 
-def test_jobs_step_back_where_people_wait() -> None:
+def test_jobs_give_way_to_what_answers_people() -> None:
     classes = {one: each["value"] for one, each in kinds("vds", "PriorityClass").items()}
     for each, template in templates("vds").items():
         job = template["metadata"]["labels"].get("persona-bots/part") == "job"
@@ -123,13 +123,13 @@ def test_jobs_step_back_where_people_wait() -> None:
                 assert 5 * int(one["resources"]["requests"]["cpu"].removesuffix("m")) <= asked
 
 
-def test_no_resource_stands_outside_the_namespace_but_what_has_none() -> None:
+def test_every_resource_is_in_the_namespace() -> None:
     for one in built(WHOLE):
         if one["kind"] not in ("Namespace", "PriorityClass"):
             assert one["metadata"]["namespace"] == "persona-bots", one["kind"]
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_generation_goes_on_until_dns_names_its_successor(name: str) -> None:
+def test_generation_serves_until_dns_has_its_successor(name: str) -> None:
     (container,) = pods(name)["Deployment/generation"]["containers"]
     assert container["lifecycle"]["preStop"]["sleep"]["seconds"] >= 5  # the TTL of cluster DNS

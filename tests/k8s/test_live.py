@@ -1,5 +1,5 @@
 """A real Prometheus with the shipped configuration scrapes real metrics: no panel stays empty, and
-every alert has what it asks for."""
+every alert finds its metrics."""
 
 import re
 import time
@@ -27,12 +27,12 @@ SELECTOR = re.compile(r"(?:\b(?:persona_|push_)\w+|(?={__name__))(?:{[^}]*})?")
 
 @contextmanager
 def monitored(folder: Path, exposed: Exposed) -> Iterator[Prometheus]:
-    """Prometheus and Pushgateway over what is exposed, once it was scraped a few times."""
+    """Run Prometheus and Pushgateway until everything has been scraped a few times."""
     own, pushed = free_address(), free_address()
     prometheus = Prometheus(f"http://{own}")
 
     def until(expr: str) -> None:
-        """Let people write until the expression finds something."""
+        """Add traffic until the expression has a result."""
 
         def holds() -> object:
             exposed.go_on()
@@ -97,21 +97,21 @@ def test_the_list_of_bots_is_found(live: Prometheus, board: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda rule: rule["alert"])
-def test_an_alert_finds_what_it_asks_for(live: Prometheus, alert: dict[str, Any]) -> None:
+def test_an_alert_finds_its_metrics(live: Prometheus, alert: dict[str, Any]) -> None:
     live.now(alert["expr"])
-    asked = set(SELECTOR.findall(alert["expr"]))
-    assert asked
-    for selector in asked:
+    selectors = set(SELECTOR.findall(alert["expr"]))
+    assert selectors
+    for selector in selectors:
         assert live.now(selector), selector
 
 
 def test_only_what_is_wrong_fires(live: Prometheus) -> None:
-    """One job failed; a version is refused, which fires after a minute."""
-    told = {(one.labels["alertname"], one.labels["bot"]) for one in live.now("ALERTS")}
-    assert told == {("JobFailed", "polkson"), ("VersionRefused", "polkson")}
+    """One job has failed, and one version is refused, which fires after a minute."""
+    alerts = {(one.labels["alertname"], one.labels["bot"]) for one in live.now("ALERTS")}
+    assert alerts == {("JobFailed", "polkson"), ("VersionRefused", "polkson")}
 
 
-def test_what_jobs_said_outlives_the_pushgateway(tmp_path: Path) -> None:
+def test_pushed_metrics_survive_a_restart_of_the_pushgateway(tmp_path: Path) -> None:
     address = free_address()
 
     def groups() -> int:

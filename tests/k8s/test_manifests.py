@@ -1,4 +1,4 @@
-"""All that is built keeps to the schemas, and gives each bot what it needs."""
+"""What is built conforms to the Kubernetes schemas and gives each bot what it needs."""
 
 import base64
 import functools
@@ -35,20 +35,20 @@ from training_jobs import convert, evaluate, fetch_base, finetune, publish
 
 MODELS = (GatewaySettings, GenerationSettings, SandboxSettings, Volumes, PushSettings)
 SETTINGS = {name.upper() for model in MODELS for name in model.model_fields}
-SETTINGS |= {"HF_HOME", "JOB"}  # the hub's client, and what only other values are made of
+SETTINGS |= {"HF_HOME", "JOB"}  # the hub's client's, and one that only other values refer to
 SETTINGS |= {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}  # torch's own
 
 
 @functools.cache
-def _keeps_to_the_schema(resource: str, version: str) -> None:
+def _validate(resource: str, version: str) -> None:
     kubernetes_validate.validate(json.loads(resource), version, strict=True)
 
 
 @pytest.mark.parametrize("version", ["1.32", "1.36"])
 @pytest.mark.parametrize("name", BUILT)
-def test_every_resource_keeps_to_the_schema(name: str, version: str) -> None:
+def test_every_resource_conforms_to_the_schema(name: str, version: str) -> None:
     for resource in built(name):
-        _keeps_to_the_schema(json.dumps(resource, sort_keys=True), version)
+        _validate(json.dumps(resource, sort_keys=True), version)
 
 
 def test_an_unknown_kind_or_key_would_be_refused() -> None:
@@ -60,13 +60,13 @@ def test_an_unknown_kind_or_key_would_be_refused() -> None:
         kubernetes_validate.validate(odd, "1.36", strict=True)
 
 
-def test_a_listed_bot_is_listed_for_generation_too() -> None:
+def test_generation_gets_the_file_of_every_listed_bot() -> None:
     files = LISTED["configMapGenerator"][0]["files"]
     assert sorted(files) == [f"{bot}.yaml={bot}/bot.yaml" for bot in BOTS]
 
 
 @pytest.mark.parametrize("bot", BOTS)
-def test_a_folder_differs_from_the_others_only_by_its_name(bot: str) -> None:
+def test_folders_of_bots_differ_only_by_the_name(bot: str) -> None:
     texts = {
         (ROOT / "k8s/bots" / name / "kustomization.yaml").read_text().replace(name, "NAME")
         for name in BOTS
@@ -130,7 +130,7 @@ JOBS = {
 
 
 @pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
-def test_jobs_get_arguments_that_they_know(name: str) -> None:
+def test_the_arguments_of_jobs_are_valid(name: str) -> None:
     found = [pod for each, pod in pods(name).items() if each.startswith("CronJob/")]
     assert len(found) == 6 * len(BOTS) + 1
     for container in (each for pod in found for each in containers(pod)):
@@ -142,7 +142,7 @@ def test_jobs_get_arguments_that_they_know(name: str) -> None:
         command.make_context(module, arguments)
 
 
-def test_learning_is_the_other_jobs_in_a_row() -> None:
+def test_learn_runs_the_steps_of_the_other_jobs() -> None:
     for bot in BOTS:
         steps = containers(pods("vds")[f"CronJob/learn-{bot}"])
         alone = [
@@ -155,7 +155,7 @@ def test_learning_is_the_other_jobs_in_a_row() -> None:
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_addresses_and_secrets_lead_somewhere(name: str) -> None:
+def test_addresses_and_secrets_exist(name: str) -> None:
     ports = {
         f"{each}:{port['port']}"
         for each, service in kinds(name, "Service").items()
@@ -191,13 +191,15 @@ def test_local_gateways_have_the_tokens_that_the_sandbox_knows() -> None:
         assert found == sandbox_token(bot)
 
 
-def test_training_on_several_nodes_finds_its_first_pod() -> None:
+def test_training_on_several_nodes_is_given_its_first_pod() -> None:
     service = kinds(WHOLE, "Service")["training"]
     for bot in BOTS:
         pod = pods(WHOLE)[f"CronJob/train-{bot}"]
         assert pod["subdomain"] == service["metadata"]["name"]
-        told = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
-        assert told["MASTER_ADDR"] == f"$(JOB)-0.{pod['subdomain']}"
-        assert told["MASTER_PORT"] == str(service["spec"]["ports"][0]["port"])
+        environment = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        assert environment["MASTER_ADDR"] == f"$(JOB)-0.{pod['subdomain']}"
+        assert environment["MASTER_PORT"] == str(service["spec"]["ports"][0]["port"])
         job = kinds(WHOLE, "CronJob")[f"train-{bot}"]["spec"]["jobTemplate"]["spec"]
-        assert told["WORLD_SIZE"] == str(job["completions"]) == str(job["parallelism"]) == "2"
+        assert (
+            environment["WORLD_SIZE"] == str(job["completions"]) == str(job["parallelism"]) == "2"
+        )

@@ -1,4 +1,4 @@
-"""With the policies everybody reaches whom their settings name, and nobody else."""
+"""With the network policies each pod reaches the addresses in its settings, and no others."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -18,28 +18,28 @@ ALLOWED = {
     ("prometheus", "pushgateway", 9091),
     ("grafana", "prometheus", 9090),
 }
-"""Client, server and port (0 is any) of every connection that may be made within the namespace."""
+"""Client, server and port (0 is any) of every connection that is allowed within the namespace."""
 TO_THE_INTERNET = {*(f"gateway-{bot}" for bot in BOTS), "fetch-base"}
 GUARDED = [name for name in OVERLAYS if kinds(name, "NetworkPolicy")]
 
 
 def pods(name: str) -> dict[str, dict[str, str]]:
-    """Labels of each pod by its own name."""
+    """Return the labels of each pod by the name of its workload."""
     return {
         each.partition("/")[2]: template["metadata"]["labels"]
         for each, template in templates(name).items()
     }
 
 
-def chosen(selector: Resource, labels: dict[str, str]) -> bool:
+def is_selected(selector: Resource, labels: dict[str, str]) -> bool:
     assert selector.keys() <= {"matchLabels"}
     return bool(selector.get("matchLabels", {}).items() <= labels.items())
 
 
 def rules(name: str, labels: dict[str, str], way: str) -> Iterator[tuple[Resource, int]]:
-    """Peer and port of what policies let a pod's traffic do, `ingress` or `egress`."""
+    """Yield peer and port of each rule that allows a pod's `ingress` or `egress` (`way`)."""
     for policy in kinds(name, "NetworkPolicy").values():
-        if chosen(policy["spec"]["podSelector"], labels):
+        if is_selected(policy["spec"]["podSelector"], labels):
             for rule in policy["spec"].get(way, ()):
                 for peer in rule["from" if way == "ingress" else "to"]:
                     for port in rule.get("ports", [{"port": 0}]):
@@ -47,7 +47,7 @@ def rules(name: str, labels: dict[str, str], way: str) -> Iterator[tuple[Resourc
 
 
 def pairs(name: str) -> set[tuple[str, str, int]]:
-    """What both sides' policies allow."""
+    """Return the connections that the policies of both sides allow."""
 
     def one_side(way: str) -> set[tuple[str, str, int]]:
         return {
@@ -56,19 +56,19 @@ def pairs(name: str) -> set[tuple[str, str, int]]:
             for peer, port in rules(name, labels, way)
             if "podSelector" in peer
             for other, others in pods(name).items()
-            if chosen(peer["podSelector"], others)
+            if is_selected(peer["podSelector"], others)
         }
 
     return one_side("egress") & one_side("ingress")
 
 
 @pytest.mark.parametrize("name", GUARDED)
-def test_nobody_speaks_to_anybody_else(name: str) -> None:
+def test_only_these_connections_are_allowed(name: str) -> None:
     assert pairs(name) == ALLOWED
 
 
 @pytest.mark.parametrize("name", GUARDED)
-def test_everybody_is_denied_everything_else_and_may_ask_for_names(name: str) -> None:
+def test_everything_else_is_denied_except_dns(name: str) -> None:
     default = kinds(name, "NetworkPolicy")["nothing-else"]["spec"]
     assert default == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     for each, labels in pods(name).items():
@@ -79,7 +79,7 @@ def test_everybody_is_denied_everything_else_and_may_ask_for_names(name: str) ->
 
 
 @pytest.mark.parametrize("name", GUARDED)
-def test_who_reaches_the_internet_reaches_no_private_address(name: str) -> None:
+def test_pods_with_internet_access_reach_no_private_address(name: str) -> None:
     reach = set[str]()
     for each, labels in pods(name).items():
         for peer, port in rules(name, labels, "egress"):

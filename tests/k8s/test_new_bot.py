@@ -1,4 +1,4 @@
-"""A third bot is one command, and a file to describe it in."""
+"""`make new-bot` makes all that a further bot needs but its description."""
 
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ def new_bot(project: Path, name: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_a_new_bot_has_all_that_the_others_have(project: Path) -> None:
+def test_a_new_bot_has_the_resources_of_the_others(project: Path) -> None:
     assert new_bot(project, "vasya").returncode == 0
     assert BotFile.read(project / "k8s/bots/vasya").name == "vasya"
     made = subprocess.run(
@@ -41,7 +41,7 @@ def test_a_new_bot_has_all_that_the_others_have(project: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["", "Вася", "Vasya", "-x", "a" * 33, "a b", "avtobus", "kustomization"]
 )
-def test_a_name_that_cannot_be_one_changes_nothing(project: Path, name: str) -> None:
+def test_an_invalid_name_changes_nothing(project: Path, name: str) -> None:
     before = sorted(project.rglob("*"))
     refused = new_bot(project, name)
     assert refused.returncode == 2
