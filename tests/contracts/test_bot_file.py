@@ -50,6 +50,8 @@ def test_a_section_left_out_or_empty_has_defaults(tmp_path: Path, section: str, 
         ("name: b\nname: c\n", "key 'name' is given twice"),
         ("name: b\nsampling: {top_k: 1, top_k: 2}\n", "key 'top_k' is given twice"),
         ("name: b\nsampling: !!python/object:os.system {}\n", "not valid YAML"),
+        ("name: b\ntraining: {until: 2024-02-30}\n", "not valid YAML"),
+        ("name: b\ntraining: {until: !!int soon}\n", "not valid YAML"),
         ("", "a mapping with at least a `name`"),
         ("- name: b\n", "a mapping with at least a `name`"),
         ("avtobus", "a mapping with at least a `name`"),
@@ -69,36 +71,17 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
         BotFile.read(tmp_path / "bot.yaml")
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="no such bot file"):
-        BotFile.read(tmp_path)
-
-
-@pytest.mark.parametrize("missing", ["none.yaml", "file/bot.yaml"])
+@pytest.mark.parametrize("missing", ["none.yaml", "file/bot.yaml", "."])
 def test_a_missing_file_is_no_bot(tmp_path: Path, missing: str) -> None:
     write(tmp_path / "file", "not a folder")
     with pytest.raises(BotNotFound, match="no such bot file"):
         BotFile.read(tmp_path / missing)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        "Avtobus",
-        "-b",
-        "1b",
-        "автобус",
-        "a/b",
-        "..",
-        "a b",
-        "b" * 33,
-        "5",
-        "[b]",
-        "null",
-        "kustomization",
-    ],
-)
+BAD_NAMES = ("", "Avtobus", "-b", "1b", "автобус", "a/b", "..", "a b", "b" * 33, "5", "[b]", "null")
+
+
+@pytest.mark.parametrize("name", [*BAD_NAMES, "kustomization"])
 def test_a_bad_name_is_refused_with_the_value_and_what_is_allowed(
     tmp_path: Path, name: str
 ) -> None:
@@ -125,16 +108,6 @@ def test_every_unknown_section_is_named(tmp_path: Path) -> None:
             "training: {schedule: {steps: 0}}",
             "training.schedule.steps",
             "input should be greater than or equal to 1 (given: 0)",
-        ),
-        (
-            "training: {schedule: {steps: soon}}",
-            "training.schedule.steps",
-            "input should be a valid integer, unable to parse string as an integer (given: 'soon')",
-        ),
-        (
-            "training: long",
-            "training",
-            "input should be a valid dictionary or instance of Section (given: 'long')",
         ),
     ],
 )
@@ -163,14 +136,9 @@ def test_bots_are_found_as_a_file_or_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "", "../outside", "Bad", "sub/bot", "kustomization"])
 def test_a_bot_that_is_not_there_is_not_found(tmp_path: Path, name: str) -> None:
-    for path in (
-        "outside.yaml",
-        "bots/kustomization.yaml",
-        "bots/Bad.yaml",
-        "bots/sub/bot.yaml",
-        "bots/sub/bot/bot.yaml",
-    ):
-        write(tmp_path / path, "name: b\n")
+    for path in ("kustomization.yaml", "Bad.yaml", "sub/bot.yaml", "sub/bot/bot.yaml"):
+        write(tmp_path / "bots" / path, "name: b\n")
+    write(tmp_path / "outside.yaml", "name: b\n")
     with pytest.raises(BotNotFound, match="no bot"):
         bot_path(tmp_path / "bots", name)
 
@@ -179,25 +147,15 @@ def test_a_folder_that_is_not_there_has_no_bots(tmp_path: Path) -> None:
     assert bot_names(tmp_path / "none") == []
 
 
-@pytest.mark.parametrize("value", ["2024-02-30", "!!int soon"])
-def test_a_value_that_yaml_cannot_make_is_refused(tmp_path: Path, value: str) -> None:
-    path = tmp_path / "bot.yaml"
-    path.write_text(f"name: b\ntraining: {{until: {value}}}\n")
-    with pytest.raises(Refusal):
-        BotFile.read(path)
-
-
 @pytest.mark.parametrize("value", ["off", "[]", "0", "''"])
 def test_a_section_that_is_no_mapping_is_refused(tmp_path: Path, value: str) -> None:
-    path = tmp_path / "bot.yaml"
-    path.write_text(f"name: b\nsampling: {value}\n")
+    bot = BotFile.read(write(tmp_path / "bot.yaml", f"name: b\nsampling: {value}\n"))
     with pytest.raises(BadValue):
-        BotFile.read(path).section("sampling", Sampling)
+        bot.section("sampling", Sampling)
 
 
 def test_a_file_of_another_bot_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "vasya.yaml"
-    path.write_text("name: petya\n", encoding="utf-8")
+    path = write(tmp_path / "vasya.yaml", "name: petya\n")
     assert read_bot(path, "petya").name == "petya"
     with pytest.raises(Refusal, match=r"vasya\.yaml: is of bot 'petya'"):
         read_bot(path, "vasya")

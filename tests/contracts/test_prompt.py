@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from contracts.prompt import PromptFormat, Vocabulary, render, render_prompt, reply_messages
+from contracts.prompt import (
+    PromptFormat,
+    Rendered,
+    Vocabulary,
+    render,
+    render_prompt,
+    reply_messages,
+)
 from contracts.turn import Role, Turn, single_line
 from training_jobs.tokenizer import load_tokenizer, train_tokenizer, vocabulary
 
@@ -93,18 +100,7 @@ def test_turns_1_is_read_back_exactly(
     assert [reply_messages(text, TURNS_1) for _, text in found] == [
         list(turn.messages) for turn in turns
     ]
-
-
-@thorough
-@given(turns=dialogues)
-def test_bos_and_eos_stand_only_where_the_renderer_put_them(
-    words: Vocabulary, turns: list[Turn]
-) -> None:
-    ids = render(turns, TURNS_1, words, AMPLE).ids
-    assert ids.count(words.eos) == len(turns)
-    assert ids.count(words.bos) == sum(turn.is_persona for turn in turns)
-    plain = render(turns, PLAIN, words, AMPLE).ids
-    assert not {words.bos, words.eos} & set(plain)
+    assert not {words.bos, words.eos} & set(render(turns, PLAIN, words, AMPLE).ids)
 
 
 @thorough
@@ -113,32 +109,25 @@ def test_the_mask_covers_the_personas_text_and_eos_and_nothing_else(
     tokenizer: Tokenizer, words: Vocabulary, turns: list[Turn]
 ) -> None:
     rendered = render(turns, TURNS_1, words, AMPLE)
-    learned = [i for i, on in zip(rendered.ids, rendered.loss_mask, strict=True) if on]
-    hidden = [i for i, on in zip(rendered.ids, rendered.loss_mask, strict=True) if not on]
-    spoken = [turn for turn in turns if turn.is_persona]
-    heard = [turn.text for turn in turns if not turn.is_persona]
-    assert words.bos not in learned
-    assert [text for _, text in read_back(learned, tokenizer, words)] == [
-        turn.text for turn in spoken
-    ]
-    assert [
-        text for _, text in read_back([i for i in hidden if i != words.bos], tokenizer, words)
-    ] == heard
+    marked = list(zip(rendered.ids, rendered.loss_mask, strict=True))
+    assert (words.bos, True) not in marked
+    for is_learned in (True, False):
+        ids = [i for i, learned in marked if learned is is_learned and i != words.bos]
+        assert [text for _, text in read_back(ids, tokenizer, words)] == [
+            turn.text for turn in turns if turn.is_persona is is_learned
+        ]
 
 
-def test_an_example_of_turns_1() -> None:
-    rendered = render([other("а", "б"), persona("в")], TURNS_1, LETTERS, AMPLE)
-    bos, eos = LETTERS.bos, LETTERS.eos
-    assert rendered.ids == [*letters("а\nб"), eos, bos, *letters("в"), eos]
-    assert rendered.loss_mask == [False] * 5 + [True, True]
-    assert (rendered.turns_used, rendered.cut) == (2, False)
-
-
-def test_an_example_of_plain() -> None:
-    rendered = render([other("а", "б"), persona("в")], PLAIN, LETTERS, AMPLE)
-    assert rendered.ids == letters("а\nб\nв\n")
-    assert rendered.loss_mask == [False] * 4 + [True, True]
-    assert (rendered.turns_used, rendered.cut) == (2, False)
+@pytest.mark.parametrize(
+    ("fmt", "ids", "mask"),
+    [
+        (TURNS_1, [*letters("а\nб"), -2, -1, *letters("в"), -2], [False] * 5 + [True, True]),
+        (PLAIN, letters("а\nб\nв\n"), [False] * 4 + [True, True]),
+    ],
+)
+def test_an_example_of_each_format(fmt: PromptFormat, ids: list[int], mask: list[bool]) -> None:
+    rendered = render([other("а", "б"), persona("в")], fmt, LETTERS, AMPLE)
+    assert rendered == Rendered(ids, mask, turns_used=2, cut=False)
 
 
 @thorough
@@ -222,15 +211,11 @@ def test_an_over_long_newest_turn_keeps_its_end(
     assert (rendered.turns_used, rendered.cut) == (used, cut)
 
 
-def test_no_turns_render_to_nothing_but_the_personas_bos() -> None:
+def test_no_turns_render_to_nothing_but_the_personas_bos_and_plain_stops_at_a_newline() -> None:
+    assert (PLAIN.stop_strings, TURNS_1.stop_strings) == (("\n",), ())
     assert render([], TURNS_1, LETTERS, AMPLE).ids == []
     assert render_prompt([], TURNS_1, LETTERS, AMPLE).ids == [LETTERS.bos]
     assert render_prompt([], PLAIN, LETTERS, AMPLE).ids == []
-
-
-def test_plain_stops_at_a_newline_and_turns_1_at_no_string() -> None:
-    assert PLAIN.stop_strings == ("\n",)
-    assert TURNS_1.stop_strings == ()
 
 
 @pytest.mark.parametrize(

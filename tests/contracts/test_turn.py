@@ -49,13 +49,9 @@ def test_a_turn_survives_json(messages: list[str]) -> None:
     assert Turn.model_validate_json(original.model_dump_json()) == original
 
 
-def test_text_is_a_line_a_message() -> None:
+def test_text_is_a_line_a_message_and_the_role_tells_the_persona() -> None:
     assert turn(messages=["раз\nдва", "три"]).text == "раз два\nтри"
-
-
-@pytest.mark.parametrize(("role", "is_persona"), [(Role.PERSONA, True), (Role.OTHER, False)])
-def test_role_tells_the_persona(role: Role, is_persona: bool) -> None:
-    assert turn(role=role).is_persona is is_persona
+    assert [turn(role=role).is_persona for role in Role] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -12,102 +12,79 @@ import pytest
 from extraction_jobs.messages import Chat, Message
 
 Entry = dict[str, Any]
+Save = Callable[[object], Path]
 
 START = datetime(2025, 1, 1, 10, tzinfo=UTC)
 CHAT = Chat("1", "Kitchen", "private_group")
 IDS = {"Anna": 5012345671, "Boris": 5012345672, "Clara": 5012345673}
 
 
-@pytest.fixture(scope="session")
-def message() -> Callable[..., Message]:
+def message(id: int = 1, sender: str | None = "user1", minute: float = 0, **fields: Any) -> Message:
     """`message(7, "anna", minute=3, reply_to=2)`; its text is its number unless given."""
-
-    def build(
-        id: int = 1, sender: str | None = "user1", minute: float = 0, **fields: Any
-    ) -> Message:
-        at = START + timedelta(minutes=minute)
-        plain = Message(CHAT, id, at, "message", sender, sender_name=None, text=str(id))
-        return replace(plain, **fields)
-
-    return build
+    at = START + timedelta(minutes=minute)
+    plain = Message(CHAT, id, at, "message", sender, sender_name=None, text=str(id))
+    return replace(plain, **fields)
 
 
-@pytest.fixture(scope="session")
-def talk(message: Callable[..., Message]) -> Callable[[str], list[Message]]:
+def talk(script: str) -> list[Message]:
     """`talk("anna boris>1 - anna")`: a word a message, `>` what it answers, `-` a day's pause.
 
     Messages are a minute apart; id and text are the message's number.
     """
-
-    def build(script: str) -> list[Message]:
-        messages: list[Message] = []
-        minute = 0
-        for word in script.split():
-            minute += 1440 if word == "-" else 1
-            if word != "-":
-                sender, _, answered = word.partition(">")
-                reply_to = int(answered) if answered else None
-                messages.append(message(len(messages) + 1, sender, minute, reply_to=reply_to))
-        return messages
-
-    return build
+    messages: list[Message] = []
+    minute = 0
+    for word in script.split():
+        minute += 1440 if word == "-" else 1
+        if word != "-":
+            sender, _, answered = word.partition(">")
+            reply_to = int(answered) if answered else None
+            messages.append(message(len(messages) + 1, sender, minute, reply_to=reply_to))
+    return messages
 
 
-@pytest.fixture(scope="session")
-def entry() -> Callable[..., Entry]:
+def entry(
+    id: int = 1, name: str = "Anna", text: object = None, minute: float | None = None
+) -> Entry:
     """An entry of an export as Telegram Desktop writes it; `entry(1) | {...}` changes fields."""
-
-    def build(
-        id: int = 1, name: str = "Anna", text: object = None, minute: float | None = None
-    ) -> Entry:
-        at = START + timedelta(minutes=id if minute is None else minute)
-        return {
-            "id": id,
-            "type": "message",
-            "date": at.strftime("%Y-%m-%dT%H:%M:%S"),
-            "date_unixtime": str(int(at.timestamp())),
-            "from": name,
-            "from_id": f"user{IDS[name]}",
-            "text": f"message {id}" if text is None else text,
-        }
-
-    return build
+    at = START + timedelta(minutes=id if minute is None else minute)
+    return {
+        "id": id,
+        "type": "message",
+        "date": at.strftime("%Y-%m-%dT%H:%M:%S"),
+        "date_unixtime": str(int(at.timestamp())),
+        "from": name,
+        "from_id": f"user{IDS[name]}",
+        "text": f"message {id}" if text is None else text,
+    }
 
 
-@pytest.fixture(scope="session")
-def chat() -> Callable[..., Entry]:
+def chat(*entries: Entry, **header: Any) -> Entry:
     """A single chat's export of these entries."""
-
-    def build(*entries: Entry, **header: Any) -> Entry:
-        plain = {"name": "Kitchen", "type": "private_group", "id": 77}
-        return {**plain, **header, "messages": list(entries)}
-
-    return build
+    plain = {"name": "Kitchen", "type": "private_group", "id": 77}
+    return {**plain, **header, "messages": list(entries)}
 
 
-@pytest.fixture(scope="session")
-def mixed(chat: Callable[..., Entry], entry: Callable[..., Entry]) -> Entry:
-    """Everything that an export may hold; usable are 1, 2, 11, 12, 13 (lone) and 14."""
-    return chat(
-        entry(1, "Boris", "hi"),
-        entry(2, "Anna", ["hello, ", {"type": "bold", "text": "Boris"}]),
-        entry(3) | {"type": "service", "action": "pin_message"},
-        {"id": 4, "type": "unsupported"},
-        entry(5) | {"from": None, "from_id": None},
-        entry(6) | {"forwarded_from": None},
-        entry(7) | {"via_bot": "@gif"},
-        entry(8, text="") | {"media_type": "sticker"},
-        entry(9, text="/start"),
-        entry(10, text="a" * 3000),
-        entry(11, "Clara", "who is there?"),
-        entry(12, "Boris", "we are"),
-        entry(13, "Boris", "nobody?", minute=1000),
-        entry(14, "Anna", "a photo", minute=2000) | {"photo": "(File not included.)"},
-    )
+MIXED = chat(
+    entry(1, "Boris", "hi"),
+    entry(2, "Anna", ["hello, ", {"type": "bold", "text": "Boris"}]),
+    entry(3) | {"type": "service", "action": "pin_message"},
+    {"id": 4, "type": "unsupported"},
+    entry(5) | {"from": None, "from_id": None},
+    entry(6) | {"forwarded_from": None},
+    entry(7) | {"via_bot": "@gif"},
+    entry(8, text="") | {"media_type": "sticker"},
+    entry(9, text="/start"),
+    entry(10, text="a" * 3000),
+    entry(11, "Clara", "who is there?"),
+    entry(12, "Boris", "we are"),
+    entry(13, "Boris", "nobody?", minute=1000),
+    entry(14, "Anna", "a photo", minute=2000) | {"photo": "(File not included.)"},
+)
+"""Everything that an export may hold; usable are 1, 2, 11, 12, 13 (lone) and 14."""
 
 
 @pytest.fixture
-def save(tmp_path: Path) -> Callable[[object], Path]:
+def save(tmp_path: Path) -> Save:
     """Write a result.json: bytes as they are, anything else as JSON."""
 
     def write(content: object) -> Path:

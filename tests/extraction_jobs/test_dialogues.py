@@ -4,7 +4,7 @@ Expected turns are written `anna:1,2 bot*:3`: the numbers are messages, the star
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -17,9 +17,7 @@ from contracts.dataset import Record
 from contracts.turn import Turn, single_line
 from extraction_jobs.dialogues import named_persona, sessions, turns, whole_chat
 from extraction_jobs.messages import Chat, Message
-
-Talk = Callable[[str], list[Message]]
-Make = Callable[..., Message]
+from tests.extraction_jobs.conftest import message, talk
 
 HOUR = timedelta(hours=1)
 BOT = frozenset(["bot"])
@@ -45,64 +43,55 @@ def replies(said: Sequence[Turn]) -> list[int | None]:
     return [turn.reply_to for turn in said]
 
 
-def test_a_long_session_gives_several_records_that_leave_nothing_out(talk: Talk) -> None:
-    said = talk("anna boris bot " * 30 + "anna bot>1 anna")
+def test_a_long_session_gives_several_records_that_leave_nothing_out() -> None:
     dropped: Counter[str] = Counter()
-    records = list(named_persona(said, HOUR, BOT, str, dropped))
-    lengths = [len(record.turns) for record in records]
-    assert lengths == [33, 33, 26]
+    script = "anna boris bot " * 30 + "anna bot>1 anna"
+    records = list(named_persona(talk(script), HOUR, BOT, str, dropped))
+    assert [len(record.turns) for record in records] == [33, 33, 26]
     assert all(record.turns[-1].is_persona for record in records)
     assert +dropped == {"after_last_persona_turn": 1}
     assert replies(records[-1].turns) == [None] * 26  # the answered turn is in another record
     assert len({record.id for record in records}) == 3
 
 
+SECOND = timedelta(seconds=1)
+ELSEWHERE = Chat("2", "Hall", "private_group")
+
+
 @pytest.mark.parametrize(
-    ("silence", "together"),
+    ("second", "together"),
     [
-        (timedelta(0), True),
-        (HOUR - timedelta(seconds=1), True),
-        (HOUR, False),
-        (HOUR + timedelta(seconds=1), False),
-        (timedelta(days=-1), True),  # a clock set back
+        (message(2), True),
+        (replace(message(2), at=message().at + HOUR - SECOND), True),
+        (replace(message(2), at=message().at + HOUR), False),
+        (replace(message(2), at=message().at + HOUR + SECOND), False),
+        (replace(message(2), at=message().at - timedelta(days=1)), True),  # a clock set back
+        (message(2, chat=ELSEWHERE), False),
     ],
 )
-def test_a_session_ends_where_nobody_wrote_for_the_pause(
-    message: Make, silence: timedelta, together: bool
+def test_a_session_ends_where_nobody_wrote_for_the_pause_or_the_chat_changes(
+    second: Message, together: bool
 ) -> None:
-    first, second = message(1), message(2)
-    second = replace(second, at=first.at + silence)
+    first = message(1)
     expected = [[first, second]] if together else [[first], [second]]
     assert list(sessions([first, second], HOUR)) == expected
-
-
-def test_a_session_never_spans_chats(message: Make) -> None:
-    elsewhere = Chat("2", "Hall", "private_group")
-    here, there = message(1), message(2, chat=elsewhere)
-    assert list(sessions([here, there], HOUR)) == [[here], [there]]
-
-
-def test_no_messages_give_no_sessions() -> None:
     assert list(sessions([], HOUR)) == []
 
 
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
-        ("anna", "anna:1"),
         ("anna anna anna", "anna:1,2,3"),
         ("anna boris anna", "anna:1 boris:2 anna:3"),
         ("anna anna bot bot anna", "anna:1,2 bot*:3,4 anna:5"),
     ],
 )
-def test_a_burst_of_one_sender_is_one_turn(talk: Talk, script: str, expected: str) -> None:
-    assert shown(turns(talk(script), BOT, str)) == expected
-
-
-def test_a_turn_has_the_time_of_its_first_message_and_a_pseudonym(talk: Talk) -> None:
-    messages = talk("anna anna")
-    (turn,) = turns(messages, BOT, str.upper)
-    assert (turn.speaker, turn.at) == ("ANNA", messages[0].at)
+def test_a_burst_of_one_sender_is_one_turn(script: str, expected: str) -> None:
+    messages = talk(script)
+    found = turns(messages, BOT, str)
+    assert shown(found) == expected
+    assert found[0].at == messages[0].at
+    assert turns(messages, BOT, str.upper)[0].speaker == "ANNA"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +109,7 @@ def test_a_turn_has_the_time_of_its_first_message_and_a_pseudonym(talk: Talk) ->
     ],
 )
 def test_a_reply_tells_how_many_turns_back_its_answer_stands(
-    talk: Talk, script: str, expected: list[int | None]
+    script: str, expected: list[int | None]
 ) -> None:
     assert replies(turns(talk(script), BOT, str)) == expected
 
@@ -144,7 +133,7 @@ def test_a_reply_tells_how_many_turns_back_its_answer_stands(
     ],
 )
 def test_a_named_persona_has_a_record_a_session_up_to_its_last_turn(
-    talk: Talk, script: str, records: list[str], drops: dict[str, int]
+    script: str, records: list[str], drops: dict[str, int]
 ) -> None:
     assert persona_records(talk(script)) == (records, drops)
 
@@ -160,7 +149,7 @@ def test_a_named_persona_has_a_record_a_session_up_to_its_last_turn(
     ],
 )
 def test_in_a_whole_chat_each_turn_but_a_sessions_first_ends_a_record(
-    talk: Talk, context: int, script: str, records: list[str]
+    context: int, script: str, records: list[str]
 ) -> None:
     assert [shown(record.turns) for record in records_of(talk(script), context)] == records
 
@@ -178,20 +167,20 @@ def test_in_a_whole_chat_each_turn_but_a_sessions_first_ends_a_record(
     ],
 )
 def test_lone_turns_are_records_only_where_nobody_talks_to_anybody(
-    talk: Talk, script: str, records: list[str]
+    script: str, records: list[str]
 ) -> None:
     assert [shown(record.turns) for record in records_of(talk(script))] == records
 
 
 @pytest.mark.parametrize(("context", "expected"), [(1, None), (2, 2), (4, 2)])
 def test_a_reply_that_points_out_of_the_window_is_forgotten(
-    talk: Talk, context: int, expected: int | None
+    context: int, expected: int | None
 ) -> None:
     *_, last = records_of(talk("anna boris clara>1"), context)
     assert last.turns[-1].reply_to == expected
 
 
-def test_a_records_start_is_its_first_turns_and_its_chat_is_no_name(talk: Talk) -> None:
+def test_a_records_start_is_its_first_turns_and_its_chat_is_no_name() -> None:
     messages = talk("anna boris clara")
     last = records_of(messages, context=1)[-1]
     assert last.started_at == messages[1].at
@@ -208,7 +197,7 @@ def chats(draw: st.DrawFn) -> list[tuple[str, str, int, str]]:
     return [(str(key), *said) for key, block in enumerate(blocks) for said in block]
 
 
-def as_messages(message: Make, script: list[tuple[str, str, int, str]]) -> list[Message]:
+def as_messages(script: list[tuple[str, str, int, str]]) -> list[Message]:
     minute = 0
     messages = []
     for number, (key, sender, minutes, text) in enumerate(script, 1):
@@ -220,9 +209,9 @@ def as_messages(message: Make, script: list[tuple[str, str, int, str]]) -> list[
 @settings(deadline=None)
 @given(script=chats())
 def test_no_text_is_lost_or_reordered_on_the_way_to_turns(
-    message: Make, script: list[tuple[str, str, int, str]]
+    script: list[tuple[str, str, int, str]],
 ) -> None:
-    messages = as_messages(message, script)
+    messages = as_messages(script)
     said = [turns(session, BOT, str) for session in sessions(messages, HOUR)]
     assert [
         (turn.speaker, text) for session in said for turn in session for text in turn.messages
@@ -235,9 +224,9 @@ def test_no_text_is_lost_or_reordered_on_the_way_to_turns(
 @settings(deadline=None)
 @given(script=chats())
 def test_a_named_persona_loses_no_message_uncounted(
-    message: Make, script: list[tuple[str, str, int, str]]
+    script: list[tuple[str, str, int, str]],
 ) -> None:
-    messages = as_messages(message, script)
+    messages = as_messages(script)
     dropped: Counter[str] = Counter()
     records = list(named_persona(messages, HOUR, BOT, str, dropped))
     used = sum(len(turn.messages) for record in records for turn in record.turns)
@@ -247,9 +236,9 @@ def test_a_named_persona_loses_no_message_uncounted(
 @settings(deadline=None)
 @given(script=chats(), context=st.integers(1, 5))
 def test_every_record_of_a_whole_chat_is_its_last_speakers(
-    message: Make, script: list[tuple[str, str, int, str]], context: int
+    script: list[tuple[str, str, int, str]], context: int
 ) -> None:
-    records = records_of(as_messages(message, script), context)
+    records = records_of(as_messages(script), context)
     assert len({record.id for record in records}) == len(records)
     for record in records:
         last = record.turns[-1]

@@ -36,15 +36,8 @@ def split(folder: Path, records: list[Record], share: float) -> tuple[list[Recor
 @pytest.mark.parametrize(
     ("count", "share", "heldout"),
     [
-        (10, 0.1, 1),
-        (10, 0.5, 5),
-        (11, 0.1, 1),
-        (100, 0.25, 25),
-        (MIN_HELDOUT - 1, 0.5, 0),
-        (10, 0.05, 0),
-        (100, 0.0, 0),
-        (1, 0.1, 0),
-        (0, 0.1, 0),
+        *((10, 0.1, 1), (10, 0.5, 5), (11, 0.1, 1), (100, 0.25, 25)),
+        *((MIN_HELDOUT - 1, 0.5, 0), (10, 0.05, 0), (100, 0.0, 0), (1, 0.1, 0), (0, 0.1, 0)),
     ],
 )
 def test_the_latest_share_is_held_out_unless_records_are_few(
@@ -71,15 +64,10 @@ def test_what_is_held_out_is_later_than_all_that_is_trained_on(
     assert all(early < late for early in ends[0] for late in ends[1] if early and late)
 
 
-def test_records_of_one_moment_stay_on_one_side(tmp_path: Path) -> None:
-    records = [record(number, hour=min(number, 8)) for number in range(12)]
-    train, heldout = split(tmp_path, records, 0.1)
-    assert [len(train), len(heldout)] == [8, 4]
-
-
-def test_records_that_all_end_at_one_moment_are_trained_on(tmp_path: Path) -> None:
-    train, _ = split(tmp_path, [record(number, hour=1) for number in range(12)], 0.1)
-    assert train
+@pytest.mark.parametrize(("latest", "trained"), [(8, 8), (0, 12)])
+def test_records_of_one_moment_stay_on_one_side(tmp_path: Path, latest: int, trained: int) -> None:
+    records = [record(number, hour=min(number, latest)) for number in range(12)]
+    assert [len(part) for part in split(tmp_path, records, 0.1)] == [trained, 12 - trained]
 
 
 def test_a_record_without_times_counts_as_early(tmp_path: Path) -> None:
@@ -103,22 +91,14 @@ def test_what_was_written_is_counted(
     assert written.chats == {"chat-1", "chat-2"}
 
 
-def test_the_hash_tells_data_sets_apart(tmp_path: Path) -> None:
-    def hashed(count: int) -> str:
-        return write_split(tmp_path, map(record, range(count)), 0.1, whole_chat=False).sha256
+def test_the_hash_tells_data_sets_and_divisions_apart_and_no_scratch_file_stays(
+    tmp_path: Path,
+) -> None:
+    def hashed(count: int, share: float) -> str:
+        return write_split(tmp_path, map(record, range(count)), share, whole_chat=False).sha256
 
-    assert hashed(10) == hashed(10) != hashed(11)
-
-
-def test_the_hash_tells_divisions_of_the_same_records_apart(tmp_path: Path) -> None:
-    def hashed(share: float) -> str:
-        return write_split(tmp_path, map(record, range(10)), share, whole_chat=False).sha256
-
-    assert hashed(0.1) != hashed(0.5)
-
-
-def test_no_scratch_file_stays(tmp_path: Path) -> None:
-    split(tmp_path, [record(1)], 0.1)
+    assert hashed(10, 0.1) == hashed(10, 0.1)
+    assert len({hashed(10, 0.1), hashed(11, 0.1), hashed(10, 0.5)}) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == [HELDOUT, TRAIN]
 
 

@@ -3,66 +3,35 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from contracts.refusal import Refusal
 from extraction_jobs.messages import Chat, Message
 from extraction_jobs.telegram_json import read_export
+from tests.extraction_jobs.conftest import Entry, Save, chat, entry
 
-Entry = dict[str, Any]
 Read = Callable[[object], list[Message]]
 
 
 @pytest.fixture
-def read(save: Callable[[object], Path]) -> Read:
+def read(save: Save) -> Read:
     return lambda content: list(read_export(save(content)))
-
-
-@pytest.fixture
-def read_one(read: Read, chat: Callable[..., Entry]) -> Callable[[Entry], Message]:
-    def build(raw: Entry) -> Message:
-        (message,) = read(chat(raw))
-        return message
-
-    return build
 
 
 def without(raw: Entry, *fields: str) -> Entry:
     return {name: value for name, value in raw.items() if name not in fields}
 
 
-def test_a_single_chat_gives_its_messages_in_order(
-    read: Read, chat: Callable[..., Entry], entry: Callable[..., Entry]
-) -> None:
-    kitchen = Chat("77", "Kitchen", "private_group")
-    assert read(chat(entry(1), entry(2, "Boris", "hi", minute=90))) == [
-        Message(
-            chat=kitchen,
-            id=1,
-            at=datetime(2025, 1, 1, 10, 1, tzinfo=UTC),
-            kind="message",
-            sender="user5012345671",
-            sender_name="Anna",
-            text="message 1",
-        ),
-        Message(
-            chat=kitchen,
-            id=2,
-            at=datetime(2025, 1, 1, 11, 30, tzinfo=UTC),
-            kind="message",
-            sender="user5012345672",
-            sender_name="Boris",
-            text="hi",
-        ),
+def test_a_single_chat_gives_its_messages_in_order(read: Read) -> None:
+    kitchen, noon = Chat("77", "Kitchen", "private_group"), datetime(2025, 1, 1, 12, tzinfo=UTC)
+    assert read(chat(entry(1, minute=120), entry(2, "Boris", "hi", minute=120))) == [
+        Message(kitchen, 1, noon, "message", "user5012345671", "Anna", "message 1"),
+        Message(kitchen, 2, noon, "message", "user5012345672", "Boris", "hi"),
     ]
 
 
-def test_an_account_gives_its_chats_and_those_it_left(
-    read: Read, chat: Callable[..., Entry], entry: Callable[..., Entry]
-) -> None:
+def test_an_account_gives_its_chats_and_those_it_left(read: Read) -> None:
     account = {
         "about": "Here is the data you requested.",
         "personal_information": {"user_id": 9, "first_name": "Anna", "id": 8, "name": "Me"},
@@ -94,130 +63,70 @@ def test_an_account_gives_its_chats_and_those_it_left(
         ({}, "chat"),
     ],
 )
-def test_a_chat_without_a_name_is_called_by_its_type(
-    read: Read, entry: Callable[..., Entry], header: Entry, name: str
-) -> None:
+def test_a_chat_without_a_name_is_called_by_its_type(read: Read, header: Entry, name: str) -> None:
     (message,) = read({**header, "id": 1, "messages": [entry(1)]})
     assert message.chat.name == name
 
 
-def test_chats_without_ids_are_told_apart(
-    read: Read, chat: Callable[..., Entry], entry: Callable[..., Entry]
-) -> None:
+def test_chats_without_ids_are_told_apart(read: Read) -> None:
     chats = [without(chat(entry(1)), "id") for _ in range(3)]
     messages = read({"chats": {"list": chats}})
     assert len({message.chat.key for message in messages}) == 3
 
 
-@pytest.mark.parametrize(
-    ("written", "text"),
-    [
+EMOJI = {"type": "custom_emoji", "text": "😁", "document_id": 5368324170671202286}
+ENTRIES: list[tuple[Entry, Entry]] = [
+    # text is a string or a list with entities
+    *(({"text": written}, {"text": text}) for written, text in (
         ("plain", "plain"),
         ("", ""),
         ([], ""),
         (["a ", {"type": "bold", "text": "b"}, " c"], "a b c"),
-        ([{"type": "link", "text": "site.org"}], "site.org"),
         ([{"type": "text_link", "text": "here", "href": "https://site.org"}, "!"], "here!"),
         ([{"type": "mention_name", "text": "Boris", "user_id": 5}, ", hi"], "Boris, hi"),
-        ([{"type": "custom_emoji", "text": "😁", "document_id": "s.webm"}, "\n"], "😁\n"),
-        ([{"type": "custom_emoji", "text": "😁", "document_id": 5368324170671202286}], "😁"),
-    ],
-)
-def test_text_is_a_string_or_a_list_with_entities(
-    read_one: Callable[[Entry], Message],
-    entry: Callable[..., Entry],
-    written: object,
-    text: str,
-) -> None:
-    assert read_one(entry(text=written)).text == text
-
-
-@pytest.mark.parametrize(
-    ("who", "sender", "name"),
-    [
+        ([{**EMOJI, "document_id": "s.webm"}, "\n"], "😁\n"),
+        ([EMOJI], "😁"),
+    )),
+    # the sender is an id where there is one: a number before 2021, no name for a deleted account
+    *((who, {"sender": sender, "sender_name": name}) for who, sender, name in (
         ({"from": "Anna", "from_id": "user1"}, "user1", "Anna"),
-        ({"from": "Anna", "from_id": 1}, "user1", "Anna"),  # before 2021
+        ({"from": "Anna", "from_id": 1}, "user1", "Anna"),
         ({"from": "Anna"}, "Anna", "Anna"),
-        ({"from": None, "from_id": "user1"}, "user1", None),  # a deleted account
+        ({"from": None, "from_id": "user1"}, "user1", None),
         ({"from_id": "user1"}, "user1", None),
         ({"from": "News", "from_id": "channel4"}, "channel4", "News"),
         ({"from": None}, None, None),
         ({}, None, None),
         ({"actor": "Anna", "actor_id": "user1"}, "user1", "Anna"),
         ({"actor": "Anna", "actor_id": 1}, "user1", "Anna"),
-    ],
-)
-def test_the_sender_is_an_id_where_there_is_one(
-    read_one: Callable[[Entry], Message],
-    entry: Callable[..., Entry],
-    who: Entry,
-    sender: str | None,
-    name: str | None,
+    )),
+    ({"date_unixtime": "1735725600"}, {"at": datetime(2025, 1, 1, 10, tzinfo=UTC)}),
+    # what the sender did not write is marked
+    ({}, {"forwarded": False, "via_bot": False}),
+    ({"forwarded_from": "News"}, {"forwarded": True, "via_bot": False}),
+    ({"forwarded_from": None}, {"forwarded": True}),
+    ({"saved_from": "Boris"}, {"forwarded": True}),
+    ({"via_bot": "@gif"}, {"forwarded": False, "via_bot": True}),
+    # a reply names the message it answers, unless that is in another chat
+    ({"reply_to_message_id": 3}, {"reply_to": 3}),
+    ({"reply_to_message_id": 3, "reply_to_peer_id": "channel4"}, {"reply_to": None}),
+    ({"type": "service", "actor": "Anna", "action": "create_group"}, {"kind": "service"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "expected"), ENTRIES)
+def test_an_entry_is_read_whatever_year_it_was_exported_in(
+    read: Read, fields: Entry, expected: Entry
 ) -> None:
-    message = read_one(without(entry(), "from", "from_id") | who)
-    assert (message.sender, message.sender_name) == (sender, name)
+    (found,) = read(chat({"id": 1, "type": "message", "date_unixtime": "0"} | fields))
+    assert {name: getattr(found, name) for name in expected} == expected
 
 
-@pytest.mark.parametrize(
-    ("time", "at"),
-    [
-        ({"date": "2025-01-01T13:00:00", "date_unixtime": "1735725600"}, "2025-01-01T10:00:00Z"),
-        ({"date": "2019-05-31T21:28:30"}, "2019-05-31T21:28:30Z"),  # before 2022
-    ],
-)
-def test_time_is_the_unix_time_or_else_the_date_taken_as_utc(
-    read_one: Callable[[Entry], Message], entry: Callable[..., Entry], time: Entry, at: str
-) -> None:
-    message = read_one(without(entry(), "date", "date_unixtime") | time)
-    assert message.at == datetime.fromisoformat(at)
-
-
-def test_service_and_unsupported_entries_keep_their_kind(
-    read: Read, chat: Callable[..., Entry], entry: Callable[..., Entry]
-) -> None:
-    created = without(entry(1, text=""), "from", "from_id") | {
-        "type": "service",
-        "actor": "Anna",
-        "actor_id": "user1",
-        "action": "create_group",
-    }
-    messages = read(chat(created, {"id": 2, "type": "unsupported"}, entry(3)))
-    assert [message.kind for message in messages] == ["service", "unsupported", "message"]
-
-
-@pytest.mark.parametrize(
-    ("fields", "forwarded", "via_bot"),
-    [
-        ({}, False, False),
-        ({"forwarded_from": "News"}, True, False),
-        ({"forwarded_from": None}, True, False),
-        ({"saved_from": "Boris"}, True, False),
-        ({"via_bot": "@gif"}, False, True),
-    ],
-)
-def test_what_the_sender_did_not_write_is_marked(
-    read_one: Callable[[Entry], Message],
-    entry: Callable[..., Entry],
-    fields: Entry,
-    forwarded: bool,
-    via_bot: bool,
-) -> None:
-    message = read_one(entry() | fields)
-    assert (message.forwarded, message.via_bot) == (forwarded, via_bot)
-
-
-def test_a_reply_names_the_message_it_answers(
-    read_one: Callable[[Entry], Message], entry: Callable[..., Entry]
-) -> None:
-    assert read_one(entry(5) | {"reply_to_message_id": 3}).reply_to == 3
-    assert read_one(entry(5)).reply_to is None
-
-
-def test_a_reply_to_another_chat_answers_nothing_in_this_one(
-    read_one: Callable[[Entry], Message], entry: Callable[..., Entry]
-) -> None:
-    elsewhere = {"reply_to_message_id": 3, "reply_to_peer_id": "channel4"}
-    assert read_one(entry(5) | elsewhere).reply_to is None
+def test_before_2022_the_date_is_taken_as_utc_and_unsupported_entries_have_none(read: Read) -> None:
+    old = {"id": 1, "type": "message", "date": "2019-05-31T21:28:30"}
+    dated, unsupported = read(chat(old, {"id": 2, "type": "unsupported"}))
+    assert dated.at == datetime(2019, 5, 31, 21, 28, 30, tzinfo=UTC)
+    assert unsupported.kind == "unsupported"
 
 
 @pytest.mark.parametrize(
@@ -232,16 +141,12 @@ def test_a_reply_to_another_chat_answers_nothing_in_this_one(
         {"text": [{"type": "bold"}]},
     ],
 )
-def test_an_entry_that_telegram_does_not_write_is_named(
-    read_one: Callable[[Entry], Message], entry: Callable[..., Entry], fields: Entry
-) -> None:
+def test_an_entry_that_telegram_does_not_write_is_named(read: Read, fields: Entry) -> None:
     with pytest.raises(Refusal, match=r"message .* of chat 'Kitchen'"):
-        read_one(entry() | fields)
+        read(chat(entry() | fields))
 
 
-def test_an_export_is_refused_wherever_it_is_cut_off(
-    read: Read, chat: Callable[..., Entry], entry: Callable[..., Entry]
-) -> None:
+def test_an_export_is_refused_wherever_it_is_cut_off(read: Read) -> None:
     content = json.dumps(chat(entry(1), entry(2))).encode()
     for length in range(1, len(content), 5):
         with pytest.raises(Refusal, match="broken or cut off JSON"):
@@ -259,19 +164,12 @@ def test_an_export_is_refused_wherever_it_is_cut_off(
     ],
     ids=["trailing text", "trailing backslash", "not UTF-8", "unknown escape", "unquoted text"],
 )
-def test_broken_json_is_refused_in_one_line(
-    read: Read,
-    chat: Callable[..., Entry],
-    entry: Callable[..., Entry],
-    spoil: Callable[[bytes], bytes],
-) -> None:
+def test_broken_json_is_refused_in_one_line(read: Read, spoil: Callable[[bytes], bytes]) -> None:
     content = json.dumps(chat(entry(text="hello"))).encode()
     with pytest.raises(Refusal, match="JSON") as refusal:
         read(spoil(content))
     assert "\n" not in str(refusal.value)
 
 
-def test_a_byte_order_mark_is_skipped(
-    read: Read, chat: Callable[..., Entry], entry: Callable[..., Entry]
-) -> None:
+def test_a_byte_order_mark_is_skipped(read: Read) -> None:
     assert len(read(b"\xef\xbb\xbf" + json.dumps(chat(entry())).encode())) == 1

@@ -1,13 +1,11 @@
 """Invalid escapes in Telegram Desktop's JSON, and the chunks it is read in."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extraction_jobs.telegram_json import read_export
+from tests.extraction_jobs.conftest import Save
 
 
 def document(*texts: str) -> bytes:
@@ -46,7 +44,7 @@ def telegram_string(text: str) -> str:
     ],
 )
 def test_invalid_escapes_are_repaired_wherever_a_chunk_ends(
-    save: Callable[[object], Path],
+    save: Save,
     monkeypatch: pytest.MonkeyPatch,
     written: str,
     text: str,

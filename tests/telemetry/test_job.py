@@ -25,6 +25,8 @@ from telemetry.job import (
 )
 from tests.telemetry.pushgateway import Pushgateway, pushgateway
 
+SUCCESS = "persona_training_last_success_timestamp_seconds"
+
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pushgateway]:
@@ -41,166 +43,98 @@ def logged() -> Iterator[list[EventDict]]:
         yield entries
 
 
-def ticking(*times: float) -> Callable[[], float]:
-    return iter(times).__next__
-
-
-def test_success_is_pushed_with_its_time_duration_and_figures(gateway: Pushgateway) -> None:
-    settings = PushSettings(pushgateway_url=gateway.url)
-    with job_report("training", "avtobus", settings, ticking(1000.0, 1042.5)) as report:
-        report.gauge("steps", "Steps taken.", 7)
-        report.gauges("Figures.", {"loss": 2.5, "perplexity": 12.25})
-    _, (method, path, pushed) = gateway.pushed
-    assert (method, path) == ("POST", "/metrics/job/training/bot/avtobus")
-    assert pushed == {
-        "persona_training_last_start_timestamp_seconds": 1000.0,
-        "persona_training_duration_seconds": 42.5,
-        "persona_training_last_success_timestamp_seconds": 1042.5,
-        "persona_training_steps": 7.0,
-        "persona_training_loss": 2.5,
-        "persona_training_perplexity": 12.25,
-    }
-
-
-@pytest.mark.parametrize("raised", [RuntimeError, KeyboardInterrupt, SystemExit])
-def test_failure_is_pushed_with_its_time_and_goes_on(
-    gateway: Pushgateway, raised: type[BaseException]
-) -> None:
+def pushed_by(
+    gateway: Pushgateway, raised: BaseException | None, **figures: float | None
+) -> dict[str, float]:
+    """Run a job from second 1000 to 1003, and return what it has pushed when it ends."""
+    now = iter((1000.0, 1003.0)).__next__
     settings = PushSettings(pushgateway_url=gateway.url)
 
     def run() -> None:
-        with job_report("extraction", "polkson", settings, ticking(1000.0, 1003.0)) as report:
-            report.gauge("messages_read", "Messages read.", 3)
-            raise raised
+        with job_report("training", "avtobus", settings, now) as report:
+            report.gauges("Figures.", figures)
+            if raised is not None:
+                raise raised
 
-    with pytest.raises(raised):
+    if raised is None:
         run()
-    _, (_, path, pushed) = gateway.pushed
-    assert path == "/metrics/job/extraction/bot/polkson"
-    assert pushed == {
-        "persona_extraction_last_start_timestamp_seconds": 1000.0,
-        "persona_extraction_duration_seconds": 3.0,
-        "persona_extraction_last_failure_timestamp_seconds": 1003.0,
-        "persona_extraction_messages_read": 3.0,
+    else:
+        with pytest.raises(type(raised)):
+            run()
+    started, ended = gateway.pushed
+    assert {(method, path) for method, path, _ in gateway.pushed} == {
+        ("POST", "/metrics/job/training/bot/avtobus")
     }
+    assert started[2] == {"persona_training_last_start_timestamp_seconds": 1000.0}
+    found = {name.removeprefix("persona_training_"): value for name, value in ended[2].items()}
+    assert (found.pop("last_start_timestamp_seconds"), found.pop("duration_seconds")) == (1000, 3)
+    return found
 
 
-def test_the_start_is_pushed_at_once_so_that_who_is_killed_is_missed(gateway: Pushgateway) -> None:
-    settings = PushSettings(pushgateway_url=gateway.url)
-    with job_report("training", "avtobus", settings, ticking(1000.0, 1003.0)):
-        [(_, path, pushed)] = gateway.pushed
-    assert path == "/metrics/job/training/bot/avtobus"
-    assert pushed == {"persona_training_last_start_timestamp_seconds": 1000.0}
+@pytest.mark.parametrize(
+    ("raised", "outcome"),
+    [
+        (None, {"last_success_timestamp_seconds": 1003.0}),
+        *((error(), {"last_failure_timestamp_seconds": 1003.0})
+          for error in (RuntimeError, KeyboardInterrupt, SystemExit)),
+        (Interrupted(), {}),
+    ],
+)  # fmt: skip
+def test_a_job_pushes_its_start_then_its_figures_and_how_it_ended(
+    gateway: Pushgateway, raised: BaseException | None, outcome: dict[str, float]
+) -> None:
+    assert pushed_by(gateway, raised, loss=2.5, steps=7) == {"loss": 2.5, "steps": 7.0, **outcome}
 
 
-def test_what_goes_on_later_has_neither_failed_nor_succeeded(gateway: Pushgateway) -> None:
-    settings = PushSettings(pushgateway_url=gateway.url)
-    times = ticking(1000.0, 1003.0)
-    with (
-        pytest.raises(Interrupted),
-        job_report("training", "avtobus", settings, times),
-    ):
-        raise Interrupted
-    assert gateway.pushed[-1][2] == {
-        "persona_training_last_start_timestamp_seconds": 1000.0,
-        "persona_training_duration_seconds": 3.0,
-    }
+def test_what_could_not_be_measured_is_no_number(gateway: Pushgateway) -> None:
+    assert math.isnan(pushed_by(gateway, None, loss=None)["loss"])
 
 
-def test_what_could_not_be_had_is_no_number(gateway: Pushgateway) -> None:
-    with job_report("x", "b", PushSettings(pushgateway_url=gateway.url)) as report:
-        report.gauges("Figures.", {"loss": None})
-    assert math.isnan(gateway.pushed[-1][2]["persona_x_loss"])
-
-
-def test_without_an_address_nothing_is_sent(
-    gateway: Pushgateway, logged: list[EventDict], monkeypatch: pytest.MonkeyPatch
+def test_a_gauge_keeps_the_last_value_and_without_an_address_nothing_is_pushed(
+    logged: list[EventDict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PUSHGATEWAY_URL", raising=False)
     with job_report("training", "avtobus", PushSettings()) as report:
+        report.gauge("steps", "Steps taken.", 6)
         report.gauge("steps", "Steps taken.", 7)
     assert report.registry.get_sample_value("persona_training_steps") == 7.0
-    assert gateway.pushed == []
     assert logged == []
 
 
-def test_the_address_comes_from_the_environment(
-    gateway: Pushgateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PUSHGATEWAY_URL", gateway.url)
-    with job_report("training", "avtobus", PushSettings()):
-        pass
-    assert len(gateway.pushed) == 2
-
-
-def told(entry: EventDict) -> tuple[str, str, str]:
-    return entry["log_level"], entry["event"], entry["job"]
-
-
-NO_ANSWER = ("warning", "pushgateway did not answer", "training")
-
-
-def test_a_gateway_that_is_not_there_is_told_and_does_not_fail_a_job(
-    logged: list[EventDict], closed_port: int
-) -> None:
-    settings = PushSettings(pushgateway_url=f"http://127.0.0.1:{closed_port}")
-    with job_report("training", "avtobus", settings) as report:
-        pass
-    name = "persona_training_last_success_timestamp_seconds"
-    assert report.registry.get_sample_value(name)
-    assert list(map(told, logged)) == [NO_ANSWER] * 2
-
-
-def test_a_gateway_that_refuses_is_told_and_does_not_fail_a_job(
-    gateway: Pushgateway, logged: list[EventDict]
+def test_a_gateway_that_fails_is_logged_and_fails_no_job(
+    gateway: Pushgateway, logged: list[EventDict], closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway.status = 500
-    with job_report("training", "avtobus", PushSettings(pushgateway_url=gateway.url)):
-        pass
-    assert len(gateway.pushed) == 2
-    assert list(map(told, logged)) == [NO_ANSWER] * 2
-
-
-def test_a_gateway_that_is_not_there_does_not_hide_a_jobs_own_error(closed_port: int) -> None:
-    settings = PushSettings(pushgateway_url=f"http://127.0.0.1:{closed_port}")
-    with pytest.raises(ZeroDivisionError), job_report("training", "avtobus", settings):
-        raise ZeroDivisionError
-
-
-def test_a_gauge_keeps_the_last_value_given() -> None:
-    report = JobReport("training", "b")
-    report.gauge("a", "h", 1)
-    report.gauge("a", "h", 2)
-    assert report.registry.get_sample_value("persona_training_a") == 2
-
-
-@pytest.mark.parametrize("url", ["http://host:abc", "http://[::1"])
-def test_a_bad_address_does_not_fail_a_job(url: str) -> None:
-    with job_report("x", "b", PushSettings(pushgateway_url=url)) as report:
-        report.gauge("a", "h", 1)
-    assert report.registry.get_sample_value("persona_x_last_success_timestamp_seconds")
+    bad = (gateway.url, f"http://127.0.0.1:{closed_port}", "http://host:abc", "http://[::1")
+    for url in bad:
+        monkeypatch.setenv("PUSHGATEWAY_URL", url)
+        with job_report("training", "avtobus", PushSettings()) as report:
+            pass
+        assert report.registry.get_sample_value(SUCCESS)
+        with (
+            pytest.raises(ZeroDivisionError),
+            job_report("training", "avtobus", PushSettings()),
+        ):
+            raise ZeroDivisionError
+    assert len(gateway.pushed) == 4
+    assert {(each["log_level"], each["event"], each["job"]) for each in logged} == {
+        ("warning", "pushgateway did not answer", "training")
+    }
 
 
 @pytest.fixture
 def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bot's file, on volumes of its own."""
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    file = tmp_path / "avtobus.yaml"
-    file.write_text("name: avtobus\n", encoding="utf-8")
-    return file
+    (tmp_path / "polkson.yaml").write_text("name: polkson\n", encoding="utf-8")
+    (tmp_path / "avtobus.yaml").write_text("name: avtobus\n", encoding="utf-8")
+    return tmp_path / "avtobus.yaml"
 
 
-def other(bot: Path) -> Path:
-    """Another bot on the same volumes."""
-    file = bot.with_name("polkson.yaml")
-    file.write_text("name: polkson\n", encoding="utf-8")
-    return file
-
-
-def refused(name: str, bot: Path, output: Path | None = None) -> bool:
+def is_refused(bot: Path, output: Path | None = None) -> bool:
     """Whether a job is refused because another one works there."""
     try:
-        with job(name, bot, output):
+        with job("conversion", bot, output):
             return False
     except SystemExit as ended:
         return ended.code == 2
@@ -210,20 +144,19 @@ def test_a_job_holds_its_bots_folder_wherever_its_output_lies(
     bot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with job("training", bot, tmp_path / "runs" / "a"):
-        assert refused("conversion", bot)
-        assert refused("conversion", bot, tmp_path / "runs" / "b")
+        assert is_refused(bot)
+        assert is_refused(bot, tmp_path / "runs" / "b")
         said = f"error: {tmp_path}/data/avtobus: another job works there; wait for its end\n"
         assert capsys.readouterr().err.endswith(said)
-    assert not refused("conversion", bot)
+    assert not is_refused(bot)
 
 
-def test_two_bots_with_outputs_side_by_side_do_not_refuse_each_other(
-    bot: Path, tmp_path: Path
-) -> None:
+def test_two_bots_refuse_each_other_only_in_the_same_output(bot: Path, tmp_path: Path) -> None:
+    other = bot.with_name("polkson.yaml")
     with job("training", bot, tmp_path / "runs" / "a"):
-        assert not refused("training", other(bot), tmp_path / "runs" / "b")
-        assert refused("training", other(bot), tmp_path / "runs" / "a")
-    assert not refused("training", other(bot), tmp_path / "runs" / "a")
+        assert not is_refused(other, tmp_path / "runs" / "b")
+        assert is_refused(other, tmp_path / "runs" / "a")
+    assert not is_refused(other, tmp_path / "runs" / "a")
 
 
 def test_no_lock_stays_outside_the_data_volume(bot: Path, tmp_path: Path) -> None:
@@ -243,9 +176,9 @@ def test_of_the_processes_of_one_training_only_the_first_locks(
 ) -> None:
     monkeypatch.setenv("RANK", "0")
     with job("training", bot):
-        assert refused("training", bot)
+        assert is_refused(bot)
         monkeypatch.setenv("RANK", "1")
-        assert not refused("training", bot)
+        assert not is_refused(bot)
 
 
 @pytest.mark.parametrize(
@@ -265,59 +198,55 @@ def test_how_a_job_ends_is_one_line_and_an_exit_code(
     assert line in capsys.readouterr().err.splitlines()[-1]
 
 
+def broken() -> None:
+    raise Refusal("a file is missing")
+
+
+def is_made(
+    folder: Path, read: Callable[[], object] = lambda: "kept", skip: bool = True, **settings: float
+) -> bool:
+    """Whether the output is made, and not read."""
+    context = JobContext(BotFile(folder, "b", {}), Volumes(), JobReport("training", "b"), skip)
+    inputs = (folder / "in", Sampling.model_validate(settings), "text", None)
+    return context.make_if_changed(folder / "stamp", inputs, read, lambda: "made") == "made"
+
+
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     """A folder whose output was made from what lies in it."""
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a").write_text("1")
-    assert again(tmp_path)
+    assert is_made(tmp_path)
     return tmp_path
 
 
-def again(
-    folder: Path, read: Callable[[], object] = lambda: "kept", skip: bool = True, **settings: float
-) -> bool:
-    """Whether the output is made again."""
-    bot = BotFile(folder / "bot.yaml", "b", {})
-    context = JobContext(bot, Volumes(), JobReport("training", "b"), skip_unchanged=skip)
-    inputs = (folder / "in", Sampling.model_validate(settings), "text", None)
-    made_from = folder / "out.made-from"
-    return context.make_if_changed(made_from, inputs, read, lambda: "made") == "made"
-
-
 @pytest.mark.parametrize(
-    ("change", "is_made"),
+    ("change", "expected"),
     [
         (lambda folder: None, False),
         (lambda folder: (folder / "in" / ".lock").write_text(""), False),
         (lambda folder: (folder / "in" / "a").write_text("2"), True),
         (lambda folder: (folder / "in" / "b").write_text(""), True),
         (lambda folder: (folder / "in" / "a").rename(folder / "in" / "c"), True),
-        (lambda folder: (folder / "out.made-from").unlink(), True),
+        (lambda folder: (folder / "stamp").unlink(), True),
     ],
 )
 def test_only_what_has_changed_is_made_again(
-    made: Path, change: Callable[[Path], object], is_made: bool
+    made: Path, change: Callable[[Path], object], expected: bool
 ) -> None:
     change(made)
-    assert again(made) is is_made
-
-
-def broken() -> None:
-    raise Refusal("a file is missing")
+    assert is_made(made) is expected
 
 
 def test_other_settings_a_broken_output_or_no_option_make_it_again(made: Path) -> None:
-    assert again(made, temperature=0.1)
-    assert again(made)
-    assert again(made, read=lambda: None)
-    assert again(made, read=broken)
-    assert again(made, skip=False)
-    assert not again(made)
-
-
-def test_one_that_fails_leaves_no_stamp(made: Path) -> None:
-    context = JobContext(BotFile(made, "b", {}), Volumes(), JobReport("training", "b"))
-    with pytest.raises(Refusal):
-        context.make_if_changed(made / "out.made-from", (), lambda: None, broken)
-    assert again(made)
+    assert is_made(made, temperature=0.1)
+    assert is_made(made)
+    assert is_made(made, read=lambda: None)
+    assert is_made(made, read=broken)
+    assert is_made(made, skip=False)
+    assert not is_made(made)
+    with pytest.raises(Refusal):  # one that fails leaves no stamp
+        JobContext(BotFile(made, "b", {}), Volumes(), JobReport("training", "b")).make_if_changed(
+            made / "stamp", (), lambda: None, broken
+        )
+    assert is_made(made)

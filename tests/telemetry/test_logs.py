@@ -41,31 +41,14 @@ def lines(capsys: Captured) -> list[dict[str, Any]]:
 def test_a_line_is_an_object_with_service_level_time_and_what_was_given(
     capsys: Captured,
 ) -> None:
-    configure(LogSettings(log_format="json"), "gateway")
-    logger().info("started", bot="avtobus", port=8080)
-    [line] = lines(capsys)
+    configure(LogSettings(log_format="auto"), "gateway")  # without a terminal
+    logger().info("чат\nновый", bot="avtobus", port=8080)
+    written = capsys.readouterr().err
+    assert '"чат\\nновый"' in written  # in letters, and on one line
+    line = json.loads(written)
     assert line.pop("timestamp").endswith("Z")
-    assert line == {
-        "event": "started",
-        "service": "gateway",
-        "level": "info",
-        "bot": "avtobus",
-        "port": 8080,
-    }
-
-
-def test_without_a_terminal_the_format_is_json(capsys: Captured) -> None:
-    configure(LogSettings(log_format="auto"), "gateway")
-    logger().info("started")
-    assert [line["event"] for line in lines(capsys)] == ["started"]
-
-
-def test_russian_is_written_in_letters_and_line_breaks_do_not_break_lines(
-    capsys: Captured,
-) -> None:
-    configure(LogSettings(log_format="json"), "gateway")
-    logger().info("чат\nновый")
-    assert '"чат\\nновый"' in capsys.readouterr().err
+    given = {"bot": "avtobus", "port": 8080}
+    assert line == {"event": "чат\nновый", "service": "gateway", "level": "info", **given}
 
 
 def test_text_for_a_terminal_is_no_json(capsys: Captured) -> None:
@@ -111,13 +94,18 @@ def test_libraries_are_heard_from_warning_on_in_the_same_form(
     assert found[-1]["level"] == "error"
 
 
-def test_configuring_again_replaces_the_first_and_doubles_no_line(capsys: Captured) -> None:
+def test_configuring_again_replaces_the_first_for_all_threads(
+    capsys: Captured,
+) -> None:
     configure(LogSettings(log_format="json"), "gateway")
     configure(LogSettings(log_format="json"), "generation")
     logger().info("ours")
     logging.getLogger("some.library").warning("theirs")
+    thread = threading.Thread(target=lambda: logger().info("a thread's"))
+    thread.start()
+    thread.join()
     found = [(line["event"], line["service"]) for line in lines(capsys)]
-    assert found == [("ours", "generation"), ("theirs", "generation")]
+    assert found == [(name, "generation") for name in ("ours", "theirs", "a thread's")]
 
 
 @pytest.mark.parametrize(
@@ -135,11 +123,3 @@ def test_a_level_or_format_that_is_none_is_refused(
     with pytest.raises(BadValue) as refused:
         from_environment(LogSettings)
     assert refused.value.problems == [(variable, f"input should be {allowed} (given: {value!r})")]
-
-
-def test_lines_of_threads_name_the_service(capsys: pytest.CaptureFixture[str]) -> None:
-    configure(LogSettings(log_format="json"), "gateway")
-    thread = threading.Thread(target=lambda: logger().info("x"))
-    thread.start()
-    thread.join()
-    assert '"service": "gateway"' in capsys.readouterr().err
