@@ -14,9 +14,9 @@ from aiogram.types import Message, User
 from pydantic import ValidationError
 
 from services.sandbox.errors import ApiError, bad_request
-from services.sandbox.messages import accepted_markup, edited
+from services.sandbox.messages import accepted_markup, edit_fields
 from services.sandbox.messenger import Messenger
-from services.sandbox.rooms import BotAccount, Draft, Room
+from services.sandbox.rooms import BotAccount, Draft
 from services.sandbox.update_queue import MAX_LIMIT, Update
 from services.sandbox.world import Member
 
@@ -61,16 +61,10 @@ class BotApi:
             raise _unreadable(error) from None
         return await handler(bot, request)
 
-    def _room(self, bot: BotAccount, chat_id: int | str | None) -> Room:
-        return self._world.room_of_bot(chat_id, bot)
-
     async def _get_me(self, bot: BotAccount, _: methods.GetMe) -> User:
-        abilities = {
-            "can_join_groups": True,
-            "can_read_all_group_messages": not bot.privacy,
-            "supports_inline_queries": False,
-        }
-        return bot.user.model_copy(update=abilities)
+        abilities = {"can_join_groups": True, "supports_inline_queries": False}
+        reads_all = {"can_read_all_group_messages": not bot.privacy}
+        return bot.user.model_copy(update=abilities | reads_all)
 
     async def _get_updates(self, bot: BotAccount, params: methods.GetUpdates) -> list[Update]:
         offset, limit = params.offset or 0, params.limit or MAX_LIMIT
@@ -87,21 +81,21 @@ class BotApi:
             lenient=(reply or params).allow_sending_without_reply is True,
             markup=accepted_markup(params.reply_markup),
         )
-        return self._messenger.send(self._room(bot, params.chat_id), bot, draft)
+        return self._messenger.send(self._world.room_of_bot(params.chat_id, bot), bot, draft)
 
     async def _edit_message_text(self, bot: BotAccount, params: methods.EditMessageText) -> Message:
         _check_plain(params.parse_mode)
-        room = self._room(bot, params.chat_id)
+        room = self._world.room_of_bot(params.chat_id, bot)
         text, markup = params.text or "", {"reply_markup": accepted_markup(params.reply_markup)}
         return self._messenger.edit_sent(
-            room, bot, params.message_id or 0, lambda found: edited(found, text) | markup
+            room, bot, params.message_id or 0, lambda found: edit_fields(found, text) | markup
         )
 
     async def _edit_message_reply_markup(
         self, bot: BotAccount, params: methods.EditMessageReplyMarkup
     ) -> Message:
         change = {"reply_markup": accepted_markup(params.reply_markup)}
-        room = self._room(bot, params.chat_id)
+        room = self._world.room_of_bot(params.chat_id, bot)
         return self._messenger.edit_sent(room, bot, params.message_id or 0, lambda _: change)
 
     async def _answer_callback_query(
@@ -112,19 +106,19 @@ class BotApi:
         return True
 
     async def _delete_message(self, bot: BotAccount, params: methods.DeleteMessage) -> bool:
-        self._messenger.delete(self._room(bot, params.chat_id), bot, params.message_id)
+        self._messenger.delete(self._world.room_of_bot(params.chat_id, bot), bot, params.message_id)
         return True
 
     async def _send_chat_action(self, bot: BotAccount, params: methods.SendChatAction) -> bool:
         if params.action not in _ACTIONS:
             raise bad_request("wrong parameter action in request")
-        room = self._room(bot, params.chat_id)
+        room = self._world.room_of_bot(params.chat_id, bot)
         room.check_thread(params.message_thread_id)
         self._messenger.show_action(room, bot, params.action)
         return True
 
     async def _get_chat_member(self, bot: BotAccount, params: methods.GetChatMember) -> Member:
-        return self._world.member(self._room(bot, params.chat_id), params.user_id)
+        return self._world.member(self._world.room_of_bot(params.chat_id, bot), params.user_id)
 
     async def _set_my_commands(self, bot: BotAccount, params: methods.SetMyCommands) -> bool:
         return True  # the page shows no list of commands

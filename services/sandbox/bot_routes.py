@@ -16,6 +16,7 @@ from services.sandbox.bot_api import BotApi
 from services.sandbox.errors import ApiError, bad_request
 from services.sandbox.faults import Call, Fault
 from services.sandbox.messenger import Messenger
+from services.sandbox.update_queue import dump
 
 
 class BotRoutes:
@@ -90,7 +91,9 @@ def _unpacked(name: str, value: Any) -> Any:
 
 
 def _success(result: object) -> web.Response:
-    return web.json_response({"ok": True, "result": dumped(result)})
+    if isinstance(result, TelegramObject):
+        result = dump(result)
+    return web.json_response({"ok": True, "result": result})
 
 
 def _dropped(request: web.Request) -> web.Response:
@@ -98,10 +101,3 @@ def _dropped(request: web.Request) -> web.Response:
     if request.transport:
         request.transport.abort()
     return web.Response()
-
-
-def dumped(result: object) -> Any:
-    """As Telegram writes it: absent fields are left out, dates are unix time."""
-    if isinstance(result, TelegramObject):
-        return result.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return result

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import tempfile
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -95,16 +96,14 @@ async def _start_generation(demo: Demo) -> str:
 
 async def _start_sandbox(demo: Demo, settings: DemoSettings, bots: list[str], memory: Path) -> str:
     """Start it with the chosen bots' files alone, and return the page's address."""
-    folder = memory / "bots"
+    folder = memory / "bot_files"  # no bot's name, which a gateway takes for its own folder
     folder.mkdir()
     for bot in bots:
         (folder / f"{bot}.yaml").symlink_to(bot_path(settings.bots_dir, bot).absolute())
     port = free_port(settings.sandbox_port)
     if port != settings.sandbox_port:
-        taken = f"port {settings.sandbox_port} is taken"
-        demo.stage(f"{taken}: make load PAGE=http://127.0.0.1:{port}")
-    variables = {"SANDBOX_PORT": str(port), "BOTS_DIR": str(folder)}
-    await demo.start("sandbox", "services.sandbox", **variables)
+        demo.stage(f"port {settings.sandbox_port} is taken: make load PAGE=http://127.0.0.1:{port}")
+    await demo.start("sandbox", "services.sandbox", SANDBOX_PORT=str(port), BOTS_DIR=str(folder))
     return f"http://127.0.0.1:{port}"
 
 
@@ -129,19 +128,16 @@ async def _start_gateway(demo: Demo, bot: str, generation: str, page: str, memor
 def free_port(wanted: int) -> int:
     """Return the wanted port of loopback, or another where that one is taken."""
     for port in (wanted, 0):
-        try:
-            with socket.create_server(("127.0.0.1", port)) as probe:
-                return int(probe.getsockname()[1])
-        except OSError:
-            continue
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)) as probe:
+            return int(probe.getsockname()[1])
     raise Refusal("no free port on 127.0.0.1")
 
 
 async def _answers(url: str) -> bool:
     try:
-        async with aiohttp.request("GET", url) as answer:
+        async with aiohttp.request("GET", url, timeout=aiohttp.ClientTimeout(2)) as answer:
             return answer.ok
-    except aiohttp.ClientError:
+    except (aiohttp.ClientError, TimeoutError):
         return False
 
 

@@ -20,14 +20,6 @@ LOG_TAIL = 65536
 """Bytes of the log in which the demo looks for the reason why a process has ended."""
 
 
-class ProcessEnded(Refusal):
-    """A process of the demo has ended by itself; says why where its log does."""
-
-    def __init__(self, name: str, code: int, log: Path) -> None:
-        reason = _last_error(log) or f"{log} may say why"
-        super().__init__(f"{name} has ended with exit code {code}: {reason}")
-
-
 class NotYet(Refusal):
     """What is waited for has not come; the text is for the case that it never does."""
 
@@ -50,7 +42,6 @@ class Demo:
     def __init__(self, bots: Iterable[str], log: Path) -> None:
         self._log = log
         self._log_file = _open_log(log)
-        self._clock = SystemClock()
         self._started_at = time.monotonic()
         self._processes: list[tuple[str, asyncio.subprocess.Process]] = []
         # only a bot's own gateway gets its token
@@ -75,10 +66,11 @@ class Demo:
         self._processes.append((name, process))
 
     def check(self) -> None:
-        """Raise ProcessEnded when one has ended."""
+        """Raise Refusal when one has ended; it says why where the log does."""
         for name, process in self._processes:
             if process.returncode is not None:
-                raise ProcessEnded(name, process.returncode, self._log)
+                why = _last_error(self._log) or f"{self._log} may say why"
+                raise Refusal(f"{name} has ended with exit code {process.returncode}: {why}")
 
     async def until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
         """Wait until it holds, while all processes live."""
@@ -87,14 +79,13 @@ class Demo:
         async def probe() -> None:
             self.check()
             if not await holds():
-                limit = f"not within {START_SECONDS:.0f} s"
-                raise NotYet(f"{what}: {limit}; {self._log} may say why")
+                raise NotYet(f"{what}: not within {START_SECONDS:.0f} s; {self._log} may say why")
 
         def policy(error: Exception, _attempt: int) -> float | None:
-            wait = isinstance(error, NotYet) and time.monotonic() < give_up
-            return PROBE_SECONDS if wait else None
+            waiting = isinstance(error, NotYet) and time.monotonic() < give_up
+            return PROBE_SECONDS if waiting else None
 
-        await retry(probe, self._clock, policy)
+        await retry(probe, SystemClock(), policy)
         self.stage(what)
 
     async def watch(self) -> None:

@@ -49,8 +49,9 @@ class Fault(BaseModel):
         )
 
     def error(self) -> ApiError:
-        text = self.description or HTTPStatus(self.code).phrase
-        return ApiError(self.code, text, self.parameters)
+        return ApiError(
+            self.code, self.description or HTTPStatus(self.code).phrase, self.parameters
+        )
 
 
 @dataclass

@@ -34,7 +34,7 @@ _ENTITIES = (
 )
 
 
-def content(text: str, media: Media | None, album: str | None, number: int) -> dict[str, Any]:
+def new_fields(text: str, media: Media | None, album: str | None, number: int) -> dict[str, Any]:
     """Return a message's fields; with media the text is its caption, `number` makes its file id."""
     if media is None:
         return _text(text)
@@ -43,7 +43,7 @@ def content(text: str, media: Media | None, album: str | None, number: int) -> d
     return {media: _file(media, number), "media_group_id": album, **_caption(text)}
 
 
-def edited(message: Message, text: str) -> dict[str, Any]:
+def edit_fields(message: Message, text: str) -> dict[str, Any]:
     """Return the fields of the message that another text changes."""
     if message.text is not None:
         return _text(text)
@@ -52,7 +52,7 @@ def edited(message: Message, text: str) -> dict[str, Any]:
     raise bad_request("there is no text in the message to edit")
 
 
-def words(message: Message) -> str:
+def shown_text(message: Message) -> str:
     """Return the text or the caption; of a topic's first message, the topic's name."""
     if message.forum_topic_created:
         return message.forum_topic_created.name
@@ -89,9 +89,9 @@ def accepted_markup(markup: object) -> InlineKeyboardMarkup | None:
         return None
     if not isinstance(markup, InlineKeyboardMarkup):
         raise bad_request("unsupported reply_markup")
-    for row in markup.inline_keyboard:
-        if any(len((button.callback_data or "").encode()) > MAX_BUTTON_BYTES for button in row):
-            raise bad_request("BUTTON_DATA_INVALID")
+    data = [button.callback_data or "" for row in markup.inline_keyboard for button in row]
+    if any(len(each.encode()) > MAX_BUTTON_BYTES for each in data):
+        raise bad_request("BUTTON_DATA_INVALID")
     return markup if any(markup.inline_keyboard) else None
 
 
@@ -118,7 +118,7 @@ def view(room: str, message: Message) -> Event:
         "id": message.message_id,
         "from": author.id if author else None,
         "name": author.first_name if author else "",
-        "text": words(message),
+        "text": shown_text(message),
         "media": next((media for media in get_args(Media) if getattr(message, media)), None),
         "album": message.media_group_id,
         "service": service(message),

@@ -13,7 +13,7 @@ from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, User
 
 from services.sandbox.errors import bad_request, too_many
 from services.sandbox.faults import Call, Faults
-from services.sandbox.messages import Event, buttons, edited, view
+from services.sandbox.messages import Event, buttons, edit_fields, view
 from services.sandbox.rate_limit import RateLimit
 from services.sandbox.rooms import ANONYMOUS, BotAccount, Change, Draft, Room
 from services.sandbox.update_queue import LONGEST_POLL, UpdateQueue
@@ -61,7 +61,7 @@ class Messenger:
         return self._deliver(room, room.post(person, draft, self.now()))
 
     def edit(self, room: Room, person: User, message_id: int, text: str) -> Message:
-        return self._edit(room, person, message_id, lambda found: edited(found, text))
+        return self._edit(room, person, message_id, lambda found: edit_fields(found, text))
 
     def press(self, room: Room, person: User, message_id: int, data: str) -> str:
         """Press a button, and return the id of the callback query that the message's bot gets."""
@@ -143,8 +143,8 @@ class Messenger:
         """Make a person an administrator of the group, or no more."""
         if person == self.world.owner:
             raise bad_request("the creator is always an administrator")
-        room = self.world.group
-        (room.administrators.add if on else room.administrators.discard)(person.id)
+        administrators = self.world.group.administrators
+        (administrators.add if on else administrators.discard)(person.id)
 
     def open_topic(self, number: int, name: str) -> None:
         room = self.world.group
@@ -158,10 +158,9 @@ class Messenger:
     def migrate(self) -> Room:
         """Turn the group into a supergroup; the bots get a message of it in both chats."""
         old, new = self.world.migrate(), self.world.group
-        last = old.add(self.world.owner, self.now(), migrate_to_chat_id=new.chat.id)
-        self._deliver(old, last)
-        old_id = old.chat.id
-        first = new.add(ANONYMOUS, self.now(), sender_chat=new.chat, migrate_from_chat_id=old_id)
+        now, old_id = self.now(), old.chat.id
+        self._deliver(old, old.add(self.world.owner, now, migrate_to_chat_id=new.chat.id))
+        first = new.add(ANONYMOUS, now, sender_chat=new.chat, migrate_from_chat_id=old_id)
         self._deliver(new, first)
         self._publish({"type": "migrated"})
         return new

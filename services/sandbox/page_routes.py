@@ -143,9 +143,8 @@ class PageRoutes:
         ]
         messages = [view(r.key, m) for r in world.rooms.values() for m in r.messages.values()]
         group = {"chat": GROUP, "title": GROUP_TITLE}
-        return web.json_response(
-            {"bots": bots, "people": people, "group": group, "messages": messages}
-        )
+        state = {"bots": bots, "people": people, "group": group, "messages": messages}
+        return web.json_response(state)
 
     def _join(self, body: NewPerson) -> Event:
         person = self._messenger.add_person(body.name)

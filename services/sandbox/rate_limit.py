@@ -50,10 +50,9 @@ class RateLimit:
         if not self.on:
             return 0
         in_chat = self._chats[bot, chat]
-        waits = [CHAT.wait(in_chat, now), BOT.wait(self._bots[bot], now)]
-        if not private:
-            waits.append(GROUP.wait(in_chat, now))
-        seconds = max(0, ceil(round(max(waits), 3)))
+        in_group = 0.0 if private else GROUP.wait(in_chat, now)
+        longest = max(CHAT.wait(in_chat, now), in_group, BOT.wait(self._bots[bot], now))
+        seconds = max(0, ceil(round(longest, 3)))
         self.refused += seconds > 0
         return seconds
 

@@ -11,7 +11,7 @@ from typing import Any
 from aiogram.types import Chat, ForumTopicCreated, InlineKeyboardMarkup, Message, User
 
 from services.sandbox.errors import bad_request, forbidden
-from services.sandbox.messages import Media, content, service, words
+from services.sandbox.messages import Media, new_fields, service, shown_text
 
 GROUP = "group"
 ANONYMOUS = User(id=1087968824, is_bot=True, first_name="Group", username="GroupAnonymousBot")
@@ -110,7 +110,7 @@ class Room:
 
     def post(self, author: User, draft: Draft, at: datetime) -> Message:
         """Accept a message of a person or a bot."""
-        fields = content(draft.text, draft.media, draft.album, self.last_id + 1)
+        fields = new_fields(draft.text, draft.media, draft.album, self.last_id + 1)
         self._enter(draft.thread, author)
         answered = self._answered(draft)
         self.started = self.started or not author.is_bot
@@ -210,7 +210,7 @@ def addressed(bot: BotAccount, message: Message) -> bool:
         return True
     name = bot.mention.lower()
     for entity in message.entities or message.caption_entities or []:
-        text = entity.extract_from(words(message)).lower()
+        text = entity.extract_from(shown_text(message)).lower()
         if entity.type == "mention" and text == name:
             return True
         if entity.type == "bot_command" and text.partition("@")[2] in ("", name[1:]):

@@ -19,7 +19,14 @@ Update = dict[str, Any]
 """An update as its bot gets it, in JSON's types."""
 
 
+def dump(content: TelegramObject) -> Any:
+    """Write it as Telegram does: absent fields are left out, dates are unix time."""
+    return content.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
 class UpdateQueue:
+    """The updates that a bot has not confirmed yet, and the poll that waits for more."""
+
     def __init__(self, first_id: int = 1, longest_poll: float = LONGEST_POLL) -> None:
         self.kept: deque[Update] = deque()
         self._next_id = first_id
@@ -36,7 +43,7 @@ class UpdateQueue:
     def put(self, kind: str, content: TelegramObject) -> None:
         """Keep an update of a kind (`message`, ...) unless the bot did not ask for it."""
         if not self._allowed or kind in self._allowed:
-            self.put_raw({kind: content.model_dump(mode="json", by_alias=True, exclude_none=True)})
+            self.put_raw({kind: dump(content)})
 
     def put_raw(self, update: Update) -> None:
         """Keep an update as it is, true to Telegram's or not, under the next id."""

@@ -113,15 +113,9 @@ class World:
         old, number = self.group, UPGRADED_ID - self.first_id - len(self.upgraded)
         old.chat = old.chat.model_copy(update={"type": "group", "is_forum": None})
         self.upgraded[old.chat.id] = number
-        self.group = Room(
-            GROUP,
-            Chat(id=number, type="supergroup", title=GROUP_TITLE),
-            old.bots,
-            expelled=old.expelled,
-            administrators=old.administrators,
-            started=True,
-        )
-        self.rooms[GROUP] = self.group
+        chat = Chat(id=number, type="supergroup", title=GROUP_TITLE)
+        self.group = self.rooms[GROUP] = Room(GROUP, chat, old.bots, started=True)
+        self.group.expelled, self.group.administrators = old.expelled, old.administrators
         return old
 
     def _private(self, bot: BotAccount, person: User) -> Room:
