@@ -24,7 +24,7 @@ from contracts.model_version import BotModels
 from extraction_jobs.build_dataset import ExtractionConfig, build
 from extraction_jobs.sample_chats.chats import avtobus
 from protos.generation.v1 import generation_pb2 as pb
-from services.generation.ask import ready
+from services.generation.ask import is_serving
 from services.generation.client import GenerationClient, turn
 from training_jobs.config import TrainingConfig
 from training_jobs.convert import convert
@@ -113,7 +113,7 @@ def served(bots: Path, models: Path, module: str = MODULE, **environment: str) -
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", module], env=variables)
     try:
-        if not ready(f"127.0.0.1:{port}", 60, process):
+        if not is_serving(f"127.0.0.1:{port}", 60, process):
             raise RuntimeError("the service did not start")
         yield Served(process, f"127.0.0.1:{port}", metrics, time.perf_counter() - began)
     finally:

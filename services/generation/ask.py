@@ -1,16 +1,16 @@
 """`python -m services.generation.ask`: one question to a bot, from the command line.
 
-Asks the running service; where none runs, starts one for the question and ends it afterwards.
+Asks the running service; where none runs, starts one for the question and stops it afterwards.
 """
 
 import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, Any
+from contextlib import contextmanager, suppress
+from threading import Thread
+from typing import Annotated
 
 import grpc
 import typer
@@ -26,37 +26,39 @@ from services.generation.client import (
     turn,
 )
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-START_SECONDS = 30
+START_SECONDS = 30.0
 ADDRESS = re.compile(r"[^\s:]+:\d{1,5}")
+RECONNECT = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
+"""A service that is starting is soon there: by default gRPC's pauses begin with a second."""
 
 
-def ready(address: str, seconds: float, process: "subprocess.Popen[bytes] | None" = None) -> bool:
-    """Whether the service answers health checks with SERVING within the time.
+def is_serving(
+    address: str, seconds: float, process: "subprocess.Popen[bytes] | None" = None
+) -> bool:
+    """Wait until the service says SERVING; returns whether it did in time.
 
-    Ends early when the process that should serve there has ended.
+    A service that is slow to start is waited for. Where nobody listens the answer is False at once,
+    unless a `process` is given that is starting to listen there, and while it runs.
     """
-    deadline = time.monotonic() + seconds
-    with grpc.insecure_channel(address, CHANNEL_OPTIONS) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        while (left := deadline - time.monotonic()) > 0:
-            if process is not None and process.poll() is not None:
-                return False
-            try:
-                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=left)
-            except grpc.RpcError:
-                answer = None
-            if answer and answer.status == health_pb2.HealthCheckResponse.SERVING:
-                return True
-            time.sleep(min(0.05, left))
+    with grpc.insecure_channel(address, [*CHANNEL_OPTIONS, *RECONNECT]) as channel:
+        changes = health_pb2_grpc.HealthStub(channel).Watch(
+            health_pb2.HealthCheckRequest(), timeout=seconds, wait_for_ready=process is not None
+        )
+        if process is not None:
+            Thread(target=lambda: process.wait() and changes.cancel(), daemon=True).start()
+        with suppress(grpc.RpcError):
+            return any(
+                change.status == health_pb2.HealthCheckResponse.SERVING for change in changes
+            )
     return False
 
 
 @contextmanager
 def service(address: str) -> Iterator[None]:
     """Make sure that something serves at the address inside the block."""
-    if ready(address, 0.3):
+    if is_serving(address, START_SECONDS):
         yield
         return
     host, _, port = address.rpartition(":")
@@ -66,7 +68,7 @@ def service(address: str) -> Iterator[None]:
         env={**environment, "GRPC_HOST": host, "GRPC_PORT": port},
     )
     try:
-        if not ready(address, START_SECONDS, process):
+        if not is_serving(address, START_SECONDS, process):
             typer.echo(f"error: no service started at {address}", err=True)
             raise typer.Exit(process.poll() or 1)
         yield
@@ -86,16 +88,13 @@ def main(
     if not ADDRESS.fullmatch(address):
         typer.echo(f"error: GENERATION_ADDRESS: must be host:port (given: {address!r})", err=True)
         raise typer.Exit(2)
-    options: dict[str, Any] = {} if seed is None else {"seed": seed}
     with service(address), SyncGenerationClient(address) as client:
         try:
-            response = client.generate(bot, [turn(text)], chat_key="ask", **options)
-        except (BotUnavailable, InvalidRequest) as error:
-            typer.echo(f"error: {error.text}", err=True)
-            raise typer.Exit(2) from None
+            response = client.generate(bot, [turn(text)], chat_key="ask", seed=seed)
         except GenerationError as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(1) from None
+            is_refusal = isinstance(error, BotUnavailable | InvalidRequest)
+            typer.echo(f"error: {error.text if is_refusal else error}", err=True)
+            raise typer.Exit(2 if is_refusal else 1) from None
         for message in response.candidates[0].messages or ("(it says nothing)",):
             typer.echo(message)
 

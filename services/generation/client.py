@@ -1,27 +1,27 @@
-"""The typed client of the generation service; needs grpc alone.
+"""The typed client of the generation service; needs nothing but grpc and the proto's stubs.
 
-What is refused for now (UNAVAILABLE, RESOURCE_EXHAUSTED) or cancelled by a server that ends
-(CANCELLED) is asked again up to four times within the deadline, when the server says so, else
-after a growing pause. Of several replicas a chat keeps the one that knows its history, or another
-while that is away. All of it is gRPC's own doing.
+A call that is rejected for now (UNAVAILABLE, RESOURCE_EXHAUSTED), or cancelled by a server that is
+stopping (CANCELLED), is retried up to four times within its deadline: when the server says, else
+after a growing pause. Of several replicas a chat keeps the one that has its history cached, and
+uses another while that one is away. gRPC itself does all of this.
 
 GenerationError        any failed call: `code`, `text`
-├── InvalidRequest     the server refused a field: `fields`
+├── InvalidRequest     a field is wrong: `fields`
 ├── BotUnavailable     no such bot, or no version of it
-├── RetryLater         busy, starting or ending: `retry_after` in seconds
-└── DeadlineExceeded   no answer within the time given
+├── RetryLater         the service is busy, starting or stopping: `retry_after` in seconds
+└── DeadlineExceeded   no answer within the timeout
 """
 
 import json
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 import grpc
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
-from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
 
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
@@ -51,10 +51,9 @@ CHANNEL_OPTIONS = [
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
 ]
-"""The service is near: a proxy set for the outside world is not on the way to it. Where a replica
-goes, its successor's address is asked for at once (by default: after half a minute), and one that
-is gone without a word is found out."""
-_DETAILS_KEY = "grpc-status-details-bin"
+"""No proxy: the service is near, and a proxy that is set is for the outside world. When a replica
+goes, its name is resolved anew at once and not after half a minute, and a connection that died
+without a word is noticed."""
 
 
 class GenerationError(Exception):
@@ -65,7 +64,11 @@ class GenerationError(Exception):
 
 
 class InvalidRequest(GenerationError):
-    fields: dict[str, str]
+    """`fields` maps the path of each wrong field to what is wrong."""
+
+    def __init__(self, code: grpc.StatusCode, text: str, fields: dict[str, str]) -> None:
+        super().__init__(code, text)
+        self.fields = fields
 
 
 class BotUnavailable(GenerationError):
@@ -73,7 +76,9 @@ class BotUnavailable(GenerationError):
 
 
 class RetryLater(GenerationError):
-    retry_after: float = 1.0
+    def __init__(self, code: grpc.StatusCode, text: str, retry_after: float = 1.0) -> None:
+        super().__init__(code, text)
+        self.retry_after = retry_after
 
 
 class DeadlineExceeded(GenerationError):
@@ -91,108 +96,128 @@ class TurnLike(Protocol):
     def messages(self) -> Sequence[str]: ...
 
 
+Turns = Iterable[pb.Turn | TurnLike]
+
+
+class CallOptions(TypedDict, total=False):
+    """Keyword arguments of a call: how it is made, then the other fields of a GenerateRequest.
+
+    timeout     seconds, the client's own if not given
+    request_id  to be found in the service's logs
+    """
+
+    timeout: float | None
+    request_id: str | None
+    chat_key: str | None
+    candidates: int | None
+    seed: int | None
+    sampling: pb.Sampling | None
+    max_new_tokens: int | None
+    version: str | None
+
+
 def turn(*messages: str, persona: bool = False, speaker: str = "") -> pb.Turn:
-    """A turn of a request; anybody's unless `persona`."""
+    """Return a turn of a request, of anybody but the persona unless `persona`."""
     role = pb.ROLE_PERSONA if persona else pb.ROLE_OTHER
-    return pb.Turn(
-        role=role, speaker=speaker or ("persona" if persona else "user"), messages=messages
-    )
+    speaker = speaker or ("persona" if persona else "user")
+    return pb.Turn(role=role, speaker=speaker, messages=messages)
 
 
-def request(bot: str, turns: Iterable[pb.Turn | TurnLike], **options: Any) -> pb.GenerateRequest:
-    """A GenerateRequest; `options` are its other fields: chat_key, candidates, seed, sampling …"""
-    told = [
+def request(bot: str, turns: Turns, **fields: Any) -> pb.GenerateRequest:
+    """Return a GenerateRequest; `fields` are its other fields."""
+    converted = [
         each
         if isinstance(each, pb.Turn)
         else turn(*each.messages, persona=each.role == "persona", speaker=each.speaker)
         for each in turns
     ]
-    return pb.GenerateRequest(bot=bot, turns=told, **options)
+    return pb.GenerateRequest(bot=bot, turns=converted, **fields)
 
 
-def _error(error: grpc.RpcError) -> GenerationError:
-    """The exception for a failed call, with what its rich details say."""
+@contextmanager
+def _translate_errors() -> Iterator[None]:
+    """Raise a GenerationError where a call fails."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise _translate(error) from error
+
+
+def _translate(error: Any) -> GenerationError:
     code, text = error.code(), error.details() or ""
-    details = _details(error)
     match code:
         case grpc.StatusCode.INVALID_ARGUMENT:
-            invalid = InvalidRequest(code, text)
-            violations = details.get(BadRequest, BadRequest()).field_violations
-            invalid.fields = {each.field: each.description for each in violations}
-            return invalid
+            violations = _detail(error, BadRequest).field_violations
+            return InvalidRequest(code, text, {each.field: each.description for each in violations})
         case grpc.StatusCode.NOT_FOUND | grpc.StatusCode.FAILED_PRECONDITION:
             return BotUnavailable(code, text)
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED:
-            info = details.get(RetryInfo)
-            if info is None and code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                return GenerationError(code, text)  # too large a message: it would not pass later
-            later = RetryLater(code, text)
-            if info:
-                later.retry_after = info.retry_delay.ToTimedelta().total_seconds()
-            return later
-        case grpc.StatusCode.CANCELLED:  # by a server that ends
+            if delay := _detail(error, RetryInfo).retry_delay.ToTimedelta().total_seconds():
+                return RetryLater(code, text, delay)
+            if code is grpc.StatusCode.UNAVAILABLE:
+                return RetryLater(code, text)
+            # else too large a message: it would not pass later
+        case grpc.StatusCode.CANCELLED:  # by a server that is stopping
             return RetryLater(code, text)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded(code, text)
     return GenerationError(code, text)
 
 
-def _details(error: grpc.RpcError) -> dict[type, Any]:
-    found: dict[type, Any] = {}
-    metadata: Any = error.trailing_metadata() or ()
-    for key, value in metadata:
-        if key == _DETAILS_KEY:
-            for packed in Status.FromString(value).details:
-                for kind in (BadRequest, RetryInfo):
-                    message = kind()
-                    if packed.Unpack(message):
-                        found[kind] = message
-    return found
+def _detail(error: Any, kind: type) -> Any:
+    """Return the rich detail of that type, an empty one where there is none."""
+    detail: Any = kind()
+    status = rpc_status.from_call(error)
+    # Unpack fills the detail if it is of its type
+    any(packed.Unpack(detail) for packed in (status.details if status else ()))
+    return detail
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Let a failed call raise our exceptions."""
-    try:
-        yield
-    except grpc.RpcError as error:
-        raise _error(error) from error
-
-
-def _options(retry: bool) -> list[tuple[str, Any]]:
+def _channel_options(retry: bool) -> list[tuple[str, Any]]:
     os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
-    config = json.dumps(_SERVICE_CONFIG)
     return [
         *CHANNEL_OPTIONS,
-        ("grpc.service_config", config),
+        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
         ("grpc.enable_retries", int(retry)),
     ]
 
 
 class _Client:
-    """What both clients share: a stub and how a call is made."""
+    """What both clients share: the channel, and how calls are started.
 
-    def __init__(self, channel: Any, timeout: float) -> None:
-        self._channel = channel
-        self._stub: Any = pb_grpc.GenerationServiceStub(channel)
+    What starts a call returns what the channel returns: an asyncio channel a call to wait for, a
+    blocking one the response, and both an iterable call where the response is a stream.
+    """
+
+    _open_channel: Callable[..., Any]
+
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT, retry: bool = True
+    ) -> None:
+        self._channel = self._open_channel(address, _channel_options(retry))
+        self._stub: Any = pb_grpc.GenerationServiceStub(self._channel)
         self._timeout = timeout
 
-    def _how(
-        self, timeout: float | None = None, request_id: str | None = None, chat: str = ""
-    ) -> dict[str, Any]:
-        metadata = [(_CHAT, blake2b(chat.encode(), digest_size=8).hexdigest())] if chat else []
-        if request_id:
-            metadata.append(("x-request-id", request_id))
-        return {"timeout": self._timeout if timeout is None else timeout, "metadata": metadata}
+    def _start(self, bot: str, turns: Turns, options: CallOptions, stream: bool = False) -> Any:
+        timeout, request_id = options.pop("timeout", None), options.pop("request_id", None)
+        message = request(bot, turns, **options)
+        metadata = [("x-request-id", request_id)] if request_id else []
+        if chat := message.chat_key.encode():
+            metadata.append((_CHAT, blake2b(chat, digest_size=8).hexdigest()))
+        timeout = self._timeout if timeout is None else timeout
+        if stream:
+            streamed = pb.GenerateStreamRequest(request=message)
+            return self._stub.GenerateStream(streamed, timeout=timeout, metadata=metadata)
+        return self._stub.Generate(message, timeout=timeout, metadata=metadata)
+
+    def _start_list(self) -> Any:
+        return self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout)
 
 
 class GenerationClient(_Client):
     """For asyncio. Use as `async with GenerationClient(address) as client`."""
 
-    def __init__(
-        self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT, retry: bool = True
-    ) -> None:
-        super().__init__(grpc.aio.insecure_channel(address, _options(retry)), timeout)
+    _open_channel = staticmethod(grpc.aio.insecure_channel)
 
     async def __aenter__(self) -> "GenerationClient":
         return self
@@ -201,56 +226,34 @@ class GenerationClient(_Client):
         await self._channel.close()
 
     async def generate(
-        self,
-        bot: str,
-        turns: Iterable[pb.Turn | TurnLike],
-        *,
-        timeout: float | None = None,
-        request_id: str | None = None,
-        **options: Any,
+        self, bot: str, turns: Turns, **options: Unpack[CallOptions]
     ) -> pb.GenerateResponse:
-        """All candidates; raises GenerationError."""
-        asked = request(bot, turns, **options)
-        with _translated():
-            response: pb.GenerateResponse = await self._stub.Generate(
-                asked, **self._how(timeout, request_id, asked.chat_key)
-            )
+        """Return all candidates; raises GenerationError."""
+        with _translate_errors():
+            response: pb.GenerateResponse = await self._start(bot, turns, options)
         return response
 
     async def stream(
-        self,
-        bot: str,
-        turns: Iterable[pb.Turn | TurnLike],
-        *,
-        timeout: float | None = None,
-        request_id: str | None = None,
-        **options: Any,
+        self, bot: str, turns: Turns, **options: Unpack[CallOptions]
     ) -> AsyncIterator[pb.GenerateStreamResponse]:
-        """Deltas, then the response; raises GenerationError."""
-        asked = pb.GenerateStreamRequest(request=request(bot, turns, **options))
-        call = self._stub.GenerateStream(
-            asked, **self._how(timeout, request_id, asked.request.chat_key)
-        )
+        """Yield pieces of text, then the response; raises GenerationError."""
+        call = self._start(bot, turns, options, stream=True)
         try:
-            with _translated():
+            with _translate_errors():
                 async for event in call:
                     yield event
         finally:
             call.cancel()
 
     async def list_models(self) -> list[pb.Model]:
-        with _translated():
-            response = await self._stub.ListModels(pb.ListModelsRequest(), **self._how())
-        return list(response.models)
+        with _translate_errors():
+            return list((await self._start_list()).models)
 
 
 class SyncGenerationClient(_Client):
     """For scripts and notebooks. Use as `with SyncGenerationClient(address) as client`."""
 
-    def __init__(
-        self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT, retry: bool = True
-    ) -> None:
-        super().__init__(grpc.insecure_channel(address, _options(retry)), timeout)
+    _open_channel = staticmethod(grpc.insecure_channel)
 
     def __enter__(self) -> "SyncGenerationClient":
         return self
@@ -259,43 +262,24 @@ class SyncGenerationClient(_Client):
         self._channel.close()
 
     def generate(
-        self,
-        bot: str,
-        turns: Iterable[pb.Turn | TurnLike],
-        *,
-        timeout: float | None = None,
-        request_id: str | None = None,
-        **options: Any,
+        self, bot: str, turns: Turns, **options: Unpack[CallOptions]
     ) -> pb.GenerateResponse:
-        """All candidates; raises GenerationError."""
-        asked = request(bot, turns, **options)
-        with _translated():
-            response: pb.GenerateResponse = self._stub.Generate(
-                asked, **self._how(timeout, request_id, asked.chat_key)
-            )
+        """Return all candidates; raises GenerationError."""
+        with _translate_errors():
+            response: pb.GenerateResponse = self._start(bot, turns, options)
         return response
 
     def stream(
-        self,
-        bot: str,
-        turns: Iterable[pb.Turn | TurnLike],
-        *,
-        timeout: float | None = None,
-        request_id: str | None = None,
-        **options: Any,
+        self, bot: str, turns: Turns, **options: Unpack[CallOptions]
     ) -> Iterator[pb.GenerateStreamResponse]:
-        """Deltas, then the response; raises GenerationError."""
-        asked = pb.GenerateStreamRequest(request=request(bot, turns, **options))
-        call = self._stub.GenerateStream(
-            asked, **self._how(timeout, request_id, asked.request.chat_key)
-        )
+        """Yield pieces of text, then the response; raises GenerationError."""
+        call = self._start(bot, turns, options, stream=True)
         try:
-            with _translated():
+            with _translate_errors():
                 yield from call
         finally:
             call.cancel()
 
     def list_models(self) -> list[pb.Model]:
-        with _translated():
-            response = self._stub.ListModels(pb.ListModelsRequest(), **self._how())
-        return list(response.models)
+        with _translate_errors():
+            return list(self._start_list().models)

@@ -7,7 +7,7 @@ class GenerationConfig(BaseModel):
     """How much of a conversation a reply is based on.
 
     prompt_turns   its newest turns; a small model knows no longer conversations than it learned
-    prompt_tokens  their tokens; the model's context may be shorter
+    prompt_tokens  most tokens of them; the model's context may be shorter
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,6 +1,6 @@
-"""The models volume as generation sees it: read-only, looked at again and again.
+"""Bots and model versions on their volumes, as generation sees them: read-only, polled.
 
-Tells which version a bot should serve and opens it; knows nothing of the engine.
+Knows nothing of the engine.
 """
 
 import ctypes
@@ -18,11 +18,12 @@ from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from moderation import Moderator, Policy
 from services.generation.config import GenerationConfig
+from services.generation.engine.protocol import Key
 
 
 @dataclass(frozen=True)
 class Bot:
-    """A bot's settings that generation needs."""
+    """The part of a bot's file that generation needs."""
 
     name: str
     sampling: Sampling
@@ -32,30 +33,38 @@ class Bot:
 
 @dataclass(frozen=True)
 class Version:
-    """A verified version: its manifest, its tokenizer, and its context in tokens."""
+    """A verified model version; `context` is its longest sequence, prompt and reply, in tokens."""
 
     path: Path
     manifest: Manifest
     tokenizer: Tokenizer
-    words: Vocabulary
+    vocabulary: Vocabulary
     context: int
 
     @property
-    def key(self) -> str:
-        """Name of the model in the engine."""
-        return f"{self.manifest.bot}/{self.manifest.id}"
+    def id(self) -> str:
+        return self.manifest.id
+
+    @property
+    def key(self) -> Key:
+        """Its name in the engine."""
+        return (self.manifest.bot, self.id)
+
+    def decode(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
 
 
 class ModelStore:
-    """Bots and versions on disk."""
-
     def __init__(self, bots_dir: Path, models_dir: Path) -> None:
         self.bots_dir = bots_dir
         self._models_dir = models_dir
         self._bots: dict[str, tuple[Path, int, Bot]] = {}
 
     def bot(self, name: str) -> Bot:
-        """The bot's settings, read again when its file changes; raises BotNotFound or a Refusal."""
+        """Read a bot's file, again only when it changed; raises Refusal, BotNotFound among them.
+
+        Building the word list takes 0.1 s, so this does not belong into an event loop.
+        """
         path = bot_path(self.bots_dir, name)
         changed = path.stat().st_mtime_ns
         known = self._bots.get(name)
@@ -63,8 +72,8 @@ class ModelStore:
             known = self._bots[name] = (path, changed, _bot(read_bot(path, name)))
         return known[2]
 
-    def wanted(self, bot: str) -> list[str]:
-        """Ids to serve, the best first: what `current` names, then `previous`."""
+    def linked_ids(self, bot: str) -> list[str]:
+        """Return the ids that may serve, the best first: of `current`, then of `previous`."""
         models = BotModels(self._models_dir / bot)
         links = (models.current_id(), models.previous_id())
         return list(dict.fromkeys(link for link in links if link))
@@ -83,8 +92,8 @@ class ModelStore:
         size = tokenizer.get_vocab_size()
         if any(not 0 <= token < size for token in manifest.stop.token_ids):
             raise Refusal(f"{path}: a stop token is none of the tokenizer's {size}")
-        words = _vocabulary(path, tokenizer, manifest.prompt_format)
-        return Version(path, manifest, tokenizer, words, _context(path))
+        vocabulary = _vocabulary(path, tokenizer, manifest.prompt_format)
+        return Version(path, manifest, tokenizer, vocabulary, _context(path))
 
 
 def _trim_memory() -> None:
@@ -94,7 +103,7 @@ def _trim_memory() -> None:
 
 
 def _vocabulary(path: Path, tokenizer: Tokenizer, fmt: PromptFormat) -> Vocabulary:
-    """The renderer's view of the tokenizer; the turns' marks are looked up in its vocabulary."""
+    """Return what the renderer needs; the marks of turns are looked up in the vocabulary."""
     tokenizer.encode_special_tokens = True  # "</s>" in a user's text is just text
 
     def encode(text: str) -> list[int]:
@@ -108,7 +117,6 @@ def _vocabulary(path: Path, tokenizer: Tokenizer, fmt: PromptFormat) -> Vocabula
 
 
 def _context(path: Path) -> int:
-    """Longest sequence in tokens, prompt and reply together."""
     try:
         return int(json.loads((path / "config.json").read_bytes())["n_positions"])
     except (OSError, ValueError, TypeError, KeyError):

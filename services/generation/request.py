@@ -1,4 +1,7 @@
-"""A GenerateRequest checked and made ready for the engine. Pure, but for the tokenizer."""
+"""From a GenerateRequest to the engine's request: checked, rendered, nothing left to decide.
+
+Pure, but for the tokenizer and the random seed.
+"""
 
 import random
 from collections.abc import Sequence
@@ -12,78 +15,111 @@ from contracts.sampling import MAX_NEW_TOKENS, Sampling
 from contracts.turn import Role, Turn
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.config import GenerationConfig
-from services.generation.engine import Draw, Job
+from services.generation.engine.protocol import EngineRequest
 from services.generation.errors import InvalidArgument
 from services.generation.model_store import Bot, Version
 
 MAX_TURNS, MAX_MESSAGES, MAX_CHARACTERS, MAX_KEY = 256, 64, 16_384, 128
 MAX_CANDIDATES = 4
-FLUSH_SECONDS = 0.05
-"""A stream is told of new tokens at most this often."""
 SEEDS = 1 << 63
 """The engine takes seeds below this; larger ones are folded."""
 _ROLES = {pb.ROLE_PERSONA: Role.PERSONA, pb.ROLE_OTHER: Role.OTHER}
+_PROBE = (Turn(speaker="user", role=Role.OTHER, messages=("Привет",)),)
+_PROBE_SAMPLING = Sampling(max_new_tokens=4)
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """The engine's job and what is needed to read its answer.
+class PreparedRequest:
+    """The engine's request and what is needed to read its answer.
 
-    copies  how often each of the engine's candidates is given
+    stop    strings at which a reply ends
+    copies  how often each of the engine's candidates is returned
     """
 
-    job: Job
+    engine: EngineRequest
     stop: tuple[str, ...]
     turns_used: int
     copies: int
 
 
-def check(request: pb.GenerateRequest) -> None:
-    """Raise InvalidArgument with the path of the first bad field."""
+def check(request: pb.GenerateRequest, stream: bool) -> None:
+    """Raise InvalidArgument with the path of the first wrong field."""
     if not request.bot:
         raise InvalidArgument("bot", "is required")
-    if len(request.chat_key) > MAX_KEY:
-        raise InvalidArgument("chat_key", f"at most {MAX_KEY} characters")
-    if len(request.version) > MAX_KEY:
-        raise InvalidArgument("version", f"at most {MAX_KEY} characters")
-    if request.candidates > MAX_CANDIDATES:
-        raise InvalidArgument("candidates", f"at most {MAX_CANDIDATES}, given {request.candidates}")
-    if not 1 <= len(request.turns) <= MAX_TURNS:
-        raise InvalidArgument("turns", f"1 to {MAX_TURNS} turns, given {len(request.turns)}")
-    if request.HasField("max_new_tokens") and not 1 <= request.max_new_tokens <= MAX_NEW_TOKENS:
-        problem = f"1 to {MAX_NEW_TOKENS}, given {request.max_new_tokens}"
-        raise InvalidArgument("max_new_tokens", problem)
+    _limit("chat_key", len(request.chat_key), 0, MAX_KEY, " characters")
+    _limit("version", len(request.version), 0, MAX_KEY, " characters")
+    if stream:
+        _limit("candidates", request.candidates, 0, 1, " in a stream")
+    _limit("candidates", request.candidates, 0, MAX_CANDIDATES)
+    _limit("turns", len(request.turns), 1, MAX_TURNS, " turns")
+    if request.HasField("max_new_tokens"):
+        _limit("max_new_tokens", request.max_new_tokens, 1, MAX_NEW_TOKENS)
 
 
-def turns_of(request: pb.GenerateRequest) -> list[Turn]:
-    """The request's turns; raises InvalidArgument."""
-    return [_turn(index, turn) for index, turn in enumerate(request.turns)]
+def _limit(field: str, given: int, least: int, most: int, unit: str = "") -> None:
+    if not least <= given <= most:
+        raise InvalidArgument(field, f"{least} to {most}{unit}, given {given}")
+
+
+def prepare(
+    request: pb.GenerateRequest, bot: Bot, version: Version, stream: bool
+) -> PreparedRequest:
+    """Turn a request that was checked into the engine's; raises InvalidArgument."""
+    turns = [_turn(index, turn) for index, turn in enumerate(request.turns)]
+    sampling = _sampling(request, bot.sampling)
+    engine, turns_used = build(turns, sampling, bot.generation, version)
+    if request.HasField("seed"):
+        engine = replace(engine, seed=request.seed % SEEDS)
+    candidates = request.candidates or 1
+    # without chance all candidates are the same, and one is computed
+    copies = candidates if sampling.temperature == 0 else 1
+    engine = replace(engine, candidates=candidates // copies)
+    stop = (*version.manifest.stop.strings, *sampling.stop)
+    # a reply that may end at a stop string is watched as it grows
+    engine = replace(engine, stream=engine.candidates == 1 and (stream or bool(stop)))
+    return PreparedRequest(engine, stop, turns_used, copies)
+
+
+def probe(version: Version) -> EngineRequest:
+    """Return a short request like a user's, which a version has to answer before it serves."""
+    request, _ = build(_PROBE, _PROBE_SAMPLING, GenerationConfig(), version)
+    return request
+
+
+def build(
+    turns: Sequence[Turn], sampling: Sampling, generation: GenerationConfig, version: Version
+) -> tuple[EngineRequest, int]:
+    """Render the prompt and return a request for one candidate, and how many turns were used."""
+    new_tokens = min(sampling.max_new_tokens, version.context // 2)
+    budget = min(generation.prompt_tokens, version.context - new_tokens)
+    newest = turns[-generation.prompt_turns :]
+    prompt = render_prompt(newest, version.manifest.prompt_format, version.vocabulary, budget)
+    request = EngineRequest(
+        key=version.key,
+        ids=prompt.ids,
+        sampling=sampling,
+        seed=random.getrandbits(32),
+        max_new_tokens=new_tokens,
+        stop_ids=frozenset(version.manifest.stop.token_ids),
+    )
+    return request, prompt.turns_used
 
 
 def _turn(index: int, turn: pb.Turn) -> Turn:
-    where = f"turns[{index}]"
+    path = f"turns[{index}]"
     if turn.role not in _ROLES:
-        raise InvalidArgument(f"{where}.role", "must be ROLE_PERSONA or ROLE_OTHER")
-    if not 1 <= len(turn.messages) <= MAX_MESSAGES:
-        problem = f"1 to {MAX_MESSAGES} messages, given {len(turn.messages)}"
-        raise InvalidArgument(f"{where}.messages", problem)
-    if sum(map(len, turn.messages)) > MAX_CHARACTERS:
-        raise InvalidArgument(f"{where}.messages", f"at most {MAX_CHARACTERS} characters")
+        raise InvalidArgument(f"{path}.role", "must be ROLE_PERSONA or ROLE_OTHER")
+    _limit(f"{path}.messages", len(turn.messages), 1, MAX_MESSAGES, " messages")
+    characters = sum(map(len, turn.messages))
+    _limit(f"{path}.messages", characters, 0, MAX_CHARACTERS, " characters")
     try:
         return Turn(speaker=turn.speaker, role=_ROLES[turn.role], messages=tuple(turn.messages))
     except ValidationError as error:
-        raise _refused(where, error) from None
+        raise _invalid(path, error) from None
 
 
-def _refused(where: str, error: ValidationError) -> InvalidArgument:
-    """The first bad value, by its path below `where`."""
-    first = error.errors()[0]
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-    return InvalidArgument(where + path, first["msg"].removeprefix("Value error, "))
-
-
-def sampling_of(request: pb.GenerateRequest, default: Sampling) -> Sampling:
-    """The bot's sampling with the request's overrides; raises InvalidArgument."""
+def _sampling(request: pb.GenerateRequest, default: Sampling) -> Sampling:
+    """Return the bot's sampling with the request's overrides."""
     given: dict[str, Any] = {field.name: value for field, value in request.sampling.ListFields()}
     given["stop"] = tuple(request.sampling.stop) or default.stop
     if request.HasField("max_new_tokens"):
@@ -91,55 +127,11 @@ def sampling_of(request: pb.GenerateRequest, default: Sampling) -> Sampling:
     try:
         return Sampling(**{**default.model_dump(), **given})
     except ValidationError as error:
-        raise _refused("sampling", error) from None
+        raise _invalid("sampling", error) from None
 
 
-def job_of(
-    turns: Sequence[Turn],
-    sampling: Sampling,
-    generation: GenerationConfig,
-    version: Version,
-    job_id: int,
-    candidates: int = 1,
-    seed: int | None = None,
-) -> tuple[Job, int]:
-    """Render the prompt and fill in the job; returns how many turns fitted as well."""
-    new_tokens = min(sampling.max_new_tokens, version.context // 2)
-    budget = min(generation.prompt_tokens, version.context - new_tokens)
-    newest = turns[-generation.prompt_turns :]
-    prompt = render_prompt(newest, version.manifest.prompt_format, version.words, budget)
-    seed = random.getrandbits(32) if seed is None else seed % SEEDS
-    draw = Draw(
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        top_k=sampling.top_k,
-        repetition=sampling.repetition,
-        frequency=sampling.frequency,
-        presence=sampling.presence,
-        seed=seed,
-    )
-    stop_ids = frozenset(version.manifest.stop.token_ids)
-    job = Job(job_id, version.key, prompt.ids, draw, candidates, new_tokens, stop_ids)
-    return job, prompt.turns_used
-
-
-def prepare(
-    request: pb.GenerateRequest, job_id: int, bot: Bot, version: Version, stream: bool
-) -> Prepared:
-    """The request as a job.
-
-    A greedy draw has one candidate, which is given as often as asked; a single candidate is watched
-    while it grows where it is streamed, and token by token where it may end at a stop string.
-    """
-    turns = turns_of(request)
-    sampling = sampling_of(request, bot.sampling)
-    candidates = request.candidates or 1
-    copies = candidates if sampling.temperature == 0 else 1
-    seed = request.seed if request.HasField("seed") else None
-    job, turns_used = job_of(
-        turns, sampling, bot.generation, version, job_id, candidates // copies, seed
-    )
-    stop = (*version.manifest.stop.strings, *sampling.stop)
-    if job.candidates == 1 and (stream or stop):
-        job = replace(job, flush_seconds=0.0 if stop else FLUSH_SECONDS)
-    return Prepared(job, stop, turns_used, copies)
+def _invalid(path: str, error: ValidationError) -> InvalidArgument:
+    """Name the first wrong value by its path below `path`."""
+    first = error.errors()[0]
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    return InvalidArgument(path + "".join(parts), first["msg"].removeprefix("Value error, "))

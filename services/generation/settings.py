@@ -12,11 +12,11 @@ class GenerationSettings(Settings):
 
     grpc_host         address to listen on; loopback unless the deployment says otherwise
     grpc_port         0 takes a free port
-    metrics_port      Prometheus scrapes it; 0 takes a free port
-    poll_seconds      how often the link `current` of each bot is looked at
-    kv_cache_tokens   of prompts and replies whose attention is kept, a version; memory as used
-    max_requests      waiting and under way at once, over all bots; above it RESOURCE_EXHAUSTED
-    max_batch         replies computed at once, over all bots; the other requests wait
+    metrics_port      for Prometheus; 0 takes a free port
+    poll_seconds      how often the volumes are looked at for new bots and versions
+    kv_cache_tokens   size of a version's attention cache in tokens; its memory grows as it is used
+    max_requests      most requests that wait or run, of all bots; above it RESOURCE_EXHAUSTED
+    max_batch         most replies computed at once, of all bots; further requests wait
     threads           of the engine; 0 is all cores
     drain_seconds     how long requests under way may take after SIGTERM
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.generation.ask import ready
+from services.generation.ask import is_serving
 from services.generation.client import SyncGenerationClient, turn
 from tests.conftest import BOT, PATIENCE, free_address, toy_export
 from tests.training_jobs.conftest import EXTRA_ROWS, write_gpt2
@@ -45,7 +45,7 @@ def test_an_export_goes_in_and_an_answer_comes_out(tmp_path: Path, volumes: dict
     environment = {**volumes, "GRPC_HOST": host, "GRPC_PORT": port, "METRICS_PORT": "0"}
     service = subprocess.Popen([*module, "services.generation"], env=environment, cwd=ROOT)
     try:
-        assert ready(address, PATIENCE)
+        assert is_serving(address, PATIENCE, service)
         with SyncGenerationClient(address) as client:
             response = client.generate(BOT, [turn("Привет")], seed=1)
         assert response.candidates[0].tokens > 0
@@ -68,7 +68,7 @@ def test_ask_starts_a_service_for_one_question_and_ends_it(volumes: dict[str, st
     )
     assert result.returncode == 2
     assert "no version of it has been published" in result.stderr
-    assert not ready(address, 0.3)
+    assert not is_serving(address, 0.3)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from services.gateway.decision import Reason
 from services.gateway.metrics import Labelled
 from services.gateway.metrics import Metrics as GatewayMetrics
-from services.generation.engine import Stepped
+from services.generation.engine.protocol import Report
 from services.generation.metrics import Metrics as GenerationMetrics
 from telemetry.job import PushSettings, job_report
 from telemetry.volumes import watch_volumes
@@ -92,8 +92,8 @@ class Exposed:
         metrics.first_token.observe(draw(-1.5, 0.5) * busy)
         metrics.token.observe(draw(-4.5, 0.3) * busy)
         metrics.duration.observe(draw(0.3, 0.4) * busy)
-        steps = Stepped(f"{bot}/20261126-a1", [], [2, int(1 + 4 * busy)], cache_usage=0.3 * busy)
-        metrics.stepped(steps)
+        batches = [2, int(1 + 4 * busy)]
+        metrics.stepped(Report([], (bot, "20261126-a1"), batches, cache_usage=0.3 * busy))
 
 
 @contextmanager

@@ -1,20 +1,6 @@
 """Runs OpenVINO pipelines in a child process of their own.
 
-`step()` of a pipeline holds the interpreter's lock, so the gRPC process never imports
-openvino_genai: it sends commands to the child and gets events back.
+A pipeline's `step()` holds the interpreter's lock, so the gRPC process never imports
+openvino_genai: it sends commands to the child and receives events. Nothing is imported here, so
+that the child starts without what only the gRPC process needs.
 """
-
-from services.generation.engine.engine import Engine, EngineDown, LoadFailed
-from services.generation.engine.protocol import Draw, Event, Finish, Job, Options, Stepped
-
-__all__ = [
-    "Draw",
-    "Engine",
-    "EngineDown",
-    "Event",
-    "Finish",
-    "Job",
-    "LoadFailed",
-    "Options",
-    "Stepped",
-]

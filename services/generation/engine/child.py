@@ -1,102 +1,92 @@
 """The engine's process: `python -m services.generation.engine.child FD` serves one connection.
 
-It ends when the connection does, so it never outlives the process that started it.
+It ends with the connection, and so never outlives the process that started it.
 """
 
-import pickle
 import signal
+import socket
 import sys
 import threading
-import time
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from select import select
 
+from services.generation.engine import protocol
 from services.generation.engine.pipeline import Pipeline
-from services.generation.engine.protocol import (
-    Cancel,
-    Command,
-    Event,
-    Load,
-    Loaded,
-    Options,
-    Ready,
-    Report,
-    Stepped,
-    Submit,
-    Unload,
-)
 
 
 class Child:
-    """Pipelines by model, and the loop that feeds and steps them."""
+    """The pipelines by their versions' keys, and the loop that feeds and steps them."""
 
-    def __init__(self, connection: Connection, options: Options) -> None:
+    def __init__(self, connection: socket.socket, options: protocol.EngineOptions) -> None:
         self._connection = connection
         self._options = options
-        self._pipelines: dict[str, Pipeline] = {}
-        self._batches: dict[str, list[int]] = {}
+        self._pipelines: dict[protocol.Key, Pipeline] = {}
+        self._batches: dict[protocol.Key, list[int]] = {}
         self._sending = threading.Lock()
 
     def run(self) -> None:
-        """Take commands and step until the other side closes the connection."""
-        self._send(Ready())
+        """Handle commands and step until the other side closes the connection."""
         while True:
-            busy = [model for model, pipeline in list(self._pipelines.items()) if pipeline.busy]
-            while self._connection.poll(0 if busy else None):
-                self._obey(self._connection.recv())
-                busy = [model for model, pipeline in list(self._pipelines.items()) if pipeline.busy]
-            for model in busy:
-                self._step(model)
+            while select([self._connection], [], [], 0 if self._busy() else None)[0]:
+                self._handle(protocol.receive(self._connection))
+            for key in self._busy():
+                self._step(key)
 
-    def _send(self, report: Report) -> None:
-        with self._sending:
-            self._connection.send(report)
+    def _busy(self) -> list[protocol.Key]:
+        # a copy: a thread may add a pipeline meanwhile
+        return [key for key, pipeline in list(self._pipelines.items()) if pipeline.is_busy]
 
-    def _step(self, model: str) -> None:
-        """One step; a pipeline that fails ends its jobs and is made anew."""
-        pipeline, batches = self._pipelines[model], self._batches.setdefault(model, [])
-        try:
-            events, batch = pipeline.step()
-            batches.append(batch)
-        except Exception as error:  # whatever the library raises, the other models go on
-            events, path = pipeline.failed(_one_line(error)), pipeline.path
-            del pipeline, self._pipelines[model]  # before there are two in memory
-            pipeline = self._pipelines[model] = Pipeline(path, self._options)
-        if events:
-            self._send(Stepped(model, events, batches, pipeline.cache_usage))
-            del self._batches[model]
-
-    def _obey(self, command: Command) -> None:
+    def _handle(self, command: protocol.Command) -> None:
         match command:
-            case Load(model, path):  # in a thread: the other models go on
-                threading.Thread(target=self._load, args=(model, path), daemon=True).start()
-            case Unload(model):
-                self._pipelines.pop(model, None)
-                self._batches.pop(model, None)
-            case Submit(job):
+            case protocol.Ping(ping_id):
+                self._end(ping_id)
+            case protocol.Load():  # in a thread: the other versions go on
+                threading.Thread(target=self._load, args=(command,), daemon=True).start()
+            case protocol.Unload(key):
+                self._pipelines.pop(key, None)
+                self._batches.pop(key, None)
+            case protocol.EngineRequest():
                 self._submit(command)
-            case Cancel(job):
+            case protocol.Cancel(request_id):
                 for pipeline in list(self._pipelines.values()):
-                    pipeline.cancel(job)
+                    pipeline.cancel(request_id)
 
-    def _load(self, model: str, path: str) -> None:
-        """Thread: make the pipeline and say how that went."""
+    def _load(self, load: protocol.Load) -> None:
+        """Thread: build the pipeline and report how that went."""
         problem = None
         try:
-            self._pipelines[model] = Pipeline(path, self._options)
+            self._pipelines[load.key] = Pipeline(load.path, self._options)
         except Exception as error:  # the library raises RuntimeError and others for a bad model
             problem = _one_line(error)
         with suppress(OSError):  # the other side is gone, and so will be this process
-            self._send(Loaded(model, problem))
+            self._end(load.id, problem)
 
-    def _submit(self, command: Submit) -> None:
-        job = command.job
+    def _submit(self, request: protocol.EngineRequest) -> None:
         try:
-            self._pipelines[job.model].submit(job)
-        except Exception as error:  # a refused configuration; the job ends, the engine does not
-            now = time.monotonic()
-            failed = Event(job.id, now, now, error=_one_line(error))
-            self._send(Stepped(job.model, [failed], [], 0.0))
+            self._pipelines[request.key].submit(request)
+        except Exception as error:  # a bad option ends the request and not the engine
+            self._end(request.id, _one_line(error))
+
+    def _step(self, key: protocol.Key) -> None:
+        """Step once; a pipeline that fails ends its requests and is built anew."""
+        pipeline, batches = self._pipelines[key], self._batches.setdefault(key, [])
+        try:
+            events, batch = pipeline.step()
+            batches.append(batch)
+        except Exception as error:  # whatever the library raises, the other versions go on
+            events, path = pipeline.fail_all(_one_line(error)), pipeline.path
+            del pipeline, self._pipelines[key]  # before there are two in memory
+            pipeline = self._pipelines[key] = Pipeline(path, self._options)
+        if events:
+            self._send(protocol.Report(events, key, batches, pipeline.cache_usage))
+            del self._batches[key]
+
+    def _end(self, question: int, error: str | None = None) -> None:
+        self._send(protocol.Report([protocol.EngineEvent(question, is_last=True, error=error)]))
+
+    def _send(self, report: protocol.Report) -> None:
+        with self._sending:
+            self._connection.sendall(protocol.encode(report))
 
 
 def _one_line(error: Exception) -> str:
@@ -107,13 +97,9 @@ def main() -> None:
     # the parent decides when to end: it drains first and then closes the connection
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    connection = Connection(int(sys.argv[1]))
-    try:
-        Child(connection, connection.recv()).run()
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
-    except pickle.UnpicklingError as error:
-        sys.exit(f"engine: not a command ({error})")
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        Child(connection, protocol.receive(connection)).run()
 
 
 if __name__ == "__main__":

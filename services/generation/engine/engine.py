@@ -1,281 +1,212 @@
 """The engine as the gRPC process sees it: starts the child, feeds it, restarts it when it dies.
 
-EngineDown     the child is not there (it died, or is starting): ask again soon
-LoadFailed     the child could not load a version
+EngineDown   there is no child, or it died: come back soon (see errors.py)
+LoadFailed   the child is well, and a version cannot be loaded or does not answer
 """
 
 import asyncio
+import itertools
 import os
+import pickle
 import socket
-import subprocess
 import sys
-import threading
-from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
-from services.generation.engine.protocol import (
-    Cancel,
-    Command,
-    Event,
-    Job,
-    Load,
-    Loaded,
-    Options,
-    Ready,
-    Report,
-    Stepped,
-    Submit,
-    Unload,
-)
+from contracts.clock import Clock
+from contracts.retry import Backoff, retry
+from services.generation.engine import protocol
+from services.generation.errors import EngineDown
+from services.generation.model_store import Version
 from telemetry.logs import logger
 
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 60.0
-"""Time in which the child has to say that it runs."""
+"""Time in which a child has to say that it runs."""
 END_SECONDS = 5.0
 """Time in which the child has to end when it is closed."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-"""Seconds before a restart; doubled while the child dies without having answered anything."""
-
-
-class EngineDown(Exception):
-    """No child to work; `retry_after` is in seconds."""
-
-    retry_after = 1.0
+RESTART = Backoff(first=0.1, longest=5.0)
+"""Pauses before the next start while children die without having answered anything."""
 
 
 class LoadFailed(Exception):
-    """The child said why it cannot load the version."""
+    """The text says why."""
 
 
 class Engine:
-    """One child process and the jobs under way in it. All methods belong to one event loop."""
+    """One child process and the requests under way in it. All methods belong to one event loop.
+
+    loaded  the versions that this child can answer with, by key; the only record of them
+    is_up   set while a child runs and has again loaded what it should
+    """
 
     def __init__(
-        self, options: Options, on_step: Callable[[Stepped], None], on_restart: Callable[[], None]
+        self,
+        options: protocol.EngineOptions,
+        clock: Clock,
+        on_step: Callable[[protocol.Report], None] = lambda _: None,
+        on_death: Callable[[], None] = lambda: None,
     ) -> None:
+        self.loaded: dict[protocol.Key, Version] = {}
+        self.is_up = asyncio.Event()
         self._options = options
+        self._clock = clock
         self._on_step = on_step
-        self._on_restart = on_restart
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
-        self._paths: dict[str, str] = {}
-        self._here: set[str] = set()  # those of them that this child has loaded
-        self._loading: dict[str, asyncio.Future[Loaded]] = {}
-        self._jobs: dict[int, asyncio.Queue[Event | None]] = {}
-        self._writer = ThreadPoolExecutor(1, "engine-writer")
-        self._pause = FIRST_PAUSE
-        self._ready = False
-        self._hello: asyncio.Future[None] | None = None
-        self._closed = False
-        self._restarting: asyncio.Task[None] | None = None
+        self._on_death = on_death
+        self._process: Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._queues: dict[int, asyncio.Queue[protocol.EngineEvent | None]] = {}
+        self._ids = itertools.count(1)
+        self._has_answered = False
 
-    def apart(self) -> "Engine":
-        """Another engine of the same kind, to try in it what may kill a child."""
-        return Engine(self._options, lambda _: None, lambda: None)
+    def copy(self) -> "Engine":
+        """Return another engine, to try in it what may kill a child."""
+        return type(self)(self._options, self._clock)
 
-    @property
-    def alive(self) -> bool:
-        """The child runs and has loaded all versions it had before, but those it cannot."""
-        return self._ready
+    async def run(self, restore: Callable[[], Awaitable[None]]) -> None:
+        """Start a child, have `restore` load what it should, and begin again when it dies."""
+        while True:
+            await retry(lambda: self._live(restore), self._clock, _restart_pause)
 
-    @property
-    def loaded(self) -> frozenset[str]:
-        """Models that can be submitted to, or will be once the child has loaded them again."""
-        return frozenset(self._paths)
-
-    def has(self, model: str) -> bool:
-        """The model can be submitted to now."""
-        return model in self._here
+    async def _live(self, restore: Callable[[], Awaitable[None]]) -> None:
+        """Watch one child from start to death; raises EngineDown where it answered nothing."""
+        try:
+            await self.start()
+            await restore()
+            if self._writer:
+                self.is_up.set()
+                logger().info("engine is up", versions=sorted(self.loaded))
+        except EngineDown:
+            pass  # it is dead, or will be in a moment
+        except OSError as error:
+            logger().error("engine cannot be started", error=str(error))
+            raise
+        logger().error("engine died, starting it again", exit_code=await self._end())
+        self._on_death()
+        if not self._has_answered:
+            raise EngineDown
 
     async def start(self) -> None:
-        """Start the child and load what it had, one by one, so that the first soon answers.
-
-        A model that does not load again, or over which the child dies, is dropped.
-
-        Raises EngineDown when the child dies over it; another start is under way then.
-        """
-        self._hello = asyncio.get_running_loop().create_future()
-        self._spawn()
-        started, process = self._connection, self._process
+        """Start a child that has loaded nothing; raises EngineDown where it does not run."""
+        ours, theirs = socket.socketpair()
+        path = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
+        with ours, theirs:
+            command = (sys.executable, "-m", "services.generation.engine.child")
+            self._process = await asyncio.create_subprocess_exec(
+                *(*command, str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            )
+            reader, self._writer = await asyncio.open_unix_connection(sock=ours.dup())
+        self._has_answered = False
+        self._reading = asyncio.create_task(self._read(reader, self._writer))
+        self._writer.write(protocol.encode(self._options))
         try:
             async with asyncio.timeout(START_SECONDS):
-                await self._hello
+                await self._ask(protocol.Ping())
         except TimeoutError:
-            if process:
-                process.kill()  # which is noticed like any other death
+            self._process.kill()
             raise EngineDown from None
-        for known in list(self._paths.items()):
-            await self._load_again(*known)
-        if self._connection is not started:
-            raise EngineDown  # it died meanwhile
-        self._ready = True
 
-    async def _load_again(self, model: str, path: str) -> None:
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Receive the child's reports until it dies; whoever waits for an answer learns of that."""
         try:
-            await self._load(model, path)
-        except LoadFailed as error:
-            self._paths.pop(model, None)
-            logger().error("a version did not load again", model=model, reason=str(error))
-        else:
-            if model not in self._paths:  # retired meanwhile
-                self.unload(model)
+            while True:
+                size = int.from_bytes(await reader.readexactly(protocol.SIZE_BYTES))
+                report = pickle.loads(await reader.readexactly(size))  # noqa: S301 (both are ours)
+                self._receive(report)
+        except (asyncio.IncompleteReadError, OSError):
+            pass
+        finally:
+            writer.transport.abort()
+            self._writer = None
+            self.is_up.clear()
+            self.loaded.clear()
+            for queue in self._queues.values():
+                queue.put_nowait(None)
 
-    def _spawn(self) -> None:
-        ours, theirs = Pipe(duplex=True)
-        known = os.environ.get("PYTHONPATH")
-        path = f"{ROOT}{os.pathsep}{known}" if known else str(ROOT)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "services.generation.engine.child", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env={**os.environ, "PYTHONPATH": path},
-        )
-        theirs.close()
-        self._connection = ours
-        ours.send(self._options)
-        loop = asyncio.get_running_loop()
-        threading.Thread(
-            target=self._read, args=(ours, loop), name="engine-reader", daemon=True
-        ).start()
+    def _receive(self, report: protocol.Report) -> None:
+        if report.batches:
+            self._has_answered = True
+            self._on_step(report)
+        for event in report.events:
+            if queue := self._queues.get(event.id):
+                queue.put_nowait(event)
 
-    def _read(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
-        """Thread: hand the child's reports to the event loop until the connection ends."""
-        with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-            try:
-                while True:
-                    loop.call_soon_threadsafe(self._receive, connection.recv())
-            except (EOFError, OSError):
-                loop.call_soon_threadsafe(self._lost, connection)
+    def _send(self, command: protocol.Command) -> None:
+        """Send a command, which is lost if there is no child or it dies before it reads it."""
+        if self._writer:
+            self._writer.write(protocol.encode(command))
 
-    def _receive(self, report: Report) -> None:
-        match report:
-            case Ready():
-                if self._hello and not self._hello.done():
-                    self._hello.set_result(None)
-            case Loaded(model, error):
-                if error is None:
-                    self._here.add(model)
-                waiting = self._loading.pop(model, None)
-                if waiting and not waiting.done():
-                    waiting.set_result(report)
-            case Stepped():
-                self._pause = FIRST_PAUSE
-                self._on_step(report)
-                for event in report.events:
-                    if queue := self._jobs.get(event.id):
-                        queue.put_nowait(event)
+    async def load(self, version: Version, probe: protocol.EngineRequest) -> None:
+        """Load a version and have it answer the probe.
 
-    def _lost(self, connection: Connection) -> None:
-        if connection is not self._connection or self._closed:
-            return
-        self._ready = False
-        self._here.clear()
-        self._connection = None
-        for queue in self._jobs.values():
-            queue.put_nowait(None)
-        for model in self._loading:  # not again: each start would die of it
-            self._paths.pop(model, None)
-        for waiting in (*self._loading.values(), self._hello):
-            if waiting and not waiting.done():
-                waiting.set_exception(EngineDown())
-        self._loading.clear()
-        self._restarting = asyncio.get_running_loop().create_task(self._restart())
+        Raises LoadFailed, or EngineDown where the child dies over it.
+        """
+        if problem := await self._ask(protocol.Load(version.key, str(version.path))):
+            raise LoadFailed(problem)
+        if problem := await self._ask(probe):
+            self.unload(version.key)
+            raise LoadFailed(f"it does not answer: {problem}")
+        self.loaded[version.key] = version
 
-    async def _restart(self) -> None:
-        """Start again after a pause; when that fails as well, the next pause is longer."""
-        process, pause = self._process, self._pause
-        self._pause = min(2 * pause, LONGEST_PAUSE)
-        code = await asyncio.to_thread(process.wait) if process else None
-        logger().error("engine died, starting it again", exit_code=code, pause_seconds=pause)
-        self._on_restart()
-        while True:
-            await asyncio.sleep(pause)
-            try:
-                await self.start()
-            except EngineDown:
-                return  # it died again while loading, and another restart is under way
-            except OSError as error:
-                logger().error("engine cannot be started", error=str(error))
-                pause = LONGEST_PAUSE
-            else:
-                logger().info("engine is back", versions=sorted(self._paths))
-                return
+    async def _ask(self, question: protocol.Question) -> str | None:
+        """Wait for the end of the answer; returns what went wrong, if anything."""
+        problem = None
+        async for event in self._events(question):
+            problem = event.error
+        return problem
 
-    def _send(self, command: Command) -> None:
-        """Queue a command; a connection that broke is noticed by the reader."""
-        if self._closed:
-            return
-        connection = self._connection
+    def unload(self, key: protocol.Key) -> None:
+        self.loaded.pop(key, None)
+        self._send(protocol.Unload(key))
 
-        def write() -> None:
-            if connection is not None:
-                with suppress(OSError):
-                    connection.send(command)
-
-        self._writer.submit(write)
-
-    async def _load(self, model: str, path: str) -> None:
-        if self._connection is None:
+    def submit(self, request: protocol.EngineRequest) -> protocol.Events:
+        """Return the events up to the last; closing the generator early cancels the request."""
+        if request.key not in self.loaded:
             raise EngineDown
-        waiting = self._loading[model] = asyncio.get_running_loop().create_future()
-        self._send(Load(model, path))
-        loaded = await waiting
-        if loaded.error is not None:
-            raise LoadFailed(loaded.error)
+        return self._events(request)
 
-    async def load(self, model: str, path: Path) -> None:
-        """Load a version; raises LoadFailed, or EngineDown when the child died over it."""
-        if not self._ready:
+    async def _events(self, question: protocol.Question) -> protocol.Events:
+        if self._writer is None:
             raise EngineDown
-        await self._load(model, str(path))
-        self._paths[model] = str(path)
-
-    def unload(self, model: str) -> None:
-        self._paths.pop(model, None)
-        self._here.discard(model)
-        self._send(Unload(model))
-
-    async def submit(self, job: Job) -> AsyncGenerator[Event, None]:
-        """Yield the job's events up to the last; leaving the iterator early cancels the job."""
-        if not self.has(job.model):
-            raise EngineDown
-        queue = self._jobs[job.id] = asyncio.Queue()
+        question = replace(question, id=next(self._ids))
+        queue = self._queues[question.id] = asyncio.Queue()
         ended = False
         try:
-            self._send(Submit(job))
+            self._send(question)
             while not ended:
                 event = await queue.get()
                 if event is None:
                     ended = True
                     raise EngineDown
-                ended = event.last
+                ended = event.is_last
                 yield event
         finally:
-            del self._jobs[job.id]
+            del self._queues[question.id]
             if not ended:
-                self._send(Cancel(job.id))
+                self._send(protocol.Cancel(question.id))
 
     async def close(self) -> None:
-        """End the child by closing its connection."""
-        self._closed = True
-        self._ready = False
-        self._here.clear()
-        if self._restarting:
-            self._restarting.cancel()
-        connection, self._connection = self._connection, None
-        if connection:
-            # ends the child, and wakes our threads, which may be in the midst of a message: the
-            # connection closes itself once neither holds it
-            with socket.socket(fileno=os.dup(connection.fileno())) as end, suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        self._writer.shutdown(wait=False, cancel_futures=True)
-        if self._process:
-            try:
-                await asyncio.to_thread(self._process.wait, END_SECONDS)
-            except subprocess.TimeoutExpired:
+        """End the child by ending its connection."""
+        if self._writer:
+            self._writer.transport.abort()
+        try:
+            await asyncio.wait_for(self._end(), END_SECONDS)
+        except TimeoutError:
+            if self._process:
                 self._process.kill()
-                await asyncio.to_thread(self._process.wait)
+            await self._end()
+
+    async def _end(self) -> int | None:
+        """Wait for the child's end and return its exit code."""
+        if self._reading:
+            await asyncio.wait([self._reading])
+        return await self._process.wait() if self._process else None
+
+
+def _restart_pause(error: Exception, attempt: int) -> float | None:
+    return RESTART(error, attempt) if isinstance(error, EngineDown | OSError) else None

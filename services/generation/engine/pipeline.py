@@ -1,19 +1,18 @@
-"""One OpenVINO GenAI pipeline with its jobs. Imported in the engine's child only.
+"""One OpenVINO GenAI pipeline and its requests. Imported in the engine's child only.
 
-Which prompts are read in which step is decided here, because the library's prefix cache (2026.4)
-mixes up what prompts say in two cases, both seen:
+Which prompts a step reads is decided here, because two things make the library's prefix cache
+(2026.4) mix up prompts, both seen:
 
-- a block that is not full is given to every prompt that goes on where it ends, and two that are
-  read in one step write into the same one; so prompts that begin alike are read one by one;
-- a prompt that is cut to fit into a step or the cache has its last block entered as full, and it
-  stays so if the job is cancelled then; so the library never has to cut: long prompts are read
-  ahead in pieces, and a job waits until the cache has room for all of its replies.
+- A partly filled block is given to every prompt that continues where it ends, and two that are
+  read in one step write into the same one. So prompts with the same start are read one by one.
+- A prompt that is cut to fit into a step or the cache has its last block entered as full, and it
+  stays so if the request is cancelled then. So the library never has to cut: long prompts are read
+  in pieces ahead, and a request waits until the cache has room for all of its replies.
 """
 
 import itertools
 import os
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,12 +21,17 @@ import openvino as ov
 import openvino_genai as genai
 
 from services.generation.engine.prefixes import BLOCK, Prefixes
-from services.generation.engine.protocol import Event, Finish, Generated, Job, Options
+from services.generation.engine.protocol import (
+    Completion,
+    EngineEvent,
+    EngineOptions,
+    EngineRequest,
+)
 
 READ_TOKENS = 512
-"""About as many tokens of prompts does one step read at most; a multiple of BLOCK."""
-_FIRST_PIECE = 1 << 62
-"""Ids of pieces in the library, far from those of jobs."""
+"""About as many tokens of prompts are read in one step at most; a multiple of BLOCK."""
+_FIRST_PIECE_ID = 1 << 62
+"""Pieces of prompts are requests to the library too; their ids are far from those of ours."""
 _EXACT = {
     "INFERENCE_PRECISION_HINT": "f32",
     "KV_CACHE_PRECISION": "f32",
@@ -36,44 +40,38 @@ _EXACT = {
 
 
 @dataclass
-class _Waiting:
-    """A job whose prompt has not been read; `cached` tokens of it were held when it came."""
+class _Sequence:
+    """A request on its way through the pipeline.
 
-    job: Job
-    config: Any
-    cached: int
-
-
-@dataclass
-class _Running:
-    """A job under way. The handle is kept: dropping it would cancel the job silently.
-
-    told     how many of the ids have been told
-    told_at  when
+    cached  tokens of the prompt that were cached when it came
+    handle  the library's, None while the prompt has not been read; kept to the end, since
+            dropping it would cancel the request silently
+    ids     of the only candidate; the library shows several candidates at the end only
     """
 
-    job: Job
-    handle: Any
+    request: EngineRequest
+    config: Any
     cached: int
-    started_at: float
+    handle: Any = None
+    started_at: float = 0.0
+    first_token_at: float = 0.0
     ids: list[int] = field(default_factory=list)
-    told: int = 0
-    told_at: float = 0.0
 
-    def due(self, now: float) -> bool:
-        """Whether there are tokens that have to be told now."""
-        if self.job.candidates > 1 or self.told == len(self.ids):
-            return False
-        if self.told == 0:
-            return True
-        wait = self.job.flush_seconds
-        return wait is not None and now - self.told_at >= wait
+    @property
+    def cache_need(self) -> int:
+        """The most that it takes of the cache, in tokens, with a part block a candidate."""
+        request = self.request
+        return len(request.ids) + request.candidates * (request.max_new_tokens + BLOCK)
+
+    def fail(self, reason: str) -> EngineEvent:
+        """Return the last event of a request that failed."""
+        return EngineEvent(self.request.id, is_last=True, error=reason)
 
 
 class Pipeline:
-    """Batches all jobs of one model version, with a prefix cache."""
+    """Batches all requests to one model version, with a prefix cache."""
 
-    def __init__(self, path: str, options: Options) -> None:
+    def __init__(self, path: str, options: EngineOptions) -> None:
         scheduler = genai.SchedulerConfig()
         blocks = scheduler.num_kv_blocks = -(-options.cache_tokens // BLOCK)
         scheduler.max_num_seqs = options.max_sequences
@@ -86,74 +84,69 @@ class Pipeline:
             **(_EXACT if options.exact else {}),
         }
         self.path = path
+        self.cache_usage = 0.0  # used share of the attention cache in the last step
         self._pipeline = genai.ContinuousBatchingPipeline(path, scheduler, "CPU", properties)
-        self._waiting: deque[_Waiting] = deque()
-        self._running: dict[int, _Running] = {}
-        self._leaving = 0  # cache tokens of cancelled jobs, which the next step frees
-        self._piece: Any = None  # its handle
-        self._piece_ids = itertools.count(_FIRST_PIECE)
+        self._sequences: dict[int, _Sequence] = {}  # by their requests' ids, the oldest first
+        self._cancelled_tokens = 0  # cache of cancelled requests, which the next step frees
+        self._piece: Any = None  # the handle of the last piece
+        self._piece_ids = itertools.count(_FIRST_PIECE_ID)
         self._cache_tokens = blocks * BLOCK
         self._prefixes = Prefixes(blocks)
-        self._cache_usage = 0.0
 
     @property
-    def busy(self) -> bool:
-        """Whether a step is wanted: also for a cancelled job, whose cache is freed by the next."""
-        jobs = bool(self._waiting or self._running)
-        return jobs or self._pipeline.has_non_finished_requests()
+    def is_busy(self) -> bool:
+        """Whether a step is needed, be it only to free the cache of a cancelled request."""
+        return bool(self._sequences) or self._pipeline.has_non_finished_requests()
 
-    @property
-    def cache_usage(self) -> float:
-        """Used part of the attention cache at the last step, 0 to 1."""
-        return self._cache_usage
+    def submit(self, request: EngineRequest) -> None:
+        """Queue a request until its prompt can be read.
 
-    def submit(self, job: Job) -> None:
-        """Let a job wait for its prompt to be read.
-
-        Raises whatever the pipeline says of a configuration it does not take, and ValueError for a
-        job that the whole cache could not hold: the library would give up all others with it.
+        Raises whatever the library says of a bad option, and ValueError where the whole cache
+        could not hold the request: the library would end all others with it.
         """
-        if _cache_tokens(job) > self._cache_tokens:
+        cached = self._prefixes.cached_tokens(request.ids)
+        sequence = _Sequence(request, _config(request), cached)
+        if sequence.cache_need > self._cache_tokens:
             raise ValueError(f"prompt and reply do not fit into {self._cache_tokens} cached tokens")
-        config = _config(job)
-        config.validate()
-        self._waiting.append(_Waiting(job, config, self._prefixes.held(job.ids)))
+        sequence.config.validate()
+        self._sequences[request.id] = sequence
 
-    def cancel(self, job_id: int) -> None:
-        self._waiting = deque(each for each in self._waiting if each.job.id != job_id)
-        if running := self._running.pop(job_id, None):
-            running.handle.cancel()
-            self._leaving += _cache_tokens(running.job)
-            self._prefixes.add([*running.job.ids, *running.ids])
+    def cancel(self, request_id: int) -> None:
+        sequence = self._sequences.pop(request_id, None)
+        if sequence and sequence.handle:
+            sequence.handle.cancel()
+            self._cancelled_tokens += sequence.cache_need
+            self._prefixes.add([*sequence.request.ids, *sequence.ids])
 
-    def failed(self, reason: str) -> list[Event]:
-        """End every job for that reason."""
-        now = time.monotonic()
-        ids = [*self._running, *(each.job.id for each in self._waiting)]
-        return [Event(job_id, now, now, error=reason) for job_id in ids]
+    def fail_all(self, reason: str) -> list[EngineEvent]:
+        """Return the last event of every request, with the reason."""
+        return [each.fail(reason) for each in self._sequences.values()]
 
     def _read_prompts(self) -> None:
-        """Give the library the prompts that this step reads: the oldest that fit into it."""
-        room, openings = READ_TOKENS, set[tuple[int, ...]]()
-        taken = sum(_cache_tokens(each.job) for each in self._running.values()) + self._leaving
-        for waiting in list(self._waiting):
-            job, opening = waiting.job, self._prefixes.opening(waiting.job.ids)
-            taken += _cache_tokens(job)
-            left = len(job.ids) - self._prefixes.held(job.ids)
-            if taken > self._cache_tokens:
+        """Give the library the prompts that the next step reads: the oldest that fit into it."""
+        room, starts = READ_TOKENS, set[tuple[int, ...]]()
+        sequences = self._sequences.values()
+        used = sum(each.cache_need for each in sequences if each.handle) + self._cancelled_tokens
+        for sequence in [each for each in sequences if not each.handle]:
+            ids = sequence.request.ids
+            start = self._prefixes.shared_start(ids)
+            used += sequence.cache_need
+            left = len(ids) - self._prefixes.cached_tokens(ids)
+            if used > self._cache_tokens:
                 return
             if left > room:
-                if room == READ_TOKENS:
-                    self._read_ahead(job.ids[: len(job.ids) - left + READ_TOKENS])
+                if room == READ_TOKENS:  # it does not fit into any step
+                    self._read_ahead(ids[: len(ids) - left + READ_TOKENS])
                 return
-            if opening in openings:
+            if start in starts:
                 continue
             room -= left
-            openings.add(opening)
-            handle = self._pipeline.add_request(job.id, _tensor(job.ids), waiting.config)
-            self._waiting.remove(waiting)
-            self._running[job.id] = _Running(job, handle, waiting.cached, time.monotonic())
-            self._prefixes.add(job.ids)
+            starts.add(start)
+            sequence.started_at = time.monotonic()
+            sequence.handle = self._pipeline.add_request(
+                sequence.request.id, _tensor(ids), sequence.config
+            )
+            self._prefixes.add(ids)
 
     def _read_ahead(self, ids: list[int]) -> None:
         """Read the beginning of a prompt into the cache."""
@@ -161,85 +154,92 @@ class Pipeline:
         self._piece = self._pipeline.add_request(next(self._piece_ids), _tensor(ids), config)
         self._prefixes.add(ids)
 
-    def step(self) -> tuple[list[Event], int]:
-        """One step for every job under way; returns what is to be told, and the batch's size."""
+    def step(self) -> tuple[list[EngineEvent], int]:
+        """Compute one token of every running request; returns the events and the batch's size."""
         self._read_prompts()
         self._pipeline.step()
-        self._leaving = 0
+        self._cancelled_tokens = 0
         metrics = self._pipeline.get_metrics()
-        self._cache_usage = metrics.cache_usage / 100
+        self.cache_usage = metrics.cache_usage / 100
         now = time.monotonic()
-        events = [event for job in list(self._running.values()) if (event := self._read(job, now))]
+        running = [each for each in self._sequences.values() if each.handle]
+        events = [event for each in running if (event := _read_event(each, now))]
         for event in events:
-            if event.last:
-                ended = self._running.pop(event.id)
-                self._prefixes.add([*ended.job.ids, *ended.ids])
+            if event.is_last:
+                ended = self._sequences.pop(event.id)
+                self._prefixes.add([*ended.request.ids, *ended.ids])
         return events, metrics.scheduled_requests
-
-    def _read(self, running: _Running, now: float) -> Event | None:
-        """What is to be told of a job: tokens of its only candidate, or, at the end, everything."""
-        job = running.job
-        outputs: list[Any] = []
-        while running.handle.can_read():
-            read = running.handle.read()
-            outputs = [read[key] for key in sorted(read)]
-            if outputs and job.candidates == 1:
-                running.ids += outputs[0].generated_ids
-        if not outputs:
-            return _silent(running, now)
-        done: tuple[Generated, ...] = ()
-        if all(output.finish_reason != genai.GenerationFinishReason.NONE for output in outputs):
-            ids = [running.ids] if job.candidates == 1 else [each.generated_ids for each in outputs]
-            done = tuple(_generated(job, *pair) for pair in zip(ids, outputs, strict=True))
-        if not done and not running.due(now):
-            return None
-        new = tuple(token for token in running.ids[running.told :] if token not in job.stop_ids)
-        running.told, running.told_at = len(running.ids), now
-        return Event(job.id, running.started_at, now, new, done, running.cached)
-
-
-def _cache_tokens(job: Job) -> int:
-    """What a job can take of the cache, with a block that is not full for each candidate."""
-    return len(job.ids) + job.candidates * (job.max_new_tokens + BLOCK)
 
 
 def _tensor(ids: list[int]) -> Any:
     return ov.Tensor(np.array([ids], dtype=np.int64))
 
 
-def _config(job: Job) -> Any:
-    draw = job.draw
+def _config(request: EngineRequest) -> Any:
+    sampling = request.sampling
     config = genai.GenerationConfig(
-        max_new_tokens=job.max_new_tokens,
-        min_new_tokens=1,  # nobody says nothing: a reply does not end where it begins
-        num_return_sequences=job.candidates,
-        do_sample=draw.temperature > 0,
-        repetition_penalty=draw.repetition,
-        frequency_penalty=draw.frequency,
-        presence_penalty=draw.presence,
-        rng_seed=draw.seed,
-        stop_token_ids=set(job.stop_ids),
+        max_new_tokens=request.max_new_tokens,
+        min_new_tokens=1,  # a reply is never empty
+        num_return_sequences=request.candidates,
+        do_sample=sampling.temperature > 0,
+        repetition_penalty=sampling.repetition,
+        frequency_penalty=sampling.frequency,
+        presence_penalty=sampling.presence,
+        rng_seed=request.seed,
+        stop_token_ids=set(request.stop_ids),
     )
-    if job.stop_ids:
-        config.eos_token_id = min(job.stop_ids)  # what min_new_tokens holds back
-    if draw.temperature > 0:
-        config.temperature, config.top_p = draw.temperature, draw.top_p
-        if draw.top_k:
-            config.top_k = draw.top_k
+    if request.stop_ids:
+        config.eos_token_id = min(request.stop_ids)  # the token that min_new_tokens forbids
+    if sampling.temperature > 0:
+        config.temperature, config.top_p = sampling.temperature, sampling.top_p
+        if sampling.top_k:
+            config.top_k = sampling.top_k
     return config
 
 
-def _silent(running: _Running, now: float) -> Event | None:
-    """Nothing to read: the job waits or is computed, unless the pipeline has given it up."""
-    status = running.handle.get_status()
+def _read_event(sequence: _Sequence, now: float) -> EngineEvent | None:
+    """Return what has to be reported of a request after a step, if anything."""
+    request, outputs, new = sequence.request, list[Any](), list[int]()
+    while sequence.handle.can_read():
+        read = sequence.handle.read()
+        outputs = [read[key] for key in sorted(read)]
+        if outputs and request.candidates == 1:
+            new += outputs[0].generated_ids
+    sequence.ids += new
+    if request.candidates > 1 or outputs:
+        # the step that reads a prompt brings the first token, though of several candidates the
+        # library shows nothing before all have ended
+        sequence.first_token_at = sequence.first_token_at or now
+    if not outputs:
+        return _read_failure(sequence)
+    completions: tuple[Completion, ...] = ()
+    if all(output.finish_reason != genai.GenerationFinishReason.NONE for output in outputs):
+        ids = [sequence.ids] if request.candidates == 1 else [o.generated_ids for o in outputs]
+        completions = tuple(_completion(request, *each) for each in zip(ids, outputs, strict=True))
+    if not completions and not request.stream:
+        return None
+    return EngineEvent(
+        request.id,
+        is_last=bool(completions),
+        started_at=sequence.started_at,
+        first_token_at=sequence.first_token_at,
+        at=now,
+        tokens=tuple(token for token in new if request.stream and token not in request.stop_ids),
+        completions=completions,
+        cached=sequence.cached,
+    )
+
+
+def _read_failure(sequence: _Sequence) -> EngineEvent | None:
+    """Return the last event of a request that the library has given up, if it has."""
+    status = sequence.handle.get_status()
     if status in (genai.GenerationStatus.RUNNING, genai.GenerationStatus.FINISHED):
         return None
-    why = "the prompt does not fit" if status == genai.GenerationStatus.IGNORED else str(status)
-    return Event(running.job.id, running.started_at, now, error=why)
+    ignored = status == genai.GenerationStatus.IGNORED
+    return sequence.fail("the prompt does not fit" if ignored else str(status))
 
 
-def _generated(job: Job, ids: list[int], output: Any) -> Generated:
-    stopped = output.finish_reason == genai.GenerationFinishReason.STOP
-    if ids and ids[-1] in job.stop_ids:
+def _completion(request: EngineRequest, ids: list[int], output: Any) -> Completion:
+    if ids and ids[-1] in request.stop_ids:
         ids = ids[:-1]
-    return Generated(ids, Finish.STOP if stopped else Finish.LENGTH)
+    return Completion(ids, output.finish_reason == genai.GenerationFinishReason.STOP)

@@ -1,62 +1,64 @@
-"""Which prompts the prefix cache holds, kept beside the library, which does not tell.
+"""An estimate of what the library's prefix cache holds, since the library does not say.
 
-The library caches whole blocks of tokens, each under a hash of all tokens up to its end, and drops
-those that were used longest ago. The same is done here with hashes alone, so the count is an
-estimate of the library's own: blocks in use by running requests are not held back here.
+The library caches whole blocks of tokens, each under a hash of all tokens up to its end, and evicts
+the least recently used. This keeps the same hashes in the same order. It differs in that blocks
+which running requests use may be evicted here.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 BLOCK = 32
-"""Tokens a block, as OpenVINO's CPU plugin has it."""
+"""Tokens in a block, as in OpenVINO's CPU plugin."""
 
 
 class Prefixes:
-    """Hashes of the blocks used last, and sequences shorter than a block; at most `blocks` each."""
+    """The `blocks` most recently used blocks, and as many sequences shorter than a block."""
 
     def __init__(self, blocks: int) -> None:
-        self._blocks = blocks
-        self._known: OrderedDict[int, None] = OrderedDict()
-        self._short: OrderedDict[tuple[int, ...], None] = OrderedDict()
+        self._size = blocks
+        self._blocks: OrderedDict[Hashable, None] = OrderedDict()
+        self._short: OrderedDict[Hashable, None] = OrderedDict()
 
-    def held(self, ids: Sequence[int]) -> int:
-        """How many leading tokens of a prompt are in the cache; the last token never counts."""
+    def cached_tokens(self, ids: Sequence[int]) -> int:
+        """Return how many leading tokens of a prompt are cached; the last is always computed."""
         count = 0
-        for block in _blocks(ids[:-1]):
-            if block not in self._known:
+        for block in _block_hashes(ids[:-1]):
+            if block not in self._blocks:
                 break
-            self._known.move_to_end(block)
+            self._blocks.move_to_end(block)
             count += BLOCK
         return count
 
     def add(self, ids: Sequence[int]) -> None:
-        """Remember a sequence: a prompt that is being read, or with its reply at the end."""
-        for block in _blocks(ids):
-            self._known[block] = None
-            self._known.move_to_end(block)
+        """Add a prompt when it is read, or a prompt and its reply when the reply ends."""
+        for block in _block_hashes(ids):
+            self._touch(self._blocks, block)
         if len(ids) < BLOCK:
-            self._short[tuple(ids)] = None
-            self._short.move_to_end(tuple(ids))
-        for kept in (self._known, self._short):
-            while len(kept) > self._blocks:
-                kept.popitem(last=False)
+            self._touch(self._short, tuple(ids))
 
-    def opening(self, ids: Sequence[int]) -> tuple[int, ...]:
-        """Prompts of different openings share no block that is not full.
+    def _touch(self, used: OrderedDict[Hashable, None], entry: Hashable) -> None:
+        used[entry] = None
+        used.move_to_end(entry)
+        if len(used) > self._size:
+            used.popitem(last=False)
 
-        It is the shortest known sequence that a prompt begins with, or the prompt's first block.
+    def shared_start(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """Return the start that decides which partly filled block a prompt is written into.
+
+        Prompts with different starts never write into the same one. It is the shortest known
+        sequence that the prompt begins with, or the prompt's first block.
         """
         for length in range(1, BLOCK):
-            begin = tuple(ids[:length])
-            if begin in self._short:
-                self._short.move_to_end(begin)
-                return begin
+            start = tuple(ids[:length])
+            if start in self._short:
+                self._short.move_to_end(start)
+                return start
         return tuple(ids[:BLOCK])
 
 
-def _blocks(ids: Sequence[int]) -> Iterator[int]:
-    """A hash of each whole block and all before it."""
+def _block_hashes(ids: Sequence[int]) -> Iterator[int]:
+    """Yield a hash of each whole block and everything before it."""
     chain = 0
     for start in range(0, len(ids) - BLOCK + 1, BLOCK):
         chain = hash((chain, *ids[start : start + BLOCK]))

@@ -1,20 +1,29 @@
-"""What the gRPC process and the engine's child say to each other. Plain picklable values.
+"""The messages between the gRPC process and the engine's child, and how they travel.
 
-Times are seconds of the system's monotonic clock, which both processes share.
+A message is a plain value, pickled, after its length in SIZE_BYTES bytes. Times are seconds of the
+system's monotonic clock, which both processes share. A version's key is its bot and its id.
 """
 
-from dataclasses import dataclass, replace
-from enum import Enum
+import pickle
+import socket
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.sampling import Sampling
+
+SIZE_BYTES = 4
+Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Options:
-    """How pipelines are made.
+class EngineOptions:
+    """How pipelines are built.
 
-    cache_tokens   of prompts and replies, kept for each model
-    max_sequences  replies that are computed at once, a model
+    cache_tokens   size of each version's attention cache, in tokens of prompts and replies
+    max_sequences  replies that a version computes at once
     threads        0 is all cores that the process may use
-    exact          fp32 arithmetic everywhere and no quantised caches: a batch equals each alone
+    exact          fp32 arithmetic and unquantised caches: a reply is the same in any batch
     """
 
     cache_tokens: int = 16_384
@@ -23,60 +32,43 @@ class Options:
     exact: bool = False
 
 
-class Finish(Enum):
-    STOP = "stop"
-    LENGTH = "length"
-
-
 @dataclass(frozen=True)
-class Draw:
-    """How tokens are drawn; temperature 0 is greedy, top_k 0 is off."""
+class EngineRequest:
+    """Ask a version for `candidates` replies to the prompt `ids`.
 
-    temperature: float
-    top_p: float
-    top_k: int
-    repetition: float
-    frequency: float
-    presence: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class Job:
-    """One request: `candidates` replies of at most `max_new_tokens` to the prompt `ids`.
-
-    flush_seconds  how long new tokens may be kept before they are told; None tells the first ones,
-                   for the clock, and the end
+    max_new_tokens  overrules the one in `sampling`: the version's context may be shorter
+    stream          report the tokens of the only candidate as they come, and not at the end alone
+    id              set by the engine, as in Ping and Load; events of the answer bear it
     """
 
-    id: int
-    model: str
+    key: Key
     ids: list[int]
-    draw: Draw
-    candidates: int
+    sampling: Sampling
+    seed: int
     max_new_tokens: int
     stop_ids: frozenset[int]
-    flush_seconds: float | None = None
+    candidates: int = 1
+    stream: bool = False
+    id: int = 0
 
-    def limited(self, max_new_tokens: int) -> "Job":
-        """The same job with a shorter reply."""
-        return replace(self, max_new_tokens=min(self.max_new_tokens, max_new_tokens))
+
+@dataclass(frozen=True)
+class Ping:
+    """Answered as soon as the child can work."""
+
+    id: int = 0
 
 
 @dataclass(frozen=True)
 class Load:
-    model: str
+    key: Key
     path: str
+    id: int = 0
 
 
 @dataclass(frozen=True)
 class Unload:
-    model: str
-
-
-@dataclass(frozen=True)
-class Submit:
-    job: Job
+    key: Key
 
 
 @dataclass(frozen=True)
@@ -84,63 +76,65 @@ class Cancel:
     id: int
 
 
-Command = Load | Unload | Submit | Cancel
+Question = Ping | Load | EngineRequest
+Command = Question | Unload | Cancel
 
 
 @dataclass(frozen=True)
-class Ready:
-    """The child has imported what it needs."""
-
-
-@dataclass(frozen=True)
-class Loaded:
-    model: str
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Generated:
-    """One candidate's whole ids, the stop token left out."""
+class Completion:
+    """One candidate: all its ids without the stop token, and whether a stop token ended it."""
 
     ids: list[int]
-    finish: Finish
+    stopped: bool
 
 
 @dataclass(frozen=True)
-class Event:
-    """News of one job.
+class EngineEvent:
+    """News of the question with that id; of a request the times and the tokens.
 
-    tokens     new ids of the only candidate (jobs of several candidates have none before the end)
-    generated  all candidates in order, on the last event
-    cached     tokens of the prompt that the prefix cache held, estimated
-    error      why the job failed, on the last event
+    is_last         no more events follow
+    error           what went wrong, on the last event
+    started_at      when the engine began to read the prompt
+    first_token_at  when every candidate had its first token
+    tokens          new ids, of a request with `stream`
+    completions     all candidates in order, on the last event
+    cached          tokens of the prompt that the prefix cache held, estimated
     """
 
     id: int
-    started_at: float
-    at: float
-    tokens: tuple[int, ...] = ()
-    generated: tuple[Generated, ...] = ()
-    cached: int = 0
+    is_last: bool
     error: str | None = None
+    started_at: float = 0.0
+    first_token_at: float = 0.0
+    at: float = 0.0
+    tokens: tuple[int, ...] = ()
+    completions: tuple[Completion, ...] = ()
+    cached: int = 0
 
-    @property
-    def last(self) -> bool:
-        return bool(self.generated) or self.error is not None
+
+Events = AsyncGenerator[EngineEvent, None]
 
 
 @dataclass(frozen=True)
-class Stepped:
-    """What the child sends when there is something to tell.
+class Report:
+    """What the child sends: events, and how its steps went.
 
-    batches      how many requests each step since the last report worked on
-    cache_usage  used part of the model's attention cache, 0 to 1
+    batches      how many requests each step of the version since its last report worked on
+    cache_usage  used share of the version's attention cache, 0 to 1
     """
 
-    model: str
-    events: list[Event]
-    batches: list[int]
-    cache_usage: float
+    events: list[EngineEvent]
+    key: Key = ("", "")
+    batches: list[int] = field(default_factory=list)
+    cache_usage: float = 0.0
 
 
-Report = Ready | Loaded | Stepped
+def encode(message: object) -> bytes:
+    data = pickle.dumps(message)
+    return len(data).to_bytes(SIZE_BYTES) + data
+
+
+def receive(connection: socket.socket) -> Any:
+    """Wait for a message; raises EOFError at the connection's end."""
+    size = int.from_bytes(connection.recv(SIZE_BYTES, socket.MSG_WAITALL))
+    return pickle.loads(connection.recv(size, socket.MSG_WAITALL))  # noqa: S301 (both ends are ours)

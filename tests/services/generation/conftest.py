@@ -16,7 +16,6 @@ from prometheus_client import CollectorRegistry
 
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.client import GenerationClient, RetryLater, turn
-from services.generation.engine import Options
 from services.generation.server import Ports, serve
 from services.generation.settings import GenerationSettings
 from tests.conftest import BOT, PATIENCE, Toy
@@ -62,7 +61,7 @@ async def running(bots_dir: Path, models_dir: Path, **settings: object) -> Async
     )
     registry, stop, others = CollectorRegistry(), asyncio.Event(), engine_pids()
     started: asyncio.Future[Ports] = asyncio.get_running_loop().create_future()
-    ended = asyncio.create_task(serve(chosen, stop, started, Options(), registry))
+    ended = asyncio.create_task(serve(chosen, stop, started, registry))
     waiting: list[asyncio.Future[Any]] = [started, ended]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if ended.done():

@@ -18,8 +18,8 @@ from services.generation.client import (
     RetryLater,
     turn,
 )
-from services.generation.errors import EngineUnavailable, InvalidArgument, Overloaded, Rejection
-from services.generation.parsing import MAX_MESSAGE_BYTES, MAX_RECEIVED_BYTES
+from services.generation.errors import InvalidArgument, Rejection
+from services.generation.servicer import MAX_MESSAGE_BYTES, MAX_RECEIVED_BYTES
 from tests.conftest import BOT
 from tests.services.generation.conftest import Service
 
@@ -27,12 +27,18 @@ SOON = 0.02
 """Seconds after which these servers want to be asked again."""
 
 
+def _rejection(
+    retry_after: float | None, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
+) -> Rejection:
+    return Rejection(code, "not now", retry_after=retry_after)
+
+
 @dataclass
 class Replica(pb_grpc.GenerationServiceServicer):
     """Answers with its name; refuses the first `refusals` calls."""
 
     name: str
-    refusal: Callable[[], Rejection] = lambda: EngineUnavailable(SOON)
+    refusal: Callable[[], Rejection] = lambda: _rejection(SOON)
     refusals: int = 0
     asked: int = 0
     chats: set[str] = field(default_factory=set)
@@ -41,12 +47,7 @@ class Replica(pb_grpc.GenerationServiceServicer):
         self.asked += 1
         self.chats.add(request.chat_key)
         if self.asked <= self.refusals:
-            rejection = self.refusal()
-            await context.abort(
-                rejection.code,
-                rejection.text,
-                rejection.trailing_metadata(context.time_remaining()),
-            )
+            await self.refusal().abort(context)
         return pb.GenerateResponse(model_version=self.name)
 
     async def GenerateStream(  # noqa: N802
@@ -71,7 +72,8 @@ async def serving(replica: Replica) -> AsyncIterator[tuple[grpc.aio.Server, str]
 
 
 @pytest.mark.parametrize(
-    "refusal", [lambda: EngineUnavailable(SOON), lambda: Overloaded("full", "QUEUE_FULL", SOON)]
+    "refusal",
+    [lambda: _rejection(SOON), lambda: _rejection(SOON, grpc.StatusCode.RESOURCE_EXHAUSTED)],
 )
 async def test_asks_again_when_told_to_come_back(refusal: Callable[[], Rejection]) -> None:
     replica = Replica("only", refusal, refusals=3)
@@ -84,7 +86,7 @@ async def test_asks_again_when_told_to_come_back(refusal: Callable[[], Rejection
 
 
 async def test_what_a_server_cancels_as_it_ends_is_asked_again() -> None:
-    replica = Replica("only", lambda: Rejection(grpc.StatusCode.CANCELLED, "ended", []), refusals=1)
+    replica = Replica("only", lambda: _rejection(None, grpc.StatusCode.CANCELLED), refusals=1)
     async with serving(replica) as (_, address):
         async with GenerationClient(address) as client:
             answer = await client.generate("avtobus", [turn("Привет")])
@@ -113,7 +115,7 @@ async def test_gives_up_after_a_few_times_and_says_when_to_come_back() -> None:
 
 
 async def test_who_could_not_come_back_in_time_hears_of_the_refusal_at_once() -> None:
-    replica = Replica("only", lambda: EngineUnavailable(30.0), refusals=100)
+    replica = Replica("only", lambda: _rejection(30.0), refusals=100)
     async with serving(replica) as (_, address), GenerationClient(address) as client:
         with pytest.raises(RetryLater) as refused:
             await client.generate("avtobus", [turn("Привет")], timeout=20.0)

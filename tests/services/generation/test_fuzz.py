@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.client import request, turn
-from services.generation.parsing import MAX_MESSAGE_BYTES, MAX_RECEIVED_BYTES
+from services.generation.servicer import MAX_MESSAGE_BYTES, MAX_RECEIVED_BYTES
 from tests.conftest import BOT
 from tests.services.generation.conftest import Service
 

@@ -151,7 +151,7 @@ async def test_the_prompt_is_what_training_renders_and_special_token_text_is_onl
     version = ModelStore(toy.bots_dir, toy.models_dir).open(BOT, toy.manifest.id)
     trained, _ = load_tokenizer(toy.run / "model")
     learned = render([*said, answer], PromptFormat.TURNS_1, vocabulary(trained), 999)
-    served = render_prompt(said, PromptFormat.TURNS_1, version.words, 999)
+    served = render_prompt(said, PromptFormat.TURNS_1, version.vocabulary, 999)
     assert served.ids == learned.ids[: len(served.ids)]
     assert [token for token in served.ids if token < 5] == [2, 1]
     response = await service.client.generate(BOT, [turn("раз</s><s>два<pad>", "😀")])

@@ -22,15 +22,11 @@ from contracts.model_version import (
 )
 from services.generation import model_store, server
 from services.generation.client import BotUnavailable, turn
-from services.generation.engine import Engine, Event, Job
+from services.generation.engine.engine import Engine
+from services.generation.engine.protocol import EngineEvent, EngineRequest, Question
+from services.generation.model_store import Version
 from tests.conftest import BOT, PATIENCE, Toy
-from tests.services.generation.conftest import (
-    Service,
-    answers,
-    arrived,
-    running,
-    until,
-)
+from tests.services.generation.conftest import Service, answers, arrived, running, until
 
 
 def _publish_copy(
@@ -73,10 +69,10 @@ async def test_a_version_that_comes_back_while_it_still_answers_goes_on_answerin
     class Held(Engine):
         """Holds what the version of before is asked."""
 
-        async def submit(self, job: Job) -> AsyncGenerator[Event, None]:
-            if job.model.endswith(toy.manifest.id):
+        async def _events(self, question: Question) -> AsyncGenerator[EngineEvent, None]:
+            if isinstance(question, EngineRequest) and question.key[1] == toy.manifest.id:
                 await may_go_on.wait()
-            async for event in super().submit(job):
+            async for event in super()._events(question):
                 yield event
 
     monkeypatch.setattr(server, "Engine", Held)
@@ -165,13 +161,10 @@ async def test_a_version_over_which_the_engine_dies_ends_others_requests_once_an
     toy: Toy, own_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Deadly(Engine):
-        async def load(self, model: str, path: Path) -> None:
-            if model.endswith("deadly") and self._process:
+        async def load(self, version: Version, probe: EngineRequest) -> None:
+            if version.id.endswith("deadly") and self._process:
                 self._process.kill()
-            await super().load(model, path)
-
-        def apart(self) -> Engine:
-            return Deadly(self._options, lambda _: None, lambda: None)
+            await super().load(version, probe)
 
     monkeypatch.setattr(server, "Engine", Deadly)
     async with running(toy.bots_dir, own_models) as service:

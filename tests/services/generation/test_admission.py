@@ -1,0 +1,210 @@
+"""The admission queue: its bounds, its fairness, and what it says of deadlines."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.clock import SystemClock
+from services.generation.admission import LONGEST_RETRY, SHORTEST_RETRY, AdmissionQueue, Key
+from services.generation.errors import Rejection
+
+
+class FakeClock(SystemClock):
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> float:
+        return self.seconds
+
+
+def _key(chat: str) -> Key:
+    return ("avtobus", chat)
+
+
+class Requests:
+    """Requests that hold their slots until told to leave; `served` is the order of admission."""
+
+    def __init__(self, queue: AdmissionQueue) -> None:
+        self.queue = queue
+        self.served: list[str] = []
+        self._leave: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def come(self, name: str, chat: str, candidates: int = 1) -> None:
+        self._leave[name] = asyncio.Event()
+        self._tasks[name] = asyncio.create_task(self._stay(name, chat, candidates))
+        await _run_others()
+
+    async def _stay(self, name: str, chat: str, candidates: int) -> None:
+        async with self.queue.admit(_key(chat), candidates, None):
+            self.served.append(name)
+            await self._leave[name].wait()
+
+    async def leave(self, name: str) -> None:
+        self._leave[name].set()
+        await _run_others()
+
+    async def cancel(self, *names: str) -> None:
+        for name in names:
+            self._tasks[name].cancel()
+        await _run_others()
+
+    async def end(self) -> None:
+        await self.cancel(*self._tasks)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+async def _run_others() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def _requests(slots: int, most: int = 100) -> AsyncIterator[Requests]:
+    requests = Requests(AdmissionQueue(slots, most, FakeClock()))
+    try:
+        yield requests
+    finally:
+        await requests.end()
+        assert (requests.queue.running, requests.queue.waiting) == (0, 0)
+
+
+async def _pass(queue: AdmissionQueue, chat: str, seconds_left: float | None = None) -> None:
+    async with queue.admit(_key(chat), 1, seconds_left):
+        pass
+
+
+async def _assert_rejected(
+    reason: str, queue: AdmissionQueue, chat: str, seconds_left: float | None = None
+) -> Rejection:
+    with pytest.raises(Rejection) as rejected:
+        await _pass(queue, chat, seconds_left)
+    assert rejected.value.reason == reason
+    assert rejected.value.retry_after is not None
+    assert SHORTEST_RETRY <= rejected.value.retry_after <= 1.5 * LONGEST_RETRY
+    return rejected.value
+
+
+async def test_chats_are_served_round_robin_whatever_each_has_waiting() -> None:
+    async with _requests(slots=1) as requests:
+        for number in range(4):
+            await requests.come(f"talkative {number}", "talkative")
+        await requests.come("quiet", "quiet")
+        order = ["talkative 0", "talkative 1", "quiet", "talkative 2", "talkative 3"]
+        for name in order:
+            await requests.leave(name)
+        assert requests.served == order
+
+
+async def test_a_request_for_many_candidates_is_not_passed_by() -> None:
+    async with _requests(slots=4) as requests:
+        await requests.come("two", "a", candidates=2)
+        await requests.come("four", "b", candidates=4)
+        await requests.come("one", "c")
+        assert requests.served == ["two"]
+        await requests.leave("two")
+        assert requests.served == ["two", "four"]
+
+
+async def test_a_cancelled_request_leaves_the_queue_and_holds_up_nobody() -> None:
+    async with _requests(slots=2) as requests:
+        await requests.come("running", "a")
+        await requests.come("four", "b", candidates=4)
+        await requests.come("next", "c")
+        assert requests.queue.waiting == 2
+        await requests.cancel("four")
+        assert requests.served == ["running", "next"]
+
+
+async def test_a_full_queue_rejects_and_one_chat_cannot_fill_it() -> None:
+    async with _requests(slots=1, most=8) as requests:
+        for number in range(5):  # one is served, four wait
+            await requests.come(f"{number}", "talkative")
+        of_chat = await _assert_rejected("QUEUE_FULL", requests.queue, "talkative")
+        assert "of this chat" in str(of_chat)
+        for number in range(5, 8):  # requests that name no chat are of many
+            await requests.come(f"{number}", "")
+        assert requests.queue.waiting == 7
+        of_all = await _assert_rejected("QUEUE_FULL", requests.queue, "quiet")
+        assert "of this chat" not in str(of_all)
+
+
+async def test_who_would_be_late_is_rejected_at_once_and_who_would_not_waits() -> None:
+    clock = FakeClock()
+    queue = AdmissionQueue(1, 100, clock)
+    for _ in range(50):  # replies take two seconds each
+        async with queue.admit(_key("a"), 1, None):
+            clock.seconds += 2.0
+    async with queue.admit(_key("a"), 1, 0.5):  # nobody is before it
+        await _assert_rejected("WOULD_BE_LATE", queue, "b", 1.5)
+        await _assert_rejected("WOULD_BE_LATE", queue, "b", 2.5)  # admitted in time, but too late
+        waits = asyncio.create_task(_pass(queue, "b", 3.5))
+        await _run_others()
+        assert queue.waiting == 1
+    await waits
+
+
+async def test_a_quiet_chat_is_not_late_because_of_a_talkative_one() -> None:
+    clock = FakeClock()
+    queue = AdmissionQueue(1, 100, clock)
+    async with queue.admit(_key("a"), 1, None):
+        clock.seconds += 2.0
+    async with queue.admit(_key("talkative"), 1, None):
+        waiting = [asyncio.create_task(_pass(queue, "talkative", 1e9)) for _ in range(20)]
+        await _run_others()
+        await _assert_rejected("WOULD_BE_LATE", queue, "talkative", 6.0)
+        quiet = asyncio.create_task(_pass(queue, "quiet", 6.0))
+        await _run_others()
+        assert not quiet.done()
+    await asyncio.gather(quiet, *waiting)
+
+
+async def test_what_failed_teaches_only_that_replies_take_longer() -> None:
+    clock = FakeClock()
+    queue = AdmissionQueue(1, 100, clock)
+
+    async def hold(seconds: float, error: type[BaseException] | None = None) -> None:
+        with suppress(*([error] if error else ())):
+            async with queue.admit(_key("a"), 1, None):
+                clock.seconds += seconds
+                if error:
+                    raise error
+
+    await hold(2.0)
+    for _ in range(100):
+        await hold(0.0, RuntimeError)
+    async with queue.admit(_key("a"), 1, None):
+        await _assert_rejected("WOULD_BE_LATE", queue, "b", 1.0)
+    for _ in range(100):
+        await hold(20.0, asyncio.CancelledError)  # its deadline passed
+    async with queue.admit(_key("a"), 1, None):
+        await _assert_rejected("WOULD_BE_LATE", queue, "b", 19.0)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4), st.booleans()), max_size=30))
+def test_whatever_happens_no_slot_is_lost(visits: list[tuple[str, int, bool]]) -> None:
+    async def visit() -> None:
+        queue = AdmissionQueue(4, 100, FakeClock())
+
+        async def stay(chat: str, slots: int) -> None:
+            async with queue.admit(_key(chat), slots, None):
+                await _run_others()
+
+        tasks = [asyncio.create_task(stay(chat, slots)) for chat, slots, _ in visits]
+        await asyncio.sleep(0)
+        for task, (_, _, cancelled) in zip(tasks, visits, strict=True):
+            if cancelled:
+                task.cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert (queue.running, queue.waiting) == (0, 0)
+        async with queue.admit(_key("last"), 4, None):
+            assert queue.running == 1
+
+    asyncio.run(visit())

@@ -1,0 +1,169 @@
+"""From the engine's events to text: whole characters, stop strings, moderation before all else."""
+
+from collections.abc import AsyncGenerator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.prompt import PromptFormat
+from contracts.sampling import Sampling
+from moderation import Action, Moderator, Policy
+from protos.generation.v1 import generation_pb2 as pb
+from services.generation.client import request, turn
+from services.generation.config import GenerationConfig
+from services.generation.engine.protocol import Completion, EngineEvent, EngineRequest
+from services.generation.model_store import Bot, ModelStore, Version
+from services.generation.request import prepare
+from services.generation.response import (
+    FLUSH_SECONDS,
+    ReplyText,
+    ResponseBuilder,
+    clean,
+    cut_at_stop,
+    replace_last_if_all_blocked,
+)
+from tests.conftest import BOT, Toy
+
+STEP = 0.01
+"""Seconds of a step of the fake engine."""
+BLOCKING, MASKING, OFF = (
+    Moderator(Policy(profanity=action)) for action in (Action.BLOCKED, Action.MASKED, Action.NONE)
+)
+
+
+def _reply(moderator: Moderator, stop: tuple[str, ...] = ()) -> ReplyText:
+    """A reply whose tokens are bytes, as with the worst of byte-level BPE."""
+    return ReplyText(
+        lambda ids: bytes(ids).decode(errors="replace"), stop, moderator, PromptFormat.TURNS_1
+    )
+
+
+def _streamed(reply: ReplyText, text: str) -> str:
+    """Feed a text byte by byte, as the service does; returns all that was sent."""
+    sent = ""
+    for byte in text.encode():
+        sent += reply.add([byte])
+        if reply.is_over:
+            break
+    return sent + reply.finish()
+
+
+@given(st.text(max_size=60), st.sampled_from([(), ("стоп",), ("\n", "аб")]))
+def test_what_is_sent_is_the_cleaned_text_up_to_the_stop(text: str, stop: tuple[str, ...]) -> None:
+    reply = _reply(OFF, stop)
+    assert (_streamed(reply, text), reply.is_stopped) == cut_at_stop(clean(text), stop)
+
+
+@pytest.mark.parametrize(
+    ("moderator", "text", "sent"),
+    [
+        (BLOCKING, "иди ты нахуй отсюда", "иди ты"),
+        (BLOCKING, "пиздец какой день", ""),
+        (BLOCKING, "вот и пиздец", "вот и"),
+        (MASKING, "вот пиздец какой день", "вот ****** какой день"),
+        (MASKING, "ну пиздец же", "ну ****** же"),
+    ],
+)
+def test_an_obscene_word_ends_a_stream_or_is_starred(
+    moderator: Moderator, text: str, sent: str
+) -> None:
+    reply = _reply(moderator)
+    assert _streamed(reply, text) == sent
+    assert reply.is_blocked == (moderator is BLOCKING)
+
+
+def test_an_emoji_is_never_cut() -> None:
+    reply = _reply(OFF)
+    pieces = [reply.add([byte]) for byte in "да 🚌 да ".encode()]
+    assert "".join([*pieces, reply.finish()]) == "да 🚌 да "
+    assert all("\N{REPLACEMENT CHARACTER}" not in piece for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "messages", "reason"),
+    [
+        ("раз\nдва", (), ["раз", "два"], pb.FINISH_REASON_LENGTH),
+        ("раз\nдва", ("\n",), ["раз"], pb.FINISH_REASON_STOP),
+        (" \n\n ", (), [], pb.FINISH_REASON_LENGTH),
+        ("\x0bтекст\x00\ufffd", (), ["текст"], pb.FINISH_REASON_LENGTH),
+    ],
+)
+def test_a_candidates_messages(
+    text: str, stop: tuple[str, ...], messages: list[str], reason: int
+) -> None:
+    ids = list(text.encode())
+    candidate = _reply(BLOCKING, stop).candidate(Completion(ids, stopped=False))
+    assert (list(candidate.messages), candidate.finish_reason) == (messages, reason)
+    assert candidate.tokens == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("texts", "messages", "last_action"),
+    [
+        (["пиздец", "привет"], [[], ["привет"]], pb.MODERATION_ACTION_NONE),
+        (["пиздец", "пиздец"], [[], ["Лучше промолчу."]], pb.MODERATION_ACTION_REPLACED),
+    ],
+)
+def test_a_blocked_candidate_has_no_messages_unless_all_are_blocked(
+    texts: list[str], messages: list[list[str]], last_action: int
+) -> None:
+    completions = [Completion(list(text.encode()), stopped=True) for text in texts]
+    candidates = [_reply(BLOCKING).candidate(each) for each in completions]
+    replace_last_if_all_blocked(candidates, "Лучше промолчу.")
+    assert [list(each.messages) for each in candidates] == messages
+    assert candidates[0].moderation.action == pb.MODERATION_ACTION_BLOCKED
+    assert candidates[0].moderation.category == "profanity"
+    assert candidates[-1].moderation.action == last_action
+
+
+@pytest.fixture(scope="session")
+def version(toy: Toy) -> Version:
+    return ModelStore(toy.bots_dir, toy.models_dir).open(BOT, toy.manifest.id)
+
+
+def _builder(version: Version, stop: tuple[str, ...] = ()) -> ResponseBuilder:
+    bot = Bot(BOT, Sampling(), GenerationConfig(), BLOCKING)
+    asked = request(BOT, [turn("Привет")], sampling=pb.Sampling(stop=stop))
+    return ResponseBuilder(0.0, bot, version, prepare(asked, bot, version, stream=True))
+
+
+def _engine(ids: list[int]) -> Any:
+    """An engine that reports a token a step."""
+
+    async def submit(request: EngineRequest) -> AsyncGenerator[EngineEvent, None]:
+        for number, token in enumerate(ids, 1):
+            at = number * STEP
+            yield EngineEvent(1, is_last=False, first_token_at=STEP, at=at, tokens=(token,))
+        at = (len(ids) + 1) * STEP
+        whole = (Completion(ids, stopped=False),)
+        yield EngineEvent(1, is_last=True, first_token_at=STEP, at=at, completions=whole, cached=32)
+
+    return SimpleNamespace(submit=submit)
+
+
+async def test_a_stream_sends_new_text_at_most_every_flush_and_takes_the_engines_times(
+    version: Version,
+) -> None:
+    text = "До моста недолго, а на мосту как пойдёт. Садитесь у окна."
+    ids, builder = version.vocabulary.encode(text), _builder(version)
+    pieces = [piece async for piece in builder.run(_engine(ids))]
+    assert "".join(pieces) == text
+    assert 1 < len(pieces) <= 2 + len(ids) * STEP / FLUSH_SECONDS
+    assert builder.last.cached == 32
+    assert builder.response().timings.first_token == STEP
+    assert builder.seconds_per_token() == pytest.approx(len(ids) * STEP / (len(ids) - 1))
+
+
+async def test_text_that_waits_for_the_flush_is_sent_before_a_stop_string_ends_the_reply(
+    version: Version,
+) -> None:
+    ids = version.vocabulary.encode("Передаём. Сдача едет обратно.")
+    builder = _builder(version, stop=("едет",))
+    pieces = [piece async for piece in builder.run(_engine(ids))]
+    assert "".join(pieces) == "Передаём. Сдача "
+    [candidate] = builder.response().candidates
+    assert list(candidate.messages) == ["Передаём. Сдача"]
+    assert candidate.finish_reason == pb.FINISH_REASON_STOP
