@@ -12,7 +12,8 @@ from contracts.refusal import Refusal
 from telemetry.logs import logger
 
 FOLDER = "checkpoints"
-BEST = "best.pt"
+STEP, BEST = "step", "best"
+"""Kinds of checkpoints: what a run goes on from, and the weights that it may end with."""
 
 State = dict[str, Any]
 
@@ -27,33 +28,21 @@ class Checkpoints:
         self._folder = folder
         self._fingerprint = fingerprint
 
-    def save(self, step: int, state: State) -> None:
-        """Keep the state after so many steps, then delete the older ones."""
-        older = self._newest_first()
-        newest = self._folder / f"step-{step}.pt"
-        self._write(newest, state)
-        for path in older:
-            if path != newest:
-                path.unlink(missing_ok=True)
+    def save(self, kind: str, step: int, state: State) -> None:
+        """Keep the state after so many steps, then delete the others of its kind."""
+        path = self._folder / f"{kind}-{step}.pt"
+        self._write(path, state)
+        for other in set(self._folder.glob(f"{kind}-*.pt")) - {path}:
+            other.unlink(missing_ok=True)
 
-    def save_best(self, step: int, weights: State) -> None:
-        self._write(self._folder / BEST, {"step": step, "weights": weights})
-
-    def load_latest(self) -> State | None:
-        """Return the newest state that can be used, None where there is none."""
-        return next(filter(None, map(self._read, self._newest_first())), None)
-
-    def load_best(self, step: int) -> State | None:
-        """Return the best weights if they are those after so many steps."""
-        best = self._read(self._folder / BEST)
-        return best["weights"] if best and best["step"] == step else None
+    def load(self, kind: str) -> State | None:
+        """Return the newest usable state of that kind, None where there is none."""
+        paths = self._folder.glob(f"{kind}-*.pt")
+        newest_first = sorted(paths, key=lambda path: -int(path.stem.removeprefix(f"{kind}-")))
+        return next(filter(None, map(self._read, newest_first)), None)
 
     def clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _newest_first(self) -> list[Path]:
-        paths = self._folder.glob("step-*.pt")
-        return sorted(paths, key=lambda path: int(path.stem[5:]), reverse=True)
 
     def _write(self, path: Path, content: State) -> None:
         part = path.with_name(f"{path.name}.part")
@@ -73,13 +62,12 @@ class Checkpoints:
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
             content: State = saved["content"]
-            is_ours = saved["fingerprint"] == self._fingerprint
+            if saved["fingerprint"] == self._fingerprint:
+                return content
+            reason = "it is of another run"
         except FileNotFoundError:
             return None
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
-            logger().warning("checkpoint passed over: it cannot be read", path=str(path))
-            return None
-        if not is_ours:
-            logger().warning("checkpoint passed over: it is of another run", path=str(path))
-            return None
-        return content
+            reason = "it cannot be read"
+        logger().warning(f"checkpoint passed over: {reason}", path=str(path))
+        return None

@@ -19,7 +19,7 @@ from contracts.bot_file import BotFile
 from contracts.dataset import dataset_sha256
 from contracts.files import write_model
 from contracts.model_version import BotModels, read_manifest
-from contracts.prompt import PromptFormat
+from contracts.prompt import Encode, PromptFormat
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from contracts.settings import Volumes, from_environment
@@ -28,64 +28,72 @@ from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOp
 from telemetry.logs import logger
 from training_jobs.convert import export
 from training_jobs.fidelity import texts
-from training_jobs.fidelity.contexts import BUDGET, Context, EvaluationData, Scores, score
+from training_jobs.fidelity.contexts import BUDGET, EvaluationData, Scores, score
 from training_jobs.fidelity.replies import Reply, generate_replies
 from training_jobs.fidelity.report import write_report
 from training_jobs.fidelity.results import Evaluation, figures, read_evaluation
-from training_jobs.hardware import Hardware, detect_hardware
-from training_jobs.language_model import SCRATCH, LanguageModel, find_base, load_model
+from training_jobs.language_model import SCRATCH, find_base, load_model
 from training_jobs.libraries import quieten
-from training_jobs.run_folder import CONVERTED, EVALUATION, MODEL, read_conversion, read_run, served
+from training_jobs.run_folder import (
+    CONVERTED,
+    EVALUATION,
+    MODEL,
+    REPORT,
+    read_conversion,
+    read_run,
+    served,
+)
 
-MOST_CONTEXTS = 300
-FEWEST_CONTEXTS = 5
-EXAMPLES = 10
+MOST_CONTEXTS, FEWEST_CONTEXTS, EXAMPLES = 300, 5, 10
 
 
-def evaluate(
-    bot: BotFile, run_folder: Path, dataset: Path, against: Path | None, hardware: Hardware
-) -> Evaluation | None:
+def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation | None:
     """Measure likelihood, then replies: whose they seem to be, how they look, what they copy.
 
-    Returns None, which is no failure, where too little is held out to measure by. Raises Refusal
-    where the run was not trained on this data set or is not converted.
+    Writes evaluation.json and report.html into the run folder. Returns None, which is no failure,
+    where too little is held out to measure by. Raises Refusal where the run was not trained on this
+    data set or is not converted.
     """
-    run = read_run(run_folder)
+    run = read_run(folder)
     if run.dataset_sha256 != dataset_sha256(dataset):
-        raise Refusal(f"{run_folder}: was not trained on {dataset}; fine-tune again")
-    read_conversion(run_folder)
-    tuned = load_model(run_folder / MODEL)
+        raise Refusal(f"{folder}: was not trained on {dataset}; fine-tune again")
+    read_conversion(folder)
+    tuned = load_model(folder / MODEL)
     longest = min(BUDGET, tuned.context_length)
     data = EvaluationData.read(dataset, against, MOST_CONTEXTS, longest)
     if (count := len(data.contexts)) < FEWEST_CONTEXTS:
         logger().warning(f"{dataset}: only {count} held-out answers: nothing is measured")
         return None
-    scores, shuffled = (score(tuned, each, hardware) for each in (data.contexts, data.shuffled))
+    scores, shuffled = score(tuned, data.contexts), score(tuned, data.shuffled)
     evaluation = Evaluation(
         contexts=count,
         tuned=scores.likelihood,
         shuffled=shuffled.likelihood,
         context_gain=scores.gain_over(shuffled),
     )
-    _compare_with_current(evaluation, bot.name, scores, data, hardware)
-    sampling = bot.section("sampling", Sampling)
-    replies = generate_replies(run_folder / CONVERTED, tuned, data.contexts, sampling)
+    volumes, sampling = from_environment(Volumes), bot.section("sampling", Sampling)
+    _compare_with_current(evaluation, BotModels(volumes.models(bot.name)), scores, data)
+    replies = generate_replies(folder / CONVERTED, tuned, data.contexts, sampling)
     _measure_replies(evaluation, replies, bot.section("moderation", Policy))
-    answers: dict[str, list[texts.Messages]] = {"tuned": [reply.messages for reply in replies]}
+    answers: texts.Answers = {"tuned": [reply.messages for reply in replies]}
     if run.base != SCRATCH:
-        base = load_model(find_base(run.base, from_environment(Volumes)))
-        evaluation.base = score(base, data.contexts, hardware).likelihood
-        answers["base"] = _base_answers(base, data.contexts, sampling)
+        base = load_model(find_base(run.base, volumes))
+        evaluation.base = score(base, data.contexts).likelihood
+        with TemporaryDirectory() as converted:
+            export(base, Path(converted), 8)
+            replies = generate_replies(Path(converted), base, data.contexts, sampling)
+        answers["base"] = [reply.messages for reply in replies]
     answers["real"] = [context.answer.messages for context in data.contexts]
-    _measure_texts(evaluation, answers, data, texts.Memory(data.learned, tuned.vocabulary.encode))
+    _measure_texts(evaluation, answers, data, tuned.vocabulary.encode)
+    write_model(folder / EVALUATION, evaluation)
+    write_report(folder / REPORT, run, evaluation)
     return evaluation
 
 
 def _compare_with_current(
-    evaluation: Evaluation, bot: str, tuned: Scores, data: EvaluationData, hardware: Hardware
+    evaluation: Evaluation, models: BotModels, tuned: Scores, data: EvaluationData
 ) -> None:
     """Score the version that serves now on the same contexts, or note why that is not possible."""
-    models = BotModels(from_environment(Volumes).models(bot))
     version = evaluation.current_id = models.current_id()
     if version is None:
         return
@@ -96,19 +104,10 @@ def _compare_with_current(
     except Refusal as refusal:
         evaluation.notes.append(f"not compared: {refusal}")
         return
-    scores, shuffled = (score(model, each, hardware) for each in (data.contexts, data.shuffled))
+    scores, shuffled = score(model, data.contexts), score(model, data.shuffled)
     evaluation.current = scores.likelihood
     evaluation.against_current = tuned.gain_over(scores)
     evaluation.current_context_gain = scores.gain_over(shuffled)
-
-
-def _base_answers(
-    base: LanguageModel, contexts: list[Context], sampling: Sampling
-) -> list[texts.Messages]:
-    with TemporaryDirectory() as folder:
-        export(base, Path(folder), 8)
-        replies = generate_replies(Path(folder), base, contexts, sampling)
-    return [reply.messages for reply in replies]
 
 
 def _measure_replies(evaluation: Evaluation, replies: list[Reply], policy: Policy) -> None:
@@ -120,27 +119,22 @@ def _measure_replies(evaluation: Evaluation, replies: list[Reply], policy: Polic
 
 
 def _measure_texts(
-    evaluation: Evaluation,
-    answers: dict[str, list[texts.Messages]],
-    data: EvaluationData,
-    memory: texts.Memory,
+    evaluation: Evaluation, answers: texts.Answers, data: EvaluationData, encode: Encode
 ) -> None:
     """Compare replies with what was learned; the real answers are the ceiling, a base the floor."""
-    learned = [turn.messages for turn in data.persona]
     evaluation.attribution, notes = texts.attribute(answers, data)
     evaluation.notes += notes
     for name, group in answers.items():
-        evaluation.style_distance[name] = texts.style_distance(group, learned)
+        evaluation.style_distance[name] = texts.style_distance(group, data.persona)
         evaluation.profiles[name] = texts.profile(group)
-    evaluation.memorised = {name: memory.share(answers[name]) for name in ("tuned", "real")}
+    compared = {name: answers[name] for name in ("tuned", "real")}
+    evaluation.memorised = texts.memorised(compared, data.learned, encode)
     evaluation.diversity = texts.diversity(answers["tuned"], answers["real"])
-    evaluation.examples = [
-        {
-            "asked": [turn.text for turn in data.contexts[index].turns[-3:]],
-            **{name: list(group[index]) for name, group in answers.items()},
-        }
-        for index in range(0, evaluation.contexts, max(1, evaluation.contexts // EXAMPLES))
-    ][:EXAMPLES]
+    step = max(1, evaluation.contexts // EXAMPLES)
+    for index in range(0, evaluation.contexts, step)[:EXAMPLES]:
+        example = {name: list(group[index]) for name, group in answers.items()}
+        asked = [turn.text for turn in data.contexts[index].turns[-3:]]
+        evaluation.examples.append({"asked": asked, **example})
 
 
 def report_figures(report: JobReport, evaluation: Evaluation | None) -> None:
@@ -153,17 +147,6 @@ def _compared_evaluation(folder: Path, bot: str) -> Evaluation | None:
     if evaluation is None or evaluation.current_id == models.current_id() or served(folder, models):
         return evaluation
     return None
-
-
-def _write_evaluation(
-    bot: BotFile, folder: Path, dataset: Path, against: Path | None
-) -> Evaluation | None:
-    with detect_hardware("auto") as hardware:
-        evaluation = evaluate(bot, folder, dataset, against, hardware)
-    if evaluation is not None:
-        write_model(folder / EVALUATION, evaluation)
-        write_report(folder, evaluation)
-    return evaluation
 
 
 def main(
@@ -185,7 +168,7 @@ def main(
             folder / "evaluation.made-from",
             (folder / MODEL, folder / CONVERTED, source, against, *sections),
             read=lambda: _compared_evaluation(folder, file.name),
-            make=lambda: _write_evaluation(file, folder, source, against),
+            make=lambda: evaluate(file, folder, source, against),
         )
         report_figures(context.report, evaluation)
         if evaluation is not None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, distributed
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from contracts.refusal import Refusal
 
@@ -34,11 +35,9 @@ class Hardware:
         """Add up the tensors over all processes, in place."""
         if self.world == 1:
             return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])  # one message, not hundreds
-        distributed.all_reduce(flat)
-        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
-        for tensor, part in zip(tensors, parts, strict=True):
-            tensor.copy_(part.view_as(tensor))
+        joined = parameters_to_vector(tensors)  # one message instead of hundreds
+        distributed.all_reduce(joined)
+        vector_to_parameters(joined, tensors)
 
     def any_process(self, flag: bool) -> bool:
         """Whether the flag is set in any process; all must ask at the same step."""

@@ -4,7 +4,6 @@ The base that a training run starts from and the fine-tuned model it ends with a
 these.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Iterable
@@ -13,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from tokenizers import Tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from contracts.files import read_model
 from contracts.prompt import Vocabulary
 from contracts.refusal import Refusal
 from contracts.settings import Volumes
@@ -23,7 +24,6 @@ from training_jobs.tokenizer import load_tokenizer, train_tokenizer, vocabulary
 
 DEMO, SCRATCH = "demo", "scratch"
 DEMO_FOLDER = Path(__file__).parent / "demo_base"
-SCRATCH_VOCABULARY = 1024
 ATTENTION = "eager"
 """Faster than sdpa under the masks of packed blocks: 4,300 to 4,800 tokens/s against 3,300 to 3,400
 (demo base, bf16, two cores, blocks of 128 and 256)."""
@@ -72,13 +72,10 @@ def find_base(name: str, volumes: Volumes) -> Path:
     A hub's model is taken from BASE_DIR, and downloaded into it where it is missing. Raises Refusal
     where there is no such base.
     """
-    if name == DEMO:
-        return DEMO_FOLDER
-    if Path(name).is_dir():
-        return Path(name)
     kept = volumes.base(name)
-    if kept.is_dir():
-        return kept
+    for folder in (DEMO_FOLDER if name == DEMO else Path(name), kept):
+        if folder.is_dir():
+            return folder
     if name.count("/") != 1 or name.startswith((".", "/")):
         raise Refusal(
             f"base {name!r}: no such folder, and no hub name (owner/name), demo or scratch either"
@@ -109,7 +106,10 @@ def load_model(folder: Path) -> LanguageModel:
 
     Raises Refusal where it is another kind of model, is incomplete or is broken.
     """
-    _check_config(folder)
+    missing = "config.json is missing; this is no model folder"
+    kind = read_model(folder / "config.json", _Config, missing).model_type
+    if kind != "gpt2":
+        raise Refusal(f"{folder}: the model is {kind!r}; only GPT-2 models can be fine-tuned")
     tokenizer, added = load_tokenizer(folder)
     model = _load_weights(folder)
     notes = [f"{token} added to the vocabulary" for token in added]
@@ -127,7 +127,7 @@ def load_model(folder: Path) -> LanguageModel:
 
 def make_model(texts: Iterable[str], seed: int) -> LanguageModel:
     """Return a tiny GPT-2 with random weights and a tokenizer trained on the texts."""
-    tokenizer = train_tokenizer(texts, SCRATCH_VOCABULARY)
+    tokenizer = train_tokenizer(texts, size=1024)
     torch.manual_seed(seed)
     shape = {"n_positions": 256, "n_embd": 64, "n_layer": 2, "n_head": 2}
     config = GPT2Config.from_dict({"vocab_size": tokenizer.get_vocab_size(), **shape})
@@ -143,16 +143,8 @@ def _licence(folder: Path) -> str:
     return found[1] if found else ""
 
 
-def _check_config(folder: Path) -> None:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Refusal(f"{folder}: config.json is missing; this is no model folder") from None
-    except (OSError, ValueError) as error:
-        raise Refusal(f"{folder}: config.json cannot be read ({error})") from None
-    kind = config.get("model_type")
-    if kind != "gpt2":
-        raise Refusal(f"{folder}: the model is {kind!r}; only GPT-2 models can be fine-tuned")
+class _Config(BaseModel):
+    model_type: str | None = None
 
 
 def _load_weights(folder: Path) -> GPT2LMHeadModel:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor, nn
+from torch.optim import AdamW
 
 from contracts.refusal import Refusal
 from telemetry.job import Interrupted, JobReport
 from training_jobs.allocator import release_memory
+from training_jobs.checkpoint import BEST, STEP
 from training_jobs.layers import add_lora, merge_lora, speed_up
 from training_jobs.loss import summed_loss
 from training_jobs.progress import ProgressDisplay, TrainingProgress
@@ -35,9 +37,9 @@ def train(run: TrainingRun, report: JobReport, should_stop: Callable[[], bool]) 
         add_lora(model, config.lora_rank, run.hardware.bf16)
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
-    display = ProgressDisplay(report, run.steps, run.steps_per_epoch)
-    with display.bar:
-        progress = Trainer(run, display, should_stop).train()
+    trainer = Trainer(run, report, should_stop)
+    with trainer.display.bar:
+        progress = trainer.train()
     if is_lora:
         # The frozen weights were rounded to bf16: the additions are merged into the base's own.
         release_memory()
@@ -58,33 +60,34 @@ def schedule(step: int, steps: int, warmup: int) -> float:
     return 0.1 + 0.45 * (1 + math.cos(math.pi * done))
 
 
-def _optimizer(
-    parameters: Collection[nn.Parameter], rate: float, decay: float
-) -> torch.optim.AdamW:
+def _optimizer(parameters: Collection[nn.Parameter], rate: float, decay: float) -> AdamW:
     """Return AdamW without decay on biases and norms, as is usual for GPT-2."""
     groups = [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), fused=True)
+    return AdamW(groups, lr=rate, betas=(0.9, 0.99), fused=True)
 
 
 class Trainer:
     """The steps of one run, from its checkpoint on if it has one."""
 
     def __init__(
-        self, run: TrainingRun, display: ProgressDisplay, should_stop: Callable[[], bool]
+        self, run: TrainingRun, report: JobReport, should_stop: Callable[[], bool]
     ) -> None:
         self._run = run
         self._config = run.config
         self._hardware = run.hardware
         self._model = run.base.model
-        self._display = display
+        self.display = ProgressDisplay(report, run.steps, run.steps_per_epoch)
         self._should_stop = should_stop
         self._trained = {n: p for n, p in self._model.named_parameters() if p.requires_grad}
         self._rate = run.config.rate_for(self._model.num_parameters(), len(run.documents))
         self._optimizer = _optimizer(self._trained.values(), self._rate, run.config.weight_decay)
         self._progress = TrainingProgress()
+        if run.hardware.world > 1:
+            for parameter in self._trained.values():
+                parameter.grad = torch.zeros_like(parameter)
 
     def train(self) -> TrainingProgress:
         """Take all steps and leave the model with its best weights."""
@@ -101,14 +104,14 @@ class Trainer:
                 self._measure()
             progress.seconds += time.monotonic() - started
             if self._hardware.is_leader:
-                self._display.show(progress)
+                self.display.show(progress)
             if self._hardware.any_process(self._should_stop()):
                 self._save()
                 raise Interrupted
             if time.monotonic() - saved_at > 60 * self._config.checkpoint_minutes:
                 self._save()
                 saved_at = time.monotonic()
-        if best := self._run.checkpoints.load_best(progress.best_step):
+        if best := self._run.checkpoints.load(BEST):
             self._model.load_state_dict(best, strict=False)
         return progress
 
@@ -126,16 +129,17 @@ class Trainer:
         rate = self._rate * schedule(number, self._run.steps, warmup)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        self._optimizer.zero_grad(set_to_none=True)
+        # In a shared run each process has a gradient to add, also where it has no pass of its own.
+        self._optimizer.zero_grad(set_to_none=self._hardware.world == 1)
         loss = torch.zeros(1, device=self._hardware.device)
         loss_tokens = max(1, sum(batch.loss_tokens for batch in passes))
         for batch in passes[self._hardware.rank :: self._hardware.world]:
             with self._hardware.autocast():
-                summed = summed_loss(self._model, batch.to(self._hardware.device))
-                part = summed / loss_tokens
+                part = summed_loss(self._model, batch.to(self._hardware.device)) / loss_tokens
             part.backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
-        self._share(loss)
+        grads = [each.grad for each in self._trained.values() if each.grad is not None]
+        self._hardware.all_reduce([loss, *grads])
         norm = nn.utils.clip_grad_norm_(self._trained.values(), 1.0)
         for name, value in (("loss", float(loss)), ("gradient", float(norm))):
             if not math.isfinite(value):
@@ -147,22 +151,11 @@ class Trainer:
         self._progress.losses.append(float(loss))
         self._progress.tokens += sum(batch.tokens for batch in passes)
 
-    def _share(self, loss: Tensor) -> None:
-        """Add up the processes' parts of the loss and of its gradient."""
-        if self._hardware.world == 1:
-            return
-        grads = []
-        for parameter in self._trained.values():
-            if parameter.grad is None:  # this process had no pass of its own
-                parameter.grad = torch.zeros_like(parameter)
-            grads.append(parameter.grad)
-        self._hardware.all_reduce([loss, *grads])
-
     def _measure(self) -> None:
         done = self._progress.steps
         self._progress.heldout.append((done, self._run.measure_heldout().loss))
         if self._progress.best_step == done and self._hardware.is_leader:
-            self._run.checkpoints.save_best(done, self._weights())
+            self._run.checkpoints.save(BEST, done, self._weights())
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: parameter.detach().cpu() for name, parameter in self._trained.items()}
@@ -174,10 +167,10 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
         }
         if self._hardware.is_leader:
-            self._run.checkpoints.save(self._progress.steps, state)
+            self._run.checkpoints.save(STEP, self._progress.steps, state)
 
     def _resume(self) -> None:
-        if state := self._run.checkpoints.load_latest():
+        if state := self._run.checkpoints.load(STEP):
             self._progress = TrainingProgress(**state["progress"])
             # not strict: with LoRA only the additions were trained and saved
             self._model.load_state_dict(state["weights"], strict=False)

@@ -21,9 +21,7 @@ DOCUMENTS_AT_ONCE = 8
 
 def hidden_states(model: GPT2LMHeadModel, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the head's inputs (n, width) and targets (n) at the n positions with a loss."""
-    hidden = model.transformer(
-        input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False
-    ).last_hidden_state
+    hidden = model.transformer(**batch.inputs).last_hidden_state
     targets = batch.labels[:, 1:]
     has_loss = targets != IGNORED
     return hidden[:, :-1][has_loss], targets[has_loss]
@@ -83,7 +81,6 @@ class TokenMetrics:
 
     loss: float
     accuracy: float
-    tokens: int
     blocks: int
 
     @property
@@ -108,7 +105,7 @@ def measure(model: GPT2LMHeadModel, batches: Iterable[Batch], hardware: Hardware
                 correct += int((logits.argmax(-1) == wanted).sum())
                 tokens += len(wanted)
     model.train(was_training)
-    return TokenMetrics(loss / tokens, correct / tokens, tokens, blocks)
+    return TokenMetrics(loss / tokens, correct / tokens, blocks)
 
 
 @torch.no_grad()
@@ -125,13 +122,9 @@ def document_losses(
         longest = len(documents[chosen[-1]].ids)
         batch = collate([[documents[i]] for i in chosen], longest, 0).to(hardware.device)
         with hardware.autocast():
-            logits = model(
-                input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False
-            ).logits[:, :-1]
-        by_token = cross_entropy(
-            logits.float().transpose(1, 2), batch.labels[:, 1:],
-            ignore_index=IGNORED, reduction="none",
-        )  # fmt: skip
+            logits = model(**batch.inputs).logits[:, :-1]
+        logits = logits.float().transpose(1, 2)
+        by_token = cross_entropy(logits, batch.labels[:, 1:], reduction="none")
         for index, loss in zip(chosen, by_token.sum(1).tolist(), strict=True):
             losses[index] = loss
     return losses

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from random import Random
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from contracts.prompt import PromptFormat, Rendered, Vocabulary, render
 from contracts.turn import Turn
 
 IGNORED = -100
-"""Label of a token on which there is no loss, as in PyTorch."""
+"""Label of a token without loss: cross_entropy leaves it out by default."""
 
 OPEN_BLOCKS = 32
 
@@ -79,13 +79,22 @@ def _windows(turns: Sequence[Turn], words: Vocabulary, budget: int) -> Iterator[
             end -= 1
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Three tensors of shape (blocks, block_tokens)."""
 
     input_ids: Tensor
     position_ids: Tensor
     labels: Tensor
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The model's arguments.
+
+        Given positions that restart with each document, no attention mask and no cache,
+        transformers builds the block-diagonal mask that keeps documents apart.
+        """
+        ids, positions = self.input_ids, self.position_ids
+        return {"input_ids": ids, "position_ids": positions, "use_cache": False}
 
     @property
     def tokens(self) -> int:
@@ -96,8 +105,7 @@ class Batch:
         return int((self.labels[:, 1:] != IGNORED).sum())
 
     def to(self, device: torch.device) -> "Batch":
-        parts = (self.input_ids, self.position_ids, self.labels)
-        return Batch(*(part.to(device, non_blocking=True) for part in parts))
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
 def pack(documents: Sequence[Document], block_tokens: int, order: Random) -> list[Block]:
@@ -126,8 +134,6 @@ def collate(blocks: Sequence[Block], block_tokens: int, pad: int) -> Batch:
         rest = block_tokens - sum(len(document.ids) for document in block)
         documents = [*block, Document([pad] * rest, [False] * rest)]
         ids = [token for document in documents for token in document.ids]
-        # Positions restart with each document. Given these, no attention mask and no cache,
-        # transformers builds the block-diagonal mask that keeps documents apart.
         positions = [index for document in documents for index in range(len(document.ids))]
         mask = [flag for document in documents for flag in document.loss_mask]
         # nothing predicts a document's first token
@@ -139,20 +145,12 @@ def collate(blocks: Sequence[Block], block_tokens: int, pad: int) -> Batch:
     return Batch(*(torch.tensor(column) for column in zip(*rows, strict=True)))
 
 
-def clm_batches(
-    documents: Sequence[Document], block_tokens: int, tokens_at_once: int
-) -> list[Batch]:
+def clm_blocks(documents: Sequence[Document], block_tokens: int) -> list[Block]:
     """Return run_clm's blocks: the documents joined, cut anywhere, with loss on all tokens.
 
     What does not fill a block is left out, unless it is all there is.
     """
-    ids = torch.tensor([token for doc in documents for token in doc.ids], dtype=torch.long)
+    ids = [token for document in documents for token in document.ids]
     length = min(block_tokens, len(ids))
-    if length < 2:
-        return []
-    blocks = ids[: len(ids) // length * length].view(-1, length)
-    positions = torch.arange(length)
-    return [
-        Batch(rows, positions.expand_as(rows), rows)
-        for rows in torch.split(blocks, max(1, tokens_at_once // length))
-    ]
+    starts = range(0, len(ids) - length + 1, length)
+    return [[Document(ids[start : start + length], [True] * length)] for start in starts]

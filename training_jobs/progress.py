@@ -38,7 +38,7 @@ class TrainingProgress:
     @property
     def mean_loss(self) -> float:
         """Mean over the whole run, as run_clm's train_loss."""
-        return sum(self.losses) / len(self.losses) if self.losses else math.nan
+        return sum(self.losses) / len(self.losses)
 
     @property
     def tokens_per_second(self) -> float:

@@ -22,15 +22,13 @@ def load_tokenizer(folder: Path) -> tuple[Tokenizer, list[str]]:
     vocab.json and merges.txt are preferred to a tokenizer.json, which may be stale. Raises Refusal
     where there is neither, or where they are broken.
     """
-    vocab, merges, single = (
-        folder / name for name in ("vocab.json", "merges.txt", "tokenizer.json")
-    )
-    has_pair = vocab.is_file() and merges.is_file()
+    pair, single = (folder / "vocab.json", folder / "merges.txt"), folder / "tokenizer.json"
+    has_pair = all(path.is_file() for path in pair)
     if not has_pair and not single.is_file():
         raise Refusal(f"{folder}: no tokenizer (vocab.json with merges.txt, or tokenizer.json)")
     try:
         if has_pair:
-            tokenizer = _byte_level(models.BPE.from_file(str(vocab), str(merges)))
+            tokenizer = _byte_level(models.BPE.from_file(*map(str, pair)))
         else:
             tokenizer = Tokenizer.from_file(str(single))
             tokenizer.no_truncation()
@@ -73,9 +71,8 @@ def _declare_special(tokenizer: Tokenizer, tokens: Iterable[str]) -> None:
 
 def vocabulary(tokenizer: Tokenizer) -> Vocabulary:
     """Return the renderer's view of the tokenizer."""
-
-    def encode(text: str) -> list[int]:
-        ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
-
-    return Vocabulary(encode, tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS))
+    return Vocabulary(
+        lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids),
+        tokenizer.token_to_id(BOS),
+        tokenizer.token_to_id(EOS),
+    )

@@ -16,15 +16,7 @@ from training_jobs.config import TrainingConfig
 from training_jobs.hardware import Hardware
 from training_jobs.language_model import SCRATCH, LanguageModel, find_base, load_model, make_model
 from training_jobs.loss import TokenMetrics, measure
-from training_jobs.packing import (
-    Batch,
-    Block,
-    Document,
-    clm_batches,
-    collate,
-    pack,
-    render_documents,
-)
+from training_jobs.packing import Batch, Document, clm_blocks, collate, pack, render_documents
 
 MEASURED_TOKENS = 4096
 """Tokens in one pass when nothing is learned."""
@@ -50,7 +42,6 @@ class TrainingRun:
         self.config = config
         self.hardware = hardware
         self.dataset = dataset
-        self.output = output
         self.card = _read_card(dataset)
         self.base = self.load_base()
         if config.method == "lora" and self.base.notes:  # its embedding would have to learn
@@ -60,11 +51,10 @@ class TrainingRun:
         self.block_tokens = min(config.block_tokens, self.base.context_length)
         self.documents, self.left_out = self._render(dataset / TRAIN)
         if not self.documents:
-            raise Refusal(
-                f"{dataset}: no record fits into a block of {self.block_tokens} tokens"
-                if self.card.train_records
-                else f"{dataset}: there is nothing in it to learn from"
-            )
+            reason = "there is nothing in it to learn from"
+            if self.card.train_records:
+                reason = f"no record fits into a block of {self.block_tokens} tokens"
+            raise Refusal(f"{dataset}: {reason}")
         self.heldout, _ = self._render(dataset / HELDOUT)
         self.measured = self.heldout[:: max(1, len(self.heldout) // MEASURED_DOCUMENTS)]
         self.blocks = pack(self.documents, self.block_tokens, Random(config.seed))
@@ -106,7 +96,7 @@ class TrainingRun:
         share = self.config.tokens_per_step // self.hardware.world  # a pass for each process
         return self._batches(chosen, min(self.config.pass_tokens, share))
 
-    def _batches(self, blocks: list[Block], tokens_at_once: int) -> list[Batch]:
+    def _batches(self, blocks: list[list[Document]], tokens_at_once: int) -> list[Batch]:
         rows, pad = max(1, tokens_at_once // self.block_tokens), self.base.vocabulary.eos
         starts = range(0, len(blocks), rows)
         return [collate(blocks[i : i + rows], self.block_tokens, pad) for i in starts]
@@ -120,9 +110,8 @@ class TrainingRun:
 
     def _render(self, path: Path) -> tuple[list[Document], int]:
         loss_on = "last turn" if self.card.whole_chat else self.config.loss_on
-        return render_documents(
-            read_records(path), self.base.vocabulary, self.block_tokens, loss_on
-        )
+        records, words = read_records(path), self.base.vocabulary
+        return render_documents(records, words, self.block_tokens, loss_on)
 
     def _fingerprint(self) -> str:
         """Hash the data set, the base's weights and the settings: a checkpoint is of these alone.
@@ -139,14 +128,14 @@ class TrainingRun:
 
     def measure_heldout(self) -> TokenMetrics:
         """Measure the held-out persona turns; call it only where there are any."""
-        blocks = pack(self.measured, self.block_tokens, Random(0))
-        batches = self._batches(blocks, MEASURED_TOKENS)
-        return measure(self.base.model, batches, self.hardware)
+        return self._measure(pack(self.measured, self.block_tokens, Random(0)))
 
     def measure_as_clm(self) -> TokenMetrics:
         """Measure all held-out tokens in run_clm's blocks; call it only where there are any."""
-        batches = clm_batches(self.measured, self.block_tokens, MEASURED_TOKENS)
-        return measure(self.base.model, batches, self.hardware)
+        return self._measure(clm_blocks(self.measured, self.block_tokens))
+
+    def _measure(self, blocks: list[list[Document]]) -> TokenMetrics:
+        return measure(self.base.model, self._batches(blocks, MEASURED_TOKENS), self.hardware)
 
 
 def _read_card(dataset: Path) -> Card:

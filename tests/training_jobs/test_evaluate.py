@@ -15,25 +15,16 @@ from typer.testing import CliRunner
 from contracts.dataset import HELDOUT, TRAIN, read_records
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal
-from contracts.turn import Role, Turn
 from tests.conftest import BOT, Toy
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.convert import converted_losses
 from training_jobs.evaluate import app
-from training_jobs.fidelity.bootstrap import Estimate, mean, ratio
-from training_jobs.fidelity.contexts import Context, EvaluationData, select_contexts
-from training_jobs.fidelity.results import Evaluation, read_evaluation
-from training_jobs.fidelity.texts import (
-    Memory,
-    attribute,
-    distinct_share,
-    features,
-    profile,
-    style_distance,
-)
+from training_jobs.fidelity import texts
+from training_jobs.fidelity.contexts import Context, EvaluationData, Messages, select_contexts
+from training_jobs.fidelity.results import Estimate, Evaluation, mean, ratio, read_evaluation
 from training_jobs.gate import objections
 from training_jobs.hardware import Hardware
-from training_jobs.language_model import load_model, make_model
+from training_jobs.language_model import load_model
 from training_jobs.loss import document_losses
 from training_jobs.publish import publish
 from training_jobs.run_folder import EVALUATION, REPORT, Conversion
@@ -41,27 +32,31 @@ from training_jobs.run_folder import EVALUATION, REPORT, Conversion
 CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
-def run_job(toy: Toy, run: Path, *options: str, **environment: str) -> Result:
-    """The command, on volumes that are the run's alone."""
+def evaluate(toy: Toy, run: Path, **environment: str) -> Result:
+    """Run the command with the run's folder as the volume of data."""
     command = ["--bot", str(toy.bot_file), "--run", str(run), "--dataset", str(toy.dataset)]
     volumes = {"MODELS_DIR": str(toy.models_dir), "DATA_DIR": str(run.parent)}
-    return CliRunner().invoke(app, [*command, *options], env={**volumes, **environment})
+    return CliRunner().invoke(app, command, env={**volumes, **environment})
 
 
 @pytest.fixture(scope="module")
 def evaluated(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy's run, evaluated by the command; a version of it serves already."""
+    """The toy's run, evaluated; a version of it serves already."""
     run = shutil.copytree(toy.run, tmp_path_factory.mktemp("evaluated") / "run")
-    result = run_job(toy, run)
+    result = evaluate(toy, run)
     assert result.exit_code == 0, result.output
     return run
+
+
+def read(run: Path, **changes: object) -> Evaluation:
+    found = json.loads((run / EVALUATION).read_text())
+    return Evaluation.model_validate({**found, **changes})
 
 
 def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
     toy: Toy, evaluated: Path
 ) -> None:
-    done = read_evaluation(evaluated)
-    assert done
+    done = read(evaluated)
     assert done.contexts == sum(1 for _ in read_records(toy.dataset / HELDOUT))
     bits = done.tuned.bits_per_character
     assert bits.low <= bits.value <= bits.high
@@ -69,9 +64,8 @@ def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
     assert done.current
     assert done.current.bits_per_character == bits  # it is the same model
     assert done.against_current == Estimate(0.0, 0.0, 0.0)
-    assert set(done.attribution) == {"tuned", "real", "others"}
-    assert done.attribution["real"].value > 0.8
-    assert done.attribution["others"].value < 0.2
+    assert done.attribution["others"].value < 0.2 < 0.8 < done.attribution["real"].value
+    assert done.attribution.keys() == {"tuned", "real", "others"}
     assert (done.notes, done.base) == ([], None)
     assert done.style_distance["real"] < 0.2
     assert done.memorised["real"].value == 0.5  # four answers again and again, two of them long
@@ -82,50 +76,40 @@ def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
     assert "http" not in page
 
 
-def contexts_of(toy: Toy, most: int = 5, longest: int = 100) -> list[Context]:
+def contexts(toy: Toy, longest: int = 100) -> list[Context]:
     records = read_records(toy.dataset / HELDOUT)
-    return select_contexts(records, last_only=True, most=most, longest=longest)
+    return select_contexts(records, last_only=True, most=9, longest=longest)
 
 
-def test_document_losses_are_those_of_the_plain_model(toy: Toy) -> None:
-    base = make_model(["Привет, заходите"] * 5, seed=1)
-    documents = [each.document(base.vocabulary, 100) for each in contexts_of(toy)]
-    for document, loss in zip(documents, document_losses(base.model, documents, CPU), strict=True):
+def test_document_losses_are_those_of_the_plain_model_and_of_the_converted_one(toy: Toy) -> None:
+    tuned = load_model(toy.run / "model")
+    documents = [each.document(tuned.vocabulary, 100) for each in contexts(toy)]
+    losses = document_losses(tuned.model, documents, CPU)
+    for document, loss in zip(documents, losses, strict=True):
         with torch.no_grad():
-            logs = base.model(input_ids=torch.tensor([document.ids])).logits[0].log_softmax(-1)
+            logs = tuned.model(input_ids=torch.tensor([document.ids])).logits[0].log_softmax(-1)
         places = [i for i in range(1, len(document.ids)) if document.loss_mask[i]]
         wanted = -sum(float(logs[i - 1, document.ids[i]]) for i in places)
         assert loss == pytest.approx(wanted, rel=1e-4)
         assert document.loss_tokens == len(places)
-
-
-def test_the_converted_model_is_measured_as_the_trained_one(toy: Toy) -> None:
-    tuned = load_model(toy.run / "model")
-    documents = [each.document(tuned.vocabulary, 100) for each in contexts_of(toy)]
-    trained = document_losses(tuned.model, documents, CPU)
     converted = converted_losses(toy.run / "openvino", documents)
-    assert sum(converted) == pytest.approx(sum(trained), rel=0.05)
-
-
-def said(text: str, role: Role = Role.PERSONA) -> Turn:
-    return Turn(speaker=role.value, role=role, messages=(text,))
+    assert sum(converted) == pytest.approx(sum(losses), rel=0.05)
 
 
 def test_contexts_are_spread_over_the_held_out_part_and_can_be_shuffled(toy: Toy) -> None:
     data = EvaluationData.read(toy.dataset, None, most=4, longest=100)
     assert len(data.contexts) == 4
     assert data.contexts[0].answer == next(read_records(toy.dataset / HELDOUT)).turns[-1]
-    assert [each.answer for each in data.shuffled] == [each.answer for each in data.contexts]
-    pairs = zip(data.shuffled, data.contexts, strict=True)
-    assert all(left.turns != right.turns for left, right in pairs)
-    assert Context((said("а", Role.OTHER),), said("два")).characters == 4
+    pairs = list(zip(data.shuffled, data.contexts, strict=True))
+    assert all(ours.answer == theirs.answer for ours, theirs in pairs)
+    assert all(ours.turns != theirs.turns for ours, theirs in pairs)
 
 
 def test_answers_that_a_model_would_see_cut_are_left_out(toy: Toy) -> None:
-    shortest = min(len(each.answer.text) for each in contexts_of(toy, most=100))
-    chosen = contexts_of(toy, most=100, longest=shortest)
-    assert 0 < len(chosen) < len(contexts_of(toy, most=100))
+    shortest = min(len(each.answer.text) for each in contexts(toy))
+    chosen = contexts(toy, longest=shortest)
     assert {len(each.answer.text) for each in chosen} == {shortest}
+    assert len(contexts(toy)) > len(chosen)
 
 
 def test_a_whole_chat_is_told_from_another_data_set(toy: Toy, tmp_path: Path) -> None:
@@ -133,12 +117,10 @@ def test_a_whole_chat_is_told_from_another_data_set(toy: Toy, tmp_path: Path) ->
     card = json.loads((chat / "dataset.json").read_text())
     (chat / "dataset.json").write_text(json.dumps({**card, "persona": "whole-chat"}))
     alone, against = (EvaluationData.read(chat, each, 4, 100) for each in (None, toy.dataset))
-    assert (alone.others, alone.others_heldout) == ([], [])
-    assert attribute({}, alone) == (
-        {}, ["no attribution: a whole chat is told from another data set (--against)"]
-    )  # fmt: skip
-    assert len(against.others) == sum(1 for _ in read_records(toy.dataset / TRAIN))
-    assert all(turn.is_persona for turn in (*against.others, *against.others_heldout))
+    [note] = texts.attribute({}, alone)[1]
+    assert "--against" in note
+    answers = [record.turns[-1].messages for record in read_records(toy.dataset / TRAIN)]
+    assert against.others == against.persona == answers
 
 
 def test_intervals_narrow_with_more_contexts() -> None:
@@ -149,47 +131,43 @@ def test_intervals_narrow_with_more_contexts() -> None:
 
 
 def test_a_classifier_tells_two_voices_apart_if_it_has_enough_of_both() -> None:
-    ours = [said(f"ну смотри, дружище {n}))") for n in range(60)]
-    theirs = [said(f"Здравствуйте! Вопрос {n}.") for n in range(60)]
-    answers = {"tuned": [["ну смотри))"], []], "real": [["ну смотри))"]]}
-    found, notes = attribute(answers, EvaluationData([], [], ours, theirs, theirs))
+    ours: list[Messages] = [[f"ну смотри, дружище {n}))", "да"] for n in range(60)]
+    theirs: list[Messages] = [[f"Здравствуйте! Вопрос {n}."] for n in range(60)]
+    answers: texts.Answers = {"tuned": [["ну смотри))"], []], "real": [["ну смотри))"]]}
+    found, notes = texts.attribute(answers, EvaluationData([], [], ours, theirs, theirs))
     assert found["others"].value < 0.2 < 0.8 < found["real"].value
     assert notes == []
-    [note] = attribute(answers, EvaluationData([], [], ours, ours, ours))[1]
+    [note] = texts.attribute(answers, EvaluationData([], [], ours, ours, ours))[1]
     assert "attribution says little" in note
-    assert attribute(answers, EvaluationData([], [], ours, theirs[:5], []))[0] == {}
+    assert texts.attribute(answers, EvaluationData([], [], ours, theirs[:5], []))[0] == {}
 
 
 def test_style_sees_length_case_and_marks() -> None:
-    row = features(["Привет!", "как дела… 🚌"])
+    row = texts.features(["Привет!", "как дела… 🚌"])
     assert row["messages"] == 2
     assert row["exclamation"] == row["ellipsis"] == row["emoji"] == 1.0
     assert row["lower-case start"] == 0.0
     calm, loud = [["да."], ["нет."]], [["ДА!!!"], ["НЕТ!!!"]]
-    assert style_distance(calm, calm) == 0.0
-    assert style_distance(calm, loud) > 0.3
-    assert profile(loud)["upper-case share"] == 1.0
+    assert texts.style_distance(calm, calm) == 0.0
+    assert texts.style_distance(calm, loud) > 0.3
+    assert texts.profile(loud)["upper-case share"] == 1.0
 
 
-def test_eight_tokens_in_a_row_are_a_repetition_whoever_said_them() -> None:
-    base = make_model(["код двери семь три девять"] * 5, seed=1)
-    phrase = "код двери 7392 015, никому не говори"
-    memory = Memory([said(phrase, Role.OTHER), said("хорошо")], base.vocabulary.encode)
-    assert memory.share([[f"ну, {phrase}"], ["не скажу, и не проси"]]).value == 0.5
-    letters = Memory([said("абвгдежзийк")], lambda text: [ord(char) for char in text])
-    assert letters.share([["щвгдежзийщ"]]).value == 1.0
-    assert letters.share([["щвгдежзищйк"]]).value == 0.0
-    assert distinct_share(["а б а б", "а б"], 2) == 2 / 4
+def test_eight_tokens_in_a_row_of_what_was_learned_are_a_repetition() -> None:
+    def letters(text: str) -> list[int]:
+        return [ord(letter) for letter in text]
+
+    groups: texts.Answers = {
+        "same": [["щвгд", "ежзщ"]],
+        "less": [["щвгдежз", "и"]],
+        "half": [["абвгдежз"], [""]],
+    }
+    found = texts.memorised(groups, ["ладно", "абвгдежзий", "вгд\nежз"], letters)
+    assert {name: each.value for name, each in found.items()} == {"same": 0, "less": 0, "half": 0.5}
+    assert texts.distinct_share(["а б а б", "а б"], 2) == 2 / 4
 
 
 FINE = Conversion(precision="int8", perplexity_drift=0.002)
-
-
-def of(evaluated: Path, **changes: object) -> Evaluation:
-    found = json.loads((evaluated / EVALUATION).read_text())
-    return Evaluation.model_validate({**found, **changes})
-
-
 NO_GAIN = {"current_context_gain": Estimate(0.2, 0.1, 0.3), "context_gain": Estimate(0, -0.1, 0.1)}
 COPIES = {"memorised": {"tuned": Estimate(0.6, 0.5, 0.7), "real": Estimate(0.1, 0.05, 0.2)}}
 
@@ -206,8 +184,8 @@ COPIES = {"memorised": {"tuned": Estimate(0.6, 0.5, 0.7), "real": Estimate(0.1, 
 def test_the_gate_names_the_number_that_is_against_it(
     toy: Toy, evaluated: Path, changes: dict[str, object], words: str
 ) -> None:
-    assert list(objections(FINE, of(evaluated), toy.manifest.id)) == []
-    [against] = objections(FINE, of(evaluated, **changes), toy.manifest.id)
+    assert list(objections(FINE, read(evaluated), toy.manifest.id)) == []
+    [against] = objections(FINE, read(evaluated, **changes), toy.manifest.id)
     assert re.search(words, against)
 
 
@@ -217,11 +195,9 @@ def test_a_current_version_that_cannot_be_loaded_is_noted(
     models = shutil.copytree(toy.models_dir, tmp_path / "models", symlinks=True)
     (models / BOT / "current" / "model.safetensors").write_bytes(b"broken")
     run = shutil.copytree(evaluated, tmp_path / "run")
-    assert run_job(toy, run, MODELS_DIR=str(models)).exit_code == 0
-    done = read_evaluation(run)
-    assert done
-    assert (done.current, done.current_id) == (None, toy.manifest.id)
-    assert "weights cannot be loaded" in done.notes[0]
+    assert evaluate(toy, run, MODELS_DIR=str(models)).exit_code == 0
+    assert (read(run).current, read(run).current_id) == (None, toy.manifest.id)
+    assert "weights cannot be loaded" in read(run).notes[0]
 
 
 def test_a_drift_of_the_converted_model_is_refused_and_force_is_recorded(
@@ -233,17 +209,22 @@ def test_a_drift_of_the_converted_model_is_refused_and_force_is_recorded(
     models = BotModels(tmp_path / BOT)
     with pytest.raises(Refusal, match=r"\+4\.0% .*--force"):
         publish(BOT, run, models)
-    assert not models.folder.joinpath("current").exists()
+    assert models.current_id() is None
     manifest = publish(BOT, run, models, force=True)
     assert any(note.startswith("published by force") for note in manifest.notes)
     assert {EVALUATION, REPORT} <= manifest.files.keys()
+
+
+def other_data(run: Path) -> None:
+    summary = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**summary, "dataset_sha256": "other"}))
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda run: shutil.rmtree(run / "openvino"), "not converted yet"),
-        (lambda run: _train_on_other_data(run), "was not trained on"),
+        (other_data, "was not trained on"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(
@@ -251,14 +232,8 @@ def test_what_cannot_be_evaluated_is_refused(
 ) -> None:
     run = shutil.copytree(toy.run, tmp_path / "run")
     spoil(run)
-    result = run_job(toy, run)
-    assert result.exit_code == 2
-    assert message in result.stderr
-
-
-def _train_on_other_data(run: Path) -> None:
-    summary = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**summary, "dataset_sha256": "other"}))
+    result = evaluate(toy, run)
+    assert (result.exit_code, message in result.stderr) == (2, True)
 
 
 def test_too_few_held_out_answers_measure_nothing_and_stop_nothing(
@@ -268,7 +243,7 @@ def test_too_few_held_out_answers_measure_nothing_and_stop_nothing(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     run = shutil.copytree(toy.run, tmp_path / "run")
     with pushgateway() as gateway:
-        assert run_job(toy, run, PUSHGATEWAY_URL=gateway.url).exit_code == 0
+        assert evaluate(toy, run, PUSHGATEWAY_URL=gateway.url).exit_code == 0
     assert read_evaluation(run) is None
     pushed = gateway.pushed[-1][2]
     assert "persona_evaluation_last_success_timestamp_seconds" in pushed

@@ -51,21 +51,20 @@ def _learned(base: LanguageModel, document: Document) -> str:
 
 
 @pytest.mark.parametrize(
-    ("record", "budget", "loss_on", "learned", "left_out"),
+    ("record", "budget", "loss_on", "learned_and_left_out"),
     [
-        (TALK, 256, "persona", ["О, привет\nкак дела|Ну и славно|"], 0),
-        (TALK, 256, "last turn", ["Ну и славно|"], 0),
-        (TALK, 256, "all", [ALL], 0),
-        (LONG_BEFORE, 40, "last turn", ["да|"], 0),
-        (LONG_ANSWER, 32, "persona", [], 1),
+        (TALK, 256, "persona", (["О, привет\nкак дела|Ну и славно|"], 0)),
+        (TALK, 256, "last turn", (["Ну и славно|"], 0)),
+        (TALK, 256, "all", ([ALL], 0)),
+        (LONG_BEFORE, 40, "last turn", (["да|"], 0)),
+        (LONG_ANSWER, 32, "persona", ([], 1)),
     ],
 )
 def test_loss_is_on_what_is_asked_for(
-    base: LanguageModel, record: Record, budget: int, loss_on: LossOn, learned: list[str],
-    left_out: int,
-) -> None:  # fmt: skip
-    documents, counted = render_documents([record], base.vocabulary, budget, loss_on)
-    assert ([_learned(base, each) for each in documents], counted) == (learned, left_out)
+    base: LanguageModel, record: Record, budget: int, loss_on: LossOn, learned_and_left_out: object
+) -> None:
+    documents, left_out = render_documents([record], base.vocabulary, budget, loss_on)
+    assert ([_learned(base, each) for each in documents], left_out) == learned_and_left_out
 
 
 def test_a_long_session_gives_windows_that_each_end_in_a_persona_turn(base: LanguageModel) -> None:
@@ -103,9 +102,7 @@ def test_packed_documents_do_not_see_each_other(base: LanguageModel) -> None:
     packed = collate(rows, size, base.vocabulary.eos)
     base.model.train(False)
     with torch.no_grad():
-        logits = base.model(
-            input_ids=packed.input_ids, position_ids=packed.position_ids, use_cache=False
-        ).logits
+        logits = base.model(**packed.inputs).logits
         for row, documents in enumerate(rows):
             start = 0
             for document in documents:

@@ -2,44 +2,34 @@
 
 import pytest
 
+from contracts.clock import SystemClock
 from telemetry.job import JobReport
+from tests.telemetry.pushgateway import pushgateway
 from training_jobs.progress import LOG_SECONDS, ProgressDisplay, TrainingProgress
 
 
-class KeptReport(JobReport):
-    """Keeps what would be pushed, by metric name."""
-
-    def __init__(self) -> None:
-        super().__init__("training", "avtobus")
-        self.pushes: list[dict[str, float]] = []
-
-    def push(self) -> None:
-        families = self.registry.collect()
-        self.pushes.append({s.name: s.value for family in families for s in family.samples})
-
-
-class StoppedClock:
+class StoppedClock(SystemClock):
     time = 0.0
 
     def now(self) -> float:
         return self.time
 
-    async def sleep(self, seconds: float) -> None:
-        self.time += seconds
 
-
-def test_a_run_under_way_is_pushed_every_half_minute() -> None:
-    report, clock = KeptReport(), StoppedClock()
-    display = ProgressDisplay(report, steps=8, steps_per_epoch=4, clock=clock)
+def test_a_run_under_way_is_pushed_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    clock = StoppedClock()
     progress = TrainingProgress(losses=[4.0], tokens=512, seconds=2.0)
-    display.show(progress)
-    assert report.pushes == []
-    clock.time = LOG_SECONDS
-    progress.losses.append(2.0)
-    progress.heldout.append((2, 3.5))
-    display.show(progress)
-    display.show(progress)
-    [pushed] = report.pushes
+    with pushgateway() as gateway:
+        report = JobReport("training", "avtobus", gateway.url)
+        display = ProgressDisplay(report, steps=8, steps_per_epoch=4, clock=clock)
+        display.show(progress)
+        assert gateway.pushed == []
+        clock.time = LOG_SECONDS
+        progress.losses.append(2.0)
+        progress.heldout.append((2, 3.5))
+        display.show(progress)
+        display.show(progress)
+    [(_, _, pushed)] = gateway.pushed
     assert pushed.pop("persona_training_peak_memory_bytes") > 1e6
     assert pushed == {
         "persona_training_loss": 3.0,

@@ -23,7 +23,7 @@ from training_jobs.hardware import Hardware
 from training_jobs.language_model import make_model
 from training_jobs.loop import schedule
 from training_jobs.loss import measure, summed_loss
-from training_jobs.packing import Batch, Document, clm_batches, collate, pack, render_documents
+from training_jobs.packing import Batch, Document, clm_blocks, collate, pack, render_documents
 from training_jobs.progress import format_metrics
 from training_jobs.run_folder import read_run
 
@@ -33,56 +33,35 @@ TINY = TrainingConfig(base="scratch", max_steps=3, block_tokens=64, tokens_per_s
 CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
-def test_figures_equal_an_independent_count(toy: Toy) -> None:
+@pytest.mark.parametrize("as_clm", [False, True])
+def test_metrics_equal_an_independent_count(toy: Toy, as_clm: bool) -> None:
     base = make_model(["Привет, заходите"] * 5, seed=1)
     records = list(read_records(toy.dataset / "train.jsonl"))[:20]
-    docs, _ = render_documents(records, base.vocabulary, 64, "persona")
-    figures = measure(
-        base.model, [collate([block], 64, 2) for block in pack(docs, 64, Random(0))], CPU
-    )
+    documents, _ = render_documents(records, base.vocabulary, 64, "persona")
+    blocks = clm_blocks(documents, 48) if as_clm else pack(documents, 64, Random(0))
+    batches = [collate(part, 64, 2) for part in (blocks[:3], blocks[3:])]
+    metrics = measure(base.model, batches, CPU)
 
-    losses, right = [], 0
+    losses, correct = [], 0
     base.model.train(False)
     with torch.no_grad():
-        for doc in docs:
-            logits = base.model(input_ids=torch.tensor([doc.ids])).logits[0].log_softmax(-1)
-            for place in range(1, len(doc.ids)):
-                if doc.loss_mask[place]:
-                    losses.append(-float(logits[place - 1, doc.ids[place]]))
-                    right += int(logits[place - 1].argmax()) == doc.ids[place]
-    assert figures.tokens == len(losses)
-    assert figures.loss == pytest.approx(sum(losses) / len(losses), abs=1e-4)
-    assert figures.perplexity == pytest.approx(math.exp(figures.loss))
-    assert figures.accuracy == right / len(losses)
+        for document in (document for block in blocks for document in block):
+            logits = base.model(input_ids=torch.tensor([document.ids])).logits[0].log_softmax(-1)
+            for place in range(1, len(document.ids)):
+                if document.loss_mask[place]:
+                    losses.append(-float(logits[place - 1, document.ids[place]]))
+                    correct += int(logits[place - 1].argmax()) == document.ids[place]
+    assert metrics.blocks == len(blocks) > 5
+    assert metrics.loss == pytest.approx(sum(losses) / len(losses), abs=1e-4)
+    assert metrics.perplexity == pytest.approx(math.exp(metrics.loss))
+    assert metrics.accuracy == pytest.approx(correct / len(losses), abs=1e-4)
 
 
-def test_run_clms_figures_equal_an_independent_count_on_the_same_blocks(toy: Toy) -> None:
-    base = make_model(["Привет, заходите"] * 5, seed=1)
-    records = list(read_records(toy.dataset / "train.jsonl"))[:20]
-    docs, _ = render_documents(records, base.vocabulary, 64, "persona")
-    figures = measure(base.model, clm_batches(docs, 48, 256), CPU)
-
-    everything = [token for doc in docs for token in doc.ids]
-    blocks = [everything[start : start + 48] for start in range(0, len(everything) - 47, 48)]
-    base.model.train(False)
-    losses, right, counted = [], 0, 0
-    with torch.no_grad():
-        for block in blocks:
-            ids = torch.tensor([block])
-            output = base.model(input_ids=ids, labels=ids)
-            losses.append(float(output.loss))
-            right += int((output.logits[:, :-1].argmax(-1) == ids[:, 1:]).sum())
-            counted += 47
-    assert figures.blocks == len(blocks) > 5
-    assert figures.loss == pytest.approx(sum(losses) / len(losses), abs=1e-4)
-    assert figures.perplexity == pytest.approx(math.exp(sum(losses) / len(losses)), rel=1e-4)
-    assert figures.accuracy == pytest.approx(right / counted, abs=1e-4)
-
-
-def test_less_than_a_block_is_a_block_of_its_own() -> None:
-    [batch] = clm_batches([Document([1, 2, 3], [True] * 3)], 48, 256)
-    assert batch.input_ids.tolist() == [[1, 2, 3]]
-    assert clm_batches([], 48, 256) == []
+def test_run_clms_blocks_have_all_tokens_with_loss_and_less_than_a_block_is_one() -> None:
+    documents = [Document([1, 2, 3], [False] * 3), Document([4, 5], [True] * 2)]
+    whole = [Document([1, 2, 3, 4, 5], [True] * 5)]
+    assert clm_blocks(documents, 48) == [whole]
+    assert [block[0].ids for block in clm_blocks(documents, 2)] == [[1, 2], [3, 4]]
 
 
 def test_training_learns(toy: Toy) -> None:
@@ -127,7 +106,10 @@ def test_a_full_disk_ends_the_run_in_one_line_and_the_checkpoint_before_it_is_ke
             finetune(BOT, often, toy.dataset, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"step-1.pt", "best.pt"}
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {
+        "step-1.pt",
+        "best-1.pt",
+    }
     assert finetune(BOT, often, toy.dataset, tmp_path).metrics["train_steps"] == 5
 
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.dataset import HELDOUT, TRAIN, Record, read_card, read_records
-from contracts.prompt import PromptFormat, Vocabulary, render, render_prompt
+from contracts.prompt import PromptFormat, Vocabulary, render
 from contracts.turn import Turn
-from training_jobs.fidelity.bootstrap import Estimate, ratio
-from training_jobs.fidelity.results import Likelihood
-from training_jobs.hardware import Hardware
+from training_jobs.fidelity.results import Estimate, Likelihood, ratio
+from training_jobs.hardware import detect_hardware
 from training_jobs.language_model import LanguageModel
 from training_jobs.loss import document_losses
 from training_jobs.packing import Document
@@ -22,6 +21,9 @@ BUDGET = 384
 """Most tokens of a context and its answer: about what people look back on."""
 BITS_PER_NAT = 1 / math.log(2)
 
+Messages = Sequence[str]
+"""One answer: a speaker's messages in a row."""
+
 
 @dataclass(frozen=True)
 class Context:
@@ -29,14 +31,6 @@ class Context:
 
     turns: tuple[Turn, ...]
     answer: Turn
-
-    @property
-    def characters(self) -> int:
-        """Length of the real answer, its end counted as one."""
-        return len(self.answer.text) + 1
-
-    def prompt(self, words: Vocabulary, budget: int) -> list[int]:
-        return render_prompt(self.turns, PromptFormat.TURNS_1, words, budget).ids
 
     def document(self, words: Vocabulary, budget: int) -> Document:
         """Render the turns and the real answer, with loss on the answer alone."""
@@ -57,11 +51,8 @@ def select_contexts(
     found = [
         Context(record.turns[:index], turn)
         for record in records
-        for index, turn in enumerate(record.turns)
-        if index
-        and turn.is_persona
-        and len(turn.text) <= longest
-        and (not last_only or index == len(record.turns) - 1)
+        for index, turn in list(enumerate(record.turns))[-1 if last_only else 0 :]
+        if index and turn.is_persona and len(turn.text) <= longest
     ]
     step = max(1.0, len(found) / most)
     return [found[int(number * step)] for number in range(min(most, len(found)))]
@@ -89,14 +80,14 @@ class Scores:
         return ratio(saved, self.characters, BITS_PER_NAT)
 
 
-def score(model: LanguageModel, contexts: Sequence[Context], hardware: Hardware) -> Scores:
+def score(model: LanguageModel, contexts: Sequence[Context]) -> Scores:
     budget = min(BUDGET, model.context_length)
     documents = [each.document(model.vocabulary, budget) for each in contexts]
-    return Scores(
-        document_losses(model.model, documents, hardware),
-        [document.loss_tokens for document in documents],
-        [each.characters for each in contexts],
-    )
+    with detect_hardware("auto") as hardware:
+        losses = document_losses(model.model, documents, hardware)
+    tokens = [document.loss_tokens for document in documents]
+    characters = [len(each.answer.text) + 1 for each in contexts]  # the end is one, too
+    return Scores(losses, tokens, characters)
 
 
 @dataclass(frozen=True)
@@ -104,40 +95,39 @@ class EvaluationData:
     """What a fine-tuned model is evaluated on.
 
     contexts        of the held-out part
-    learned         all turns of the train part
-    persona         the turns of the train part that were learned as the persona's
-    others          turns of the train part that the persona is to be told from
-    others_heldout  such turns of the held-out part
+    learned         texts of all turns of the train part
+    persona         messages of those turns that were learned as the persona's
+    others          messages in the train part that the persona's are to be told from
+    others_heldout  such messages in the held-out part
     """
 
     contexts: list[Context]
-    learned: list[Turn]
-    persona: list[Turn]
-    others: list[Turn]
-    others_heldout: list[Turn]
+    learned: list[str]
+    persona: list[Messages]
+    others: list[Messages]
+    others_heldout: list[Messages]
 
     @classmethod
     def read(cls, dataset: Path, against: Path | None, most: int, longest: int) -> "EvaluationData":
         """Read it from a data set, and from that of somebody else if one is given as `against`."""
         whole_chat = read_card(dataset).whole_chat
         train, heldout = (list(read_records(dataset / name)) for name in (TRAIN, HELDOUT))
-        start = -1 if whole_chat else 0
-        persona = [turn for record in train for turn in record.turns[start:] if turn.is_persona]
-        others: list[list[Turn]] = [[], []]  # of a whole chat every turn is some record's persona's
+        turns = [turn for record in train for turn in record.turns]
+        learned = [record.turns[-1] for record in train] if whole_chat else turns
+        persona: list[Messages] = [turn.messages for turn in learned if turn.is_persona]
+        others: list[list[Messages]] = [[], []]
         if against is not None:
             files = (read_records(against / name) for name in (TRAIN, HELDOUT))
-            others = [[record.turns[-1] for record in records] for records in files]
-        elif not whole_chat:
-            parts = ([turn for each in part for turn in each.turns] for part in (train, heldout))
-            others = [[turn for turn in turns if not turn.is_persona] for turns in parts]
+            others = [[record.turns[-1].messages for record in records] for records in files]
+        elif not whole_chat:  # where every turn is some record's persona's
+            parts = turns, [turn for record in heldout for turn in record.turns]
+            others = [[turn.messages for turn in part if not turn.is_persona] for part in parts]
         contexts = select_contexts(heldout, whole_chat, most, longest)
-        learned = [turn for record in train for turn in record.turns]
-        return cls(contexts, learned, persona, *others)
+        return cls(contexts, [turn.text for turn in turns], persona, *others)
 
     @property
     def shuffled(self) -> list[Context]:
         """Every real answer behind the turns of a context from elsewhere in the chat."""
-        half = len(self.contexts) // 2
-        elsewhere = [*self.contexts[half:], *self.contexts[:half]]
-        pairs = zip(self.contexts, elsewhere, strict=True)
-        return [Context(other.turns, context.answer) for context, other in pairs]
+        asked = self.contexts
+        shift = len(asked) // 2 - len(asked)  # below 0: after the last context comes the first
+        return [Context(asked[i + shift].turns, each.answer) for i, each in enumerate(asked)]

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from contracts.prompt import PromptFormat, reply_messages
+from contracts.prompt import PromptFormat, render_prompt, reply_messages
 from contracts.sampling import Sampling
 from training_jobs.fidelity.contexts import BUDGET, Context
 from training_jobs.language_model import LanguageModel
 
-CACHE_GB = 1
-FIRST_SEED = 1
+CACHE_GB, FIRST_SEED = 1, 1
 
 
 @dataclass(frozen=True)
@@ -42,24 +41,25 @@ def generate_replies(
     scheduler = genai.SchedulerConfig()
     scheduler.cache_size = CACHE_GB
     pipeline = genai.ContinuousBatchingPipeline(str(converted), scheduler, "CPU", {})
-    handles = [
-        pipeline.add_request(
-            number,
-            ov.Tensor(np.array([context.prompt(words, budget)], dtype=np.int64)),
-            _generation_config(genai, sampling, words.eos, FIRST_SEED + number),
-        )
-        for number, context in enumerate(contexts)
-    ]
+    handles = []
+    for number, context in enumerate(contexts):
+        prompt = render_prompt(context.turns, PromptFormat.TURNS_1, words, budget)
+        ids = ov.Tensor(np.array([prompt.ids], dtype=np.int64))
+        config = _generation_config(genai, sampling, words.eos, FIRST_SEED + number)
+        handles.append(pipeline.add_request(number, ids, config))
     while pipeline.has_non_finished_requests():
         pipeline.step()
     return [_reply(handle.read_all()[0].generated_ids, model, sampling.stop) for handle in handles]
 
 
 def _generation_config(genai: Any, sampling: Sampling, eos: int, seed: int) -> Any:
-    config = genai.GenerationConfig(
+    return genai.GenerationConfig(
         max_new_tokens=sampling.max_new_tokens,
         min_new_tokens=1,
         do_sample=sampling.temperature > 0,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k or 2**64 - 1,  # off is OpenVINO's default
         repetition_penalty=sampling.repetition,
         frequency_penalty=sampling.frequency,
         presence_penalty=sampling.presence,
@@ -67,11 +67,6 @@ def _generation_config(genai: Any, sampling: Sampling, eos: int, seed: int) -> A
         stop_token_ids={eos},
         eos_token_id=eos,
     )
-    if sampling.temperature > 0:
-        config.temperature, config.top_p = sampling.temperature, sampling.top_p
-        if sampling.top_k:
-            config.top_k = sampling.top_k
-    return config
 
 
 def _reply(generated: Sequence[int], model: LanguageModel, stop: Sequence[str]) -> Reply:

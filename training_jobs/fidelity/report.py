@@ -6,7 +6,7 @@ from pathlib import Path
 
 from contracts.files import write_whole
 from training_jobs.fidelity.results import Evaluation
-from training_jobs.run_folder import REPORT, Run, read_run
+from training_jobs.run_folder import Run
 
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
 color:#17212b}table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{padding:.3rem .8rem;
@@ -15,9 +15,8 @@ tabular-nums}svg{width:100%;height:auto;background:#f6f8fa}.soft{color:#66727e}"
 _WIDTH, _HEIGHT = 800, 240
 
 
-def write_report(run_folder: Path, evaluation: Evaluation) -> None:
+def write_report(path: Path, run: Run, evaluation: Evaluation) -> None:
     """Write the page; a table without rows is left out."""
-    run = read_run(run_folder)
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(run.bot)}</title>"
         f"<style>{_STYLE}</style><h1>{escape(run.bot)}</h1><p class=soft>From {escape(run.base)};"
@@ -31,7 +30,7 @@ def write_report(run_folder: Path, evaluation: Evaluation) -> None:
         + _table("Notes", [("", note) for note in (*evaluation.notes, *run.notes)])
         + "</html>"
     )
-    write_whole(run_folder / REPORT, page)
+    write_whole(path, page)
 
 
 def _table(title: str, rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
@@ -73,8 +72,7 @@ def _gains_and_shares(evaluation: Evaluation) -> str:
 def _style(evaluation: Evaluation) -> str:
     groups = evaluation.profiles
     rows = [(name, *(group[name] for group in groups.values())) for name in groups["real"]]
-    distances = (evaluation.style_distance[group] for group in groups)
-    rows.append(("distance to what was learned", *distances))
+    rows.append(("distance to what was learned", *map(evaluation.style_distance.get, groups)))
     return _table("How it looks", rows, ("", *groups))
 
 

@@ -1,16 +1,47 @@
-"""evaluation.json: what was measured of a training run."""
+"""evaluation.json: what was measured of a training run, with intervals by resampling."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel
 
 from contracts.files import read_model
-from training_jobs.fidelity.bootstrap import Estimate
 from training_jobs.run_folder import EVALUATION
 
-GROUPS = ("tuned", "real", "base")
-"""Of answers: the fine-tuned model's, the persona's, the base model's."""
+ROUNDS, COVERED = 1000, 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and the interval that covers 95 % of its resamples."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def ratio(above: Sequence[float], below: Sequence[float], scale: float = 1.0) -> Estimate:
+    """Estimate sum over sum, times `scale`: nats over characters, for example.
+
+    Both have one value a context; the interval is that of contexts drawn with replacement.
+    """
+    count = len(above)
+    drawn = np.random.default_rng(1).integers(0, count, (ROUNDS, count))
+    # The same draw for both: the values of one context stay together. The first row is all of them.
+    rows = np.vstack([np.arange(count), drawn])
+    sums = (np.asarray(each, dtype=np.float64)[rows].sum(-1) for each in (above, below))
+    value, *resampled = scale * next(sums) / np.maximum(next(sums), 1e-9)
+    low, high = np.quantile(resampled, [(1 - COVERED) / 2, (1 + COVERED) / 2])
+    return Estimate(float(value), float(low), float(high))
+
+
+def mean(values: Sequence[float]) -> Estimate:
+    return ratio(values, [1.0] * len(values))
 
 
 class Likelihood(BaseModel):
@@ -40,6 +71,9 @@ class Evaluation(BaseModel):
     cut, empty, moderated shares of the replies that did not end, are empty, are stopped
     examples              contexts with the real answer and the replies
     notes                 why a figure is absent or says little
+
+    The groups are the answers of the fine-tuned model (`tuned`), of the persona (`real`) and of the
+    base model (`base`).
     """
 
     contexts: int
@@ -75,12 +109,13 @@ class Evaluation(BaseModel):
 
 def figures(evaluation: Evaluation | None) -> dict[str, float | None]:
     """Return the figures that are reported as metrics, by name; None for what was not measured."""
+    groups = ("tuned", "real", "base", "others")
     attribution = evaluation.attribution if evaluation else {}
     estimates = {
         "bits_per_character": evaluation.tuned.bits_per_character if evaluation else None,
         "context_gain_bits_per_character": evaluation.context_gain if evaluation else None,
         "memorised_share": evaluation.memorised.get("tuned") if evaluation else None,
-        **{f"attribution_{name}": attribution.get(name) for name in (*GROUPS, "others")},
+        **{f"attribution_{name}": attribution.get(name) for name in groups},
     }
     return {name: each.value if each else None for name, each in estimates.items()}
 

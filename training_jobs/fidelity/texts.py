@@ -1,14 +1,14 @@
 """Figures of texts: who seems to have written them, how they look, what they repeat."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from contracts.turn import Turn
-from training_jobs.fidelity.bootstrap import Estimate, mean
-from training_jobs.fidelity.contexts import EvaluationData
+from contracts.prompt import Encode
+from training_jobs.fidelity.contexts import EvaluationData, Messages
+from training_jobs.fidelity.results import Estimate, mean
 
 FEWEST, MOST = 50, 20_000
 """Turns of each side that are needed to learn anything of it, and that are used at most."""
@@ -24,13 +24,11 @@ _PATTERNS = {
     "dash": re.compile(r"[—–]| - "),
 }
 
-Messages = Sequence[str]
-"""One answer: the persona's messages in a row."""
+Answers = dict[str, list[Messages]]
+"""By group."""
 
 
-def attribute(
-    answers: Mapping[str, Sequence[Messages]], data: EvaluationData
-) -> tuple[dict[str, Estimate], list[str]]:
+def attribute(answers: Answers, data: EvaluationData) -> tuple[dict[str, Estimate], list[str]]:
     """Return each group's mean probability of being the persona's, and what limits that figure.
 
     A classifier learns the persona's turns against those of others. The group `real` is the
@@ -40,22 +38,21 @@ def attribute(
         return {}, ["no attribution: a whole chat is told from another data set (--against)"]
     if min(len(data.persona), len(data.others)) < FEWEST:
         return {}, [f"no attribution: fewer than {FEWEST} turns on a side to learn from"]
-    groups = {**answers, "others": [turn.messages for turn in data.others_heldout]}
-    classifier = _train_classifier(*map(_first_messages, (data.persona, data.others)))
-    found = {}
-    for name, group in groups.items():
-        if group:
-            # First messages alone: a base does not know where a turn ends, its length would tell.
-            texts = [messages[0] if messages else "" for messages in group]
-            found[name] = mean(classifier.predict_proba(texts)[:, 1])
+    classifier = _train_classifier(_first_messages(data.persona), _first_messages(data.others))
+    found = {
+        name: mean(classifier.predict_proba(_first_messages(group))[:, 1])
+        for name, group in {**answers, "others": data.others_heldout}.items()
+        if group
+    }
     notes = []
     if "others" in found and found["others"].high >= found["real"].low:
         notes.append("attribution says little: real turns of the persona and of others look alike")
     return found, notes
 
 
-def _first_messages(turns: Sequence[Turn]) -> list[str]:
-    return [turn.messages[0] for turn in turns[-MOST:]]
+def _first_messages(group: Sequence[Messages]) -> list[str]:
+    """Leave out the others: a base does not know where a turn ends, and its length would tell."""
+    return [messages[0] if messages else "" for messages in group[-MOST:]]
 
 
 def _train_classifier(persona: list[str], others: list[str]) -> Any:
@@ -109,20 +106,17 @@ def _columns(answers: Sequence[Messages]) -> dict[str, list[float]]:
     return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
 
-class Memory:
-    """Knows all stretches of what was learned, by their hashes, which take less memory."""
+def memorised(groups: Answers, learned: Iterable[str], encode: Encode) -> dict[str, Estimate]:
+    """Return the share of each group's answers that repeat a stretch of what was learned."""
 
-    def __init__(self, learned: Iterable[Turn], encode: Callable[[str], list[int]]) -> None:
-        self._encode = encode
-        self._known = {each for turn in learned for each in self._stretches(turn.text)}
+    def stretches(text: str) -> set[int]:  # hashes take less memory than what they stand for
+        return set(map(hash, _runs(encode(text), STRETCH)))
 
-    def _stretches(self, text: str) -> set[int]:
-        return set(map(hash, _runs(self._encode(text), STRETCH)))
-
-    def share(self, answers: Iterable[Messages]) -> Estimate:
-        """Return the share of answers that repeat a stretch."""
-        texts = ["\n".join(answer) for answer in answers]
-        return mean([float(not self._known.isdisjoint(self._stretches(text))) for text in texts])
+    known = {stretch for text in learned for stretch in stretches(text)}
+    return {
+        name: mean([float(not known.isdisjoint(stretches("\n".join(each)))) for each in group])
+        for name, group in groups.items()
+    }
 
 
 def diversity(replies: Sequence[Messages], real: Sequence[Messages]) -> dict[str, float]:
