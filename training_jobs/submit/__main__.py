@@ -34,19 +34,24 @@ MOUNTS = ("/data", "/tmp")  # noqa: S108 (the container's)
 LIFETIME_SECONDS = 4 * 3600
 """After which an upload's pod that was left behind ends by itself."""
 RECEIVE = """
-fail() { echo "$1; $2" >&2; exit 1; }
-trap 'rm -f "$1.part"' EXIT
-mkdir -p "${1%/*}" && rm -f "$1.part" || exit
+part=$1.part
+fail() { rm -f "$part"; echo "$1; $2" >&2; exit 1; }
+trap 'rm -f "$part"' EXIT
+mkdir -p "${1%/*}" && rm -f "$part" || exit
 free=$(df -P -B 1 "${1%/*}" | awk 'END {print $4}')
 [ "$free" -ge "$2" ] || fail \\
   "the volume data has $(numfmt --to=si "$free") free, the export takes $(numfmt --to=si "$2")" \\
   "enlarge the claim data, or delete what is old there"
-head -c "$2" > "$1.part" || exit
-[ "$(wc -c < "$1.part")" -eq "$2" ] && echo "$3  $1.part" | sha256sum --check --status || fail \\
+head -c "$2" > "$part" || exit
+[ "$(wc -c < "$part")" -eq "$2" ] && echo "$3  $part" | sha256sum --check --status || fail \\
   "what arrived is not what was sent" "try again"
-mv "$1.part" "$1" && echo "$3"
+mv "$part" "$1" && echo "$3"
 """
-"""`head` knows where the end is: not every server passes on that the input has ended."""
+"""Receives a file: $1 is its path, $2 its size, $3 its hash, which it prints when all is done.
+
+`head` stops at the size, because not every server passes on that the input has ended. `fail`
+deletes first, because the script ends at once when it complains to a connection that is gone.
+"""
 KUBECTLS_OWN = re.compile(r"command terminated with|[EFIW]\d{4} ")
 """Lines that kubectl adds to what the script complains of."""
 INTERRUPTED = 130

@@ -25,7 +25,7 @@ from contracts.retry import retry
 
 K3S = Path("/etc/rancher/k3s/k3s.yaml")
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
-PATIENCE = 120
+PATIENCE = 120  # seconds
 SLOW_START_PATIENCE = 1200  # a pod that nothing hinders may have to fetch its image
 USUAL_REASONS = (None, "ContainerCreating", "PodInitializing")
 RIGHTS = "docs/operate.md says which rights it takes"

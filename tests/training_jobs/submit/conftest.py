@@ -1,23 +1,19 @@
-"""A cluster with two bots, and the command run against it."""
+"""A cluster with two bots, an export, and a job that was started before."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import Result
-from typer.testing import CliRunner
 
 from tests.training_jobs.submit.standin import Resource, StandIn, served
-from training_jobs.submit.__main__ import app
 
 MANIFEST = Path(__file__).parents[3] / "k8s/jobs/jobs.yaml"
-Command = Callable[..., Result]
 
 
 def cronjob(bot: str) -> Resource:
-    """The manifest of `learn`, as a bot's folder gives it the bot's name."""
+    """Return the manifest of `learn` for a bot, as Kustomize would build it."""
     learn: Resource = yaml.safe_load(MANIFEST.read_text())["items"][0]
     learn["metadata"] |= {"name": f"learn-{bot}", "uid": f"uid-of-learn-{bot}"}
     job = learn["spec"]["jobTemplate"]
@@ -54,26 +50,16 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn
         yield standin
 
 
-@pytest.fixture
-def command(cluster: StandIn) -> Command:
-    """Runs it for avtobus; it waits as the stand-in's time passes."""
-
-    def run(*arguments: object) -> Result:
-        return CliRunner().invoke(app, ["--bot", "avtobus", *map(str, arguments)], obj=cluster)
-
-    return run
-
-
-def refused(command: Command, *arguments: object) -> str:
-    """The line, without `error: `."""
-    done = command(*arguments)
+def refused(cluster: StandIn, *arguments: object) -> str:
+    """Run the command and return its line, without `error: `."""
+    done = cluster.command(*arguments)
     assert (done.exit_code, done.stderr[:7]) == (2, "error: "), done.output
     return done.stderr.removeprefix("error: ").removesuffix("\n")
 
 
 @pytest.fixture
 def job(cluster: StandIn) -> str:
-    """One that was started before."""
+    """Start a job before the test, and return its name."""
     template = cluster.kept["cronjobs"]["learn-avtobus"]["spec"]["jobTemplate"]
     metadata = {**template["metadata"], "name": "learn-avtobus-1"}
     made = {"metadata": metadata, "spec": template["spec"], "status": {}}

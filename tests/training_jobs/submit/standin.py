@@ -1,7 +1,7 @@
 """A stand-in for a cluster: an API server over real HTTP, and a kubectl that runs what it is given.
 
-What is created is checked against the published schemas. Time passes when the command waits: then
-the next step of `play` is done.
+Created objects are checked against the published schemas. Time passes only when the command waits:
+then the next step of `play` happens.
 """
 
 import asyncio
@@ -17,6 +17,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import kubernetes_validate
+from click.testing import Result
+from typer.testing import CliRunner
+
+from training_jobs.submit.__main__ import app
 
 Resource = dict[str, Any]
 PATH = re.compile(r"/(?:api|apis/batch)/v1/namespaces/[\w-]+/(\w+)(?:/([\w-]+)(/log)?)?")
@@ -27,8 +31,6 @@ import os, pathlib, subprocess, sys
 here = pathlib.Path(__file__).parents[1]
 end = sys.argv.index("--")
 (here / "kubectl.log").write_text(" ".join([os.environ["KUBECONFIG"], *sys.argv[1:end]]))
-if (here / "kubectl-complains").exists():
-    sys.exit((here / "kubectl-complains").read_text())
 command = [f"{here}{each}" if each.startswith("/data") else each for each in sys.argv[end + 1 :]]
 path = {"PATH": f"{here}/pod:/usr/bin:/bin"}
 data = sys.stdin.buffer.read()
@@ -41,17 +43,17 @@ if code > 0:
 
 
 def state(reason: str = "", message: str | None = None, code: int | None = None) -> Resource:
-    """Of a container: running, waiting for a reason, or ended with a code."""
+    """Return the state of a container: running, waiting for a reason, or ended with a code."""
     if code is not None:
         return {"terminated": {"reason": reason, "message": message, "exitCode": code}}
     return {"waiting": {"reason": reason, "message": message}} if reason else {"running": {}}
 
 
 class StandIn:
-    """The cluster, its time as a clock, and a folder for what lies outside the API.
+    """The cluster, which is also a clock.
 
-    In the folder are the volume's data/, kubectl in bin/, and in pod/ programs that replace those
-    of the image.
+    Its folder has the volume's data/, kubectl in bin/, and in pod/ programs that replace those of
+    the image.
     """
 
     def __init__(self, folder: Path, cronjobs: list[Resource]) -> None:
@@ -60,23 +62,27 @@ class StandIn:
         self.kept: dict[str, dict[str, Resource]] = {"pods": {}, "jobs": {}, "cronjobs": by_name}
         self.logs: dict[tuple[str, str], list[str]] = {}
         self.refusals: dict[tuple[str, str], tuple[int, str]] = {}
-        """Status and message by method and kind of thing."""
+        """Status and message of the answer, by method and kind of object."""
         self.requests = self.away = self.waits = 0
-        """How many were made; how many are answered by 503; how often the command has waited."""
+        """Requests so far; requests that will get 503; how often the command has waited."""
         self.drop = False
-        """The next log breaks off."""
+        """Whether the connection breaks in the next log."""
         self.play: Iterator[None] = iter(())
         self.upload_state, self.upload_status = state(), Resource()
         self._write("bin/kubectl", f"#!{sys.executable}\n{KUBECTL}")
 
     def _write(self, name: str, text: str) -> None:
         path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
 
     def program(self, name: str, script: str) -> None:
         self._write(f"pod/{name}", f"#!/bin/sh\n{script}\n")
+
+    def command(self, *arguments: object) -> Result:
+        """Run the command for avtobus, with the stand-in's time."""
+        return CliRunner().invoke(app, ["--bot", "avtobus", *map(str, arguments)], obj=self)
 
     # time
 
@@ -95,7 +101,7 @@ class StandIn:
     # what a test does to the cluster
 
     def start_pod(self) -> Resource:
-        """A pod of the newest job."""
+        """Create a pod of the newest job."""
         [*_, job] = self.kept["jobs"]
         name, labels = f"{job}-{len(self.kept['pods'])}", {"batch.kubernetes.io/job-name": job}
         time = f"2026-01-01T00:{len(self.kept['pods']):02}:00Z"
@@ -107,7 +113,7 @@ class StandIn:
         return self.kept["pods"][name]
 
     def put(self, pod: Resource, step: str, now: Resource) -> None:
-        """A container of the pod is now in this state."""
+        """Set the state of a container."""
         initial = step in [each["name"] for each in pod["spec"].get("initContainers") or ()]
         statuses = "initContainerStatuses" if initial else "containerStatuses"
         others = [each for each in pod["status"].get(statuses, ()) if each["name"] != step]
@@ -127,7 +133,7 @@ class StandIn:
     # what it answers
 
     def answer(self, method: str, path: str, query: Resource, body: str) -> tuple[int, Any]:
-        """The status, and an object or a text."""
+        """Return the status, and an object or a text."""
         found = PATH.fullmatch(path)
         assert found, path
         kind, name, log = found.groups()
@@ -161,7 +167,7 @@ class StandIn:
 
 
 def _is_selected(selector: str, thing: Resource) -> bool:
-    """By `a=b` and `a in (b, c)`."""
+    """Tell whether the labels match terms like `a=b` and `a in (b, c)`."""
     terms = re.findall(r"([\w./-]+)(?:=([\w-]+)| in \(([\w, -]+)\))", selector)
     assert terms
     labels = thing["metadata"]["labels"]
@@ -170,7 +176,7 @@ def _is_selected(selector: str, thing: Resource) -> bool:
 
 @contextmanager
 def served(standin: StandIn) -> Iterator[str]:
-    """Runs the API server in a thread until the block's end; its address."""
+    """Run the API server in a thread inside the block, and yield its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def handle_one_request(self) -> None:

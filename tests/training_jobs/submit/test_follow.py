@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.training_jobs.submit.conftest import Command, refused
+from tests.training_jobs.submit.conftest import refused
 from tests.training_jobs.submit.standin import Resource, StandIn, state
 
 JOB = "learn-avtobus-1"
+HINT = f"follow it: python -m training_jobs.submit --bot avtobus --follow {JOB}"
+LEFT = f"; {JOB} is left to itself; {HINT}\n"
 STEPS = ("extract", "train", "convert", "evaluate", "publish")
 FIGURES = {"bits_per_character": 1.23456, "context_gain_bits_per_character": 0.5}
 LINES: dict[str, list[str | Resource]] = {
@@ -64,20 +66,16 @@ def whole(cluster: StandIn) -> Iterator[None]:
     cluster.finish()
 
 
-def test_an_export_becomes_a_version_that_serves(
-    command: Command, cluster: StandIn, export: Path
-) -> None:
+def test_an_export_becomes_a_version_that_serves(cluster: StandIn, export: Path) -> None:
     cluster.play = whole(cluster)
-    done = command("--export", export)
+    done = cluster.command("--export", export)
     [job] = cluster.kept["jobs"]
     assert done.stdout == f"1.0 MB uploaded\nstarted {job}\n{SHOWN}"
     assert (done.exit_code, done.stderr) == (0, "")
 
 
-def test_the_job_is_the_cronjobs_as_kubectl_would_make_it(
-    command: Command, cluster: StandIn, export: Path
-) -> None:
-    command("--export", export, "--no-follow")
+def test_the_job_is_the_cronjobs_as_kubectl_would_make_it(cluster: StandIn, export: Path) -> None:
+    cluster.command("--export", export, "--no-follow")
     [(name, job)] = cluster.kept["jobs"].items()
     template = cluster.kept["cronjobs"]["learn-avtobus"]["spec"]["jobTemplate"]
     owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "learn-avtobus"}
@@ -95,20 +93,14 @@ Follow = Callable[..., Result]
 
 
 @pytest.fixture
-def follow(command: Command, cluster: StandIn, job: str) -> Follow:
-    """Follows the job while the play is played."""
+def follow(cluster: StandIn, job: str) -> Follow:
+    """Follows the job while the play happens."""
 
     def run(play: Iterable[None] = ()) -> Result:
         cluster.play = iter(play)
-        return command("--follow", job)
+        return cluster.command("--follow", job)
 
     return run
-
-
-def left(reason: str) -> str:
-    """The line where the job is not watched to its end."""
-    hint = f"follow it: python -m training_jobs.submit --bot avtobus --follow {JOB}"
-    return f"error: {reason}; {JOB} is left to itself; {hint}\n"
 
 
 def test_a_job_that_was_started_before_is_shown_from_its_beginning(
@@ -202,7 +194,7 @@ def test_a_step_whose_image_is_missing_is_given_up_after_a_while(
     done = follow(stuck())
     reason = f"pod {JOB}-0 does not start (train: ImagePullBackOff: Back-off pulling image)"
     assert done.stdout == f"extract:\n  data set built\nwaiting: {reason}\n"
-    assert (done.exit_code, done.stderr) == (2, left(reason))
+    assert (done.exit_code, done.stderr) == (2, f"error: {reason}{LEFT}")
 
 
 def test_a_cluster_that_stays_away_is_given_up_but_not_the_job(
@@ -210,7 +202,7 @@ def test_a_cluster_that_stays_away_is_given_up_but_not_the_job(
 ) -> None:
     cluster.away = 100
     done = follow()
-    assert done.stderr.endswith(left("the server is currently unable to handle the request")[7:])
+    assert done.stderr.endswith(f": the server is currently unable to handle the request{LEFT}")
     assert done.exit_code == 2
 
 
@@ -223,11 +215,10 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(
         yield
 
     done = follow(interrupted())
-    hint = f"follow it: python -m training_jobs.submit --bot avtobus --follow {JOB}"
-    assert done.stderr == f"\nstopped; {JOB} goes on by itself; {hint}\n"
-    assert done.exit_code == 130
+    line = f"stopped; {JOB} goes on by itself; {HINT}"
+    assert (done.exit_code, done.stderr) == (130, f"\n{line}\n")
     assert JOB in cluster.kept["jobs"]
 
 
-def test_a_job_that_is_not_there_is_refused(command: Command) -> None:
-    assert refused(command, "--follow", JOB) == f"job {JOB}: somebody has deleted it"
+def test_a_job_that_is_not_there_is_refused(cluster: StandIn) -> None:
+    assert refused(cluster, "--follow", JOB) == f"job {JOB}: somebody has deleted it"

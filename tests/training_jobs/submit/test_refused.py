@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.training_jobs.submit.conftest import Command, config, refused
+from tests.training_jobs.submit.conftest import config, refused
 from tests.training_jobs.submit.standin import StandIn
 
 
-def test_one_of_two_things_is_to_be_done(command: Command, export: Path) -> None:
+def test_one_of_two_things_is_to_be_done(cluster: StandIn, export: Path) -> None:
     for arguments in ([], ["--export", export, "--follow", "j"]):
-        assert refused(command, *arguments) == "give either --export FILE or --follow JOB"
+        assert refused(cluster, *arguments) == "give either --export FILE or --follow JOB"
 
 
 def test_what_is_missing_on_this_machine_is_told_before_the_cluster_is_asked(
-    command: Command, cluster: StandIn, export: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: StandIn, export: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = export.parent
     (folder / "page.html").write_text("<html>")
@@ -28,29 +28,27 @@ def test_what_is_missing_on_this_machine_is_told_before_the_cluster_is_asked(
         / "page.html": f"--export {folder}/page.html: is no result.json; export the chat as JSON",
         export: "kubectl, which carries the export, is not installed (docs/deploy.md)",
     }.items():
-        assert refused(command, "--export", path) == line
+        assert refused(cluster, "--export", path) == line
     assert not cluster.requests
 
 
 def test_an_unknown_bot_is_refused_with_those_that_there_are(
-    command: Command, cluster: StandIn, export: Path
+    cluster: StandIn, export: Path
 ) -> None:
     line = "no bot tramvaj in the namespace persona-bots; there are: avtobus, polkson"
-    assert refused(command, "--bot", "tramvaj", "--export", export) == line
+    assert refused(cluster, "--bot", "tramvaj", "--export", export) == line
     cluster.kept["cronjobs"].clear()
     line = "no bot avtobus in the namespace n; nor any other; kubectl apply -k k8s/overlays/vds"
-    assert refused(command, "--export", export, "--namespace", "n") == line
+    assert refused(cluster, "--export", export, "--namespace", "n") == line
 
 
-def test_a_bot_that_is_learning_is_not_disturbed(
-    command: Command, cluster: StandIn, export: Path, job: str
-) -> None:
-    assert refused(command, "--export", export) == (
+def test_a_bot_that_is_learning_is_not_disturbed(cluster: StandIn, export: Path, job: str) -> None:
+    assert refused(cluster, "--export", export) == (
         f"{job} is at work; follow it with --follow {job},"
         f" or end it: kubectl -n persona-bots delete job {job}"
     )
     cluster.finish()
-    assert command("--export", export, "--no-follow").exit_code == 0
+    assert cluster.command("--export", export, "--no-follow").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -62,41 +60,41 @@ def test_a_bot_that_is_learning_is_not_disturbed(
     ],
 )
 def test_a_request_that_is_refused_is_explained(
-    command: Command, cluster: StandIn, export: Path,
+    cluster: StandIn, export: Path,
     method: str, kind: str, status: int, message: str, hint: str,
 ) -> None:  # fmt: skip
     cluster.refusals = {(method, kind): (status, message)}
-    line = refused(command, "--export", export)
+    line = refused(cluster, "--export", export)
     assert line.startswith("http://127.0.0.1:")
     assert line.endswith(f": {message}{hint.format(cluster.folder / 'config')}")
     assert not cluster.kept["pods"]
 
 
 def test_the_kubeconfig_is_looked_for_in_three_places(
-    command: Command, export: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: StandIn, export: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = export.parent
     k3s = home / "k3s.yaml"
     line = (
         f"{home}/config: Invalid kube-config file. Expected object with name away in {home}/config/"
     )
-    assert refused(command, "--export", export, "--context", "away") == f"{line}contexts list"
+    assert refused(cluster, "--export", export, "--context", "away") == f"{line}contexts list"
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr("training_jobs.submit.cluster.K3S", k3s)
-    assert refused(command, "--export", export) == (
+    assert refused(cluster, "--export", export) == (
         f"{home}/.kube/config: no such kubeconfig; set KUBECONFIG, or on the server itself:"
         f" mkdir -p ~/.kube && sudo cat {k3s} > ~/.kube/config"
     )
     for path in (k3s, home / ".kube/config"):
         path.parent.mkdir(exist_ok=True)
         path.write_text("")
-        assert refused(command, "--export", export).startswith(f"{path}: Invalid kube-config.")
+        assert refused(cluster, "--export", export).startswith(f"{path}: Invalid kube-config.")
 
 
 @pytest.mark.parametrize("silent", [False, True])
 def test_a_cluster_that_does_not_answer_is_not_waited_for_long(
-    command: Command, export: Path, monkeypatch: pytest.MonkeyPatch, silent: bool
+    cluster: StandIn, export: Path, monkeypatch: pytest.MonkeyPatch, silent: bool
 ) -> None:
     path = export.parent / "config"
     monkeypatch.setattr("training_jobs.submit.cluster.TIMEOUT", (0.1, 0.1))
@@ -106,7 +104,7 @@ def test_a_cluster_that_does_not_answer_is_not_waited_for_long(
         reason = (
             "Read timed out. (read timeout=0.1)" if silent else "[Errno 111] Connection refused"
         )
-        assert refused(command, "--export", export) == (
+        assert refused(cluster, "--export", export) == (
             f"http://127.0.0.1:{port} does not answer ({reason});"
             f" is the cluster up, and is {path} its kubeconfig?"
         )

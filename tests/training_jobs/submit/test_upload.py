@@ -1,6 +1,7 @@
 """The export's way to the volume, and what may go wrong on it."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training_jobs.submit.conftest import Command, refused
+from tests.training_jobs.submit.conftest import refused
 from tests.training_jobs.submit.standin import Resource, StandIn, state
 
 DIFFERENT = "what arrived is not what was sent; try again"
@@ -23,9 +24,9 @@ def exports(cluster: StandIn) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
-def fails(command: Command, cluster: StandIn, export: Path) -> str:
+def fails(cluster: StandIn, export: Path) -> str:
     """What is said of the pod; on the cluster nothing is left of the attempt."""
-    line = refused(command, "--export", export)
+    line = refused(cluster, "--export", export)
     assert line.startswith("pod upload-avtobus-")
     assert not cluster.kept["pods"]
     assert not cluster.kept["jobs"]
@@ -34,12 +35,12 @@ def fails(command: Command, cluster: StandIn, export: Path) -> str:
 
 @pytest.mark.parametrize("context", [[], ["--context", "home"]])
 def test_an_export_arrives_byte_by_byte_in_place_of_the_one_before(
-    command: Command, cluster: StandIn, export: Path, context: list[str]
+    cluster: StandIn, export: Path, context: list[str]
 ) -> None:
     folder = cluster.folder / "data/avtobus/exports"
     folder.mkdir(parents=True)
     (folder / "result.json").write_text("old")
-    done = command("--export", export, "--no-follow", *context)
+    done = cluster.command("--export", export, "--no-follow", *context)
     assert exports(cluster) == {"result.json": export.read_bytes()}
     assert not cluster.kept["pods"]
     [job] = cluster.kept["jobs"]
@@ -52,10 +53,10 @@ def test_an_export_arrives_byte_by_byte_in_place_of_the_one_before(
 
 
 def test_the_pod_is_the_jobs_own_with_a_sleep_for_its_first_step(
-    command: Command, cluster: StandIn, export: Path
+    cluster: StandIn, export: Path
 ) -> None:
     cluster.refusals = {("DELETE", "pods"): (403, "no")}
-    done = command("--export", export, "--no-follow")
+    done = cluster.command("--export", export, "--no-follow")
     [(name, pod)] = cluster.kept["pods"].items()
     assert done.exit_code == 0
     assert f"pod {name} could not be deleted; it ends by itself within 4 hours" in done.stdout
@@ -83,6 +84,7 @@ def test_the_pod_is_the_jobs_own_with_a_sleep_for_its_first_step(
         ("head", '/usr/bin/head "$@" | tr a b', DIFFERENT),
         ("head", "/usr/bin/head -c 99", DIFFERENT),
         ("mv", 'echo "mv: no" >&2; exit 1', "mv: no"),
+        ("kubectl", f"echo '{FORBIDDEN}' >&2; exit 1", FORBIDDEN),
         (
             "df",
             'printf "Filesystem 1-blocks\\n/dev/sda 900000 797600 102400 89%% /data\\n"',
@@ -91,38 +93,35 @@ def test_the_pod_is_the_jobs_own_with_a_sleep_for_its_first_step(
         ),
     ],
 )
-def test_what_goes_wrong_in_the_pod_is_told_and_leaves_nothing(
-    command: Command, cluster: StandIn, export: Path, program: str, script: str, line: str
+def test_what_goes_wrong_is_told_and_leaves_nothing(
+    cluster: StandIn, export: Path, program: str, script: str, line: str
 ) -> None:
     cluster.program(program, script)
-    assert fails(command, cluster, export) == f": {line}"
+    if program == "kubectl":
+        shutil.move(cluster.folder / "pod/kubectl", cluster.folder / "bin/kubectl")
+    assert fails(cluster, export) == f": {line}"
     assert not exports(cluster)
 
 
-def test_kubectls_own_complaint_is_told(command: Command, cluster: StandIn, export: Path) -> None:
-    (cluster.folder / "kubectl-complains").write_text(FORBIDDEN)
-    assert fails(command, cluster, export) == f": {FORBIDDEN}"
-
-
 def test_a_pod_that_is_killed_meanwhile_is_told_and_takes_no_room_from_the_next(
-    command: Command, cluster: StandIn, export: Path
+    cluster: StandIn, export: Path
 ) -> None:
     cluster.program("head", "/usr/bin/head -c 10; kill -9 $PPID")
-    assert fails(command, cluster, export) == ": the connection to it was lost; try again"
+    assert fails(cluster, export) == ": the connection to it was lost; try again"
     assert list(exports(cluster)) == ["result.json.part"]
     (cluster.folder / "pod/head").unlink()
     cluster.program("df", "test ! -e $4/result.json.part && exec /usr/bin/df -P -B 1 /")
-    assert command("--export", export, "--no-follow").exit_code == 0
+    assert cluster.command("--export", export, "--no-follow").exit_code == 0
 
 
 @pytest.mark.parametrize("received", [0, 1_000_000])
 def test_ctrl_c_while_uploading_leaves_nothing(
-    command: Command, cluster: StandIn, export: Path, ctrl_c: None, received: int
+    cluster: StandIn, export: Path, ctrl_c: None, received: int
 ) -> None:
     export.write_bytes(b"{" + os.urandom(30_000_000))
     interrupt = f"kill -INT {os.getpid()}; cat > /dev/null"
     cluster.program("head", f"/usr/bin/head -c {received}; {interrupt}")
-    done = command("--export", export)
+    done = cluster.command("--export", export)
     assert (done.exit_code, done.stderr) == (130, "\nstopped; nothing was started\n")
     assert not cluster.kept["pods"]
     until = time.monotonic() + 60
@@ -132,7 +131,7 @@ def test_ctrl_c_while_uploading_leaves_nothing(
 
 
 def test_ctrl_c_while_the_pod_is_waited_for_leaves_nothing(
-    command: Command, cluster: StandIn, export: Path, ctrl_c: None
+    cluster: StandIn, export: Path, ctrl_c: None
 ) -> None:
     def interrupted() -> Iterator[None]:
         os.kill(os.getpid(), signal.SIGINT)
@@ -140,7 +139,7 @@ def test_ctrl_c_while_the_pod_is_waited_for_leaves_nothing(
 
     cluster.upload_state = state("ContainerCreating")
     cluster.play = interrupted()
-    done = command("--export", export)
+    done = cluster.command("--export", export)
     assert (done.exit_code, done.stderr) == (130, "\nstopped; nothing was started\n")
     assert not cluster.kept["pods"]
 
@@ -160,9 +159,9 @@ def test_ctrl_c_while_the_pod_is_waited_for_leaves_nothing(
     ],
 )
 def test_a_pod_that_does_not_start_is_given_up_after_a_while(
-    command: Command, cluster: StandIn, export: Path,
+    cluster: StandIn, export: Path,
     now: Resource, status: Resource, reason: str, waits: int,
 ) -> None:  # fmt: skip
     cluster.upload_state, cluster.upload_status = now, status
-    assert fails(command, cluster, export) == f" {reason}"
+    assert fails(cluster, export) == f" {reason}"
     assert cluster.waits == waits
