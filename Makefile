@@ -112,10 +112,10 @@ $(IMAGES:%=image-%): image-%:
 	$(if $(PUSH),$(ENGINE) push $(REGISTRY)/$*:$(TAG))
 
 .PHONY: new-bot
-new-bot: ## A bot's folder for you to describe it in: make new-bot NAME=vasya
+new-bot: ## Make the folder of a new bot: make new-bot NAME=vasya
 	@[[ "$(NAME)" =~ ^[a-z][a-z0-9-]{0,31}$$ && "$(NAME)" != kustomization ]] || \
-	  { echo "error: NAME=$(NAME): a small letter, then small letters, digits and dashes" >&2; exit 2; }
-	@[ ! -e k8s/bots/$(NAME) ] || { echo "error: k8s/bots/$(NAME) is there already" >&2; exit 2; }
+	  { echo "error: NAME=$(NAME): must be lower-case letters, digits and dashes, a letter first" >&2; exit 2; }
+	@[ ! -e k8s/bots/$(NAME) ] || { echo "error: k8s/bots/$(NAME) exists already" >&2; exit 2; }
 	@mkdir k8s/bots/$(NAME)
 	@sed 's/avtobus/$(NAME)/g' k8s/bots/avtobus/kustomization.yaml > k8s/bots/$(NAME)/kustomization.yaml
 	@printf '%s\n' "name: $(NAME)" "extraction:" "  persona: auto  # or a sender's name, or whole-chat" \

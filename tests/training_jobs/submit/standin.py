@@ -69,16 +69,13 @@ class StandIn:
         """Whether the connection breaks in the next log."""
         self.play: Iterator[None] = iter(())
         self.upload_state, self.upload_status = state(), Resource()
-        self._write("bin/kubectl", f"#!{sys.executable}\n{KUBECTL}")
+        self.program("bin/kubectl", KUBECTL, sys.executable)
 
-    def _write(self, name: str, text: str) -> None:
+    def program(self, name: str, script: str, interpreter: str = "/bin/sh") -> None:
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!{interpreter}\n{script}\n")
         path.chmod(0o755)
-
-    def program(self, name: str, script: str) -> None:
-        self._write(f"pod/{name}", f"#!/bin/sh\n{script}\n")
 
     def command(self, *arguments: object) -> Result:
         """Run the command for avtobus, with the stand-in's time."""

@@ -1,7 +1,6 @@
 """The export's way to the volume, and what may go wrong on it."""
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -80,13 +79,13 @@ def test_the_pod_is_the_jobs_own_with_a_sleep_for_its_first_step(
 @pytest.mark.parametrize(
     ("program", "script", "line"),
     [
-        ("head", f'echo "{FULL}" >&2; exit 1', FULL),
-        ("head", '/usr/bin/head "$@" | tr a b', DIFFERENT),
-        ("head", "/usr/bin/head -c 99", DIFFERENT),
-        ("mv", 'echo "mv: no" >&2; exit 1', "mv: no"),
-        ("kubectl", f"echo '{FORBIDDEN}' >&2; exit 1", FORBIDDEN),
+        ("pod/head", f'echo "{FULL}" >&2; exit 1', FULL),
+        ("pod/head", '/usr/bin/head "$@" | tr a b', DIFFERENT),
+        ("pod/head", "/usr/bin/head -c 99", DIFFERENT),
+        ("pod/mv", 'echo "mv: no" >&2; exit 1', "mv: no"),
+        ("bin/kubectl", f"echo '{FORBIDDEN}' >&2; exit 1", FORBIDDEN),
         (
-            "df",
+            "pod/df",
             'printf "Filesystem 1-blocks\\n/dev/sda 900000 797600 102400 89%% /data\\n"',
             "the volume data has 103K free, the export takes 1.1M;"
             " enlarge the claim data, or delete what is old there",
@@ -97,8 +96,6 @@ def test_what_goes_wrong_is_told_and_leaves_nothing(
     cluster: StandIn, export: Path, program: str, script: str, line: str
 ) -> None:
     cluster.program(program, script)
-    if program == "kubectl":
-        shutil.move(cluster.folder / "pod/kubectl", cluster.folder / "bin/kubectl")
     assert fails(cluster, export) == f": {line}"
     assert not exports(cluster)
 
@@ -106,11 +103,11 @@ def test_what_goes_wrong_is_told_and_leaves_nothing(
 def test_a_pod_that_is_killed_meanwhile_is_told_and_takes_no_room_from_the_next(
     cluster: StandIn, export: Path
 ) -> None:
-    cluster.program("head", "/usr/bin/head -c 10; kill -9 $PPID")
+    cluster.program("pod/head", "/usr/bin/head -c 10; kill -9 $PPID")
     assert fails(cluster, export) == ": the connection to it was lost; try again"
     assert list(exports(cluster)) == ["result.json.part"]
     (cluster.folder / "pod/head").unlink()
-    cluster.program("df", "test ! -e $4/result.json.part && exec /usr/bin/df -P -B 1 /")
+    cluster.program("pod/df", "test ! -e $4/result.json.part && exec /usr/bin/df -P -B 1 /")
     assert cluster.command("--export", export, "--no-follow").exit_code == 0
 
 
@@ -120,7 +117,7 @@ def test_ctrl_c_while_uploading_leaves_nothing(
 ) -> None:
     export.write_bytes(b"{" + os.urandom(30_000_000))
     interrupt = f"kill -INT {os.getpid()}; cat > /dev/null"
-    cluster.program("head", f"/usr/bin/head -c {received}; {interrupt}")
+    cluster.program("pod/head", f"/usr/bin/head -c {received}; {interrupt}")
     done = cluster.command("--export", export)
     assert (done.exit_code, done.stderr) == (130, "\nstopped; nothing was started\n")
     assert not cluster.kept["pods"]
