@@ -12,8 +12,8 @@ def release_memory() -> None:
     """Return unused memory to the system, where jemalloc is preloaded."""
     allocator = ctypes.CDLL(None)
     if hasattr(allocator, "mallctl"):
-        all_arenas = b"arena.4096.purge"
-        allocator.mallctl(all_arenas, None, None, None, ctypes.c_size_t(0))
+        # 4096 stands for all arenas
+        allocator.mallctl(b"arena.4096.purge", None, None, None, ctypes.c_size_t(0))
 
 
 def preload_jemalloc() -> None:

@@ -22,8 +22,6 @@ from contracts.turn import Turn
 IGNORED = -100
 """Label of a token without loss: cross_entropy leaves it out by default."""
 
-OPEN_BLOCKS = 32
-
 LossOn = Literal["persona", "last turn", "all"]
 
 
@@ -115,9 +113,9 @@ def pack(documents: Sequence[Document], block_tokens: int, order: Random) -> lis
     blocks: list[Block] = []
     rooms: list[int] = []
     for document in shuffled:
-        # Only the newest blocks are open: to search all of them would be quadratic, and it would
+        # Only the newest 32 blocks are open: to search all of them would be quadratic, and it would
         # hardly fill them better.
-        newest = range(max(0, len(blocks) - OPEN_BLOCKS), len(blocks))
+        newest = range(max(0, len(blocks) - 32), len(blocks))
         index = next((i for i in newest if len(document.ids) <= rooms[i]), len(blocks))
         if index == len(blocks):
             blocks.append([])

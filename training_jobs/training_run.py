@@ -91,8 +91,7 @@ class TrainingRun:
             # seeded by the epoch, so that a resumed run need not go through the epochs before it
             Random(f"{self.config.seed}/{epoch}").shuffle(order)
             self._shuffled = epoch, order
-        start = index * self.step_blocks
-        chosen = self._shuffled[1][start : start + self.step_blocks]
+        chosen = self._shuffled[1][index * self.step_blocks :][: self.step_blocks]
         share = self.config.tokens_per_step // self.hardware.world  # a pass for each process
         return self._batches(chosen, min(self.config.pass_tokens, share))
 

@@ -4,7 +4,6 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -100,16 +99,15 @@ def test_contexts_are_spread_over_the_held_out_part_and_can_be_shuffled(toy: Toy
     data = EvaluationData.read(toy.dataset, None, most=4, longest=100)
     assert len(data.contexts) == 4
     assert data.contexts[0].answer == next(read_records(toy.dataset / HELDOUT)).turns[-1]
-    pairs = list(zip(data.shuffled, data.contexts, strict=True))
-    assert all(ours.answer == theirs.answer for ours, theirs in pairs)
-    assert all(ours.turns != theirs.turns for ours, theirs in pairs)
+    for ours, theirs in zip(data.shuffled, data.contexts, strict=True):
+        assert ours.answer == theirs.answer
+        assert ours.turns != theirs.turns
 
 
 def test_answers_that_a_model_would_see_cut_are_left_out(toy: Toy) -> None:
-    shortest = min(len(each.answer.text) for each in contexts(toy))
-    chosen = contexts(toy, longest=shortest)
-    assert {len(each.answer.text) for each in chosen} == {shortest}
-    assert len(contexts(toy)) > len(chosen)
+    lengths = [len(each.answer.text) for each in contexts(toy)]
+    chosen = contexts(toy, longest=min(lengths))
+    assert {len(each.answer.text) for each in chosen} == {min(lengths)} != {*lengths}
 
 
 def test_a_whole_chat_is_told_from_another_data_set(toy: Toy, tmp_path: Path) -> None:
@@ -154,16 +152,9 @@ def test_style_sees_length_case_and_marks() -> None:
 
 
 def test_eight_tokens_in_a_row_of_what_was_learned_are_a_repetition() -> None:
-    def letters(text: str) -> list[int]:
-        return [ord(letter) for letter in text]
-
-    groups: texts.Answers = {
-        "same": [["щвгд", "ежзщ"]],
-        "less": [["щвгдежз", "и"]],
-        "half": [["абвгдежз"], [""]],
-    }
-    found = texts.memorised(groups, ["ладно", "абвгдежзий", "вгд\nежз"], letters)
-    assert {name: each.value for name, each in found.items()} == {"same": 0, "less": 0, "half": 0.5}
+    answers: texts.Answers = {"tuned": [["щбвгдежзиц"], ["бвгд", "ежзи"]], "real": [["щбвгдежз"]]}
+    found = texts.memorised(answers, ["ладно", "абвгдежзий"], lambda text: [*map(ord, text)])
+    assert {name: each.value for name, each in found.items()} == {"tuned": 0.5, "real": 0.0}
     assert texts.distinct_share(["а б а б", "а б"], 2) == 2 / 4
 
 
@@ -215,25 +206,14 @@ def test_a_drift_of_the_converted_model_is_refused_and_force_is_recorded(
     assert {EVALUATION, REPORT} <= manifest.files.keys()
 
 
-def other_data(run: Path) -> None:
+def test_what_cannot_be_evaluated_is_refused(toy: Toy, tmp_path: Path) -> None:
+    run = shutil.copytree(toy.run, tmp_path / "run")
+    shutil.rmtree(run / "openvino")
+    result = evaluate(toy, run)
+    assert (result.exit_code, "not converted yet" in result.stderr) == (2, True)
     summary = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**summary, "dataset_sha256": "other"}))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda run: shutil.rmtree(run / "openvino"), "not converted yet"),
-        (other_data, "was not trained on"),
-    ],
-)
-def test_what_cannot_be_evaluated_is_refused(
-    toy: Toy, tmp_path: Path, spoil: Callable[[Path], None], message: str
-) -> None:
-    run = shutil.copytree(toy.run, tmp_path / "run")
-    spoil(run)
-    result = evaluate(toy, run)
-    assert (result.exit_code, message in result.stderr) == (2, True)
+    assert "was not trained on" in evaluate(toy, run).stderr
 
 
 def test_too_few_held_out_answers_measure_nothing_and_stop_nothing(

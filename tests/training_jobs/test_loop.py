@@ -65,14 +65,15 @@ def still_base(toy: Toy, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("method", "stops"), [({}, (3, 4, 2)), (LORA, (1,))])
 def test_a_run_that_is_interrupted_has_the_curve_of_a_whole_one_and_leaves_a_plain_model(
-    train: Train, tmp_path: Path, method: dict[str, object], stops: tuple[int, ...]
+    train: Train, tmp_path: Path, rugpt3: Path, method: dict[str, object], stops: tuple[int, ...]
 ) -> None:
-    whole = train("whole", **method)
+    settings = {**method, "base": str(rugpt3) if method else "scratch"}
+    whole = train("whole", **settings)
     for steps in stops:
         answers = iter([False] * (steps - 1) + [True])
         with pytest.raises(Interrupted):
-            train(stop=answers.__next__, **method)
-    run = train(**method)
+            train(stop=answers.__next__, **settings)
+    run = train(**settings)
     assert run.losses == pytest.approx(whole.losses, abs=1e-5)
     assert dict(run.heldout) == pytest.approx(dict(whole.heldout), abs=1e-5)
     assert run.metrics["perplexity"] == pytest.approx(whole.metrics["perplexity"], rel=1e-5)
@@ -82,15 +83,12 @@ def test_a_run_that_is_interrupted_has_the_curve_of_a_whole_one_and_leaves_a_pla
     assert weights.keys() <= make_model(["Привет"], seed=1).model.state_dict().keys()
 
 
+def child(program: str, settings: dict[str, object], dataset: Path, folder: Path) -> list[str]:
+    return [sys.executable, "-c", program, repr(settings), str(dataset), str(folder)]
+
+
 def test_killed_with_9_the_same_command_goes_on(toy: Toy, train: Train, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-c",
-        KILLED,
-        repr(SETTINGS),
-        str(toy.dataset),
-        str(tmp_path / "run"),
-    ]
+    command = child(KILLED, SETTINGS, toy.dataset, tmp_path / "run")
     killed = subprocess.run(command, cwd=ROOT, env=unmeasured(), check=False)
     assert killed.returncode == -signal.SIGKILL
     assert train().losses == pytest.approx(train("whole").losses, abs=1e-5)
@@ -105,12 +103,11 @@ config = TrainingConfig.model_validate(eval(sys.argv[1]))
 finetune({BOT!r}, config, Path(sys.argv[2]), Path(sys.argv[3]))
 """
 KILLED = f"""
-import os, signal
-real, synced = os.fsync, []
+import itertools, os, signal
+real, calls = os.fsync, itertools.count(1)
 def fsync(number):
     real(number)
-    synced.append(number)
-    if len(synced) == 4:
+    if next(calls) == 4:
         os.kill(os.getpid(), signal.SIGKILL)  # a checkpoint is written and not yet renamed
 os.fsync = fsync
 {FINETUNE}"""
@@ -152,8 +149,7 @@ def test_two_processes_have_the_loss_curve_of_one(
 ) -> None:
     own = {"base": str(still_base), "max_steps": 6, "tokens_at_once": 64}
     alone = train("alone", **own)
-    settings = repr({**SETTINGS, **own})
-    command = [sys.executable, "-c", FINETUNE, settings, str(toy.dataset), str(tmp_path / "two")]
+    command = child(FINETUNE, {**SETTINGS, **own}, toy.dataset, tmp_path / "two")
     host, _, port = free_address().rpartition(":")
     group = {"WORLD_SIZE": "2", "MASTER_ADDR": host, "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
     with ExitStack() as stack:
