@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.dataset import CARD as CARD_FILE
-from contracts.dataset import Card, Record, read_card, read_records
+from contracts.dataset import Card, Record, dataset_sha256, read_card, read_records
 from contracts.files import write_model
 from contracts.refusal import Refusal
 from contracts.turn import Role, Turn
@@ -91,33 +91,24 @@ def test_a_record_must_end_in_a_persona_turn(turns: tuple[Turn, ...]) -> None:
     assert Record(id="1", chat="друзья", turns=(*turns, PERSONA)).turns[-1] is PERSONA
 
 
-def test_a_record_of_one_turn_is_a_record() -> None:
-    assert Record(id="1", chat="канал", turns=(PERSONA,)).turns == (PERSONA,)
-
-
-def test_missing_records_are_refused(tmp_path: Path) -> None:
+def test_missing_records_and_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="missing; build the data set first"):
         list(read_records(tmp_path / "none" / "train.jsonl"))
-
-
-def test_records_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="missing; build the data set first"):
+        dataset_sha256(tmp_path)
     (tmp_path / "train.jsonl").write_bytes(b"\xff\xfe")
     with pytest.raises(Refusal, match="not UTF-8"):
         list(read_records(tmp_path / "train.jsonl"))
 
 
-def test_the_card_survives_the_disk_in_readable_letters(tmp_path: Path) -> None:
+def test_the_card_survives_the_disk_in_readable_letters_and_may_have_more_fields(
+    tmp_path: Path,
+) -> None:
     write_model(tmp_path / CARD_FILE, CARD)
     assert read_card(tmp_path) == CARD
     assert "служебное" in (tmp_path / "dataset.json").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(("persona", "whole"), [("whole-chat", True), ("anna", False)])
-def test_the_card_tells_a_whole_chat_from_a_person(persona: str, whole: bool) -> None:
-    assert CARD.model_copy(update={"persona": persona}).whole_chat is whole
-
-
-def test_a_card_of_a_later_release_with_more_fields_is_read(tmp_path: Path) -> None:
+    assert not CARD.whole_chat
+    assert CARD.model_copy(update={"persona": "whole-chat"}).whole_chat
     later = CARD.model_dump_json().removesuffix("}") + ', "mood": "good"}'
     (tmp_path / "dataset.json").write_text(later, encoding="utf-8")
     assert read_card(tmp_path) == CARD

@@ -50,12 +50,8 @@ def test_nothing_is_left_of_staging(models: BotModels, version: Path) -> None:
     assert {path.name for path in models.folder.iterdir()} == {"versions", "current", ".lock"}
 
 
-def test_a_bot_without_versions_has_none(models: BotModels) -> None:
-    assert models.ids() == []
-    assert models.current_id() is None
-
-
 def test_versions_are_listed_oldest_first_without_leftovers(models: BotModels) -> None:
+    assert (models.ids(), models.current_id()) == ([], None)
     for version_id in ("20240501-2", "20240501-1", "20231231-9"):
         publish(models, version_id)
     (models.versions / ".staging").mkdir()
@@ -131,37 +127,27 @@ def test_fields_of_later_releases_are_kept(version: Path) -> None:
     assert json.loads(read_manifest(version).model_dump_json(by_alias=True)) == content
 
 
-def test_publishing_moves_previous_too(models: BotModels) -> None:
-    links = []
-    for version_id in ("1", "2", "3"):
+def links(models: BotModels) -> tuple[str | None, str | None]:
+    return models.current_id(), models.previous_id()
+
+
+def test_publishing_moves_previous_too_and_roll_back_exchanges_the_two(models: BotModels) -> None:
+    for version_id, expected in (("1", ("1", None)), ("2", ("2", "1")), ("3", ("3", "2"))):
         publish(models, version_id)
-        links.append((models.current_id(), models.previous_id()))
-    assert links == [("1", None), ("2", "1"), ("3", "2")]
+        assert links(models) == expected
+    assert (models.roll_back(), links(models)) == ("2", ("2", "3"))
+    assert (models.roll_back(), links(models)) == ("3", ("3", "2"))
 
 
-def test_roll_back_swaps_the_two(models: BotModels) -> None:
-    for version_id in ("1", "2", "3"):
-        publish(models, version_id)
-    assert models.roll_back() == "2"
-    assert (models.current_id(), models.previous_id()) == ("2", "3")
-    assert models.roll_back() == "3"
-    assert (models.current_id(), models.previous_id()) == ("3", "2")
-
-
-def test_with_one_version_there_is_nothing_to_go_back_to(models: BotModels) -> None:
+def test_there_is_no_going_back_to_nothing_or_to_a_broken_version(models: BotModels) -> None:
     publish(models, "1")
     with pytest.raises(Refusal, match="no previous version"):
         models.roll_back()
-    assert models.current_id() == "1"
-
-
-def test_going_back_to_a_broken_version_is_refused(models: BotModels) -> None:
-    publish(models, "1")
     publish(models, "2")
     (models.path("1") / "model.bin").write_text("broken", encoding="utf-8")
     with pytest.raises(Refusal, match="is not the file"):
         models.roll_back()
-    assert (models.current_id(), models.previous_id()) == ("2", "1")
+    assert links(models) == ("2", "1")
 
 
 def test_a_reader_sees_a_whole_version_through_200_switches(models: BotModels) -> None:

@@ -19,11 +19,10 @@ class Required(Settings):
     example_token: str
 
 
-def test_defaults_stand_where_the_environment_is_silent() -> None:
+def test_values_are_read_from_variables_in_capitals_and_have_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert from_environment(Example) == Example(example_port=50051, example_mode="fast")
-
-
-def test_values_are_read_from_variables_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXAMPLE_PORT", "8080")
     assert from_environment(Example).example_port == 8080
 

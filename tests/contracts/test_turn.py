@@ -57,13 +57,8 @@ def test_text_is_a_line_a_message_and_the_role_tells_the_persona() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("messages", []),
-        ("messages", [""]),
-        ("messages", ["да", " \u2028\n"]),
-        ("role", "bot"),
-        ("reply_to", 0),
-        ("at", "yesterday"),
-        ("sender", "anna"),
+        *(("messages", bad) for bad in ([], [""], ["да", " \u2028\n"])),
+        *(("role", "bot"), ("reply_to", 0), ("at", "yesterday"), ("sender", "anna")),
     ],
 )
 def test_bad_turns_are_refused_by_field(field: str, value: object) -> None:

@@ -30,19 +30,9 @@ def write_gpt2(folder: Path, special: tuple[str, ...] = SPECIAL, extra_rows: int
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(
-        GPT2Config.from_dict(
-            {
-                "vocab_size": len(kept) + extra_rows,
-                "n_positions": 64,
-                "n_embd": 16,
-                "n_layer": 1,
-                "n_head": 2,
-                "bos_token_id": 11,
-                "eos_token_id": 12,
-            }
-        )
-    )  # type: ignore[no-untyped-call]
+    shape = {"n_positions": 64, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    declared = {"vocab_size": len(kept) + extra_rows, "bos_token_id": 11, "eos_token_id": 12}
+    model = GPT2LMHeadModel(GPT2Config.from_dict(shape | declared))  # type: ignore[no-untyped-call]
     model.config.save_pretrained(folder)
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     return folder

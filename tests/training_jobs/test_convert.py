@@ -6,22 +6,24 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from contracts.files import locked
 from tests.conftest import Toy
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.convert import app
 from training_jobs.gate import ALLOWED_DRIFT
 
 
-def test_the_command_reports_what_the_smaller_weights_cost(
+def test_the_command_reports_what_the_smaller_weights_cost_and_locks_no_parent_of_its_run(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    run = shutil.copytree(toy.run, tmp_path / "run")
+    run = shutil.copytree(toy.run, tmp_path / "runs" / "mine")
     options = ["--bot", str(toy.bot_file), "--run", str(run), "--dataset", str(toy.dataset)]
-    with pushgateway() as gateway:
+    with pushgateway() as gateway, locked(run.parent, "busy", clean_up=True):
         result = CliRunner().invoke(app, options, env={"PUSHGATEWAY_URL": gateway.url})
     assert result.exit_code == 0, result.output
     assert "%" not in result.output  # the libraries' own progress bars
+    assert [path.name for path in run.parent.iterdir()] == ["mine"]
     _, (_, path, pushed) = gateway.pushed
     assert path.startswith("/metrics/job/conversion/bot/")
     assert abs(pushed["persona_conversion_perplexity_drift_ratio"]) <= ALLOWED_DRIFT

@@ -64,8 +64,8 @@ async def test_they_are_published_once_and_answer(volumes: dict[str, str]) -> No
             assert any(response.candidates[0].messages)
 
 
-def test_it_is_told_when_they_were_made_from_other_inputs(
-    volumes: dict[str, str], tmp_path: Path
+def test_it_is_said_when_they_were_made_from_other_inputs_or_were_trained_here(
+    toy: Toy, volumes: dict[str, str], tmp_path: Path
 ) -> None:
     exports = tmp_path / "avtobus" / "exports"
     exports.mkdir(parents=True)
@@ -74,11 +74,6 @@ def test_it_is_told_when_they_were_made_from_other_inputs(
     assert done.exit_code == 0
     assert "avtobus: was made from other inputs than those here now (export)" in done.stdout
     assert "polkson/exports/result.json: cannot be read" in done.stdout
-
-
-def test_a_bot_that_was_trained_here_goes_on_serving(
-    toy: Toy, volumes: dict[str, str], tmp_path: Path
-) -> None:
     trained = publish(BOT, toy.run, BotModels(tmp_path / BOT)).id
     done = run({**volumes, "MODELS_DIR": str(tmp_path)}, "publish")
     assert f"avtobus: version {trained} serves, trained here; remove" in done.stdout

@@ -1,5 +1,6 @@
 """The commands on published versions."""
 
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,4 +41,20 @@ def test_rolling_back_goes_to_the_version_before(toy: Toy, models: BotModels) ->
     first, _ = models.ids()
     done = CliRunner().invoke(app, ["rollback", "--bot", str(toy.bot_file)])
     assert done.output.strip() == first == models.current_id()
-    assert CliRunner().invoke(app, ["prune", "--bot", str(toy.bot_file)]).output == ""
+
+
+def test_pruning_keeps_current_previous_and_young_versions_and_waits_for_who_publishes(
+    toy: Toy, models: BotModels
+) -> None:
+    first, second = models.ids()
+    stray = shutil.copytree(models.path(first), models.path("20250101-000000-stray"))
+    shutil.copytree(models.path(first), models.path("young"))
+    for version in (first, second, stray.name):
+        os.utime(models.path(version), (0, 0))
+    command = ["prune", "--bot", str(toy.bot_file)]
+    with models.staging():
+        refused = CliRunner().invoke(app, command)
+    assert (refused.exit_code, stray.exists()) == (2, True)
+    assert "another process is publishing" in refused.stderr
+    assert CliRunner().invoke(app, command).output == "20250101-000000-stray\n"
+    assert models.ids() == [first, second, "young"]
