@@ -146,7 +146,7 @@ async def running_gateway(
     telegram = TimedTelegram()
     generation = TimedGeneration(telegram.journeys, generation_seconds)
     async with serving(telegram), _serving_generation(generation):
-        environment = _environment(telegram.url, generation.address, folder)
+        environment = gateway_environment(telegram.url, TOKEN, generation.address, folder)
         async with _process(tree, environment, folder / "log") as process:
             async with asyncio.timeout(STARTS_WITHIN):
                 await telegram.polled.wait()
@@ -189,12 +189,13 @@ def _failed(code: int, log: Path) -> RuntimeError:
     return RuntimeError(f"the gateway ended with {code}: {log.read_text()}")
 
 
-def _environment(telegram: str, generation: str, folder: Path) -> dict[str, str]:
+def gateway_environment(telegram: str, token: str, generation: str, folder: Path) -> dict[str, str]:
+    """Write the bot's file into the folder, and return the variables of its gateway."""
     (folder / f"{BOT}.yaml").write_text(f"name: {BOT}\ngateway: {CONFIG}\n")
     return {
         "BOT": BOT,
         "BOTS_DIR": str(folder),
-        "TELEGRAM_TOKEN": TOKEN,
+        "TELEGRAM_TOKEN": token,
         "TELEGRAM_API": telegram,
         "GATEWAY_DATA_DIR": str(folder),
         "GENERATION_ADDRESS": generation,

@@ -14,9 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from services.gateway.config import GatewayConfig
 from services.gateway.server import Outside, serve, telegram
-from services.gateway.settings import GatewaySettings
 from tests.conftest import PATIENCE
-from tests.services.gateway.conftest import FakeGeneration, fake_generation
+from tests.services.gateway.conftest import FakeGeneration, fake_generation, settings_for
 from tests.services.sandbox.conftest import TOKENS, Sandbox, running
 
 NAMES = {"avtobus": ("автобус", "автобуса"), "polkson": ("полксон",)}
@@ -34,26 +33,29 @@ class Town:
     def metric(self, bot: str, name: str, **labels: str) -> float:
         return self.registries[bot].get_sample_value(f"persona_gateway_{name}", labels) or 0.0
 
-    async def said(self, bot: str | None = None) -> list[str]:
-        """What the bots sent, in order."""
-        log = (await self.sandbox.get("/admin/log"))["sent"]
-        return [each["text"] for each in log if bot in (None, each["bot"])]
-
     async def until(self, holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
         async with asyncio.timeout(seconds):
             while not await holds():  # noqa: ASYNC110 (other processes' servers are waited for)
                 await asyncio.sleep(0.01)
 
+    async def counts(self, wanted: float, name: str, **labels: str) -> None:
+        """Wait until avtobus' gateway has counted so much."""
+
+        async def is_counted() -> bool:
+            return self.metric("avtobus", name, **labels) >= wanted
+
+        await self.until(is_counted)
+
     async def hears(self, *texts: str) -> None:
         """Wait until the bots have said all of this."""
 
         async def all_said() -> bool:
-            return set(texts) <= set(await self.said())
+            return set(texts) <= set(await self.sandbox.sent())
 
         try:
             await self.until(all_said)
         except TimeoutError:
-            raise AssertionError(f"{texts} were not all said: {await self.said()}") from None
+            pytest.fail(f"{texts} were not all said: {await self.sandbox.sent()}")
 
     async def still(self) -> list[str]:
         """What has been said once no bot has anything left to read, to answer or to send."""
@@ -63,7 +65,7 @@ class Town:
             nonlocal said
             before = await self._read_all()
             idle = all(map(self._idle, self.registries))
-            said = await self.said()
+            said = await self.sandbox.sent()
             return before == (True, said) and idle and (await self._read_all())[0]
 
         await self.until(nothing_is_left)
@@ -88,17 +90,10 @@ class Town:
         self, bot: str, delays: float = 0.0, drain: float = PATIENCE, **config: Any
     ) -> AsyncIterator[None]:
         """A bot's gateway inside the block, ended as by SIGTERM."""
-        settings = GatewaySettings(
-            telegram_api=self.sandbox.url,
-            telegram_token=TOKENS[bot],
-            bot=bot,
-            gateway_data_dir=self.folder,
-            forget_dir=self.folder / "forget",
-            generation_address=self.generation.address,
-            metrics_port=0,
-            gateway_delays=delays,
-            drain_seconds=drain,
-        )
+        own: dict[str, object] = {"telegram_token": TOKENS[bot], "bot": bot}
+        own |= {"gateway_delays": delays, "drain_seconds": drain}
+        address = self.generation.address
+        settings = settings_for(self.sandbox.url, address, self.folder, **own)
         calm = {"burst_seconds": 0.0, "typing_speed": 0.0, "names": NAMES[bot]}
         stop, registry = asyncio.Event(), CollectorRegistry()
         self.registries[bot] = registry

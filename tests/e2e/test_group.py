@@ -40,10 +40,10 @@ async def test_an_administrator_sets_the_chat_with_buttons(town: Town) -> None:
             press = {"chat": "group", "person": person, "message": menu["id"], "data": "insane:1"}
             await town.sandbox.post("/api/press", press)
 
-        async def both_told() -> bool:
+        async def both_answered() -> bool:
             return len((await town.sandbox.get("/admin/log"))["answered"]) == 2
 
-        await town.until(both_told)
+        await town.until(both_answered)
         shown = (await town.sandbox.get("/api/state"))["messages"][-1]
         assert shown["buttons"][0][0]["text"] == "✅ Безумие"
         await town.sandbox.say("сам с собой", person="Вера")
@@ -72,35 +72,21 @@ async def test_topics_are_apart_and_a_deleted_one_is_accounted_for(town: Town) -
         assert "тихо" not in str(town.generation.requests[-1].turns)
         sent = (await town.sandbox.get("/admin/log"))["sent"][-1]
         assert sent["thread"] == 9
-        fault = {"kind": "slow", "method": "sendChatAction", "seconds": 0.3, "times": 1}
-        await town.sandbox.post("/admin/faults", {"on": fault})
-        limit = {"kind": "error", "method": "sendMessage", "code": 429}
-        limit["parameters"] = {"retry_after": 1}
-        await town.sandbox.post("/admin/faults", {"on": limit})
+        await town.sandbox.fault("slow", method="sendChatAction", seconds=0.3, times=1)
+        wait = {"retry_after": 1}
+        await town.sandbox.fault("error", method="sendMessage", code=429, parameters=wait)
         await town.sandbox.say("автобус, а тут?", thread=4)
-
-        async def limited() -> bool:
-            return town.metric("avtobus", "rate_limited_total") > 0
-
-        await town.until(limited)
+        await town.counts(1, "rate_limited_total")
         await town.sandbox.post("/admin/topics", {"id": 4})
         await town.sandbox.post("/admin/faults", {"off": "all"})
-
-        async def failed() -> bool:
-            return town.metric("avtobus", "messages_failed_total", code="topic") == 1
-
-        await town.until(failed)
+        await town.counts(1, "messages_failed_total", code="topic")
 
 
 async def test_a_group_that_puts_the_bot_out_and_takes_it_back(town: Town) -> None:
     async with town.gateway("avtobus"):
         out: dict[str, Any] = {"bot": "avtobus", "chat": "group", "person": "Аня"}
         await town.sandbox.post("/admin/members", {**out, "expelled": True})
-
-        async def put_out() -> bool:
-            return town.metric("avtobus", "put_out_total") == 1
-
-        await town.until(put_out)
+        await town.counts(1, "put_out_total")
         await town.sandbox.post("/admin/members", {**out, "expelled": False})
         await town.sandbox.say("автобус, вернись")
         await town.hears("эхо: автобус, вернись")
@@ -135,9 +121,8 @@ async def test_telegrams_limits_are_kept_without_being_told(town: Town) -> None:
 
 
 async def test_another_poller_is_waited_out_and_named(town: Town) -> None:
-    fault = {"kind": "error", "code": 409, "method": "getUpdates", "times": 2}
     async with town.gateway("avtobus"):
-        await town.sandbox.post("/admin/faults", {"on": fault})
+        await town.sandbox.fault("error", code=409, method="getUpdates", times=2)
         await town.sandbox.say("эй", chat="avtobus")
         await town.sandbox.say("ой", chat="avtobus")
         await town.hears("эхо: эй", "эхо: ой")
@@ -146,8 +131,7 @@ async def test_another_poller_is_waited_out_and_named(town: Town) -> None:
 
 async def test_a_slow_answer_of_telegram_holds_up_no_other_chat(town: Town) -> None:
     boris = (await town.sandbox.get("/api/state"))["people"][1]["id"]
-    slow = {"kind": "slow", "method": "sendMessage", "chat": boris, "after": True}
-    await town.sandbox.post("/admin/faults", {"on": slow})
+    await town.sandbox.fault("slow", method="sendMessage", chat=boris, after=True)
     async with town.gateway("avtobus", drain=0.0):
         await town.sandbox.say("медленно", chat="avtobus", person="Борис")
         await town.hears("эхо: медленно")  # of which its sender is not told

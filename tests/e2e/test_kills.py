@@ -8,22 +8,21 @@ import json
 import random
 import signal
 import sys
+import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import aiohttp
 import pytest
 
+from benchmarks.gateway_process import gateway_environment
 from benchmarks.load import Crowd
-from services.sandbox.server import serving
-from services.sandbox.settings import SandboxSettings, sandbox_token
 from tests.conftest import PATIENCE, unmeasured
-from tests.services.gateway.conftest import FakeGeneration, fake_generation
+from tests.services.gateway.conftest import fake_generation
+from tests.services.sandbox.conftest import TOKENS, running
 
 ROOT = Path(__file__).parents[2]
-FOREVER = aiohttp.ClientTimeout(total=None)
 
 
 class Gateway:
@@ -34,17 +33,14 @@ class Gateway:
 
     async def start(self) -> asyncio.subprocess.Process:
         command = (sys.executable, "-m", "services.gateway")
+        environment = {**unmeasured(), **self._environment}
         with self._log.open("a") as log:
             return await asyncio.create_subprocess_exec(
-                *command,
-                env={**unmeasured(), **self._environment},
-                cwd=ROOT,
-                stdout=log,
-                stderr=log,
+                *command, env=environment, cwd=ROOT, stdout=log, stderr=log
             )
 
-    async def started(self) -> asyncio.subprocess.Process:
-        """One that is up: before, SIGTERM would end it as any process."""
+    async def start_and_wait(self) -> asyncio.subprocess.Process:
+        """Start one and wait until it is up: before, SIGTERM would end it as any process."""
         before = self._log.stat().st_size
         process = await self.start()
         async with asyncio.timeout(PATIENCE):
@@ -52,19 +48,21 @@ class Gateway:
                 await asyncio.sleep(0.05)
         return process
 
-    async def killed(self, lives: list[float], said: Callable[[], Awaitable[Counter[str]]]) -> None:
-        """Killed so many seconds after it began to answer, or before it does."""
+    async def kill_again_and_again(
+        self, lives: list[float], sent: Callable[[], Awaitable[list[str]]]
+    ) -> None:
+        """Kill each process so many seconds after it began to answer, or before it does."""
         for seconds in lives:
-            process, before = await self.start(), await said()
+            process, before = await self.start(), await sent()
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE if random.random() < 0.8 else seconds):
-                    while await said() == before:  # noqa: ASYNC110 (a process's)
+                    while await sent() == before:  # noqa: ASYNC110 (a process's)
                         await asyncio.sleep(0.05)
                     await asyncio.sleep(seconds)
             process.kill()
             await process.wait()
 
-    def said_doubled(self) -> int:
+    def logged_doubles(self) -> int:
         """Messages of which the log says that they may arrive twice."""
         entries = [json.loads(line) for line in self._log.read_text().splitlines()]
         return sum(e["count"] for e in entries if e["event"] == "messages may arrive twice")
@@ -76,62 +74,37 @@ class Gateway:
 async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
     kills: int, people: int, tmp_path: Path
 ) -> None:
-    manners = "{burst_seconds: 0, typing_speed: 0, hourly_limit: 1000000}"
-    (tmp_path / "avtobus.yaml").write_text(f"name: avtobus\ngateway: {manners}\n")
-    settings = SandboxSettings(sandbox_port=0, bots_dir=tmp_path)
+    (tmp_path / "avtobus.yaml").write_text("name: avtobus\n")
     written: list[str] = []
     lives = [random.uniform(0.0, 2.0) for _ in range(kills)]
 
-    def texts() -> object:
+    def texts() -> Iterator[str]:
         while True:
             written.append(f"сообщение {len(written)}.")
             yield written[-1]
 
-    async with (
-        serving(settings) as page,
-        fake_generation() as generation,
-        aiohttp.ClientSession(timeout=FOREVER) as session,
-    ):
-        gateway = Gateway(_environment(page, generation, tmp_path), tmp_path / "log")
-        crowd = Crowd(session, page, texts(), (0.05, 0.4))  # type: ignore[arg-type]
+    async with running(time.time, bots_dir=tmp_path) as sandbox, fake_generation() as generation:
+        reached = sandbox.url, TOKENS["avtobus"], generation.address
+        gateway = Gateway(gateway_environment(*reached, tmp_path), tmp_path / "log")
+        crowd = Crowd(sandbox.http, sandbox.url, texts(), (0.05, 0.4))
         # who in the group guesses wrong which answer is theirs soon writes again
         writing = asyncio.create_task(crowd.run(people, 4.0 * (kills + 1), patience=5.0))
-        await gateway.killed(lives, lambda: said(session, page))
-        last = await gateway.started()
+        await gateway.kill_again_and_again(lives, sandbox.sent)
+        last = await gateway.start_and_wait()
         await writing
         due = {f"эхо: {text}" for text in written}
-        with suppress(TimeoutError):  # what is missing then is told below
+        with suppress(TimeoutError):  # what is missing then is shown below
             async with asyncio.timeout(PATIENCE):
-                while not due <= set(await said(session, page)):  # noqa: ASYNC110 (a process's)
+                while not due <= set(await sandbox.sent()):  # noqa: ASYNC110 (a process's)
                     await asyncio.sleep(0.1)
         last.send_signal(signal.SIGTERM)
         assert await last.wait() == 0
-        sent = await said(session, page)
+        sent = Counter(await sandbox.sent())
 
     answers = {text: sent[f"эхо: {text}"] for text in written}
     doubled = sum(count - 1 for count in answers.values() if count > 1)
     print(f"{kills} kills, {len(written)} messages, {doubled} doubled, "
-          f"{gateway.said_doubled()} logged as perhaps doubled")  # fmt: skip
+          f"{gateway.logged_doubles()} logged as perhaps doubled")  # fmt: skip
     assert [text for text, count in answers.items() if count == 0] == []
-    assert doubled <= gateway.said_doubled()
+    assert doubled <= gateway.logged_doubles()
     assert sum(sent.values()) == len(written) + doubled
-
-
-async def said(session: aiohttp.ClientSession, page: str) -> Counter[str]:
-    """What the bot has said, and how often."""
-    async with session.get(f"{page}/admin/log") as response:
-        return Counter(each["text"] for each in (await response.json())["sent"])
-
-
-def _environment(page: str, generation: FakeGeneration, folder: Path) -> dict[str, str]:
-    return {
-        "BOT": "avtobus",
-        "BOTS_DIR": str(folder),
-        "TELEGRAM_TOKEN": sandbox_token("avtobus"),
-        "TELEGRAM_API": page,
-        "GATEWAY_DATA_DIR": str(folder),
-        "GENERATION_ADDRESS": generation.address,
-        "METRICS_PORT": "0",
-        "GATEWAY_DELAYS": "0",
-        "LOG_FORMAT": "json",
-    }

@@ -25,6 +25,7 @@ from services.gateway.config import GatewayConfig
 from services.gateway.server import Outside, serve, telegram
 from services.gateway.settings import GatewaySettings
 from services.generation.client import GenerationError, turn
+from services.sandbox.server import listening
 from tests.conftest import BOT, PATIENCE, Toy, free_address
 from tests.k8s.conftest import ROOT, need
 from tests.k8s.dashboards import MONITORING, Prometheus, panels
@@ -103,11 +104,8 @@ async def serve_text(stack: AsyncExitStack, text: str) -> str:
 
     app = web.Application()
     app.router.add_get("/metrics", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return f"127.0.0.1:{runner.addresses[0][1]}"
+    url = await stack.enter_async_context(listening(app, "127.0.0.1", 0))
+    return url.removeprefix("http://")
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ async def _trouble(town: Town, disk: Disk, rng: random.Random) -> None:
     for _ in range(10):
         which = rng.random()
         if which < 0.6:
-            await town.sandbox.post("/admin/faults", {"on": fault(rng)})
+            await town.sandbox.fault(**fault(rng))
         elif which < 0.8:
             town.generation.code = rng.choice(CODES)
         else:
@@ -107,12 +107,12 @@ async def test_whatever_fails_every_message_is_answered_or_accounted_for(
         _, written = await asyncio.gather(_trouble(town, disk, rng), _write(town, rng))
 
         async def over() -> bool:
-            heard = set(await town.said())
+            heard = set(await town.sandbox.sent())
             missing = [text for text in written if f"эхо: {text}" not in heard]
             return len(missing) <= _accounted(town)
 
         await town.until(over, seconds=60)
-        sent = Counter(await town.said())
+        sent = Counter(await town.sandbox.sent())
         doubled = sum(sent[f"эхо: {text}"] - 1 for text in written if sent[f"эхо: {text}"])
         lost = sum(f"эхо: {text}" not in sent for text in written)
         print(f"seed {seed}: {len(written)} written, {lost} given up, {doubled} doubled")

@@ -30,20 +30,29 @@ def volumes(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, **{f"{name.upper()}_DIR": path for name, path in folders.items()}}
 
 
+def run(
+    environment: dict[str, str], module: str, *options: object
+) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", module, *map(str, options)]
+    return subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
 def test_an_export_goes_in_and_an_answer_comes_out(tmp_path: Path, volumes: dict[str, str]) -> None:
     export = tmp_path / "result.json"
     export.write_text(json.dumps(toy_export(), ensure_ascii=False), encoding="utf-8")
     bot = tmp_path / "bots" / f"{BOT}.yaml"
-    module = [sys.executable, "-m"]
     base = write_gpt2(tmp_path / "shaped-as-rugpt3", extra_rows=EXTRA_ROWS)
-    pipeline = [*module, "training_jobs.pipeline", "--bot", str(bot), "--input", str(export)]
-    command = [*pipeline, "--base", str(base), "--no-evaluate"]
-    subprocess.run(command, env=volumes, cwd=ROOT, check=True, capture_output=True)
+    options = ["--bot", bot, "--input", export, "--base", base, "--no-evaluate"]
+    done = run(volumes, "training_jobs.pipeline", *options)
+    assert done.returncode == 0, done.stderr
 
     address = free_address()
     host, _, port = address.partition(":")
     environment = {**volumes, "GRPC_HOST": host, "GRPC_PORT": port, "METRICS_PORT": "0"}
-    service = subprocess.Popen([*module, "services.generation"], env=environment, cwd=ROOT)
+    command = [sys.executable, "-m", "services.generation"]
+    service = subprocess.Popen(command, env=environment, cwd=ROOT)
     try:
         assert is_serving(address, PATIENCE, service)
         with SyncGenerationClient(address) as client:
@@ -58,14 +67,8 @@ def test_an_export_goes_in_and_an_answer_comes_out(tmp_path: Path, volumes: dict
 
 def test_ask_starts_a_service_for_one_question_and_ends_it(volumes: dict[str, str]) -> None:
     address = free_address()
-    result = subprocess.run(
-        [sys.executable, "-m", "services.generation.ask", "--bot", BOT, "--text", "Привет"],
-        env={**volumes, "GENERATION_ADDRESS": address},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**volumes, "GENERATION_ADDRESS": address}
+    result = run(environment, "services.generation.ask", "--bot", BOT, "--text", "Привет")
     assert result.returncode == 2
     assert "no version of it has been published" in result.stderr
     assert not is_serving(address, 0.3)
@@ -82,14 +85,7 @@ def test_ask_starts_a_service_for_one_question_and_ends_it(volumes: dict[str, st
 def test_the_service_refuses_a_bad_setting_by_name_value_and_what_is_allowed(
     volumes: dict[str, str], variable: str, value: str, allowed: str
 ) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "services.generation"],
-        env={**volumes, variable: value},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = run({**volumes, variable: value}, "services.generation")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert all(part in result.stderr for part in (variable, value, allowed))

@@ -76,6 +76,16 @@ class OpenWorld(World):
         return User(id=user_id, is_bot=False, first_name="Нина")
 
 
+def _done(method: str) -> Any:
+    """Make a property: the fields of the forms of this method's calls that took effect."""
+
+    def fields(call: Call) -> dict[str, str]:
+        given = call.parameters.items()
+        return {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in given}
+
+    return property(lambda self: [fields(call) for call in self._of(method) if call.took_effect])
+
+
 class FakeTelegram:
     """Updates wait until an offset confirms them; `sent` is what people see."""
 
@@ -155,28 +165,15 @@ class FakeTelegram:
         given = [call.parameters.get("offset") for call in self._of("getUpdates")]
         return [None if offset is None else int(offset) for offset in given]
 
-    @property
-    def sent(self) -> list[dict[str, str]]:
-        """Messages that were sent, as the form's fields of their calls."""
-        return self._done("sendMessage")
-
-    @property
-    def actions(self) -> list[dict[str, str]]:
-        return self._done("sendChatAction")
-
-    @property
-    def redrawn(self) -> list[dict[str, str]]:
-        """Keyboards that took the place of others."""
-        return self._done("editMessageReplyMarkup")
-
-    @property
-    def told(self) -> list[dict[str, str]]:
-        """Answers to presses."""
-        return self._done("answerCallbackQuery")
+    sent = _done("sendMessage")
+    actions = _done("sendChatAction")
+    redrawn = _done("editMessageReplyMarkup")
+    told = _done("answerCallbackQuery")
+    _deletions = _done("deleteMessage")
 
     @property
     def deleted(self) -> list[int]:
-        return [int(fields["message_id"]) for fields in self._done("deleteMessage")]
+        return [int(fields["message_id"]) for fields in self._deletions]
 
     @property
     def menus(self) -> dict[str, list[str]]:
@@ -195,16 +192,6 @@ class FakeTelegram:
 
     def _of(self, method: str) -> list[Call]:
         return [call for call in self.received if call.method == method]
-
-    def _done(self, method: str) -> list[dict[str, str]]:
-        return [_fields(call) for call in self._of(method) if call.took_effect]
-
-
-def _fields(call: Call) -> dict[str, str]:
-    return {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in call.parameters.items()
-    }
 
 
 @asynccontextmanager

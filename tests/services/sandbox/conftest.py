@@ -11,10 +11,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiogram import Bot
+from aiogram import Bot, exceptions
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.types import Message
 
 from services.sandbox.server import serving
 from services.sandbox.settings import SandboxSettings, sandbox_token
@@ -22,10 +21,10 @@ from tests.conftest import PATIENCE
 
 BOTS = ("avtobus", "polkson")
 TOKENS = {name: sandbox_token(name) for name in BOTS}
+AVTOBUS = int(TOKENS["avtobus"].partition(":")[0])
 GROUP_ID = -1_001_000_000_001
 NOON = 1_760_000_000
 ANYA = 7_000_001
-AVTOBUS = int(TOKENS["avtobus"].partition(":")[0])
 
 
 @dataclass
@@ -52,10 +51,21 @@ class Sandbox:
         body = {"chat": chat, "person": person, "text": text, **more}
         return await self.post("/api/messages", body, 201)
 
-    async def refuses(self, path: str, body: object) -> str:
-        """Why it is refused."""
-        error: str = (await self.post(path, body, 400))["error"]
-        return error
+    async def send(self, text: str, **more: Any) -> Any:
+        """Let avtobus write in the group."""
+        return await self.avtobus.send_message(GROUP_ID, text, **more)
+
+    async def sent(self) -> list[str]:
+        """The texts that the bots have sent."""
+        return [entry["text"] for entry in (await self.get("/admin/log"))["sent"]]
+
+    async def refuses(self, path: str, body: object, words: str) -> None:
+        assert words in (await self.post(path, body, 400))["error"]
+
+    async def fault(self, kind: str, **more: Any) -> int:
+        """Switch a fault on; returns its number."""
+        body = {"on": {"kind": kind, **more}}
+        return int((await self.post("/admin/faults", body))["id"])
 
     async def polled(self, *names: str) -> None:
         """Wait until the long polls of these bots are at the server."""
@@ -76,12 +86,17 @@ class Sandbox:
             yield read()
 
 
-async def heard(one: Bot) -> list[Message]:
+async def received(one: Bot) -> list[Any]:
     """Messages of the updates that wait for the bot; they are confirmed."""
     updates = await one.get_updates()
     if updates:
         await one.get_updates(offset=updates[-1].update_id + 1)
     return [m for update in updates if (m := update.message or update.edited_message)]
+
+
+async def refused(call: Awaitable[object], words: str) -> None:
+    with pytest.raises(exceptions.TelegramBadRequest, match=words):
+        await call
 
 
 async def polled(http: aiohttp.ClientSession, url: str, *names: str) -> None:
@@ -101,7 +116,8 @@ def bot(url: str, name: str) -> Bot:
 async def running(
     clock: Callable[[], float] = lambda: NOON, **settings: object
 ) -> AsyncIterator[Sandbox]:
-    async with AsyncExitStack() as server, aiohttp.ClientSession() as http:
+    forever = aiohttp.ClientTimeout(total=None)
+    async with AsyncExitStack() as server, aiohttp.ClientSession(timeout=forever) as http:
         folder = bots_dir(Path(server.enter_context(tempfile.TemporaryDirectory())))
         values = {"sandbox_port": 0, "bots_dir": folder, **settings}
         wanted = SandboxSettings.model_validate(values)

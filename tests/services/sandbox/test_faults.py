@@ -1,4 +1,4 @@
-"""Faults strike the calls they are meant for, as often as told, and no others."""
+"""Faults strike the calls that they name, as often as they are to, and no others."""
 
 import asyncio
 from typing import Any
@@ -14,11 +14,7 @@ from tests.services.sandbox.conftest import GROUP_ID, Sandbox
 CALL = Call("sendMessage", account("avtobus"), {"chat_id": GROUP_ID})
 
 
-async def sent(sandbox: Sandbox) -> list[str]:
-    return [entry["text"] for entry in (await sandbox.get("/admin/log"))["sent"]]
-
-
-async def taken(sandbox: Sandbox) -> None:
+async def used_up(sandbox: Sandbox) -> None:
     """Wait until the faults have struck as often as they were to."""
     async with asyncio.timeout(PATIENCE):
         while (await sandbox.get("/admin/log"))["faults"]:
@@ -66,61 +62,57 @@ def test_faults_are_counted_and_switched_off() -> None:
 async def test_an_error_is_answered_and_the_call_has_no_effect(
     sandbox: Sandbox, fault: dict[str, Any], error: type[Exception], words: str
 ) -> None:
-    body = {"kind": "error", "method": "sendMessage", "times": 1, **fault}
-    await sandbox.post("/admin/faults", {"on": body})
+    await sandbox.fault("error", method="sendMessage", times=1, **fault)
     with pytest.raises(error, match=words):
-        await sandbox.avtobus.send_message(GROUP_ID, "раз")
-    await sandbox.avtobus.send_message(GROUP_ID, "два")
-    assert await sent(sandbox) == ["два"]
+        await sandbox.send("раз")
+    await sandbox.send("два")
+    assert await sandbox.sent() == ["два"]
 
 
 async def test_a_fault_lasts_until_it_is_switched_off(sandbox: Sandbox) -> None:
-    on = {"on": {"kind": "error", "bot": "avtobus"}}
-    for off in ((await sandbox.post("/admin/faults", on))["id"], "all"):
+    for off in (await sandbox.fault("error", bot="avtobus"), "all"):
         for _ in range(2):
             with pytest.raises(exceptions.TelegramServerError):
                 await sandbox.avtobus.get_me()
         await sandbox.polkson.get_me()
         await sandbox.post("/admin/faults", {"off": off})
         await sandbox.avtobus.get_me()
-        await sandbox.post("/admin/faults", on)
+        await sandbox.fault("error", bot="avtobus")
 
 
 @pytest.mark.parametrize("after", [False, True])
 async def test_another_result_may_be_answered(sandbox: Sandbox, after: bool) -> None:
-    fault = {"kind": "result", "method": "sendMessage", "result": {"message_id": 1}, "after": after}
-    await sandbox.post("/admin/faults", {"on": fault})
+    await sandbox.fault("result", method="sendMessage", result={"message_id": 1}, after=after)
     with pytest.raises(exceptions.ClientDecodeError):
-        await sandbox.avtobus.send_message(GROUP_ID, "раз")
-    assert await sent(sandbox) == ["раз"] * after
+        await sandbox.send("раз")
+    assert await sandbox.sent() == ["раз"] * after
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_slow_call_is_answered_as_ever(sandbox: Sandbox, after: bool) -> None:
+async def test_a_slow_call_is_answered_as_usual(sandbox: Sandbox, after: bool) -> None:
     """It takes until the sandbox ends, or for ever."""
-    fault = {"kind": "slow", "times": 1, "after": after}
-    await sandbox.post("/admin/faults", {"on": fault})
-    sending = asyncio.create_task(sandbox.avtobus.send_message(GROUP_ID, "раз"))
-    await taken(sandbox)
-    assert await sent(sandbox) == ["раз"] * after
+    await sandbox.fault("slow", times=1, after=after)
+    sending = asyncio.create_task(sandbox.send("раз"))
+    await used_up(sandbox)
+    assert await sandbox.sent() == ["раз"] * after
     assert not sending.done()
     await sandbox.end()
     assert (await sending).text == "раз"
 
 
-async def test_a_slow_call_takes_as_long_as_told(sandbox: Sandbox) -> None:
-    await sandbox.post("/admin/faults", {"on": {"kind": "slow", "times": 1, "seconds": 0.01}})
-    assert (await sandbox.avtobus.send_message(GROUP_ID, "раз")).text == "раз"
-    assert await sent(sandbox) == ["раз"]
+async def test_a_slow_call_takes_as_long_as_it_is_to(sandbox: Sandbox) -> None:
+    await sandbox.fault("slow", times=1, seconds=0.01)
+    assert (await sandbox.send("раз")).text == "раз"
+    assert await sandbox.sent() == ["раз"]
 
 
 async def test_a_held_request_gets_no_answer_in_time(sandbox: Sandbox) -> None:
-    held = await sandbox.post("/admin/faults", {"on": {"kind": "hold"}})
+    held = await sandbox.fault("hold")
     with pytest.raises(exceptions.TelegramNetworkError, match="timeout"):
-        await sandbox.avtobus.send_message(GROUP_ID, "раз", request_timeout=0.1)  # type: ignore[arg-type]
-    assert await sent(sandbox) == []
-    await sandbox.post("/admin/faults", {"off": held["id"]})
-    await sandbox.post("/admin/faults", {"on": {"kind": "hold", "times": 1, "seconds": 0.01}})
+        await sandbox.send("раз", request_timeout=0.1)
+    assert await sandbox.sent() == []
+    await sandbox.post("/admin/faults", {"off": held})
+    await sandbox.fault("hold", times=1, seconds=0.01)
     with pytest.raises(exceptions.TelegramServerError, match="Gateway Timeout"):
         await sandbox.avtobus.get_me()
 
@@ -129,27 +121,27 @@ async def test_a_held_request_gets_no_answer_in_time(sandbox: Sandbox) -> None:
 async def test_a_dropped_connection_before_or_after_the_effect(
     sandbox: Sandbox, after: bool
 ) -> None:
-    await sandbox.post("/admin/faults", {"on": {"kind": "drop", "times": 1, "after": after}})
+    await sandbox.fault("drop", times=1, after=after)
     with pytest.raises(exceptions.TelegramNetworkError):
-        await sandbox.avtobus.send_message(GROUP_ID, "раз")
-    assert await sent(sandbox) == ["раз"] * after
-    await sandbox.avtobus.send_message(GROUP_ID, "два")
+        await sandbox.send("раз")
+    assert await sandbox.sent() == ["раз"] * after
+    await sandbox.send("два")
 
 
 async def test_bad_faults_are_refused_by_key(untouched: Sandbox) -> None:
     for body, words in (({"on": {"kind": "flood"}}, "faults: on.kind: "), ({"no": 1}, "unknown")):
-        assert words in await untouched.refuses("/admin/faults", body)
+        await untouched.refuses("/admin/faults", body, words)
 
 
 async def test_polls_and_streams_end_when_the_sandbox_does(sandbox: Sandbox) -> None:
-    await sandbox.post("/admin/faults", {"on": {"kind": "hold", "bot": "polkson", "times": 1}})
+    await sandbox.fault("hold", bot="polkson", times=1)
     held = asyncio.create_task(sandbox.polkson.get_me())
     async with sandbox.events() as events:
         polling = asyncio.create_task(
             sandbox.avtobus.get_updates(timeout=3600, request_timeout=3600)
         )
         await sandbox.polled("avtobus")
-        await taken(sandbox)
+        await used_up(sandbox)
         await sandbox.end()
         async with asyncio.timeout(PATIENCE):
             assert [event async for event in events] == []

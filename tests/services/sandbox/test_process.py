@@ -1,4 +1,4 @@
-"""The real process: says where it listens, ends at once when told, refuses bad settings."""
+"""The real process: logs where it listens, ends at once at a signal, refuses bad settings."""
 
 import asyncio
 import json
@@ -12,8 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from contracts.refusal import BadValue, Refusal
-from contracts.settings import from_environment
+from contracts.refusal import Refusal
 from services.sandbox.server import serving
 from services.sandbox.settings import SandboxSettings
 from tests.conftest import PATIENCE
@@ -56,27 +55,10 @@ async def test_signals_end_it_with_a_long_poll_open(tmp_path: Path) -> None:
 
 
 async def test_bad_settings_end_it_with_the_key() -> None:
-    process = await start({"SANDBOX_PEOPLE": ","})
+    process = await start({"SANDBOX_PEOPLE": "Аня, Аня"})
     _, errors = await process.communicate()
     assert process.returncode == 2
     assert errors.decode().startswith("error: environment: SANDBOX_PEOPLE: wants at least one")
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "words"),
-    [
-        ("SANDBOX_PEOPLE", " , ", "at least one name"),
-        ("SANDBOX_PEOPLE", "Аня,Аня", "each given once"),
-        ("SANDBOX_PORT", "70000", "less than or equal to 65535"),
-        ("SANDBOX_RATE_LIMIT", "perhaps", "boolean"),
-    ],
-)
-def test_bad_settings_are_refused(
-    monkeypatch: pytest.MonkeyPatch, key: str, value: str, words: str
-) -> None:
-    monkeypatch.setenv(key, value)
-    with pytest.raises(BadValue, match=f"{key}: .*{words}"):
-        from_environment(SandboxSettings)
 
 
 async def test_bad_bots_and_a_taken_port_are_refused_by_name(tmp_path: Path) -> None:
