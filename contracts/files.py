@@ -79,8 +79,8 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def locked(folder: Path, busy: str, clean_up: bool = False) -> Iterator[None]:
-    """Hold the folder's lock, making the folder if need be.
+def locked(folder: Path, busy: str, clean_up: bool = False, mode: int = 0o777) -> Iterator[None]:
+    """Hold the folder's lock, making the folder with that mode if need be.
 
     clean_up  remove the lock file at the end, and the folder if nothing else is in it
 
@@ -89,7 +89,7 @@ def locked(folder: Path, busy: str, clean_up: bool = False) -> Iterator[None]:
     """
     path = folder / LOCK
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
         file = path.open("w")
     except (FileExistsError, NotADirectoryError):
         raise Refusal(f"{folder}: is a file; a folder is wanted") from None

@@ -1,12 +1,14 @@
 """What all rooms' tests share: a toy export, and a toy model published from it once a session."""
 
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiogram.types  # noqa: F401  whole, before the gateway imports it without its models
 import pytest
 import structlog
 from hypothesis import settings
@@ -119,3 +121,6 @@ def logs_of_their_own() -> Iterator[None]:
     """What a test configures of logging is no other's."""
     yield
     structlog.reset_defaults()
+    for handler in logging.root.handlers[:]:
+        if type(handler) is logging.StreamHandler:  # not pytest's own
+            logging.root.removeHandler(handler)

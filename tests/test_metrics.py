@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from contracts.dataset import read_card
 from extraction_jobs import build_dataset
 from services.gateway import backup
-from services.gateway.server import telegram
+from services.gateway.bot_api import open_bot_api
 from telemetry.job import JobReport, PushSettings, job_report
 from tests.conftest import BOT, Toy
 from tests.services.gateway.conftest import World, fake_generation, settings_for
@@ -82,8 +82,8 @@ async def of_gateway(folder: Path) -> Told:
     async with fake_telegram() as fake, fake_generation() as generation:
         settings = settings_for(fake.url, generation.address, folder)
         async with (
-            telegram(settings) as bot,
-            World(fake, generation, bot, settings).gateway() as gateway,
+            open_bot_api(settings) as api,
+            World(fake, generation, api, settings).gateway() as gateway,
         ):
             page = await asyncio.to_thread(scraped, gateway.port)
             return Told(page, gateway.registry, frozenset({"bot"}))

@@ -1,38 +1,61 @@
-"""What handling an update comes to: messages to send and changes, committed together."""
+"""What handling an update comes to: calls to make and writes to the store, committed together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from sqlite3 import Connection
+from typing import Any
 
-from sqlalchemy import Connection
+from services.gateway.incoming import ButtonPress, Message
 
-Change = Callable[[Connection], int | None]
-"""Something that the transaction does; `changes` has them."""
+Write = Callable[[Connection], int | None]
+"""A write of the store's that may be done twice. Returns how many planned messages it gave up."""
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A message to send.
+    """A call of the Bot API to make: a message, or another `method` with `extra` as parameters.
 
-    reply_to   the message that it quotes; 0 quotes nothing
-    spoken     the persona's own words
-    after      seconds from now before which it is not sent
-    asker      whom it answers, 0 nobody
-    to_bot     it answers a bot
-    markup     a keyboard below it, as JSON
+    reply_to  the message that it quotes where that is needed; 0 quotes nothing
+    spoken    the persona's own words
+    after     seconds from now before which it is not sent
+    asker     whom it answers, 0 nobody
+    to_bot    it answers a bot
+    extra     further parameters
     """
 
     chat: int
-    text: str
+    text: str = ""
     topic: int = 0
     reply_to: int = 0
+    method: str = "sendMessage"
     spoken: bool = False
     after: float = 0.0
     asker: int = 0
     to_bot: bool = False
-    markup: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def queue(self) -> tuple[int, bool]:
+        """The queue that it stands in: its chat, and whether it is a message."""
+        return self.chat, self.method == "sendMessage"
 
 
 @dataclass(frozen=True)
 class Answer:
-    messages: tuple[Outgoing, ...] = ()
-    changes: tuple[Change, ...] = ()
+    """`moved_to` is the chat to which planned calls move, 0 none."""
+
+    calls: tuple[Outgoing, ...] = ()
+    writes: tuple[Write, ...] = ()
+    moved_to: int = 0
+
+
+def answer_to(message: Message, text: str, **more: Any) -> Outgoing:
+    """Answer a message where it was written; outside private chats quote it."""
+    quoted = 0 if message.is_private else message.message_id
+    return Outgoing(message.chat, text, message.topic, quoted, **more)
+
+
+def answer_press(press: ButtonPress, text: str = "") -> Outgoing:
+    """Let the button stop waiting, with a text for its presser alone or without."""
+    extra = {"callback_query_id": press.id, "text": text or None}
+    return Outgoing(press.chat, method="answerCallbackQuery", extra=extra)

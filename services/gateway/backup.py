@@ -22,8 +22,8 @@ from contracts.files import sync
 from contracts.model_version import MANIFEST, BotModels
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Volumes, from_environment
-from services.gateway.database import locked
-from services.gateway.settings import Place
+from services.gateway.settings import DatabasePath
+from services.gateway.store.database import find_damage, merge_log, only_gateway
 from telemetry.job import JobReport, PushSettings, job_report
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -43,7 +43,7 @@ def save(
 ) -> None:
     """Copy the database of BOT in GATEWAY_DATA_DIR, whether its gateway runs or not."""
     with _ending():
-        place = from_environment(Place)
+        place = from_environment(DatabasePath)
         with job_report("backup", place.bot, from_environment(PushSettings)) as report:
             today = datetime.now(UTC).date()
             copied = copy(place, from_environment(Volumes), folder / place.bot / f"{today}")
@@ -62,7 +62,7 @@ def restore(
 ) -> None:
     """Put a copy in the place of the database of BOT in GATEWAY_DATA_DIR."""
     with _ending():
-        place = from_environment(Place)
+        place = from_environment(DatabasePath)
         chosen = _chosen(folder / place.bot, day)
         put_back(chosen, place, from_environment(Volumes), force)
         typer.echo(f"{chosen / DATABASE} -> {place.database}")
@@ -80,7 +80,7 @@ def _ending() -> Iterator[None]:
         end_process(refusal)
 
 
-def copy(place: Place, volumes: Volumes, target: Path) -> int:
+def copy(place: DatabasePath, volumes: Volumes, target: Path) -> int:
     """Returns the database's size. Raises Refusal; a copy of that day stays as it was then."""
     if not place.database.is_file():
         raise Refusal(f"{place.database}: no database; set BOT and GATEWAY_DATA_DIR")
@@ -106,7 +106,7 @@ def _copy_database(source: Path, target: Path) -> int:
     os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o600))
     with closing(sqlite3.connect(source)) as ours, closing(sqlite3.connect(target)) as theirs:
         ours.backup(theirs)
-    if found := _damage(target):
+    if found := find_damage(target):
         raise Refusal(f"{source}: damaged: {found}")
     return target.stat().st_size
 
@@ -121,14 +121,13 @@ def _copy_manifests(models: BotModels, target: Path) -> None:
 
 def expire(folder: Path, before: date) -> None:
     """Delete the copies of earlier days."""
-    for each in folder.iterdir():
-        with suppress(ValueError):  # not ours
-            if date.fromisoformat(each.name) < before:
-                shutil.rmtree(each)
+    for name, day in _copies(folder):
+        if day < before:
+            shutil.rmtree(folder / name)
 
 
 def _chosen(folder: Path, day: str) -> Path:
-    held = sorted(path.parent.name for path in folder.glob(f"*/{DATABASE}"))
+    held = [name for name, _ in _copies(folder) if (folder / name / DATABASE).is_file()]
     if not held:
         raise Refusal(f"{folder}: holds no copy")
     if day not in ("newest", *held):
@@ -136,40 +135,44 @@ def _chosen(folder: Path, day: str) -> Path:
     return folder / (held[-1] if day == "newest" else day)
 
 
-def put_back(chosen: Path, place: Place, volumes: Volumes, force: bool) -> None:
+def _copies(folder: Path) -> list[tuple[str, date]]:
+    """The copies by name and day, the oldest first; what else lies there is none, unfinished ones
+    above all."""
+    found = []
+    for each in folder.iterdir() if folder.is_dir() else ():
+        with suppress(ValueError):
+            found.append((each.name, date.fromisoformat(each.name)))
+    return sorted(found)
+
+
+def put_back(chosen: Path, place: DatabasePath, volumes: Volumes, force: bool) -> None:
     """Raises Refusal while a gateway runs on it, and for a database that is whole unless forced.
 
-    The list of the forgotten comes back where there is none: the gateway goes by it at its start.
+    Whatever is killed when, the old database is there whole or the new one. The list of the
+    forgotten comes back where there is none: the gateway goes by it at its start.
     """
     database, part = place.database, place.database.with_suffix(".part")
-    if found := _damage(chosen / DATABASE):
+    if found := find_damage(chosen / DATABASE):
         raise Refusal(f"{chosen / DATABASE}: damaged: {found}; take another --date")
-    with locked(database):
-        if database.is_file() and not force and not _damage(database):
+    with only_gateway(database):
+        if database.is_file() and not force and not find_damage(database):
             raise Refusal(f"{database}: is whole; --force replaces it all the same")
         try:
             shutil.copyfile(chosen / DATABASE, part)
             part.chmod(0o600)
             sync(part)
-            for log in ("-wal", "-shm"):  # of the one that goes
+            # its log would be replayed into the new file
+            merge_log(database)
+            for log in ("-wal", "-shm"):
                 database.with_name(database.name + log).unlink(missing_ok=True)
             part.replace(database)
+            sync(database.parent)
             forgotten = volumes.forget(place.bot)
             if (chosen / forgotten.name).is_file() and not forgotten.exists():
                 forgotten.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(chosen / forgotten.name, forgotten)
         except OSError as error:
             raise Refusal(f"{database}: {error.strerror}") from None
-
-
-def _damage(path: Path) -> str | None:
-    """What is wrong with a database; None for one that is whole."""
-    try:
-        with closing(sqlite3.connect(path)) as database:
-            found = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.Error as error:
-        return str(error)
-    return None if found == "ok" else found
 
 
 if __name__ == "__main__":

@@ -1,267 +1,332 @@
-"""What each command does. Changes are committed with the answer that tells of them."""
+"""The bot's commands: `COMMANDS` is the table of them, beside it stands what each one does.
 
+A command returns an Answer; what it writes is committed together with the answer that tells of it.
+"""
+
+import asyncio
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum, Flag, auto
 from typing import Any
 
-from aiogram import Bot, F
-from aiogram.dispatcher.event.telegram import TelegramEventObserver
-from aiogram.enums import ChatMemberStatus
-from aiogram.exceptions import TelegramBadRequest
-from aiogram.filters import BaseFilter, MagicData
-from aiogram.types import Message, Update
+from contracts.forget import Forgotten, append
+from services.gateway.answer import Answer, Outgoing, Write, answer_to
+from services.gateway.bot_api import BotApi
+from services.gateway.config import GatewayConfig, read_hours
+from services.gateway.context import Context
+from services.gateway.decision import ChatSettings
+from services.gateway.incoming import Identity, Message
+from services.gateway.settings_keyboard import keyboard
+from services.gateway.store import history, inbox, outbox
+from services.gateway.texts import Texts
 
-from services.gateway import changes
-from services.gateway.addressing import Identity, from_bot, sender_of, text_of, topic_of
-from services.gateway.answer import Answer, Change, Outgoing
-from services.gateway.command_list import COMMANDS, For
-from services.gateway.config import GatewayConfig
-from services.gateway.decision import ChatSettings, Decision
-from services.gateway.office import Office
-from services.gateway.pace import Pace
-from services.gateway.store import Store
-
-ADMINISTRATORS = (ChatMemberStatus.CREATOR, ChatMemberStatus.ADMINISTRATOR)
+REPORTS_AN_HOUR = 5
+_ADMINISTRATORS = ("creator", "administrator")
 _SPAN = re.compile(r"(\d{1,3})\s*([mhdмчд])?", re.IGNORECASE)
 _UNITS = {"m": 60, "м": 60, "h": 3600, "ч": 3600, "d": 86_400, "д": 86_400}
-_HOURS = re.compile(r"(\d{1,2})(?::(\d\d))?\s*[-–—]\s*(\d{1,2})(?::(\d\d))?")
-REPORTS = 5
-"""Reports that a person may make in an hour."""
 _OFF = frozenset({"off", "0", "нет", "выкл"})
 _ON = frozenset({"on", "1", "да", "вкл"})
 
 
-class May(BaseFilter):
-    """Whether the sender may give the command."""
+class For(Enum):
+    """Whom a command is for. The owner may give each; in a private chat everybody administrates."""
 
-    async def __call__(
-        self, message: Message, bot: Bot, config: GatewayConfig, decision: Decision
-    ) -> bool:
-        who = COMMANDS[decision.command or ""].who
-        sender = message.from_user.id if message.from_user else 0
-        if who is For.EVERYONE or sender in config.owner_ids:
-            return True
-        if who is For.PERSONA:
-            return sender == config.persona_user_id
-        if who is For.OWNER:
-            return False
-        return message.chat.type == "private" or await is_administrator(message, bot)
+    EVERYONE = auto()
+    ADMINISTRATORS = auto()
+    OWNER = auto()
+    PERSONA = auto()
 
 
-async def is_administrator(message: Message, bot: Bot) -> bool:
-    """In groups administrators alone, the anonymous ones too, who write as the group itself."""
-    if message.sender_chat is not None:
-        return message.sender_chat.id == message.chat.id
-    if message.from_user is None:
-        return False
-    member = await bot.get_chat_member(message.chat.id, message.from_user.id)
-    return member.status in ADMINISTRATORS
+@dataclass(frozen=True)
+class Order:
+    """A command that somebody gives in a chat with those settings."""
+
+    message: Message
+    update_id: int
+    settings: ChatSettings
+    me: Identity
+    context: Context
+    now: float
+    model_version: str
+    last_poll: float
+
+    @property
+    def config(self) -> GatewayConfig:
+        return self.context.config
+
+    @property
+    def texts(self) -> Texts:
+        return self.config.texts
+
+    @property
+    def argument(self) -> str:
+        return self.message.command.arguments if self.message.command else ""
+
+    def tell(self, text: str, *writes: Write, **extra: Any) -> Answer:
+        return Answer((answer_to(self.message, text, extra=extra),), writes)
+
+    def set(self, text: str, **values: Any) -> Answer:
+        """Change the chat's settings and say so."""
+        chat, topic = self.message.chat, self.message.topic
+        wanted = self.settings.model_copy(update=values)
+        return self.tell(text, lambda db: history.set_settings(db, chat, topic, wanted))
+
+    def explain(self, example: str) -> Answer:
+        return self.tell(self.texts.unclear.replace("{example}", example))
 
 
-def add_commands(router: TelegramEventObserver) -> None:
-    for name, handler in HANDLERS.items():
-        router.register(handler, MagicData(F.decision.command == name), May())
-    router.register(refused, MagicData(F.decision.command))
+async def start(order: Order) -> Answer:
+    return order.tell(order.texts.start)
 
 
-def told(message: Message, text: str, *made: Change, markup: str | None = None) -> Answer:
-    """An answer to the message: quoted in groups, where others talk in between."""
-    quoted = 0 if message.chat.type == "private" else message.message_id
-    sent = Outgoing(message.chat.id, text, topic_of(message), quoted, markup=markup)
-    return Answer((sent,), made)
+async def show_help(order: Order) -> Answer:
+    return order.tell(order.texts.help)
 
 
-async def _settings(message: Message, store: Store) -> ChatSettings:
-    return await store.turns.settings(message.chat.id, topic_of(message))
+async def privacy(order: Order) -> Answer:
+    texts = order.texts
+    text = texts.privacy.replace("{days}", str(order.config.retention_days))
+    return order.tell(text + (texts.privacy_optout if order.config.persona_user_id else ""))
 
 
-def _set(message: Message, found: ChatSettings, **values: Any) -> Change:
-    wanted = found.model_copy(update=values)
-    return changes.settings(message.chat.id, topic_of(message), wanted)
+async def show_settings(order: Order) -> Answer:
+    return order.tell(order.texts.settings, reply_markup=keyboard(order.settings, order.now))
 
 
-async def refused(message: Message, decision: Decision, config: GatewayConfig) -> Answer:
-    if decision.command in ("optout", "optin", "status"):
-        return Answer()  # nobody else knows of them
-    text = config.insanity_refused if decision.command == "insanity" else config.refused
-    return told(message, text)
+async def insanity(order: Order) -> Answer:
+    """Switch the mode as it is told, else toggle it."""
+    texts, word = order.texts, order.argument.lower()
+    if word and word not in _ON | _OFF:
+        return order.explain("/insanity on")
+    is_insane = word in _ON if word else not order.settings.insane
+    return order.set(texts.insanity_on if is_insane else texts.insanity_off, insane=is_insane)
 
 
-async def start(message: Message, config: GatewayConfig) -> Answer:
-    return told(message, config.start)
+async def chattiness(order: Order) -> Answer:
+    number = order.argument.removesuffix("%").strip()
+    if not (number.isascii() and number.isdigit() and int(number) <= 100):
+        return order.explain("/chattiness 15")
+    text = order.texts.chattiness.replace("{percent}", str(int(number)))
+    return order.set(text, chattiness=int(number))
 
 
-async def tell_help(message: Message, config: GatewayConfig) -> Answer:
-    return told(message, config.help)
-
-
-async def privacy(message: Message, config: GatewayConfig) -> Answer:
-    text = config.privacy.replace("{days}", str(config.retention_days))
-    return told(message, text + (config.privacy_optout if config.persona_user_id else ""))
-
-
-async def insanity(
-    message: Message, decision: Decision, config: GatewayConfig, store: Store
-) -> Answer:
-    """Switch the mode as it is told, else turn it over."""
-    if message.chat.type == "private":
-        return told(message, config.insanity_private)
-    found, wanted = await _settings(message, store), decision.arguments.lower()
-    if wanted and wanted not in _ON | _OFF:
-        return told(message, config.unclear.replace("{example}", "/insanity on"))
-    insane = wanted in _ON if wanted else not found.insane
-    text = config.insanity_on if insane else config.insanity_off
-    return told(message, text, _set(message, found, insane=insane))
-
-
-async def chattiness(
-    message: Message, decision: Decision, config: GatewayConfig, store: Store
-) -> Answer:
-    if message.chat.type == "private":
-        return told(message, config.insanity_private)
-    wanted = decision.arguments.removesuffix("%").strip()
-    if not (wanted.isascii() and wanted.isdigit() and int(wanted) <= 100):
-        return told(message, config.unclear.replace("{example}", "/chattiness 15"))
-    change = _set(message, await _settings(message, store), chattiness=int(wanted))
-    return told(message, config.chattiness.replace("{percent}", str(int(wanted))), change)
-
-
-async def quiet(
-    message: Message, decision: Decision, config: GatewayConfig, store: Store
-) -> Answer:
-    found = await _settings(message, store)
-    if decision.arguments.lower() in _OFF:
-        return told(message, config.quiet_off, _set(message, found, quiet=None))
-    if (hours := hours_of(decision.arguments)) is None:
-        return told(message, config.unclear.replace("{example}", "/quiet 23-8"))
+async def quiet(order: Order) -> Answer:
+    texts = order.texts
+    if order.argument.lower() in _OFF:
+        return order.set(texts.quiet_off, quiet=None)
+    if (hours := read_hours(order.argument)) is None:
+        return order.explain("/quiet 23-8")
     begin, end = (f"{minute // 60}:{minute % 60:02}" for minute in hours)
-    text = config.quiet.replace("{begin}", begin).replace("{end}", end)
-    return told(message, text, _set(message, found, quiet=hours))
+    return order.set(texts.quiet.replace("{begin}", begin).replace("{end}", end), quiet=hours)
 
 
-def hours_of(text: str) -> tuple[int, int] | None:
-    """`23-8` or `22:30-7:15` as minutes of the day; None for anything else."""
-    if not (found := _HOURS.fullmatch(text.strip())):
-        return None
-    hour, minute, end_hour, end_minute = (int(each or 0) for each in found.groups())
-    begin, end = hour * 60 + minute, end_hour * 60 + end_minute
-    if max(hour, end_hour) > 23 or max(minute, end_minute) > 59 or begin == end:
-        return None
-    return begin, end
+async def mute(order: Order) -> Answer:
+    if (seconds := read_span(order.argument or "1h")) is None:
+        return order.explain("/mute 2h")
+    until = order.now + seconds
+    rounded_up = datetime.fromtimestamp(until, UTC) + timedelta(seconds=59)
+    local = f"{rounded_up.astimezone(order.config.zone):%d.%m %H:%M}"
+    return order.set(order.texts.muted.replace("{until}", local), muted_until=until)
 
 
-async def mute(
-    message: Message, decision: Decision, config: GatewayConfig, store: Store, pace: Pace
-) -> Answer:
-    if (seconds := span_of(decision.arguments or "1h")) is None:
-        return told(message, config.unclear.replace("{example}", "/mute 2h"))
-    until = pace.now() + seconds
-    local = (datetime.fromtimestamp(until, UTC) + timedelta(seconds=59)).astimezone(config.zone)
-    text = config.muted.replace("{until}", f"{local:%d.%m %H:%M}")
-    return told(message, text, _set(message, await _settings(message, store), muted_until=until))
-
-
-def span_of(text: str) -> float | None:
-    """`30m`, `2h`, `1d`, a number of minutes; None for anything else."""
+def read_span(text: str) -> float | None:
+    """Return `30m`, `2h`, `1d` or a number of minutes in seconds; None for anything else."""
     found = _SPAN.fullmatch(text.strip())
     if not found or not int(found[1]):
         return None
     return float(int(found[1]) * _UNITS[(found[2] or "m").lower()])
 
 
-async def unmute(message: Message, config: GatewayConfig, store: Store) -> Answer:
-    change = _set(message, await _settings(message, store), muted_until=0.0)
-    return told(message, config.unmuted, change)
+async def unmute(order: Order) -> Answer:
+    return order.set(order.texts.unmuted, muted_until=0.0)
 
 
-async def reset(message: Message, config: GatewayConfig) -> Answer:
-    return told(message, config.reset, changes.reset(message.chat.id, topic_of(message)))
+async def reset(order: Order) -> Answer:
+    chat, topic = order.message.chat, order.message.topic
+    return order.tell(order.texts.reset, lambda db: history.reset(db, chat, topic))
 
 
-async def delete(
-    message: Message, bot: Bot, me: Identity, config: GatewayConfig, pace: Pace
-) -> Answer:
+async def delete(order: Order) -> Answer:
     """Delete what the bot said, and never say it again there; the owner's word holds everywhere."""
-    if (own := _own(message, me)) is None:
-        return _asked_of_nobody(message, config)
-    with suppress(TelegramBadRequest):  # gone, or too old: it is not said again all the same
-        await bot.delete_message(message.chat.id, own.message_id)
-    owner = message.from_user is not None and message.from_user.id in config.owner_ids
-    place = message.chat.id, own.message_id
-    return told(message, config.deleted, changes.deny(*place, text_of(own), pace.now(), owner))
+    said, chat = order.message.replied_to, order.message.chat
+    if said.user.id != order.me.id:
+        return _not_own(order)
+    everywhere = order.message.person.id in order.config.owner_ids
+    extra = {"chat_id": chat, "message_id": said.message_id}
+    call = Outgoing(chat, method="deleteMessage", extra=extra)
+    told = order.tell(
+        order.texts.deleted, lambda db: history.deny(db, chat, said, order.now, everywhere)
+    )
+    return Answer((call, *told.calls), told.writes)
 
 
-async def report(
-    message: Message, me: Identity, config: GatewayConfig, store: Store, pace: Pace
-) -> Answer:
+async def report(order: Order) -> Answer:
     """Show the owner what the bot said, without who reports it; a few times an hour."""
-    if (own := _own(message, me)) is None:
-        return _asked_of_nobody(message, config)
-    sender, now = sender_of(message), pace.now()
-    if not config.owner_ids or await store.turns.had(sender, "report", now - 3600) >= REPORTS:
-        return told(message, config.unheard)
-    where = f"{message.chat.title}, {message.chat.id}" if message.chat.title else "личный чат"
-    text = f"Жалоба ({where}):\n{text_of(own)}"[:2000]
-    answer = told(message, config.reported)
-    owners = tuple(Outgoing(owner, text) for owner in sorted(config.owner_ids))
-    had = changes.had(sender, message.chat.id, "report", now)
-    return Answer((*answer.messages, *owners), (had,))
+    message, owners = order.message, sorted(order.config.owner_ids)
+    if message.replied_to.user.id != order.me.id:
+        return _not_own(order)
+    async with order.context.database.transaction() as db:
+        asks = history.count_asks(db, "user_id", message.sender, order.now - 3600, order.now)
+    if not owners or asks["report"] >= REPORTS_AN_HOUR:
+        return order.tell(order.texts.unheard)
+    where = f"{message.chat_title}, {message.chat}" if message.chat_title else "личный чат"
+    text = f"Жалоба ({where}):\n{message.replied_to.text}"[:2000]
+    told = order.tell(
+        order.texts.reported, lambda db: history.add_ask(db, message, "report", order.now)
+    )
+    return Answer((*told.calls, *(Outgoing(owner, text) for owner in owners)), told.writes)
 
 
-def _own(message: Message, me: Identity) -> Message | None:
-    """The bot's own message that this one answers."""
-    target = message.reply_to_message
-    mine = target is not None and target.from_user is not None and target.from_user.id == me.id
-    return target if mine else None
+def _not_own(order: Order) -> Answer:
+    """Where another bot's message is answered, the command is meant for that bot."""
+    is_for_another = order.message.replied_to.user.is_bot
+    return Answer() if is_for_another else order.tell(order.texts.answer_me)
 
 
-def _asked_of_nobody(message: Message, config: GatewayConfig) -> Answer:
-    """Where another bot is answered, the command is meant for that one."""
-    target = message.reply_to_message
-    return Answer() if target is not None and from_bot(target) else told(message, config.answer_me)
+async def forgetme(order: Order) -> Answer:
+    """Delete what the person wrote, here and, with the next extraction, in the data set."""
+    person = order.message.person
+    if not person.id:
+        return order.tell(order.texts.refused)
+    names = tuple(dict.fromkeys(filter(None, (person.name, person.username))))
+    entry = Forgotten(user_id=person.id, names=names, at=order.now)
+    await asyncio.to_thread(append, order.context.forget_file, entry)
+    update_id = order.update_id
+    return order.tell(
+        order.texts.forgotten, lambda db: history.forget(db, person.id, before_id=update_id)
+    )
 
 
-async def forgetme(
-    message: Message, event_update: Update, config: GatewayConfig, office: Office
-) -> Answer:
-    """Delete what the person wrote, here and, by the next extraction, in the data set."""
-    person = message.from_user
-    if person is None or message.sender_chat is not None:
-        return told(message, config.refused)
-    await office.forget(person)
-    change = changes.forget(person.id, event_update.update_id)
-    return told(message, config.forgotten, change)
+async def optout(order: Order) -> Answer:
+    return order.tell(order.texts.opted_out, lambda db: history.opt_out(db, True))
 
 
-async def optout(message: Message, config: GatewayConfig) -> Answer:
-    return told(message, config.opted_out, changes.opted_out(True))
+async def optin(order: Order) -> Answer:
+    return order.tell(order.texts.opted_in, lambda db: history.opt_out(db, False))
 
 
-async def optin(message: Message, config: GatewayConfig) -> Answer:
-    return told(message, config.opted_in, changes.opted_out(False))
+async def status(order: Order) -> Answer:
+    """Tell the model version, the queues and the last poll; nothing of what people wrote."""
+    async with order.context.database.transaction() as db:
+        waiting = len(inbox.waiting(db)) - 1  # but for this command
+        planned = outbox.count_planned(db)
+    polled = order.last_poll
+    ago = f"{order.now - polled:.0f} с назад" if polled else "ещё не было"
+    return order.tell(
+        f"{order.context.bot}: версия модели {order.model_version or 'ещё не известна'}\n"
+        f"Не разобрано сообщений: {waiting}\nНе отправлено: {planned}\n"
+        f"Последний опрос Telegram: {ago}"
+    )
 
 
-async def status(message: Message, office: Office) -> Answer:
-    return told(message, await office.status())
+class Trait(Flag):
+    """
+    GROUPS_ONLY   it means nothing in a private chat, where it says so
+    UNLIMITED     never dropped by a limit: it holds the bot in check, or is promised to work
+    UNSERVED      also for people who are not served
+    OPTED_OUT     also while the imitated person has silenced the bot
+    SECRET        who may not give it hears nothing of it
+    """
+
+    GROUPS_ONLY = auto()
+    UNLIMITED = auto()
+    UNSERVED = auto()
+    OPTED_OUT = auto()
+    SECRET = auto()
 
 
-HANDLERS: dict[str, Callable[..., Any]] = {
-    "start": start,
-    "help": tell_help,
-    "privacy": privacy,
-    "insanity": insanity,
-    "chattiness": chattiness,
-    "quiet": quiet,
-    "mute": mute,
-    "unmute": unmute,
-    "reset": reset,
-    "delete": delete,
-    "report": report,
-    "forgetme": forgetme,
-    "optout": optout,
-    "optin": optin,
-    "status": status,
+_NONE = Trait(0)
+
+
+@dataclass(frozen=True)
+class CommandEntry:
+    """Whom a command is for, and what carries it out.
+
+    `hint` is what Telegram's menu says of it; without one it is in no menu.
+    """
+
+    who: For
+    run: Callable[[Order], Awaitable[Answer]]
+    hint: str = ""
+    traits: Trait = _NONE
+
+    def has(self, trait: Trait) -> bool:
+        return trait in self.traits
+
+
+_ALL, _ADMIN, _ANYWAY = For.EVERYONE, For.ADMINISTRATORS, Trait.UNSERVED | Trait.OPTED_OUT
+_GROUPS, _OUT, _FREE, _SECRET = (
+    *(Trait.GROUPS_ONLY, Trait.OPTED_OUT, Trait.UNLIMITED, Trait.SECRET | Trait.OPTED_OUT),
+)
+COMMANDS = {
+    "start": CommandEntry(_ALL, start),
+    "help": CommandEntry(_ALL, show_help, "что я умею"),
+    "privacy": CommandEntry(_ALL, privacy, "что я храню", _ANYWAY),
+    "report": CommandEntry(_ALL, report, "пожаловаться владельцу на моё сообщение", _OUT),
+    "forgetme": CommandEntry(_ALL, forgetme, "удалить мои сообщения", _ANYWAY | _FREE),
+    "settings": CommandEntry(_ADMIN, show_settings, "настройки чата", _GROUPS),
+    "insanity": CommandEntry(
+        _ADMIN, insanity, "отвечать на всё, ещё раз: только когда зовут", _GROUPS
+    ),
+    "chattiness": CommandEntry(_ADMIN, chattiness, "как часто вступать самому, 0–100", _GROUPS),
+    "quiet": CommandEntry(_ADMIN, quiet, "тихие часы: 23-8 или off", _GROUPS),
+    "mute": CommandEntry(_ADMIN, mute, "помолчать: 30m, 2h, 1d", _FREE),
+    "unmute": CommandEntry(_ADMIN, unmute, "снова говорить", _FREE),
+    "reset": CommandEntry(_ADMIN, reset, "забыть разговор"),
+    "delete": CommandEntry(_ADMIN, delete, "удалить моё сообщение и не повторять", _OUT),
+    "optout": CommandEntry(For.PERSONA, optout, traits=_ANYWAY | _FREE | _SECRET),
+    "optin": CommandEntry(For.OWNER, optin, traits=_SECRET),
+    "status": CommandEntry(For.OWNER, status, traits=_SECRET),
 }
-"""`/settings` is in `menu`."""
+
+
+async def run_command(order: Order) -> Answer:
+    """Carry out a command of COMMANDS, or refuse it to who may not give it."""
+    name = order.message.command.name if order.message.command else ""
+    command, texts = COMMANDS[name], order.texts
+    if command.has(Trait.GROUPS_ONLY) and order.message.is_private:
+        return order.tell(texts.insanity_private)
+    if await _may_give(order, command.who):
+        return await command.run(order)
+    if command.has(Trait.SECRET):
+        return Answer()
+    return order.tell(texts.insanity_refused if name == "insanity" else texts.refused)
+
+
+async def _may_give(order: Order, who: For) -> bool:
+    person, message = order.message.person.id, order.message
+    if who is For.EVERYONE or person in order.config.owner_ids:
+        return True
+    if who is For.PERSONA:
+        return person == order.config.persona_user_id
+    if who is For.OWNER:
+        return False
+    if not person:  # an anonymous administrator writes as the group itself
+        return message.sender == message.chat
+    return message.is_private or await is_administrator(order.context.api, message.chat, person)
+
+
+async def is_administrator(api: BotApi, chat: int, user: int) -> bool:
+    member = await api.call("getChatMember", chat_id=chat, user_id=user)
+    return isinstance(member, dict) and member.get("status") in _ADMINISTRATORS
+
+
+def menus() -> list[dict[str, Any]]:
+    """Return parameters of setMyCommands, for private chats, groups and their administrators."""
+    hinted = {name: entry for name, entry in COMMANDS.items() if entry.hint}
+    scopes = {
+        "all_private_chats": [
+            name for name, entry in hinted.items() if not entry.has(Trait.GROUPS_ONLY)
+        ],
+        "all_group_chats": [name for name, entry in hinted.items() if entry.who is For.EVERYONE],
+        "all_chat_administrators": list(hinted),
+    }
+    return [
+        {
+            "commands": [{"command": name, "description": hinted[name].hint} for name in names],
+            "scope": {"type": scope},
+        }
+        for scope, names in scopes.items()
+    ]

@@ -1,40 +1,71 @@
 """bot.yaml's `gateway` section: what the bot is called, whom it serves, how it talks."""
 
+import re
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from services.gateway.decision import ChatSettings, Minutes
 from services.gateway.texts import Text, Texts
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Ids = frozenset[int]
+_HOURS = re.compile(r"(\d{1,2})(?::(\d\d))?\s*[-–—]\s*(\d{1,2})(?::(\d\d))?")
 
 
-class GatewayConfig(Texts):
-    """Beside what it says of itself:
+def read_hours(text: str) -> Minutes | None:
+    """Return `23-8` or `22:30-7:15` as minutes of the day; None for anything else."""
+    if not (found := _HOURS.fullmatch(text.strip())):
+        return None
+    hour, minute, end_hour, end_minute = (int(each or 0) for each in found.groups())
+    begin, end = hour * 60 + minute, end_hour * 60 + end_minute
+    if max(hour, end_hour) > 23 or max(minute, end_minute) > 59 or begin == end:
+        return None
+    return begin, end
 
+
+def _hours(value: object) -> Minutes | None:
+    if value is None or value is False:  # YAML reads `off` as false
+        return None
+    if (hours := read_hours(str(value))) is None:
+        raise ValueError("must be hours such as 23-8 or 22:30-7:15, or off")
+    return hours
+
+
+class GatewayConfig(BaseModel):
+    """
     names            words by which the bot is called in a group, besides its @username
-    owner_ids        people who may command everywhere, and hear of reports
+    insanity         whether it answers everything in a new group, until an administrator decides
+    chattiness       into how many percent of a new group's conversation it joins by itself
+    quiet            hours in which it speaks in a new group only when called, as in `23-8`
+    owner_ids        people who may give every command everywhere, and who receive reports
     owner_only       nobody else is served
-    allow_chats      when either list of these two is given, others are not served; a private
-    allow_users      chat has its person's id
+    allow_chats      only these chats and the people of `allow_users` are served, where either is
+                     given; a private chat has its person's id
+    allow_users      see `allow_chats`
     deny_chats       not served, and nothing of theirs is kept
     deny_users       the same
     persona_user_id  the person imitated, who may silence the bot with /optout
     hourly_limit     answers a person gets in an hour, in all chats; owners any number
     budget           answers a minute in a chat to messages that are not for the bot
-    bot_depth        most messages of bots in a row, its own among them, that it adds to
-    time_zone        of quiet hours and of times that are told
+    bot_depth        how many messages of bots in a row, its own among them, it takes part in
+    time_zone        of quiet hours and of the times that it tells
     burst_seconds    how long it waits for more from the same person before it answers
     typing_speed     characters a second at which it seems to type; 0 sends at once
-    wordless         answers to a sticker, a voice or a picture without words that is for the bot;
-                     with none it keeps quiet
-    allow_pings      whether an @name in an answer stays one that notifies its bearer
-    retention_days   after how many days what was said is deleted
+    wordless         answers to a sticker, a voice message or a picture without words that is for
+                     the bot; without any it keeps silent
+    allow_pings      whether an @name in an answer notifies the person
+    retention_days   after how many days messages are deleted
+    texts            what the bot says of itself and of its settings
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     names: tuple[Name, ...] = ()
+    insanity: bool = False
+    chattiness: int = Field(default=0, ge=0, le=100)
+    quiet: Annotated[Minutes | None, BeforeValidator(_hours)] = None
     owner_ids: Ids = frozenset()
     owner_only: bool = False
     allow_chats: Ids = frozenset()
@@ -51,10 +82,11 @@ class GatewayConfig(Texts):
     wordless: tuple[Text, ...] = ()
     allow_pings: bool = False
     retention_days: int = Field(default=30, ge=1)
+    texts: Texts = Texts()
 
     @field_validator("time_zone")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _is_known(cls, value: str) -> str:
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -62,7 +94,7 @@ class GatewayConfig(Texts):
         return value
 
     @model_validator(mode="after")
-    def _somebody(self) -> Self:
+    def _serves_somebody(self) -> Self:
         if self.owner_only and not self.owner_ids:
             raise ValueError("owner_only wants owner_ids: nobody would be served")
         return self
@@ -71,11 +103,16 @@ class GatewayConfig(Texts):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
 
+    @property
+    def new_chat(self) -> ChatSettings:
+        """The settings of a chat for which nobody has set any."""
+        return ChatSettings(insane=self.insanity, chattiness=self.chattiness, quiet=self.quiet)
+
     def serves(self, user: int, chat: int) -> bool:
         """Whether the lists let this person be served in this chat."""
         if user in self.owner_ids:
             return True
         if self.owner_only or user in self.deny_users or chat in self.deny_chats:
             return False
-        chosen = bool(self.allow_chats or self.allow_users)
-        return not chosen or chat in self.allow_chats or user in self.allow_users
+        is_limited = bool(self.allow_chats or self.allow_users)
+        return not is_limited or chat in self.allow_chats or user in self.allow_users

@@ -47,23 +47,27 @@ _ALL = list(Reason)
 SPEAKS = frozenset(_ALL[: _ALL.index(Reason.OWN)])
 """The bot answers."""
 NOT_TALK = frozenset(_ALL[_ALL.index(Reason.COMMAND) : _ALL.index(Reason.ALBUM)])
-"""Not part of the conversation: it is not kept."""
+"""Not part of the conversation: the history does not keep it."""
 UNASKED = frozenset({Reason.INSANITY, Reason.CHATTINESS})
-"""Answers to what was not for the bot; they have a budget."""
+"""Answers to messages that were not for the bot; they have a budget."""
+
+Minutes = tuple[int, int]
 
 
 class ChatSettings(BaseModel):
     """What administrators set for a chat or topic.
 
-    quiet        minutes of the day from which and until which it keeps quiet unless called
-    muted_until  unix time until which it says nothing but answers to commands
+    insane       it answers everything
+    chattiness   the percentage of messages not for it that it answers all the same
+    quiet        minutes of the day from which and until which it speaks only when called
+    muted_until  unix time until which it answers nothing but commands
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     insane: bool = False
     chattiness: int = 0
-    quiet: tuple[int, int] | None = None
+    quiet: Minutes | None = None
     muted_until: float = 0.0
 
 
@@ -71,16 +75,16 @@ class ChatSettings(BaseModel):
 class View:
     """What the store knows about a message before it is decided.
 
-    before             why it was answered or not when it came first; None for a new one
-    bots               messages of bots since a person's last one, this one not counted
-    other_bots         how many bots but ours wrote them, this one's sender counted
+    before             why the message was answered or not when it first came; None for a new one
+    bots               messages of bots since the last one of a person, this one not counted
+    other_bots         how many bots but ours wrote those, the sender of this one counted
     repeated           a bot said the same a short while ago
-    joined             the sender's message before it waits to be answered with this one
+    joined             an earlier message of its sender waits to be answered together with this one
     album              another part of its album was answered
-    answers_in_hour    answers that its sender had within an hour
-    commands_in_hour   commands of its sender's that were answered within an hour
+    answers_in_hour    answers that its sender got within an hour
+    commands_in_hour   commands of its sender that were answered within an hour
     limit_told         its sender was told of the limit within that hour
-    unasked_in_minute  answers in its chat within a minute that nobody asked for
+    unasked_in_minute  unasked answers in its chat within a minute
     """
 
     settings: ChatSettings = field(default_factory=ChatSettings)
@@ -95,16 +99,3 @@ class View:
     commands_in_hour: int = 0
     limit_told: bool = False
     unasked_in_minute: int = 0
-
-
-@dataclass(frozen=True)
-class Decision:
-    """`arguments` is what stands after a command."""
-
-    reason: Reason
-    command: str | None = None
-    arguments: str = ""
-
-    @property
-    def speaks(self) -> bool:
-        return self.reason in SPEAKS

@@ -1,46 +1,49 @@
 """What can go wrong in the gateway, and what it means for the process.
 
-Refusal (contracts)    the process ends with one line and exit code 2
-└── TokenRefused       the token is malformed, or Telegram does not know it
-
-Stopping               the process ends while something waits; the next start takes the work up
-Unavailable            generation gave no answer in the time that a person waits: `code` says why
+    Refusal (contracts)     the process ends with one line and exit code 2
+    └── TokenRefused        the token is malformed, or Telegram does not know it
+    CancelledError
+    └── Stopping            a wait was cut short because the process ends
+    GenerationUnavailable   generation gave no answer in the time that a person waits
 
 No text here ever holds the token: errors of the HTTP client name addresses, and the address of a
-Bot API call holds the token. `kind` is what may be logged of an error.
+Bot API call holds it. `error_name` is all that may be logged of an error.
 """
 
-import aiohttp
-from aiogram.exceptions import ClientDecodeError, TelegramNetworkError, TelegramServerError
+import asyncio
 
 from contracts.refusal import Refusal
+from contracts.retry import Backoff, RetryPolicy
+from telemetry.logs import logger
 
 
 class TokenRefused(Refusal):
     """The token cannot be used; the text does not hold it."""
 
 
-class Stopping(Exception):
-    """A wait was cut short because the process ends."""
+class Stopping(asyncio.CancelledError):
+    """The process ends; the next start takes the work up. No `except Exception` catches it."""
 
 
-class Unavailable(Exception):
+class GenerationUnavailable(Exception):
+    """`code` is the name of the gRPC status that was last."""
+
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(f"generation is unavailable: {code}")
 
 
-def kind(error: BaseException) -> str:
-    """The error's name without its text."""
+def error_name(error: BaseException) -> str:
+    """Return the error's class without its text, which may hold the token or what people wrote."""
     return type(error).__name__
 
 
-def may_have_arrived(error: Exception) -> bool:
-    """Whether Telegram may have carried out the call that failed so.
+def keep_trying(event: str) -> RetryPolicy:
+    """Return a retry policy that logs `event` after each failure and never gives up."""
+    backoff = Backoff()
 
-    A connection that was never made carried nothing; one that broke may have. A gateway's error
-    (5xx) or an answer that is not JSON says nothing either.
-    """
-    if isinstance(error, TelegramNetworkError):
-        return not isinstance(error.__cause__, aiohttp.ClientConnectorError)
-    return isinstance(error, TelegramServerError | ClientDecodeError)
+    def policy(error: Exception, attempt: int) -> float:
+        logger().error(event, error=error_name(error))
+        return backoff.seconds(attempt)
+
+    return policy

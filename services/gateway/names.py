@@ -9,7 +9,7 @@ _CASES = ("nomn", "gent", "datv", "accs", "ablt", "loct", "voct")
 """OpenCorpora's; voct is how friends call: Вась."""
 
 
-def forms(names: Iterable[str]) -> tuple[str, ...]:
+def name_forms(names: Iterable[str]) -> tuple[str, ...]:
     """All case forms of each name, its own first; the words of one name are in the same case.
 
     A word that the dictionary does not know is declined as words like it are, in every such way;

@@ -1,130 +1,124 @@
-"""Does the bot answer this message? One pure function of the message and what is known of it.
+"""Does the bot answer this message? `decide` is one pure function of the message and what is known.
 
-`addressing` says whether a message is for the bot; here stand the rules of who is served, of
-silence, of talking unasked, and of how much.
+`addressing` says whether a message is for the bot; here stand the rules of whom it serves, when it
+keeps silent, when it talks unasked, and how much.
 """
 
 import hashlib
 from datetime import datetime
 
-from aiogram.types import Message
-
-from services.gateway.addressing import (
-    Command,
-    Identity,
-    addressed,
-    command_in,
-    from_bot,
-    is_wordless,
-    replies_to,
-    sender_of,
-    text_of,
-)
-from services.gateway.command_list import COMMANDS
+from services.gateway.addressing import addressed
+from services.gateway.commands import COMMANDS, Trait
 from services.gateway.config import GatewayConfig
-from services.gateway.decision import SPEAKS, UNASKED, Decision, Reason, View
+from services.gateway.decision import SPEAKS, UNASKED, Minutes, Reason, View
+from services.gateway.incoming import Identity, Message
 
-STALE = 600.0
-"""Seconds after which a message that was not for the bot is not worth an answer any more."""
+UNASKED_SECONDS = 600.0
+"""Age at which a message that was not for the bot is not worth an answer any more."""
 COMMANDS_AN_HOUR = 30
-"""Commands of a person's, but for the owner, that are answered."""
-UNLIMITED = frozenset({"forgetme", "mute", "unmute", "optout"})
-"""What holds the bot in check, and forgetting, which is promised: never dropped."""
-_WHEN_OPTED_OUT = frozenset(
-    {"status", "optin", "optout", "privacy", "forgetme", "delete", "report"}
-)
-FOR_ALL = frozenset({"forgetme", "privacy", "optout"})
-"""Commands for people who are not served as well."""
+"""Commands of one person, other than the owner, that are answered."""
 _BY_EDIT = frozenset({Reason.MENTION, Reason.TEXT_MENTION, Reason.NAME})
 
 
-def decide(
-    message: Message, me: Identity, view: View, config: GatewayConfig, now: float,
-    edited: bool = False,
-) -> Decision:  # fmt: skip
-    """Whether to answer, and why. `edited`: it was there before, and has changed."""
-    if (reason := _nobodys(message, me, config, edited)) is not None:
-        return Decision(reason)
-    if not edited and (command := command_in(message)) is not None:
-        told = _commanded(command, message, me, view, config.owner_ids)
-        if told is not None:
-            return told
+def decide(message: Message, me: Identity, view: View, config: GatewayConfig, now: float) -> Reason:
+    """Return whether to answer, and why."""
+    if (reason := _not_served(message, me, config)) is not None:
+        return reason
+    if not message.is_edit and is_command(message, me):
+        return _decide_command(message, me, view, config)
     if view.opted_out:
-        return Decision(Reason.OPTED_OUT)
-    if not text_of(message).strip():
-        reason = Reason.EDITED if edited else _without_words(message, me, view, config, now)
+        return Reason.OPTED_OUT
+    if message.has_words:
+        reason = _decide_talk(message, me, view, config, now)
     else:
-        reason = _talk(message, me, view, config, now, edited)
-    return Decision(_limited(reason, message, view, config))
+        reason = _decide_wordless(message, me, view, config, now)
+    return _within_hourly_limit(reason, message, view, config)
 
 
-def _nobodys(message: Message, me: Identity, config: GatewayConfig, edited: bool) -> Reason | None:
+def is_command(message: Message, me: Identity) -> bool:
+    """Whether the message is a command, ours or another bot's.
+
+    In a private chat a word with a slash that is no command of ours is talk.
+    """
+    command = message.command
+    return command is not None and (
+        command.is_for_another(me) or command.name in COMMANDS or not message.is_private
+    )
+
+
+def continues(later: Message, me: Identity, until: float) -> bool:
+    """Whether a later message of the same sender belongs to the burst that ends at `until`."""
+    is_talk = later.has_words and not later.is_edit and not is_command(later, me)
+    return is_talk and later.at <= until
+
+
+def _not_served(message: Message, me: Identity, config: GatewayConfig) -> Reason | None:
     """Messages that the bot neither answers nor keeps, whatever they say."""
-    sender = sender_of(message)
-    if sender == me.id:
+    if message.sender == me.id:
         return Reason.OWN
-    if message.chat.type == "channel" or message.is_automatic_forward:
+    if message.chat_type == "channel" or message.is_automatic_forward:
         return Reason.CHANNEL
-    command = command_in(message)
-    if command and command.name in FOR_ALL and not command.for_another(me) and not edited:
-        return None
-    return None if config.serves(sender, message.chat.id) else Reason.NOT_SERVED
+    command = message.command
+    if command and not command.is_for_another(me) and not message.is_edit:
+        known = COMMANDS.get(command.name)
+        if known and known.has(Trait.UNSERVED):
+            return None
+    return None if config.serves(message.sender, message.chat) else Reason.NOT_SERVED
 
 
-def _commanded(
-    command: Command, message: Message, me: Identity, view: View, owners: frozenset[int]
-) -> Decision | None:
-    """None where it is no command of anybody's: a word with a slash, in private."""
-    if from_bot(message):
-        return Decision(Reason.BOTS_COMMAND)
-    if command.for_another(me):
-        return Decision(Reason.FOREIGN_COMMAND)
-    if command.name in COMMANDS:
-        if view.opted_out and command.name not in _WHEN_OPTED_OUT:
-            return Decision(Reason.OPTED_OUT)
-        free = command.name in UNLIMITED or sender_of(message) in owners
-        if view.commands_in_hour >= COMMANDS_AN_HOUR and not free:
-            return Decision(Reason.LIMITED)
-        return Decision(Reason.COMMAND, command.name, command.arguments)
-    return None if message.chat.type == "private" else Decision(Reason.FOREIGN_COMMAND)
+def _decide_command(message: Message, me: Identity, view: View, config: GatewayConfig) -> Reason:
+    if message.is_by_bot:
+        return Reason.BOTS_COMMAND
+    called = message.command
+    command = COMMANDS.get(called.name) if called and not called.is_for_another(me) else None
+    if command is None:
+        return Reason.FOREIGN_COMMAND
+    if view.opted_out and not command.has(Trait.OPTED_OUT):
+        return Reason.OPTED_OUT
+    has_limit = not (command.has(Trait.UNLIMITED) or message.sender in config.owner_ids)
+    too_many = has_limit and view.commands_in_hour >= COMMANDS_AN_HOUR
+    return Reason.LIMITED if too_many else Reason.COMMAND
 
 
-def _without_words(
+def _decide_wordless(
     message: Message, me: Identity, view: View, config: GatewayConfig, now: float
 ) -> Reason:
-    called = message.chat.type == "private" or replies_to(message, me)
-    if not (is_wordless(message) and called and config.wordless) or from_bot(message):
+    if message.is_edit:
+        return Reason.EDITED
+    called = message.is_private or message.replies_to(me.id)
+    if not (message.has_media and called and config.wordless) or message.is_by_bot:
         return Reason.NO_TEXT
     if now < view.settings.muted_until:
         return Reason.MUTED
     return Reason.ALBUM if view.album else Reason.WORDLESS
 
 
-def _talk(
-    message: Message, me: Identity, view: View, config: GatewayConfig, now: float, edited: bool
+def _decide_talk(
+    message: Message, me: Identity, view: View, config: GatewayConfig, now: float
 ) -> Reason:
     reason = addressed(message, me)
-    if edited and (reason not in _BY_EDIT or from_bot(message) or view.before in SPEAKS):
+    answered = view.before in SPEAKS
+    if message.is_edit and (reason not in _BY_EDIT or message.is_by_bot or answered):
         return Reason.EDITED
     if now < view.settings.muted_until:
         return Reason.MUTED
     if view.album:
         return Reason.ALBUM
     if reason is None:
-        reason = Reason.BURST if view.joined else _unasked(message, view, config, now)
-    if reason in SPEAKS and from_bot(message):
-        return _to_bot(reason, view, config)
+        reason = Reason.BURST if view.joined else _decide_unasked(message, view, config, now)
+    if reason in SPEAKS and message.is_by_bot:
+        return _decide_bot(reason, view, config)
     return reason
 
 
-def _unasked(message: Message, view: View, config: GatewayConfig, now: float) -> Reason:
+def _decide_unasked(message: Message, view: View, config: GatewayConfig, now: float) -> Reason:
     """Whether to say something to what is not for the bot."""
     settings = view.settings
-    if message.via_bot is not None:
+    if message.via_bot:
         return Reason.VIA_BOT
-    if not settings.insane and _drawn(message) >= settings.chattiness:
+    if not settings.insane and _percentile(message) >= settings.chattiness:
         return Reason.NOT_ADDRESSED
-    if now - message.date.timestamp() > STALE:
+    if now - message.at > UNASKED_SECONDS:
         return Reason.STALE
     if settings.quiet and is_quiet(settings.quiet, datetime.fromtimestamp(now, config.zone)):
         return Reason.QUIET_HOURS
@@ -133,38 +127,41 @@ def _unasked(message: Message, view: View, config: GatewayConfig, now: float) ->
     return Reason.INSANITY if settings.insane else Reason.CHATTINESS
 
 
-def _drawn(message: Message) -> int:
-    """0 to 99, the same each time the message is decided."""
-    key = f"{message.chat.id}/{message.message_id}".encode()
+def _percentile(message: Message) -> int:
+    """0 to 99 by chance, but the same each time the message is decided."""
+    key = f"{message.chat}/{message.message_id}".encode()
     return hashlib.sha256(key).digest()[0] * 100 // 256
 
 
-def is_quiet(hours: tuple[int, int], local: datetime) -> bool:
+def is_quiet(hours: Minutes, local: datetime) -> bool:
     """Whether the time lies within the minutes of the day, which may go over midnight."""
     minute, (begin, end) = local.hour * 60 + local.minute, hours
     return begin <= minute < end if begin < end else minute >= begin or minute < end
 
 
-def _to_bot(reason: Reason, view: View, config: GatewayConfig) -> Reason:
+def _decide_bot(reason: Reason, view: View, config: GatewayConfig) -> Reason:
     if view.repeated:
         return Reason.BOT_REPEAT
-    return reason if may_add(view.bots + 1, view.other_bots, config.bot_depth) else Reason.BOT_DEPTH
+    may = may_add(view.bots + 1, view.other_bots, config.bot_depth)
+    return reason if may else Reason.BOT_DEPTH
 
 
 def may_add(bots: int, others: int, depth: int) -> bool:
-    """Whether one more message keeps the row of bots within the depth.
+    """Whether one more message keeps a row of bots within the depth.
 
-    `bots` stand in the row now, of which `others` are not ours: each of those may be adding one
-    of its own at this moment, so a place is left for each.
+    `bots` messages stand in the row, written by `others` bots and ours. Each of those bots may be
+    adding one at this moment, so room is left for each.
     """
     return bots + 1 + others <= depth
 
 
-def _limited(reason: Reason, message: Message, view: View, config: GatewayConfig) -> Reason:
-    """The sender's share of the hour; the first message too many is told so."""
-    if reason not in SPEAKS or sender_of(message) in config.owner_ids:
+def _within_hourly_limit(
+    reason: Reason, message: Message, view: View, config: GatewayConfig
+) -> Reason:
+    """The first message over the sender's limit is told so, later ones get nothing."""
+    if reason not in SPEAKS or message.sender in config.owner_ids:
         return reason
     if view.answers_in_hour < config.hourly_limit:
         return reason
-    quiet = view.limit_told or reason in UNASKED or from_bot(message)
-    return Reason.LIMITED if quiet else Reason.LIMIT_TOLD
+    stays_silent = view.limit_told or reason in UNASKED or message.is_by_bot
+    return Reason.LIMITED if stays_silent else Reason.LIMIT_TOLD

@@ -1,15 +1,13 @@
 """Asks Telegram for updates: they are on disk before the next call confirms them.
 
-The loop never ends by itself but for a refused token; each turn of it is a sign of life.
+The loop ends by itself for a refused token alone; each turn of it is a sign of life.
 """
 
-import itertools
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from aiogram import Bot
 from aiogram.exceptions import (
-    TelegramBadRequest,
     TelegramConflictError,
     TelegramNetworkError,
     TelegramNotFound,
@@ -17,31 +15,31 @@ from aiogram.exceptions import (
     TelegramServerError,
     TelegramUnauthorizedError,
 )
-from aiogram.methods import TelegramMethod
-from aiogram.types import User
-from sqlalchemy.exc import OperationalError
 
-from services.gateway.command_list import menus
-from services.gateway.errors import TokenRefused, kind
-from services.gateway.metrics import Metrics
-from services.gateway.pace import Pace
-from services.gateway.store import Store
+from contracts.clock import Clock
+from contracts.retry import Backoff, retry
+from services.gateway.bot_api import REFUSED
+from services.gateway.commands import menus
+from services.gateway.context import Context
+from services.gateway.errors import TokenRefused, error_name
+from services.gateway.incoming import Identity
+from services.gateway.store import inbox
 from telemetry.logs import logger
 
-LONG_POLL = 25
-"""Seconds for which Telegram may keep a call that has nothing to tell."""
-GRACE = 10
-ALIVE = 60.0
-"""Seconds within which the loop turns: a call's longest and the longest pause, and a little."""
+LONG_POLL_SECONDS = 25
+"""Time for which Telegram may hold a call that has nothing to tell."""
+GRACE_SECONDS = 10
+ALIVE_SECONDS = 60.0
+"""Time within which the loop turns: a call's longest and the longest pause, and a little."""
 ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member"]
 _OUTCOMES = {
     TelegramConflictError: "conflict",
     TelegramNetworkError: "network",
     TelegramRetryAfter: "limited",
     TelegramServerError: "server",
-    OperationalError: "disk",
+    sqlite3.OperationalError: "disk",
 }
-_WHY = {
+_MESSAGES = {
     "conflict": "another process polls with this token: stop it, Telegram lets one alone poll",
     "limited": "telegram asks for a pause",
     "disk": "the disk does not take what came",
@@ -50,94 +48,104 @@ _WHY = {
 T = TypeVar("T")
 
 
-class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
-    """getUpdates without a reading of the updates: one that cannot be read spoils no other."""
+class Heartbeat:
+    """A clock that knows when it was last used; a long sleep is use, a call that hangs is none."""
 
-    __returning__ = list[dict[str, Any]]
-    __api_method__ = "getUpdates"
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = clock.now()
 
-    offset: int | None
-    timeout: int
-    allowed_updates: list[str]
+    def is_alive(self) -> bool:
+        return self._clock.now() - self._last < ALIVE_SECONDS
+
+    def now(self) -> float:
+        self._last = self._clock.now()
+        return self._last
+
+    async def sleep(self, seconds: float) -> None:
+        while seconds > 0:
+            self.now()
+            await self._clock.sleep(min(seconds, ALIVE_SECONDS / 2))
+            seconds -= ALIVE_SECONDS / 2
 
 
 class Polling:
-    def __init__(
-        self, bot: Bot, store: Store, pace: Pace, metrics: Metrics, arrived: Callable[[], None]
-    ) -> None:
-        """`arrived` is called when there are new updates in the store."""
-        self._bot = bot
-        self._store = store
-        self._pace = pace
-        self._metrics = metrics
-        self._arrived = arrived
-        self._turned = pace.now()
-        self.last_ok = 0.0
+    """`last_success` is when Telegram last answered a poll, 0 before it did."""
 
-    def alive(self) -> bool:
-        """Whether the loop turned lately, successful or not."""
-        return self._pace.now() - self._turned < ALIVE
+    def __init__(self, context: Context) -> None:
+        self._api = context.api
+        self._database = context.database
+        self._metrics = context.metrics
+        self._backoff = Backoff()
+        self._clock = Heartbeat(context.clock)
+        self.is_alive = self._clock.is_alive
+        self.last_success = 0.0
 
-    async def introduce(self) -> User:
-        """Who we are; a webhook that somebody left is taken away, since it forbids polling.
+    async def introduce(self) -> Identity:
+        """Return who we are. A webhook that somebody left goes, since it forbids polling.
 
         Telegram learns the commands, for private chats, groups and their administrators apart.
+        Raises TokenRefused.
         """
-        me = await self._insist(self._bot.get_me)
-        await self._insist(self._bot.delete_webhook)
-        await self._insist(self._list_commands)
-        return me
+        me = await self._until_done(lambda: self._api.call("getMe"))
+        await self._until_done(lambda: self._api.call("deleteWebhook"))
+        await self._until_done(self._set_menus)
+        self._metrics.reads_all.set(int(bool(me.get("can_read_all_group_messages"))))
+        return Identity(int(me["id"]), str(me.get("username") or ""))
 
-    async def _list_commands(self) -> None:
+    async def _set_menus(self) -> None:
         try:
-            for commands, scope in menus():
-                await self._bot.set_my_commands(commands, scope=scope)
-        except (
-            TelegramBadRequest,
-            TelegramNotFound,
-        ) as error:  # an older server
-            logger().warning("commands not listed", error=kind(error))
+            for menu in menus():
+                await self._api.call("setMyCommands", **menu)
+        except REFUSED as error:  # an older server
+            logger().warning("commands not listed", error=error_name(error))
 
-    async def run(self) -> None:
-        """Poll for ever; raises TokenRefused."""
+    async def run(self, arrived: Callable[[list[tuple[int, int]]], None]) -> None:
+        """Poll for ever; `arrived` gets chat and id of each update once it is stored.
+
+        Raises TokenRefused.
+        """
         while True:
-            await self._insist(self._poll)
+            arrived(await self._until_done(self._poll))
 
-    async def _poll(self) -> None:
-        offset = await self._store.offset(self._pace.now())
-        call = GetRawUpdates(offset=offset, timeout=LONG_POLL, allowed_updates=ALLOWED)
-        updates = await self._bot(call, request_timeout=LONG_POLL + GRACE)
-        now = self._pace.now()
-        await self._store.take(updates, now)
+    async def _poll(self) -> list[tuple[int, int]]:
+        async with self._database.transaction() as db:
+            offset = inbox.next_offset(db, self._clock.now())
+        updates: list[dict[str, Any]] = await self._api.call(
+            "getUpdates",
+            within=LONG_POLL_SECONDS + GRACE_SECONDS,
+            offset=offset,
+            timeout=LONG_POLL_SECONDS,
+            allowed_updates=ALLOWED,
+        )
+        now, stored = self._clock.now(), list[tuple[int, int]]()
+        if updates:
+            async with self._database.transaction(flush=True) as db:
+                stored = inbox.store_updates(db, updates, now)
+        self._metrics.taken.inc(len(updates))
         self._metrics.polls.labels("ok").inc()
         self._metrics.last_poll.set(now)
-        self.last_ok = now
-        if updates:
-            self._metrics.taken.inc(len(updates))
-            self._arrived()
+        self.last_success = now
+        return stored
 
-    async def _rest(self, seconds: float) -> None:
-        """A pause, however long, in which the loop shows that it lives."""
-        while seconds > 0:
-            self._turned = self._pace.now()
-            await self._pace.wait(min(seconds, ALIVE / 2))
-            seconds -= ALIVE / 2
+    async def _until_done(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Repeat the step until it succeeds; raises TokenRefused."""
 
-    async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Repeat the step until it succeeds, with longer and longer pauses."""
-        for attempt in itertools.count():
-            self._turned = self._pace.now()
-            try:
-                return await step()
-            except (TelegramUnauthorizedError, TelegramNotFound):
-                raise TokenRefused("TELEGRAM_TOKEN: Telegram knows no such bot") from None
-            except Exception as error:
-                outcome = _OUTCOMES.get(type(error), "other")
-                self._metrics.polls.labels(outcome).inc()
-                logger().warning(
-                    _WHY.get(outcome, "telegram did not answer"), outcome=outcome, error=kind(error)
-                )
-                asked = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
-                wait = max(asked, self._pace.backoff(attempt))
-            await self._rest(wait)
-        raise AssertionError("unreachable")
+        async def attempt() -> T:
+            self._clock.now()  # a sign of life
+            return await step()
+
+        try:
+            return await retry(attempt, self._clock, self._pause)
+        except (TelegramUnauthorizedError, TelegramNotFound):
+            raise TokenRefused("TELEGRAM_TOKEN: Telegram knows no such bot") from None
+
+    def _pause(self, error: Exception, attempt: int) -> float | None:
+        if isinstance(error, TelegramUnauthorizedError | TelegramNotFound):
+            return None
+        outcome = _OUTCOMES.get(type(error), "other")
+        self._metrics.polls.labels(outcome).inc()
+        message = _MESSAGES.get(outcome, "telegram did not answer")
+        logger().warning(message, outcome=outcome, error=error_name(error))
+        wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
+        return max(wanted, self._backoff.seconds(attempt))

@@ -11,7 +11,7 @@ from services.gateway.errors import TokenRefused
 TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,128}")
 
 
-class Place(Settings):
+class DatabasePath(Settings):
     """Where a bot's database lies."""
 
     bot: str
@@ -22,7 +22,7 @@ class Place(Settings):
         return self.gateway_data_dir / self.bot / "gateway.sqlite3"
 
 
-class GatewaySettings(Place):
+class GatewaySettings(DatabasePath):
     """Each field is an environment variable of the same name in capitals.
 
     telegram_api         the Bot API server, without `/bot<token>`

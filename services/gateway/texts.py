@@ -1,21 +1,16 @@
-"""What the bot says of itself and of its settings; bot.yaml may say it in the persona's voice."""
+"""bot.yaml's `gateway.texts`: what the bot says of itself and of its settings."""
 
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-LONGEST = 4096
-"""UTF-16 units that Telegram takes in one message."""
-
-
-def units(text: str) -> int:
-    """Telegram counts in UTF-16 code units: an emoji is two."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+MESSAGE_UNITS = 4096
+"""UTF-16 code units that Telegram takes in one message; an emoji is two."""
 
 
 def _fits(text: str) -> str:
-    if units(text) > LONGEST:
-        raise ValueError(f"longer than {LONGEST} UTF-16 units, which Telegram does not take")
+    if len(text.encode("utf-16-le", "surrogatepass")) // 2 > MESSAGE_UNITS:
+        raise ValueError(f"longer than {MESSAGE_UNITS} UTF-16 units, which Telegram does not take")
     return text
 
 
@@ -23,7 +18,7 @@ Text = Annotated[str, Field(min_length=1), AfterValidator(_fits)]
 
 
 class Texts(BaseModel):
-    """Each goes to Telegram as it is, without markup; names in braces are filled in."""
+    """Each goes to Telegram as it is, without markup; words in braces are filled in."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

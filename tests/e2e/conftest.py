@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.gateway.bot_api import open_bot_api
 from services.gateway.config import GatewayConfig
-from services.gateway.server import Outside, serve, telegram
+from services.gateway.server import Outside, serve
 from tests.conftest import PATIENCE
 from tests.services.gateway.conftest import FakeGeneration, fake_generation, settings_for
 from tests.services.sandbox.conftest import TOKENS, Sandbox, running
@@ -97,7 +98,7 @@ class Town:
         calm = {"burst_seconds": 0.0, "typing_speed": 0.0, "names": NAMES[bot]}
         stop, registry = asyncio.Event(), CollectorRegistry()
         self.registries[bot] = registry
-        async with telegram(settings) as client:
+        async with open_bot_api(settings) as client:
             wanted = GatewayConfig.model_validate({**calm, **config})
             working = asyncio.create_task(
                 serve(settings, wanted, stop, Outside(client, registry=registry))

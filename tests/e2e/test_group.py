@@ -3,9 +3,10 @@
 from typing import Any
 
 from services.gateway.config import GatewayConfig
+from services.gateway.texts import Texts
 from tests.e2e.conftest import Town
 
-TEXTS = GatewayConfig()
+TEXTS = Texts()
 
 
 async def test_two_insane_bots_in_one_group_stop(town: Town) -> None:
@@ -17,7 +18,7 @@ async def test_two_insane_bots_in_one_group_stop(town: Town) -> None:
         await town.sandbox.say("ну, начали")
         await town.hears("эхо: ну, начали")
         talk = (await town.still())[before:]
-        assert 2 <= len(talk) <= TEXTS.bot_depth
+        assert 2 <= len(talk) <= GatewayConfig().bot_depth
         await town.sandbox.say("хватит, люди тут")
         await town.hears("эхо: хватит, люди тут")
 

@@ -21,8 +21,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from typer.testing import CliRunner
 
 from services.gateway import backup
+from services.gateway.bot_api import open_bot_api
 from services.gateway.config import GatewayConfig
-from services.gateway.server import Outside, serve, telegram
+from services.gateway.server import Outside, serve
 from services.gateway.settings import GatewaySettings
 from services.generation.client import GenerationError, turn
 from services.sandbox.server import listening
@@ -131,14 +132,14 @@ async def monitored(
             generation(folder / "bots", folder / "models", max_requests=2)
         )
         settings = settings_for(there.url, served.address, folder / "gateway")
-        bot = await stack.enter_async_context(telegram(settings))
+        api = await stack.enter_async_context(open_bot_api(settings))
         registry, stop = CollectorRegistry(), asyncio.Event()
         for each in (registry, served.registry):
             ProcessCollector(registry=each)
         started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         config = GatewayConfig(names=("автобус",))
         gateway = asyncio.create_task(
-            serve(settings, config, stop, Outside(bot, registry=registry), started)
+            serve(settings, config, stop, Outside(api, registry=registry), started)
         )
         port = await started
         backed_up(folder, settings, f"http://{pushed}")

@@ -5,14 +5,13 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from sqlite3 import Connection, OperationalError
 from typing import Any
 
 import grpc
 import pytest
-from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
-from services.gateway.store import Store
+from services.gateway.store.database import Database
 from tests.e2e.conftest import Town
 
 CODES = (
@@ -45,16 +44,16 @@ class Disk:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    disk, real = Disk(), Store._transaction
+    disk, real = Disk(), Database.transaction
 
     @asynccontextmanager
-    async def transaction(store: Store, flush: bool = False) -> AsyncIterator[Connection]:
-        async with real(store, flush) as connection:
+    async def transaction(database: Database, flush: bool = False) -> AsyncIterator[Connection]:
+        async with real(database, flush) as connection:
             yield connection
             if disk.full:  # at the commit, when all has been computed
-                raise OperationalError("COMMIT", {}, OSError(28, "database or disk is full"))
+                raise OperationalError("database or disk is full")
 
-    monkeypatch.setattr(Store, "_transaction", transaction)
+    monkeypatch.setattr(Database, "transaction", transaction)
     return disk
 
 

@@ -11,20 +11,20 @@ from typing import Any
 
 import grpc
 import pytest
-from aiogram import Bot
 from prometheus_client import CollectorRegistry
 
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
+from services.gateway.bot_api import BotApi, open_bot_api
 from services.gateway.config import GatewayConfig
-from services.gateway.server import Outside, serve, telegram
+from services.gateway.server import Outside, serve
 from services.gateway.settings import GatewaySettings
+from services.gateway.texts import Texts
 from tests.conftest import PATIENCE
 from tests.services.gateway.telegram import TOKEN, FakeTelegram, fake_telegram
 
-CONFIG = GatewayConfig(
-    names=("автобус", "Водитель"), unavailable="Стоим в пробке.", burst_seconds=0, typing_speed=0
-)
+TEXTS = Texts(unavailable="Стоим в пробке.")
+CONFIG = GatewayConfig(names=("автобус", "Водитель"), burst_seconds=0, typing_speed=0, texts=TEXTS)
 """Manners that take time have tests of their own."""
 
 
@@ -40,10 +40,10 @@ class FakeClock:
     def now(self) -> float:
         return self._now
 
-    def sleep(self, seconds: float) -> "asyncio.Future[None]":
+    async def sleep(self, seconds: float) -> None:
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (self._gone_by + seconds, next(self._order), over))
-        return over
+        await over
 
     def sleeps(self, seconds: float) -> bool:
         """Whether somebody has so long to sleep from now on."""
@@ -131,7 +131,7 @@ class Running:
 class World:
     telegram: FakeTelegram
     generation: FakeGeneration
-    bot: Bot
+    api: BotApi
     settings: GatewaySettings
     clock: FakeClock = field(default_factory=FakeClock)
     config: GatewayConfig = CONFIG
@@ -140,7 +140,7 @@ class World:
         """A gateway on the world's database; the one before must have ended."""
         registry, stop = CollectorRegistry(), asyncio.Event()
         started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        outside = Outside(self.bot, self.clock, registry)
+        outside = Outside(self.api, self.clock, registry)
         ended = asyncio.create_task(serve(self.settings, self.config, stop, outside, started))
         waiting: list[asyncio.Future[Any]] = [started, ended]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -197,16 +197,16 @@ def settings_for(url: str, address: str, folder: Path, **more: object) -> Gatewa
 @pytest.fixture(scope="session")
 async def servers(
     tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[tuple[FakeTelegram, FakeGeneration, Bot]]:
+) -> AsyncIterator[tuple[FakeTelegram, FakeGeneration, BotApi]]:
     async with fake_telegram() as fake, fake_generation() as generation:
         folder = tmp_path_factory.mktemp("unused")
-        async with telegram(settings_for(fake.url, generation.address, folder)) as bot:
-            yield fake, generation, bot
+        async with open_bot_api(settings_for(fake.url, generation.address, folder)) as api:
+            yield fake, generation, api
 
 
 @pytest.fixture
-def world(servers: tuple[FakeTelegram, FakeGeneration, Bot], tmp_path: Path) -> World:
-    fake, generation, bot = servers
+def world(servers: tuple[FakeTelegram, FakeGeneration, BotApi], tmp_path: Path) -> World:
+    fake, generation, api = servers
     fake.reset()
     generation.reset()
-    return World(fake, generation, bot, settings_for(fake.url, generation.address, tmp_path))
+    return World(fake, generation, api, settings_for(fake.url, generation.address, tmp_path))

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from aiogram.types import Message
 
-from services.gateway.addressing import Identity, called_by, topic_of
+from services.gateway.addressing import is_called
 from services.gateway.config import GatewayConfig
 from services.gateway.decision import ChatSettings, Reason, View
+from services.gateway.incoming import Identity, read_message
 from services.gateway.policy import decide
 from tests.services.gateway.telegram import (
     BOT_ID,
@@ -193,27 +193,9 @@ TABLE: list[tuple[str, dict[str, Any], View, Reason]] = [
     ("raw", "view", "reason"), [case[1:] for case in TABLE], ids=[case[0] for case in TABLE]
 )
 def test_who_is_addressed(raw: dict[str, Any], view: View, reason: Reason) -> None:
-    assert decide(Message.model_validate(raw), ME, view, CONFIG, NOW).reason is reason
-
-
-def test_a_command_carries_its_name_and_what_follows() -> None:
-    message = Message.model_validate(commanded(f"/CHATTINESS@{USERNAME}  15 %"))
-    decision = decide(message, ME, CALM, CONFIG, NOW)
-    assert (decision.command, decision.arguments) == ("chattiness", "15 %")
-
-
-@pytest.mark.parametrize(
-    ("more", "topic"),
-    [
-        ({}, 0),
-        ({"message_thread_id": 5}, 0),
-        ({"message_thread_id": 5, "is_topic_message": True}, 5),
-    ],
-)
-def test_only_forums_have_topics(more: dict[str, Any], topic: int) -> None:
-    assert topic_of(Message.model_validate(group("эй", **more))) == topic
+    assert decide(read_message(raw, NOW), ME, view, CONFIG, NOW) is reason
 
 
 def test_names_are_no_patterns() -> None:
-    assert called_by(("a.b",), "это a.b!")
-    assert not called_by(("a.b",), "это axb!")
+    assert is_called(("a.b",), "это a.b!")
+    assert not is_called(("a.b",), "это axb!")

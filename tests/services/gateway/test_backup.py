@@ -13,7 +13,7 @@ from contracts.forget import Forgotten, append, read
 from contracts.model_version import BotModels
 from contracts.settings import Volumes
 from services.gateway.backup import DATABASE, app, expire
-from services.gateway.database import Database
+from services.gateway.store.database import Database
 from tests.contracts.versions import publish
 from tests.services.gateway.conftest import World
 from tests.services.gateway.telegram import private
@@ -126,7 +126,7 @@ def test_what_is_not_there_is_named(copies: Path) -> None:
 
 
 async def test_a_day_without_a_copy_is_refused(world: World, copies: Path) -> None:
-    Database.open(world.settings.database).close()
+    Database(world.settings.database).close()
     run("save", copies)
     refused = run("restore", copies, "--date", "2020-01-01")
     assert (refused.exit_code, "no copy of '2020-01-01'" in refused.stderr) == (2, True)

@@ -1,17 +1,22 @@
 """Telegram fails, or the disk: who waits, what is counted, what is logged."""
 
 import asyncio
+import importlib
+import itertools
 import logging
+import sqlite3
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiogram.exceptions import TelegramServerError
 
 from contracts.refusal import Refusal
-from services.gateway.outbox import AMBIGUOUS
-from services.gateway.outbox_store import OutboxStore
-from services.gateway.store import Store
+from services.gateway.flow import MOST_CRASHES, MOST_FAILURES
+from services.gateway.sender import MOST_AMBIGUOUS
 from telemetry.logs import LogSettings, configure
-from tests.services.gateway.conftest import CONFIG, World
+from tests.services.gateway.conftest import TEXTS, World
 from tests.services.gateway.telegram import FIRST_SENT, TOKEN, group, instead, of, only, private
 
 
@@ -90,7 +95,7 @@ async def test_a_message_that_may_have_arrived_each_time_is_given_up(world: Worl
         world.telegram.put(private("а"))
         lost = {"code": "unknown"}
         await world.until(lambda: running.metric("messages_failed_total", **lost) == 1, step=2)
-    assert len(world.telegram.sent) == AMBIGUOUS
+    assert len(world.telegram.sent) == MOST_AMBIGUOUS
 
 
 async def test_an_answer_settled_after_the_group_moved_follows_it(world: World) -> None:
@@ -116,7 +121,7 @@ async def test_a_command_that_fails_for_a_while_keeps_its_place(world: World) ->
         world.telegram.fault = None
         world.clock.advance(1)
         await world.until(lambda: len(world.telegram.sent) == 2)
-    assert world.telegram.texts() == [CONFIG.insanity_on, "эхо: и мне"]
+    assert world.telegram.texts() == [TEXTS.insanity_on, "эхо: и мне"]
 
 
 async def test_an_upgraded_group_is_written_to_where_it_moved(world: World) -> None:
@@ -164,17 +169,27 @@ async def test_a_clock_set_back_while_it_answers_keeps_nobody_waiting(world: Wor
         await world.until(lambda: world.telegram.texts() == ["эхо: до"])
 
 
+def fail(patch: pytest.MonkeyPatch, query: str, times: int) -> Callable[[], bool]:
+    """Make a query of the store fail so often; tells when it did not any more."""
+    module, name = f"services.gateway.store.{query}".rsplit(".", 1)
+    real, calls = getattr(importlib.import_module(module), name), itertools.count(1)
+    done = threading.Event()
+
+    def failing(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) <= times:
+            raise sqlite3.OperationalError("database or disk is full")
+        done.set()
+        return real(*args, **kwargs)
+
+    patch.setattr(f"{module}.{name}", failing)
+    return done.is_set
+
+
+@pytest.mark.parametrize("query", ["inbox.end", "inbox.begin", "history.recall", "outbox.plan"])
 async def test_a_disk_that_fails_for_a_while_loses_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
-    real, failures = Store.settle, iter(range(2))
-
-    async def settle(self: Store, *args: Any) -> int:
-        if next(failures, None) is not None:
-            raise OSError
-        return await real(self, *args)
-
-    monkeypatch.setattr(Store, "settle", settle)
+    fail(monkeypatch, query, 2 * MOST_FAILURES)
     async with world.gateway():
         world.telegram.put(private("эй"))
         await world.until(lambda: len(world.telegram.sent) == 1, step=1)
@@ -182,52 +197,106 @@ async def test_a_disk_that_fails_for_a_while_loses_nothing(
     assert world.telegram.texts() == ["эхо: эй"]
 
 
-@pytest.mark.parametrize("step", ["sent", "postpone", "fail"])
+@pytest.mark.parametrize("step", ["mark_sent", "postpone", "mark_failed"])
 async def test_a_disk_that_fails_after_a_call_neither_doubles_nor_forgets_it(
     world: World, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    real, calls = getattr(OutboxStore, step), []
-
-    async def write(self: OutboxStore, *args: Any) -> None:
-        calls.append(args)
-        if len(calls) <= 3:
-            raise OSError
-        await real(self, *args)
-
-    monkeypatch.setattr(OutboxStore, step, write)
-    if step != "sent":
-        code = 400 if step == "fail" else 500
+    is_done = fail(monkeypatch, f"outbox.{step}", 3)
+    if step != "mark_sent":
+        code = 400 if step == "mark_failed" else 500
         world.telegram.fault = only("sendMessage", 7, code, "no")
     async with world.gateway() as running:
         world.telegram.put(private("эй"))
-        await world.until(lambda: len(calls) > 3, step=1)
+        await world.until(is_done, step=1)
         world.telegram.fault = None
         world.telegram.put(private("ой"))
         await world.until(lambda: running.metric("outbox_size") == 0, step=1)
         await world.until(lambda: "эхо: ой" in world.telegram.texts(), step=1)
-    assert world.telegram.texts() == (["эхо: ой"] if step == "fail" else ["эхо: эй", "эхо: ой"])
+    sent = ["эхо: ой"] if step == "mark_failed" else ["эхо: эй", "эхо: ой"]
+    assert world.telegram.texts() == sent
 
 
 async def test_an_update_that_nobody_can_read_spoils_no_other(world: World) -> None:
     async with world.gateway() as running:
-        broken = private("эй")
-        broken["date"] = "yesterday"
-        world.telegram.put(broken, private("ой"))
+        world.telegram.put({**private("эй"), "from": "Нина"}, private("ой"))
         await world.until(lambda: len(world.telegram.sent) == 1)
         await world.until(lambda: running.metric("updates_failed_total") == 1)
     assert world.telegram.texts() == ["эхо: ой"]
 
 
-async def test_a_handler_that_fails_is_repeated_and_then_given_up(
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"date": "yesterday"}, {"entities": [7]}, {"reply_to_message": {"from": [], "text": 5}},
+        {"forward_origin": {"type": "new"}}, {"via_bot": "?"}, {"something": {"new": 1}},
+        {"chat": {"id": 7, "type": "private", "title": 5, "colour": "red"}},
+    ],
+)  # fmt: skip
+async def test_a_message_with_a_field_that_cannot_be_read_is_answered(
+    world: World, strange: dict[str, Any]
+) -> None:
+    async with world.gateway():
+        world.telegram.put({**private("эй"), **strange})
+        await world.until(lambda: world.telegram.texts() == ["эхо: эй"])
+
+
+async def test_an_update_that_fails_by_itself_is_given_up_after_so_many_failures_of_its_own(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def break_down(*_args: object) -> list[str]:
-        raise LookupError
+    """Failures of Telegram in between are none of its own."""
+    failures = [TelegramServerError(None, "no")] * 7 + [LookupError()] * (MOST_FAILURES - 1)  # type: ignore[arg-type]
+    tried = itertools.count(1)
 
-    monkeypatch.setattr("services.gateway.thinking.Thinking.reply", break_down)
+    async def break_down(*_args: object) -> list[str]:
+        if next(tried) <= len(failures):
+            raise failures[next_failure()]
+        return ["всё же"]
+
+    next_failure = itertools.count().__next__
+    monkeypatch.setattr("services.gateway.ask.Generation.ask", break_down)
     async with world.gateway() as running:
         world.telegram.put(private("эй"))
+        await world.until(lambda: world.telegram.texts() == ["всё же"], step=1)
+        failures += [LookupError()] * (MOST_FAILURES + 1)
+        world.telegram.put(private("ой"))
         await world.until(lambda: running.metric("updates_failed_total") == 1, step=1)
+
+
+async def test_an_update_over_which_the_process_dies_is_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def die(*_args: object) -> list[str]:
+        died.set()
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    def lost(*_args: object) -> int:
+        raise OSError  # a process that is killed writes nothing down
+
+    world.telegram.put(private("эй"))
+    with monkeypatch.context() as patch:
+        patch.setattr("services.gateway.ask.Generation.ask", die)
+        patch.setattr("services.gateway.store.inbox.end_attempt", lost)
+        for _ in range(MOST_CRASHES):
+            died = asyncio.Event()
+            running = await world.start()
+            await world.until(died.is_set)
+            await running.kill()
+    async with world.gateway() as running:
+        await world.until(lambda: running.metric("updates_failed_total") == 1)
+        world.telegram.put(private("ой"))
+        await world.until(lambda: world.telegram.texts() == ["эхо: ой"])
+
+
+async def test_stops_in_the_midst_of_an_update_are_no_deaths(world: World) -> None:
+    world.settings = world.settings.model_copy(update={"drain_seconds": 0.0})
+    world.telegram.put(private("эй"))
+    world.generation.hold = asyncio.Event()
+    for number in range(1, MOST_CRASHES + 2):
+        async with world.gateway():
+            await world.until(lambda n=number: len(world.generation.requests) >= n)  # type: ignore[misc]
+    world.generation.hold.set()
+    async with world.gateway():
+        await world.until(lambda: world.telegram.texts() == ["эхо: эй"])
 
 
 async def test_typing_that_is_refused_is_in_nobodys_way(world: World) -> None:

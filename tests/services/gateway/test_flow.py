@@ -6,8 +6,8 @@ import pytest
 from aiohttp import ClientSession
 
 from protos.generation.v1 import generation_pb2 as pb
-from services.gateway.thinking import DRAWS
-from tests.services.gateway.conftest import CONFIG, World, candidate
+from services.gateway.ask import DRAWS
+from tests.services.gateway.conftest import TEXTS, World, candidate
 from tests.services.gateway.telegram import as_json, entity, group, only, person, private
 
 
@@ -115,7 +115,7 @@ async def test_generation_does_not_hear_the_bots_own_username(world: World) -> N
     assert world.generation.requests[0].turns[0].messages == ["едем? @avtobus_bottle"]
 
 
-@pytest.mark.parametrize(("command", "text"), [("/start", CONFIG.start), ("/help", CONFIG.help)])
+@pytest.mark.parametrize(("command", "text"), [("/start", TEXTS.start), ("/help", TEXTS.help)])
 async def test_the_bot_introduces_itself_as_a_bot(world: World, command: str, text: str) -> None:
     async with world.gateway():
         world.telegram.put(private(command))

@@ -3,12 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
-from services.gateway.flood import Flood
-from services.gateway.rhythm import LONGEST, pauses, unpinged
+from services.gateway.typing_delay import without_pings
 from services.sandbox.faults import Call
-from tests.services.gateway.conftest import CONFIG, World, candidate
+from tests.services.gateway.conftest import CONFIG, TEXTS, World, candidate
 from tests.services.gateway.telegram import another_bot, entity, group, only, person, private
 
 PHOTO: dict[str, Any] = {"photo": [{"file_id": "1", "file_unique_id": "1", "width": 1,
@@ -66,7 +63,7 @@ async def test_a_command_does_not_swallow_what_stands_before_it(world: World) ->
     async with world.gateway():
         world.telegram.put(private("эй"), private("/help"))
         await world.until(lambda: len(world.telegram.sent) == 2, step=0.1)
-    assert world.telegram.texts() == ["эхо: эй", CONFIG.help]
+    assert world.telegram.texts() == ["эхо: эй", TEXTS.help]
 
 
 async def test_who_never_stops_is_answered_now_and_then(world: World) -> None:
@@ -83,11 +80,10 @@ async def test_messages_go_out_one_by_one_as_they_are_typed(world: World) -> Non
     world.generation.candidates = [candidate("десятьбукв", "и ещё немного больше")]
     async with world.gateway() as running:
         world.telegram.put(private("эй"))
-        await world.until(lambda: running.metric("outbox_size") == 2)
-        await world.settle()
+        await world.until(lambda: running.metric("outbox_size") == 2 and world.clock.sleeps(1.0))
         assert world.telegram.sent == []
         world.clock.advance(1.0)
-        await world.until(lambda: running.metric("messages_sent_total") == 1)
+        await world.until(lambda: world.clock.sleeps(2.0))
         world.clock.advance(1.9)
         await world.until(lambda: len(world.telegram.actions) >= 2)
         await world.settle()
@@ -96,18 +92,12 @@ async def test_messages_go_out_one_by_one_as_they_are_typed(world: World) -> Non
         await world.until(lambda: len(world.telegram.sent) == 2)
 
 
-def test_pauses_follow_from_the_length() -> None:
-    assert pauses(["а" * 10, "б" * 20], 10) == [1.0, 3.0]
-    assert pauses(["а" * 1000], 10) == [LONGEST]
-    assert pauses(["а", "б"], 0) == [0.0, 0.0]
-
-
 async def test_nobody_is_pinged_by_what_the_model_says(world: World) -> None:
     world.generation.candidates = [candidate("спроси @nina_k, почта a@b.ru")]
     async with world.gateway():
         world.telegram.put(private("кого?"))
         await world.until(lambda: len(world.telegram.sent) == 1)
-    assert world.telegram.texts() == [unpinged("спроси @nina_k, почта a@b.ru")]
+    assert world.telegram.texts() == [without_pings("спроси @nina_k, почта a@b.ru")]
     assert "@nina_k" not in world.telegram.texts()[0]
 
 
@@ -177,7 +167,7 @@ async def test_a_person_gets_so_many_answers_an_hour_and_is_told_once(world: Wor
         world.telegram.put(*(private(f"раз {n}") for n in range(5)))
         await world.until(lambda: running.metric("decisions_total", reason="limited") == 2)
         await world.until(lambda: len(world.telegram.sent) == 3)
-    assert world.telegram.texts() == ["эхо: раз 0", "эхо: раз 1", CONFIG.limited]
+    assert world.telegram.texts() == ["эхо: раз 0", "эхо: раз 1", TEXTS.limited]
 
 
 async def test_two_insane_bots_stop_at_the_depth(world: World) -> None:
@@ -266,50 +256,4 @@ async def test_a_new_conversation_is_no_way_round_the_limit(world: World) -> Non
         world.telegram.put(private("раз"), private("/reset"), private("два"), private("три"))
         await world.until(lambda: running.metric("decisions_total", reason="limited") == 1)
         await world.until(lambda: len(world.telegram.sent) == 3)
-    assert world.telegram.texts() == ["эхо: раз", CONFIG.reset, CONFIG.limited]
-
-
-def test_a_group_takes_twenty_a_minute_and_all_chats_thirty_a_second() -> None:
-    flood = Flood()
-    for second in range(20):
-        assert flood.due(-1, float(second)) == second
-        flood.sent(-1, float(second))
-    assert flood.due(-1, 20.0) == 60.0
-    assert flood.due(-2, 20.0) == flood.due(1, 20.0) == 20.0
-    for chat in range(30):
-        flood.sent(chat, 100.0)
-    assert flood.due(999, 100.5) == 101.0
-
-
-def test_a_messages_second_begins_when_telegram_has_answered() -> None:
-    flood = Flood()
-    flood.sent(1, 10.0)
-    flood.sent(2, 10.2)
-    flood.answered(1, 10.0, 10.9)  # it may have been counted as late as that
-    assert flood.due(1, 11.0) == 11.9
-    assert flood.due(2, 11.0) == 11.2
-    flood.taken_back(2, 10.2)
-    assert flood.due(2, 11.0) == 11.0
-
-
-def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:
-    flood = Flood()
-    for _ in range(20):
-        flood.sent(-1, 4000.0)
-    assert flood.due(-1, 400.0) == 460.0
-    assert flood.due(-1, 460.0) == 460.0
-    assert flood.due(-2, 401.0) == 401.0
-
-
-def test_only_as_many_chats_are_remembered_as_matter() -> None:
-    flood = Flood()
-    for chat in range(3000):
-        flood.sent(chat, float(chat))
-    assert len(flood._chats) <= 1001
-
-
-@pytest.mark.parametrize("scale", [0.0, 0.1])
-def test_limits_scale(scale: float) -> None:
-    flood = Flood(scale)
-    flood.sent(1, 10.0)
-    assert flood.due(1, 10.0) == 10.0 + scale
+    assert world.telegram.texts() == ["эхо: раз", TEXTS.reset, TEXTS.limited]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.gateway.addressing import called_by
-from services.gateway.names import forms
+from services.gateway.addressing import is_called
+from services.gateway.names import name_forms
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ from services.gateway.names import forms
     ],
 )
 def test_a_name_is_known_in_every_case(name: str, said: str) -> None:
-    known = forms([name])
-    assert [form for form in said.split() if not called_by(known, f"эй, {form}, привет")] == []
+    known = name_forms([name])
+    assert [form for form in said.split() if not is_called(known, f"эй, {form}, привет")] == []
 
 
 @pytest.mark.parametrize(
@@ -28,20 +28,20 @@ def test_a_name_is_known_in_every_case(name: str, said: str) -> None:
     ["автобусный билет", "микроавтобус", "полксоновский", "автобусы опять опаздывают", "васильки"],
 )
 def test_a_name_is_not_heard_inside_other_words(text: str) -> None:
-    assert not called_by(forms(["автобус", "Полксон", "Вася"]), text)
+    assert not is_called(name_forms(["автобус", "Полксон", "Вася"]), text)
 
 
 def test_the_words_of_a_name_are_in_one_case() -> None:
-    known = forms(["Пётр Ильич"])
-    assert called_by(known, "дай Петру Ильичу слово")
-    assert not called_by(known, "дай Петру слово")
-    assert not called_by(known, "Пётр Ильичом")
+    known = name_forms(["Пётр Ильич"])
+    assert is_called(known, "дай Петру Ильичу слово")
+    assert not is_called(known, "дай Петру слово")
+    assert not is_called(known, "Пётр Ильичом")
 
 
 @pytest.mark.parametrize("name", ["Avtobus", "bus", "№1", "МЯУ-МЯУ"])
 def test_a_name_that_cannot_be_declined_is_known_as_it_is(name: str) -> None:
-    assert called_by(forms([name]), f"эй, {name}!")
+    assert is_called(name_forms([name]), f"эй, {name}!")
 
 
-def test_a_bot_without_names_is_called_by_none() -> None:
-    assert not called_by(forms([]), "автобус")
+def test_a_bot_without_names_is_is_called_none() -> None:
+    assert not is_called(name_forms([]), "автобус")

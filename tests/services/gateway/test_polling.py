@@ -1,13 +1,13 @@
 """Telegram does not answer the poll, or another polls: who waits, and what shows it."""
 
+import sqlite3
+
 import pytest
 from aiohttp import ClientSession
-from sqlalchemy.exc import OperationalError
 
+from services.gateway.bot_api import open_bot_api
 from services.gateway.errors import TokenRefused
-from services.gateway.polling import ALIVE
-from services.gateway.server import telegram
-from services.gateway.store import Store
+from services.gateway.polling import ALIVE_SECONDS as ALIVE
 from services.sandbox.faults import Fault
 from tests.services.gateway.conftest import World, settings_for
 from tests.services.gateway.telegram import TOKEN, instead, of, private
@@ -91,11 +91,11 @@ async def test_a_poll_that_never_returns_is_none(world: World) -> None:
 async def test_a_full_disk_is_not_called_telegrams_silence(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def take(*_: object) -> None:
-        raise OperationalError("COMMIT", {}, OSError(28, "no space left on device"))
+    def store_updates(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as full:
-        full.setattr(Store, "take", take)
+        full.setattr("services.gateway.store.inbox.store_updates", store_updates)
         async with world.gateway() as running:
             world.telegram.put(private("эй"))
             await world.until(lambda: running.metric("polls_total", outcome="disk") > 1, step=1)
@@ -137,8 +137,6 @@ async def test_an_unreachable_telegram_is_waited_for(world: World, closed_port: 
     world.settings = settings_for(
         f"http://127.0.0.1:{closed_port}", world.generation.address, world.settings.gateway_data_dir
     )
-    async with telegram(world.settings) as bot:
-        world.bot = bot
-        async with world.gateway() as running:
-            await world.until(lambda: running.metric("polls_total", outcome="network") > 1, step=1)
-            assert not running.ended.done()
+    async with open_bot_api(world.settings) as world.api, world.gateway() as running:
+        await world.until(lambda: running.metric("polls_total", outcome="network") > 1, step=1)
+        assert not running.ended.done()

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from services.gateway.turn_store import TurnStore
-from tests.services.gateway.conftest import CONFIG, World
+from services.gateway.flow import Flow
+from services.gateway.incoming import Message
+from tests.services.gateway.conftest import CONFIG, TEXTS, World
 from tests.services.gateway.telegram import BOT_ID, USERNAME, group, person, private
 from tests.services.gateway.test_manners import PHOTO, with_manners
 
@@ -21,7 +22,7 @@ async def test_a_line_for_pictures_that_was_deleted_is_not_said_again(world: Wor
         await world.until(lambda: len(world.telegram.sent) == 1)
         world.telegram.put(private(None, **picture))
         await world.until(lambda: running.metric("messages_failed_total", code="denied") == 1)
-    assert world.telegram.texts() == [CONFIG.deleted]
+    assert world.telegram.texts() == [TEXTS.deleted]
 
 
 async def test_bursts_that_nobody_asked_about_keep_to_the_budget(world: World) -> None:
@@ -41,19 +42,21 @@ async def test_bursts_that_nobody_asked_about_keep_to_the_budget(world: World) -
 async def test_who_is_forgotten_while_heard_is_not_kept(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, may = TurnStore.remember, asyncio.Event()
+    real, reached, may = Flow._decide, asyncio.Event(), asyncio.Event()
 
-    async def remember(self: TurnStore, *args: object) -> None:
-        await may.wait()
-        await real(self, *args)  # type: ignore[arg-type]
+    async def decide(self: Flow, update_id: int, message: Message) -> object:
+        if message.chat < 0:
+            reached.set()
+            await may.wait()
+        return await real(self, update_id, message)
 
-    monkeypatch.setattr(TurnStore, "remember", remember)
-    async with world.gateway() as running:
+    monkeypatch.setattr(Flow, "_decide", decide)
+    async with world.gateway():
         world.telegram.put(group("автобус, тайна"))
-        await world.until(lambda: running.metric("decisions_total", reason="name") == 1)
+        await world.until(reached.is_set)
         world.telegram.put(private("/forgetme"))
         await world.until(lambda: len(world.telegram.sent) == 1)
         may.set()
         await world.settle()
-    assert world.telegram.texts() == [CONFIG.forgotten]
+    assert world.telegram.texts() == [TEXTS.forgotten]
     assert "тайна".encode() not in world.settings.database.read_bytes()

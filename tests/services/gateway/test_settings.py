@@ -9,20 +9,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
 
 from contracts.bot_file import BotFile
 from contracts.refusal import BadValue, Refusal
 from contracts.settings import from_environment
+from services.gateway.bot_api import open_bot_api
 from services.gateway.config import GatewayConfig
-from services.gateway.database import Database, migrate
 from services.gateway.errors import TokenRefused
-from services.gateway.server import telegram
 from services.gateway.settings import GatewaySettings, token_of
-from services.gateway.store import OFFSET_LIVES, Store
-from services.gateway.tables import Base
 from tests.services.gateway.conftest import World, settings_for
 from tests.services.gateway.telegram import TOKEN, private
 
@@ -64,7 +58,7 @@ def test_a_bad_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_proxy_that_cannot_be_used_is_refused_unshown(tmp_path: Path) -> None:
     settings = settings_for("http://x", "y", tmp_path, telegram_proxy="nonsense:secret")
     with pytest.raises(Refusal, match="TELEGRAM_PROXY") as refused:
-        async with telegram(settings):
+        async with open_bot_api(settings):
             pass
     assert "secret" not in str(refused.value)
 
@@ -76,53 +70,28 @@ def test_the_bot_files_section_is_strict(tmp_path: Path) -> None:
         BotFile.read(path).section("gateway", GatewayConfig)
 
 
-def test_migrations_build_what_the_tables_say(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / 'x.sqlite3'}")
-    try:
-        with engine.begin() as connection:
-            migrate(connection)
-        with engine.begin() as connection:
-            migrate(connection)
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
-            assert compare_metadata(context, Base.metadata) == []
-    finally:
-        engine.dispose()
+@pytest.mark.parametrize(
+    ("written", "hours"), [("23-8", (1380, 480)), ("'22:30–7:15'", (1350, 435)), ("off", None)]
+)
+def test_the_bot_file_says_how_a_new_chat_begins(
+    tmp_path: Path, written: str, hours: object
+) -> None:
+    path = tmp_path / "b.yaml"
+    text = f"name: b\ngateway: {{insanity: true, chattiness: 15, quiet: {written}}}\n"
+    path.write_text(text, encoding="utf-8")
+    found = BotFile.read(path).section("gateway", GatewayConfig).new_chat
+    assert (found.insane, found.chattiness, found.quiet) == (True, 15, hours)
 
 
-async def test_the_database_is_durable(tmp_path: Path) -> None:
-    path = tmp_path / "салон и парк" / "x.sqlite3"
-    database = Database.open(path)
-    mode = database.connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
-    level = database.connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
-    database.close()
-    assert (mode, level) == ("wal", 2)
-
-
-async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.sqlite3"
-    path.write_text("not a database, whatever its name says\n" * 100, encoding="utf-8")
-    with pytest.raises(Refusal, match="not a usable database"):
-        Database.open(path)
-
-
-async def test_an_offset_is_not_sent_after_a_quiet_week(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "x.sqlite3")
-    store = Store(database.connection)
-    assert await store.offset(0.0) is None
-    await store.take([{"update_id": 900}], 0.0)
-    assert await store.offset(OFFSET_LIVES) == 901
-    assert await store.offset(OFFSET_LIVES + 1) is None
-    await store.take([{"update_id": 5}], OFFSET_LIVES + 2)
-    assert await store.offset(OFFSET_LIVES + 3) == 6
-    database.close()
-
-
-async def test_an_update_of_an_unknown_kind_is_kept_and_passed_over(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "x.sqlite3")
-    store = Store(database.connection)
-    await store.take([{"update_id": 1, "poll": {}}, {"update_id": 2, "message": "?"}], 0.0)
-    assert await store.waiting() == [(0, 1), (0, 2)]
-    database.close()
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [("chattiness: 101", "less than or equal to 100"), ("quiet: night", "hours such as 23-8")],
+)
+def test_a_wrong_beginning_is_refused(tmp_path: Path, wrong: str, told: str) -> None:
+    path = tmp_path / "b.yaml"
+    path.write_text(f"name: b\ngateway: {{{wrong}}}\n", encoding="utf-8")
+    with pytest.raises(BadValue, match=told):
+        BotFile.read(path).section("gateway", GatewayConfig)
 
 
 async def _process(world: World, folder: Path, token: str) -> asyncio.subprocess.Process:

@@ -9,47 +9,47 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from services.gateway.changes import migrated, opted_out, settings
-from services.gateway.database import Database, damage
+from services.gateway.context import Context, StoppingClock
 from services.gateway.decision import ChatSettings
-from services.gateway.keeper import DAY, HOUR, MINUTE, Keeper
+from services.gateway.housekeeping import DAY, HOUR, MINUTE, Housekeeping
 from services.gateway.metrics import Metrics
-from services.gateway.pace import Pace
-from services.gateway.store import Store
+from services.gateway.store import history
+from services.gateway.store.database import Database, find_damage
 from tests.services.gateway.conftest import World
-from tests.services.gateway.test_keeping import write_damaged
+from tests.services.gateway.test_database import write_damaged
 
-Kept = tuple[Store, Metrics]
+Kept = tuple[Database, Metrics]
 INSANE = ChatSettings(insane=True)
 
 
 @asynccontextmanager
 async def keeping(world: World, looked_at: Path | None = None) -> AsyncIterator[Kept]:
-    """A keeper at work on the world's database, or one that looks at another file for damage."""
-    path = world.settings.database
-    database, metrics, pace = Database.open(path), Metrics(CollectorRegistry()), Pace(world.clock)
-    store = Store(database.connection)
-    working = asyncio.create_task(Keeper(store, looked_at or path, pace, metrics, days=30).run())
-    yield store, metrics
-    pace.stopping.set()
-    await working
+    """Housekeeping on the world's database, or one that looks at another file for damage."""
+    path, metrics = world.settings.database, Metrics(CollectorRegistry())
+    database, clock = Database(path), StoppingClock(world.clock)
+    context = Context("avtobus", world.config, world.api, database, clock, 1.0, metrics, path)
+    working = asyncio.create_task(Housekeeping(context, looked_at or path).run())
+    yield database, metrics
+    clock.stop()
+    await asyncio.gather(working, return_exceptions=True)
     database.close()
 
 
 async def test_insane_chats_are_counted_every_minute(world: World) -> None:
-    async with keeping(world) as (store, metrics):
+    async with keeping(world) as (database, metrics):
         await world.until(lambda: value(metrics, "insane_chats") == 0)
-        await store.commit(settings(-5, 0, INSANE))
+        async with database.transaction() as db:
+            history.set_settings(db, -5, 0, INSANE)
         await world.until(lambda: value(metrics, "insane_chats") == 1, step=MINUTE)
 
 
 async def test_a_chat_that_moved_counts_once_and_a_topic_for_itself(world: World) -> None:
-    async with keeping(world) as (store, _):
+    async with keeping(world) as (database, _), database.transaction() as db:
         for chat, topic, wanted in ((-5, 0, INSANE), (-6, 33, INSANE), (-7, 0, ChatSettings())):
-            await store.commit(settings(chat, topic, wanted))
-        for change in (migrated(-5, -1005), opted_out(True)):
-            await store.commit(change)
-        assert await store.turns.insane() == 2
+            history.set_settings(db, chat, topic, wanted)
+        history.migrate(db, -5, -1005)
+        history.opt_out(db, True)
+        assert history.count_insane(db) == 2
 
 
 async def test_damage_is_found_within_a_day_and_told(world: World, tmp_path: Path) -> None:
@@ -71,17 +71,17 @@ async def test_a_database_in_use_is_checked_beside_its_user(world: World) -> Non
 
 
 async def test_a_database_that_is_gone_is_not_intact(tmp_path: Path) -> None:
-    assert damage(tmp_path / "none") == "OperationalError"
+    assert find_damage(tmp_path / "none") == "OperationalError"
 
 
 async def test_what_fails_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = []
 
-    async def prune(self: Store, now: float, days: int) -> None:
+    def prune(_db: object, now: float, _days: int) -> None:
         failed.append(now)
         raise OSError
 
-    monkeypatch.setattr(Store, "prune", prune)
+    monkeypatch.setattr("services.gateway.store.history.prune", prune)
     async with keeping(world):
         await world.until(lambda: len(failed) == 2, step=HOUR)
 

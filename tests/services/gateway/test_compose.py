@@ -1,41 +1,40 @@
 """History as turns, the choice of a candidate, the pauses."""
 
-from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from contracts.turn import Role
 from protos.generation.v1 import generation_pb2 as pb
-from services.gateway.conversation import chat_key, choose, history
-from services.gateway.pace import backoff
+from services.gateway.compose import chat_key, choose, compose_turns
 from tests.services.gateway.conftest import candidate
 
 NONE, MASKED = pb.MODERATION_ACTION_NONE, pb.MODERATION_ACTION_MASKED
 BLOCKED, REPLACED = pb.MODERATION_ACTION_BLOCKED, pb.MODERATION_ACTION_REPLACED
 
 
-@dataclass(frozen=True)
-class Line:
-    user_id: int
-    text: str
-    role: str = "other"
+def said(user_id: int, text: str, role: str = "other") -> Any:
+    return {"user_id": user_id, "text": text, "role": role}
 
 
 def test_a_senders_messages_in_a_row_are_one_turn() -> None:
-    said = [Line(1, "а"), Line(1, "б\nв"), Line(2, "г"), Line(9, "д", "persona"), Line(1, " ")]
-    turns = history(said, "key")
+    messages = [said(1, "а"), said(1, "б\nв"), said(2, "г"), said(9, "д", "persona"), said(1, " ")]
+    turns = compose_turns(messages, "key")
     assert [turn.messages for turn in turns] == [("а", "б в"), ("г",), ("д",)]
     assert [turn.role for turn in turns] == [Role.OTHER, Role.OTHER, Role.PERSONA]
     assert turns[0].speaker != turns[1].speaker
 
 
 def test_only_as_many_characters_are_sent_as_generation_takes() -> None:
-    turns = history([Line(1, str(number) * 4096) for number in range(5)], "key")
+    turns = compose_turns([said(1, str(number) * 4096) for number in range(5)], "key")
     assert [message[0] for message in turns[0].messages] == ["3", "4"]
 
 
 def test_speakers_are_pseudonyms_of_their_chat() -> None:
-    [here], [there] = history([Line(777, "а")], "here"), history([Line(777, "а")], "there")
+    [here], [there] = (
+        compose_turns([said(777, "а")], "here"),
+        compose_turns([said(777, "а")], "there"),
+    )
     assert here.speaker != there.speaker
     assert "777" not in here.speaker
 
@@ -81,8 +80,3 @@ def test_what_was_said_lately_or_must_not_be_said_is_passed_over(
 ) -> None:
     lately, denied = frozenset({"едем едем домой", "да"}), frozenset({"молчи"})
     assert choose([candidate(each) for each in candidates], lately, denied) == (lines, outcome)
-
-
-def test_pauses_grow_to_a_limit_and_differ() -> None:
-    assert [backoff(n, lambda: 1.0) for n in (0, 1, 2, 9, 99)] == [0.5, 1.0, 2.0, 15.0, 15.0]
-    assert backoff(3, lambda: 0.0) == backoff(3, lambda: 1.0) / 2

@@ -5,7 +5,7 @@ import asyncio
 import grpc
 import pytest
 
-from tests.services.gateway.conftest import CONFIG, World, candidate
+from tests.services.gateway.conftest import CONFIG, TEXTS, World, candidate
 from tests.services.gateway.telegram import another_bot, group, private
 
 
@@ -24,7 +24,7 @@ async def test_without_generation_people_are_told_once_after_two_minutes(world: 
         await world.settle()
         assert len(world.generation.requests) == tried
         assert running.metric("replies_total", outcome="unavailable") == 1
-    assert world.telegram.texts() == [CONFIG.unavailable]
+    assert world.telegram.texts() == [TEXTS.unavailable]
 
 
 async def test_an_outage_is_told_a_chat_once_and_to_no_bot(world: World) -> None:
@@ -35,7 +35,7 @@ async def test_an_outage_is_told_a_chat_once_and_to_no_bot(world: World) -> None
         await world.until(
             lambda: running.metric("replies_total", outcome="unavailable") == 3, step=2
         )
-    assert world.telegram.texts() == [CONFIG.unavailable]
+    assert world.telegram.texts() == [TEXTS.unavailable]
 
 
 async def test_patience_is_whole_again_after_an_outage(world: World) -> None:
@@ -66,7 +66,7 @@ async def test_an_outage_costs_nobody_an_answer_of_the_hour(world: World) -> Non
         world.generation.code = None
         world.telegram.put(private("ты тут?"))
         await world.until(lambda: len(world.telegram.sent) == 2)
-    assert world.telegram.texts() == [CONFIG.unavailable, "эхо: ты тут?"]
+    assert world.telegram.texts() == [TEXTS.unavailable, "эхо: ты тут?"]
 
 
 async def test_a_repeat_is_said_where_the_next_draw_fails(world: World) -> None:

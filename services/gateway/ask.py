@@ -1,0 +1,114 @@
+"""Asks generation for a reply, again and again while it cannot answer, and for two minutes at most.
+
+Knows turns and the service, and neither Telegram nor the store.
+"""
+
+from collections.abc import Sequence
+
+from contracts.retry import Backoff, retry
+from contracts.turn import Turn
+from protos.generation.v1 import generation_pb2 as pb
+from services.gateway.compose import CANDIDATES, choose
+from services.gateway.context import Context
+from services.gateway.errors import GenerationUnavailable
+from services.gateway.store.history import Recall
+from services.generation.client import GenerationClient, GenerationError, InvalidRequest, RetryLater
+from telemetry.logs import logger
+
+OUTAGE_SECONDS = 120.0
+"""Time after which people are told that there will be no answer."""
+DRAWS = 3
+"""How often generation is asked for a reply that has words in it and is no repeat."""
+OVER_SECONDS = 60.0
+"""Time without a failure after which an outage is over, though nobody asked since."""
+TELL_AGAIN_SECONDS = 600.0
+"""Time within which a chat is told of an outage once."""
+
+
+class Generation:
+    """Generation as one bot uses it; `version` is the model version that answered last."""
+
+    def __init__(self, client: GenerationClient, context: Context) -> None:
+        self._client = client
+        self._bot = context.bot
+        self._clock = context.clock
+        self._metrics = context.metrics
+        self._backoff = Backoff()
+        self._told_at: dict[int, float] = {}
+        self._down_since: float | None = None
+        self._failed_at = 0.0
+        self.version = ""
+
+    async def ask(
+        self, turns: Sequence[Turn], chat_key: str, request_id: str, recall: Recall
+    ) -> list[str]:
+        """Return the messages to send, none where no draw can be said.
+
+        Raises GenerationUnavailable when there is no answer in time.
+        """
+        began = self._clock.now()
+        lines, outcome = list[str](), "nothing"
+        try:
+            for _ in range(DRAWS):
+                response = await self._generate(turns, chat_key, request_id)
+                chosen = choose(response.candidates, recall.recent, recall.denied)
+                if chosen[0]:
+                    lines, outcome = chosen
+                if outcome in ("candidate", "replaced"):
+                    break
+        except GenerationUnavailable:
+            if not lines:  # a repeat is better than nothing
+                self._metrics.replies.labels("unavailable").inc()
+                raise
+        self._metrics.replies.labels(outcome).inc()
+        self._metrics.answer.observe(self._clock.now() - began)
+        return lines
+
+    async def _generate(
+        self, turns: Sequence[Turn], chat_key: str, request_id: str
+    ) -> pb.GenerateResponse:
+        if self._clock.now() - self._failed_at > OVER_SECONDS:
+            self._down_since = None
+        # who comes later in an outage does not wait for its two minutes anew
+        began = self._clock.now() if self._down_since is None else self._down_since
+
+        async def call() -> pb.GenerateResponse:
+            return await self._client.generate(
+                self._bot, turns, chat_key=chat_key, candidates=CANDIDATES, request_id=request_id
+            )
+
+        def policy(error: Exception, attempt: int) -> float | None:
+            return self._pause(error, attempt, began + OUTAGE_SECONDS)
+
+        try:
+            response = await retry(call, self._clock, policy)
+        except GenerationError as error:
+            logger().warning("generation unavailable", code=error.code.name)
+            raise GenerationUnavailable(error.code.name) from None
+        self._down_since = None
+        self.version = response.model_version
+        return response
+
+    def _pause(self, error: Exception, attempt: int, until: float) -> float | None:
+        """Seconds until the next attempt; None for no further one."""
+        if not isinstance(error, GenerationError) or isinstance(error, InvalidRequest):
+            return None
+        self._failed_at = self._clock.now()
+        self._down_since = self._down_since or self._failed_at
+        left = until - self._failed_at
+        if left <= 0:
+            return None
+        self._metrics.retries.labels(error.code.name).inc()
+        wanted = error.retry_after if isinstance(error, RetryLater) else 0.0
+        return min(left, max(wanted, self._backoff.seconds(attempt)))
+
+    def may_tell(self, chat: int) -> bool:
+        """Whether to tell the chat of the outage now: not if it just heard of it."""
+        now = self._clock.now()
+        self._told_at = {
+            key: at for key, at in self._told_at.items() if now - at < TELL_AGAIN_SECONDS
+        }
+        if chat in self._told_at:
+            return False
+        self._told_at[chat] = now
+        return True

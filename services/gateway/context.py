@@ -1,0 +1,56 @@
+"""What all parts of one bot's gateway share."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.clock import Clock
+from services.gateway.bot_api import BotApi
+from services.gateway.config import GatewayConfig
+from services.gateway.errors import Stopping
+from services.gateway.metrics import Metrics
+from services.gateway.store.database import Database
+
+
+class StoppingClock:
+    """A clock like the one it wraps, until `stop`: then every sleep raises Stopping at once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._stopped = asyncio.Event()
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    async def sleep(self, seconds: float) -> None:
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        stopping = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait([sleeping, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sleeping, stopping):
+                task.cancel()
+            await asyncio.gather(sleeping, stopping, return_exceptions=True)
+        if self._stopped.is_set():
+            raise Stopping
+
+
+@dataclass(frozen=True)
+class Context:
+    """
+    bot          the bot's name, that of its file
+    delays       scale of the pauses that manners and Telegram's limits ask for; 0 is none
+    forget_file  the list of people who asked to be forgotten
+    """
+
+    bot: str
+    config: GatewayConfig
+    api: BotApi
+    database: Database
+    clock: StoppingClock
+    delays: float
+    metrics: Metrics
+    forget_file: Path

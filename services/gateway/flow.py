@@ -1,0 +1,256 @@
+"""From an update to its answer: begin → decide → recall → ask → plan, each a call in this file.
+
+`polling` receives updates before, `sender` sends what is planned here after. Of each update one
+answer is committed, which is never made again; each transaction may be the last before a crash.
+"""
+
+import sqlite3
+from contextlib import suppress
+from functools import partial
+
+from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, TelegramServerError
+
+from contracts.retry import Backoff, retry
+from services.gateway.addressing import spoken_text
+from services.gateway.answer import Answer, Outgoing, Write, answer_press, answer_to
+from services.gateway.ask import Generation
+from services.gateway.commands import Order, is_administrator, run_command
+from services.gateway.compose import HISTORY_MESSAGES, chat_key, compose_turns
+from services.gateway.context import Context
+from services.gateway.decision import NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
+from services.gateway.errors import GenerationUnavailable, error_name
+from services.gateway.incoming import ButtonPress, Identity, Message, Removal, Unreadable
+from services.gateway.policy import continues, decide
+from services.gateway.polling import Polling
+from services.gateway.sender import Sender
+from services.gateway.settings_keyboard import chosen_settings, keyboard
+from services.gateway.store import history, inbox, outbox
+from services.gateway.typing_delay import typing_delays, typing_indicator
+from telemetry.logs import logger
+
+MOST_FAILURES = 5
+"""Failures of our own after which an update is given up, and counted."""
+MOST_CRASHES = 3
+"""Attempts that the process did not survive, after which an update is given up as well."""
+LONGEST_BURST = 15.0
+"""Seconds of one person's messages that are answered together."""
+BURST_OVER = 10.0
+"""Age in seconds at which a message has waited long enough for its sender's next."""
+_OUTSIDE = (
+    *(TelegramNetworkError, TelegramRetryAfter, TelegramServerError),
+    *(sqlite3.OperationalError, OSError),
+)
+"""Failures of Telegram, generation or the disk: they pass, however long they take."""
+
+
+class Flow:
+    """What one bot does with updates; `me` is who it is at Telegram."""
+
+    def __init__(
+        self, context: Context, me: Identity, generation: Generation, sender: Sender,
+        polling: Polling,
+    ) -> None:  # fmt: skip
+        self.context = context
+        self.config = context.config
+        self.clock = context.clock
+        self.database = context.database
+        self.me = me
+        self.generation = generation
+        self.sender = sender
+        self.polling = polling
+
+    async def handle_update(self, update_id: int) -> None:
+        """Handle an update to its end: what comes after it in its chat waits for that."""
+        backoff = Backoff()
+
+        def policy(error: Exception, attempt: int) -> float:
+            logger().warning("update failed", error=error_name(error), attempt=attempt + 1)
+            wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
+            return max(wanted, backoff.seconds(attempt))
+
+        await retry(partial(self._attempt, update_id), self.clock, policy)
+
+    async def _attempt(self, update_id: int) -> None:
+        """Raises what is to be tried again; returns when the update has its end."""
+        async with self.database.transaction() as db:
+            stored = inbox.begin(db, update_id)
+        if stored is None:  # handled already, or its sender has been forgotten
+            return
+        try:
+            if stored.crashes < MOST_CRASHES:
+                await self._plan(update_id, await self._answer(update_id, stored))
+                return
+        except Unreadable:
+            pass
+        except BaseException as error:  # a cancellation as well: the process survived the attempt
+            is_own = isinstance(error, Exception) and not isinstance(error, _OUTSIDE)
+            failures = 0
+            with suppress(Exception):  # the disk refuses that as well: `error` is what counts
+                async with self.database.transaction() as db:
+                    failures = inbox.end_attempt(db, update_id, is_own)
+            if not is_own or failures < MOST_FAILURES:
+                raise
+        logger().warning("update given up", crashes=stored.crashes)
+        self.context.metrics.failed_updates.inc()
+        await self._plan(update_id, Answer(), "failed")
+
+    async def _answer(self, update_id: int, stored: inbox.Stored) -> Answer:
+        match update := stored.read():
+            case Message(migrate_from_chat_id=0, migrate_to_chat_id=0):
+                return await self._answer_message(update_id, update)
+            case Message():  # told in both chats, and either may be read first
+                old = update.migrate_from_chat_id or update.chat
+                new = update.migrate_to_chat_id or update.chat
+                return Answer(writes=(lambda db: history.migrate(db, old, new),), moved_to=new)
+            case ButtonPress():
+                return await self._answer_press(update)
+            case Removal():
+                self.context.metrics.put_out.inc()
+                return Answer(writes=(lambda db: outbox.drop_chat(db, update.chat),))
+        return Answer()
+
+    async def _answer_message(self, update_id: int, message: Message) -> Answer:
+        reason, settings = await self._decide(update_id, message)
+        texts, now = self.config.texts, self.clock.now()
+        if reason is Reason.COMMAND:
+            known = self.generation.version, self.polling.last_success
+            order = Order(message, update_id, settings, self.me, self.context, now, *known)
+            return _counted(await run_command(order), message, "command", now)
+        if reason is Reason.LIMIT_TOLD:
+            told = Answer((answer_to(message, texts.limited),))
+            return _counted(told, message, "limit_told", now)
+        return await self._reply(update_id, message, reason) if reason in SPEAKS else Answer()
+
+    async def _decide(self, update_id: int, message: Message) -> tuple[Reason, ChatSettings]:
+        """Decide whether to answer, and remember what was said."""
+        now = self.clock.now()
+        async with self.database.transaction() as db:
+            view = history.view(db, message, now, self.config.new_chat)
+            reason = decide(message, self.me, view, self.config, now)
+            # not where the sender has been forgotten meanwhile
+            if reason not in NOT_TALK and inbox.is_new(db, update_id):
+                # an edit is stored as answered only with its answer, or a second attempt would
+                # take it for answered
+                stored = Reason.EDITED if message.is_edit else reason
+                history.add_message(db, message, spoken_text(message, self.me), stored)
+        self.context.metrics.decided.labels(reason.value).inc()
+        return reason, view.settings
+
+    async def _reply(self, update_id: int, message: Message, reason: Reason) -> Answer:
+        """Answer in the persona's voice, or leave it to what its sender writes next."""
+        began = self.clock.now()
+        async with typing_indicator(self.context.api, message.chat, message.topic, self.clock):
+            recall = await self._recall(update_id, message)
+            if recall is None:
+                return _left_to_the_next(message, reason)
+            if reason is Reason.WORDLESS:
+                return self._answer_wordless(message)
+            try:
+                lines = await self._ask(update_id, message, recall)
+            except GenerationUnavailable:
+                return self._tell_outage(message, reason)
+        return self._compose(message, reason, lines, self.clock.now() - began)
+
+    def _answer_wordless(self, message: Message) -> Answer:
+        """Answer with one of the lines for it, the same at each attempt."""
+        text = self.config.wordless[message.message_id % len(self.config.wordless)]
+        answer = Answer((answer_to(message, text, asker=message.sender),))
+        return _counted(answer, message, "answer", self.clock.now())
+
+    async def _recall(self, update_id: int, message: Message) -> history.Recall | None:
+        """What a reply rests on; None where the sender wrote more that is answered with this."""
+        has_bursts = bool(self.config.burst_seconds) and not message.is_by_bot
+        if has_bursts and self.clock.now() - message.at < BURST_OVER:
+            await self.clock.sleep(self.context.delays * self.config.burst_seconds)
+        async with self.database.transaction() as db:
+            if has_bursts:
+                since = history.joined_since(db, message)
+                until = (message.at if since is None else since) + LONGEST_BURST
+                later = inbox.later_messages(db, update_id, message)
+                if any(continues(each, self.me, until) for each in later):
+                    return None
+            return history.recall(db, message, HISTORY_MESSAGES)
+
+    async def _ask(self, update_id: int, message: Message, recall: history.Recall) -> list[str]:
+        key = chat_key(self.context.bot, message.chat, message.topic)
+        turns = compose_turns(recall.messages, key)
+        if not turns:  # the sender has been forgotten meanwhile
+            return []
+        return await self.generation.ask(turns, key, f"{self.context.bot}-{update_id}", recall)
+
+    def _compose(self, message: Message, reason: Reason, lines: list[str], spent: float) -> Answer:
+        """Pace the lines as a person would type them; the time spent so far counts."""
+        spent = max(0.0, spent)  # the clock may be set back
+        delays = typing_delays(lines, self.config.typing_speed)
+        to = {"asker": message.sender, "to_bot": message.is_by_bot, "spoken": True}
+        calls = tuple(
+            answer_to(message, line, after=max(0.0, self.context.delays * delay - spent), **to)
+            for line, delay in zip(lines, delays, strict=True)
+        )
+        kind = "unasked" if reason in UNASKED else "answer"
+        return _counted(_answered(message, reason, calls), message, kind, self.clock.now())
+
+    def _tell_outage(self, message: Message, reason: Reason) -> Answer:
+        """People are told once, bots are not."""
+        tell = not message.is_by_bot and self.generation.may_tell(message.chat)
+        line = answer_to(message, self.config.texts.unavailable, asker=message.sender)
+        return _answered(message, reason, (line,) if tell else ())
+
+    async def _answer_press(self, press: ButtonPress) -> Answer:
+        """Set what the button says, if its presser may, and draw the keyboard anew."""
+        if not self.config.serves(press.sender, press.chat):
+            return Answer()
+        if press.sender not in self.config.owner_ids and not (
+            await is_administrator(self.context.api, press.chat, press.sender)
+        ):
+            return Answer((answer_press(press, self.config.texts.refused),))
+        now = self.clock.now()
+        async with self.database.transaction() as db:
+            settings = history.settings(db, press.chat, press.topic) or self.config.new_chat
+        wanted = chosen_settings(settings, press.data, now)
+        if wanted is None:
+            return Answer((answer_press(press),))
+        markup = keyboard(wanted, now)
+        message_id = press.message.message_id
+        extra = {"chat_id": press.chat, "message_id": message_id, "reply_markup": markup}
+        call = Outgoing(press.chat, method="editMessageReplyMarkup", extra=extra)
+        return Answer(
+            (answer_press(press), call),
+            (lambda db: history.set_settings(db, press.chat, press.topic, wanted),),
+        )
+
+    async def _plan(self, update_id: int, answer: Answer, state: str = "done") -> None:
+        """Commit the answer, which is not made again from now on; the raw update goes."""
+        async with self.database.transaction() as db:
+            if not inbox.end(db, update_id, state):
+                return  # its sender has been forgotten meanwhile
+            outbox.plan(db, update_id, answer.calls, self.clock.now())
+            given_up = sum(write(db) or 0 for write in answer.writes)
+        self.sender.note_planned(len(answer.calls), given_up)
+        self.sender.wake([call.queue for call in answer.calls])
+        if answer.moved_to:
+            self.sender.wake_all(answer.moved_to)
+
+
+def _answered(message: Message, reason: Reason, calls: tuple[Outgoing, ...]) -> Answer:
+    """An answer to talk: the message and those that waited to be answered with it are."""
+    return Answer(
+        calls,
+        (
+            lambda db: history.end_burst(db, message),
+            lambda db: history.set_reason(db, message, reason),
+        ),
+    )
+
+
+def _counted(answer: Answer, message: Message, kind: str, now: float) -> Answer:
+    """The answer, counted for the limits of the message's sender."""
+
+    count: Write = lambda db: history.add_ask(db, message, kind, now)  # noqa: E731
+    return Answer(answer.calls, (*answer.writes, count))
+
+
+def _left_to_the_next(message: Message, reason: Reason) -> Answer:
+    """It is answered with what its sender wrote after it, which nobody may have asked for."""
+    waits = Reason.NOT_ADDRESSED if reason in UNASKED else Reason.JOINED
+    return Answer(writes=(lambda db: history.set_reason(db, message, waits),))

@@ -1,0 +1,257 @@
+"""What Telegram sends, read tolerantly: messages, pressed buttons, removals from chats. Pure.
+
+Every fact of a message is derived here and nowhere else. A field that is missing, of an unexpected
+type or new counts as not given; only an update without chat, sender or id is unreadable.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core.core_schema import ValidationInfo
+
+_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?(?!\S)\s*(.*)", re.DOTALL)
+_MEDIA = (*("sticker", "voice", "video_note", "photo", "video", "animation", "audio", "document"),)
+"""Fields of a message by which a person shows or says something without writing."""
+
+Id = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
+"""What SQLite's 64 bits hold."""
+
+
+class Unreadable(ValueError):
+    """An update of a kind that we know, without a chat, a sender or an id."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the bot is: its id and username at Telegram, and its names in all their case forms."""
+
+    id: int
+    username: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A text that begins with a slash and a word; `target` is the bot it names, if any."""
+
+    name: str
+    target: str
+    arguments: str
+
+    def is_for_another(self, me: Identity) -> bool:
+        return bool(self.target) and self.target.lower() != me.username.lower()
+
+
+class Tolerant(BaseModel):
+    """A value of Telegram's whose fields have their defaults where they cannot be read."""
+
+    model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _or_default(cls, value: Any, read: Callable[[Any], Any], info: ValidationInfo) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            return cls.model_fields[info.field_name or ""].default
+
+
+def _at(default: Any, *path: str) -> Any:
+    """A field that stands at the path."""
+    return Field(default=default, validation_alias=AliasPath(*path))
+
+
+class User(Tolerant):
+    id: Id = 0
+    is_bot: bool = False
+    first_name: str = ""
+    last_name: str = ""
+    username: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+class Entity(Tolerant):
+    """A marked part of a text, in UTF-16 units; `user_id` is whom a text mention names."""
+
+    type: str = ""
+    offset: int = Field(default=0, ge=0)
+    length: int = Field(default=0, ge=0)
+    user_id: Id = _at(0, "user", "id")
+
+
+class RepliedTo(Tolerant):
+    """A message that another one answers."""
+
+    message_id: Id = 0
+    user: User = _at(User(), "from")
+    plain: str = _at("", "text")
+    caption: str = ""
+    forum_topic_created: Any = None
+
+    @property
+    def text(self) -> str:
+        return self.plain or self.caption
+
+    @property
+    def has_words(self) -> bool:
+        return bool(self.text.strip())
+
+
+class Message(RepliedTo):
+    """A message, new or edited.
+
+    at                    unix time at which it was written
+    album                 the album that it belongs to
+    sender_chat           the chat or channel as which somebody writes, 0 none
+    replies_elsewhere     whose message in another chat it answers, 0 nobody's
+    is_automatic_forward  a post that Telegram copied from the linked channel
+    """
+
+    chat: Id = _at(0, "chat", "id")
+    chat_type: str = _at("", "chat", "type")
+    chat_title: str = _at("", "chat", "title")
+    at: float = Field(default=0.0, validation_alias="date", ge=0, lt=1 << 40)
+    album: str | None = _at(None, "media_group_id")
+    message_thread_id: Id = 0
+    is_topic_message: bool = False
+    sender_chat: Id = _at(0, "sender_chat", "id")
+    entities: list[Entity] = []
+    caption_entities: list[Entity] = []
+    replied_to: RepliedTo = _at(RepliedTo(), "reply_to_message")
+    replies_elsewhere: Id = _at(0, "external_reply", "origin", "sender_user", "id")
+    forward_origin: Any = None
+    via_bot: Any = None
+    is_automatic_forward: bool = False
+    migrate_from_chat_id: Id = 0
+    migrate_to_chat_id: Id = 0
+    has_media: bool = False
+    is_edit: bool = False
+
+    @property
+    def is_private(self) -> bool:
+        return self.chat_type == "private"
+
+    @property
+    def topic(self) -> int:
+        """The forum topic, else 0: outside forums a thread is only a chain of replies."""
+        return self.message_thread_id if self.is_topic_message else 0
+
+    @property
+    def sender(self) -> int:
+        """Who speaks: a person, a bot, or the chat or channel as which somebody writes."""
+        return self.sender_chat or self.user.id
+
+    @property
+    def person(self) -> User:
+        """The account that speaks, without an id where somebody writes as a chat or channel."""
+        return User() if self.sender_chat else self.user
+
+    @property
+    def is_by_bot(self) -> bool:
+        """People who write as a chat or channel do so under a bot's account, and are no bots."""
+        return self.person.is_bot
+
+    @property
+    def command(self) -> Command | None:
+        found = _COMMAND.match(self.plain)
+        return Command(found[1].lower(), found[2] or "", found[3].strip()) if found else None
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Its words are not its sender's own: forwarded, or made by another bot inline."""
+        return bool(self.forward_origin or self.via_bot)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the store keeps of it, as parameters of a query."""
+        return {
+            **{"chat": self.chat, "topic": self.topic, "sender": self.sender, "at": self.at},
+            **{"message_id": self.message_id, "album": self.album, "is_bot": self.is_by_bot},
+        }
+
+    def marked_parts(self) -> list[tuple[Entity, str]]:
+        """Return the marked parts of the text with their words. Telegram counts in UTF-16 units."""
+        units = self.text.encode("utf-16-le")  # two bytes each
+        marked = self.entities or self.caption_entities
+        parts = [units[2 * each.offset : 2 * (each.offset + each.length)] for each in marked]
+        return [
+            (each, part.decode("utf-16-le", "replace"))
+            for each, part in zip(marked, parts, strict=True)
+        ]
+
+    def replies_to(self, user: int) -> bool:
+        """Whether it answers that user, here or what was said in another chat.
+
+        Every message of a topic seems to reply to the topic's first one, which is no answer.
+        """
+        if self.replies_elsewhere:
+            return self.replies_elsewhere == user
+        opens_topic = self.topic != 0 and self.replied_to.message_id == self.topic
+        is_opening = opens_topic or self.replied_to.forum_topic_created is not None
+        return self.replied_to.user.id == user and not is_opening
+
+
+class ButtonPress(Tolerant):
+    """A button below one of the bot's messages was pressed."""
+
+    id: str = ""
+    data: str = ""
+    sender: Id = _at(0, "from", "id")
+    message: Message = Message()
+
+    @property
+    def chat(self) -> int:
+        return self.message.chat
+
+    @property
+    def topic(self) -> int:
+        return self.message.topic
+
+
+class Removal(Tolerant):
+    """The bot was blocked by a person or put out of a group."""
+
+    chat: Id = _at(0, "chat", "id")
+    sender: Id = _at(0, "from", "id")
+    topic: int = 0
+
+
+Update = Message | ButtonPress | Removal
+
+
+def read_update(payload: Mapping[str, Any], now: float) -> Update | None:
+    """Return what an update says; None for one that means nothing to us.
+
+    `now` stands for a time that cannot be read. Raises Unreadable.
+    """
+    update: ButtonPress | Removal
+    match payload:
+        case {"message": raw}:
+            return read_message(raw, now)
+        case {"edited_message": raw}:
+            return read_message(raw, now, is_edit=True)
+        # where the message is too old, Telegram tells nothing but a date of 0
+        case {"callback_query": {"message": {"date": at}} as raw} if at:
+            update = ButtonPress.model_validate(raw)
+        case {"my_chat_member": {"new_chat_member": {"status": "kicked" | "left"}} as raw}:
+            update = Removal.model_validate(raw)
+        case _:
+            return None
+    if not (update.chat and update.sender):
+        raise Unreadable
+    return update
+
+
+def read_message(raw: Any, now: float, is_edit: bool = False) -> Message:
+    """Return a message; raises Unreadable."""
+    values = raw if isinstance(raw, dict) else {}
+    has_media = any(values.get(name) for name in _MEDIA)
+    message = Message.model_validate({**values, "has_media": has_media, "is_edit": is_edit})
+    if not (message.chat and message.sender and message.message_id):
+        raise Unreadable
+    return message if message.at else message.model_copy(update={"at": now})

@@ -1,1 +1,0 @@
-"""Alembic's revisions, applied at every start."""

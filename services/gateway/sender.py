@@ -1,0 +1,232 @@
+"""Sends what the outbox plans, a chat's messages one after another: planned, sending, sent.
+
+A message that may have arrived and is sent again is counted and logged; no other goes twice.
+Messages go no faster than Telegram takes them, and a chat that it slows down (429) waits alone.
+Calls that say nothing, such as letting a button stop waiting, do not stand behind messages. How a
+call ended is written down however long the disk refuses: nobody else knows it.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from sqlite3 import Connection
+from typing import TypeVar
+
+from aiogram.exceptions import TelegramMigrateToChat, TelegramRetryAfter
+
+from contracts.retry import Backoff, retry
+from services.gateway.bot_api import REFUSED, failure_code, may_have_arrived
+from services.gateway.chat_queues import ChatQueues
+from services.gateway.context import Context
+from services.gateway.decision import ChatSettings
+from services.gateway.errors import error_name, keep_trying
+from services.gateway.policy import may_add
+from services.gateway.rate_limit import RateLimit
+from services.gateway.store import history, outbox
+from services.gateway.store.outbox import Planned
+from services.gateway.typing_delay import LONGEST_SECONDS, typing_indicator, without_pings
+from telemetry.logs import logger
+
+MOST_AMBIGUOUS = 10
+"""Attempts after which a message that may have arrived each time is given up."""
+WORTHLESS_SECONDS = 3600.0
+"""Time after which an answer that could not be sent is not worth sending any more."""
+
+T = TypeVar("T")
+Chat = tuple[int, bool]
+"""A chat's id, and whether its messages are meant or its other calls."""
+
+
+class Sender:
+    """All chats' outboxes; `me` is the bot's id."""
+
+    def __init__(self, context: Context, me: int) -> None:
+        self._context = context
+        self._me = me
+        self._api = context.api
+        self._clock = context.clock
+        self._metrics = context.metrics
+        self._rate_limit = RateLimit(context.delays)
+        self._backoff = Backoff()
+        self.queues: ChatQueues[Chat, Chat] = ChatQueues(self._send_chat, context.clock)
+
+    async def start(self) -> None:
+        """Take up what the process before left."""
+        async with self._context.database.transaction() as db:
+            recovered = outbox.recover(db)
+            chats, count = outbox.planned_chats(db), outbox.count_planned(db)
+        self._note_doubled(recovered)
+        self._metrics.outbox.set(count)
+        self.wake(chats)
+
+    def wake(self, chats: Iterable[Chat]) -> None:
+        """There is something to send to these chats."""
+        for chat in chats:
+            self.queues.put(chat, chat)
+
+    def wake_all(self, chat: int) -> None:
+        self.wake([(chat, True), (chat, False)])
+
+    def note_planned(self, count: int, given_up: int) -> None:
+        self._metrics.outbox.inc(count - given_up)
+        self._metrics.failed.labels("given_up").inc(given_up)
+
+    async def _send_chat(self, chat: Chat) -> None:
+        """Send until nothing is planned for the chat."""
+        while (row := await self._claim(chat)) is not None:
+            if not await self._send(row):
+                return
+
+    async def _claim(self, chat: Chat) -> Planned | None:
+        """Wait until the chat's next call is due and Telegram takes it, and mark it as being sent.
+
+        Returns None where nothing is planned.
+        """
+        while True:
+            row, wait = await self._look(chat)
+            if row is None or not wait:
+                return row
+            if row.spoken and wait <= LONGEST_SECONDS:  # a person would be typing
+                async with typing_indicator(self._api, row.chat, row.topic, self._clock):
+                    await self._clock.sleep(wait)
+            else:
+                await self._clock.sleep(wait)
+            # and then look again: much may have happened
+
+    async def _look(self, chat: Chat) -> tuple[Planned | None, float]:
+        """Return the next call and the seconds until it may go; mark one that may as being sent."""
+        unwanted, wait = [], 0.0
+        async with self._context.database.transaction(flush=True) as db:
+            while (row := outbox.next_planned(db, *chat)) is not None:
+                if wait := self._seconds_left(row):
+                    break
+                if not (reason := self._why_unwanted(db, row)):
+                    if row.is_message:  # at once, or others take the same slot
+                        self._rate_limit.take_slot(row.chat, self._clock.now())
+                    outbox.mark_sending(db, row)
+                    break
+                outbox.mark_failed(db, row)
+                unwanted.append(reason)
+        for reason in unwanted:
+            self._metrics.failed.labels(reason).inc()
+            self._metrics.outbox.dec()
+        return row, wait
+
+    def _seconds_left(self, row: Planned) -> float:
+        now = self._clock.now()
+        limit = self._rate_limit.seconds_left(row.chat, now) if row.is_message else 0.0
+        # a clock that was set back would have it wait as long again
+        return max(limit, 0.0 if now < row.planned_at else row.not_before - now)
+
+    def _why_unwanted(self, db: Connection, row: Planned) -> str | None:
+        """Why a message is not to be sent any more."""
+        now = self._clock.now()
+        if now - row.planned_at > WORTHLESS_SECONDS:
+            return "stale"
+        if not row.is_talk:
+            return None
+        if history.is_denied(db, row.chat, row.text):
+            return "denied"
+        if history.is_opted_out(db):
+            return "opted_out"
+        settings = history.settings(db, row.chat, row.topic) or ChatSettings()
+        if now < settings.muted_until:
+            return "muted"
+        if row.to_bot:
+            bots, others = history.bots_in_a_row(db, row.chat, row.topic)
+            return None if may_add(bots, others, self._context.config.bot_depth) else "bot_depth"
+        return None
+
+    async def _send(self, row: Planned) -> bool:
+        """Make the call and write down how it ended; return whether there may be more to send."""
+        try:
+            try:
+                message_id = await self._call(row)
+            finally:
+                if row.is_message:
+                    self._rate_limit.move_slot(row.chat, self._clock.now())
+        except TelegramRetryAfter as error:
+            self._metrics.limited.inc()
+            await self._postpone(row, error.retry_after)
+        except TelegramMigrateToChat as error:
+            await self._migrate(row, error.migrate_to_chat_id)
+        except REFUSED as error:
+            logger().warning("call refused", method=row.method, error=error_name(error))
+            await self._fail(row, failure_code(error))
+        except Exception as error:
+            await self._try_again(row, error)
+        else:
+            return await self._note_sent(row, message_id)
+        return True
+
+    async def _call(self, row: Planned) -> int:
+        """Return the id that the message got, 0 for another call."""
+        if not row.is_message:
+            await self._api.call(row.method, **json.loads(row.extra))
+            return 0
+        quotes = row.reply_to and (row.others_wrote or not row.spoken)
+        quoted = {"message_id": row.reply_to, "allow_sending_without_reply": True}
+        may_ping = self._context.config.allow_pings or not row.spoken
+        message = await self._api.call(
+            "sendMessage",
+            chat_id=row.chat,
+            text=row.text if may_ping else without_pings(row.text),
+            message_thread_id=row.topic or None,
+            reply_parameters=quoted if quotes else None,
+            **json.loads(row.extra),
+        )
+        return int(message["message_id"])
+
+    async def _write(self, write: Callable[[Connection], T]) -> T:
+        async def step() -> T:
+            async with self._context.database.transaction() as db:
+                return write(db)
+
+        return await retry(step, self._clock, keep_trying("disk refuses"))
+
+    async def _note_sent(self, row: Planned, message_id: int) -> bool:
+        now = self._clock.now()
+
+        def write(db: Connection) -> bool:
+            if row.spoken:
+                where = row.chat, row.topic, message_id
+                history.add_spoken(db, *where, self._me, row.text, now)
+            return outbox.mark_sent(db, row, message_id)
+
+        has_more = await self._write(write)
+        self._metrics.outbox.dec()
+        if row.is_message:
+            self._metrics.sent.inc()
+        if row.spoken and row.part == 0 and row.taken_at is not None:
+            self._metrics.reply.observe(max(0.0, now - row.taken_at))
+        return has_more
+
+    async def _fail(self, row: Planned, code: str) -> None:
+        if row.is_message:
+            self._metrics.failed.labels(code).inc()
+        self._metrics.outbox.dec()
+        await self._write(lambda db: outbox.mark_failed(db, row))
+
+    async def _postpone(self, row: Planned, seconds: float) -> None:
+        now = self._clock.now()
+        await self._write(lambda db: outbox.postpone(db, row, now, seconds))
+
+    async def _migrate(self, row: Planned, new: int) -> None:
+        """The group became a supergroup: the message goes there."""
+        await self._postpone(row, 0.0)
+        await self._write(lambda db: history.migrate(db, row.chat, new))
+        self.wake_all(new)
+
+    async def _try_again(self, row: Planned, error: Exception) -> None:
+        name, attempt = error_name(error), row.attempts + 1
+        logger().warning("message not sent", method=row.method, error=name, attempt=attempt)
+        if may_have_arrived(error):
+            if attempt >= MOST_AMBIGUOUS:
+                await self._fail(row, "unknown")
+                return
+            self._note_doubled(int(row.is_message))
+        await self._postpone(row, self._backoff.seconds(row.attempts))
+
+    def _note_doubled(self, count: int) -> None:
+        if count:
+            self._metrics.doubled.inc(count)
+            logger().warning("messages may arrive twice", count=count)

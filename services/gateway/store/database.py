@@ -1,0 +1,207 @@
+"""The SQLite file: opened and checked, its schema brought up to date, its transactions.
+
+A killed process loses no committed transaction. A machine that loses power loses those since the
+last flush; flushed are updates, before Telegram hears that they were taken, and a message's
+`sending`, before it goes. So whatever the outside was told is on the disk, and all before it.
+
+Rows hold what people wrote: they are personal data and never logged.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing, suppress
+from pathlib import Path
+
+from contracts.files import locked, sync
+from contracts.refusal import Refusal
+from services.gateway.errors import error_name
+
+SCHEMAS = (
+    """
+    -- What Telegram sent, as it came, until it is handled; chat, topic and sender are 0 where there
+    -- is none. state: new | done | failed. crashes: attempts that the process did not survive.
+    CREATE TABLE updates (
+        update_id INTEGER PRIMARY KEY, payload TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'new',
+        crashes INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0,
+        chat INTEGER NOT NULL, topic INTEGER NOT NULL, sender INTEGER NOT NULL,
+        taken_at REAL NOT NULL
+    );
+    CREATE INDEX updates_state ON updates (state);
+    CREATE INDEX updates_taken ON updates (taken_at, update_id);
+
+    -- Messages of chats in the order of their handling. role: persona | other. reason: a
+    -- decision.Reason, why it was answered or not; empty for the persona's own.
+    CREATE TABLE turns (
+        id INTEGER PRIMARY KEY, chat INTEGER NOT NULL, topic INTEGER NOT NULL,
+        message_id INTEGER NOT NULL, user_id INTEGER NOT NULL, role TEXT NOT NULL,
+        is_bot INTEGER NOT NULL, text TEXT NOT NULL, at REAL NOT NULL,
+        reason TEXT NOT NULL DEFAULT '', album TEXT, UNIQUE (chat, message_id)
+    );
+    CREATE INDEX turns_topic ON turns (chat, topic, id);
+    CREATE INDEX turns_user ON turns (user_id, at);
+    CREATE INDEX turns_at ON turns (at);
+
+    -- Settings (JSON) of a chat, topic 0, or of a topic, and the chat it became. Chat 0 is the bot.
+    CREATE TABLE chats (
+        chat INTEGER NOT NULL, topic INTEGER NOT NULL, settings TEXT NOT NULL, migrated_to INTEGER,
+        PRIMARY KEY (chat, topic)
+    ) WITHOUT ROWID;
+
+    -- Calls of the Bot API to make, mostly messages. state: planned | sending | sent | failed.
+    -- reply_to 0 quotes nothing; spoken: the persona's own words; asker: whom it answers, 0 nobody.
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY, update_id INTEGER NOT NULL, part INTEGER NOT NULL,
+        chat INTEGER NOT NULL, topic INTEGER NOT NULL, method TEXT NOT NULL, text TEXT NOT NULL,
+        extra TEXT NOT NULL, reply_to INTEGER NOT NULL, spoken INTEGER NOT NULL,
+        asker INTEGER NOT NULL, to_bot INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'planned',
+        message_id INTEGER, not_before REAL NOT NULL, planned_at REAL NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0, UNIQUE (update_id, part)
+    );
+    CREATE INDEX outbox_state ON outbox (state, chat);
+
+    -- What somebody got from the bot, for limits. kind: answer|unasked|command|limit_told|report.
+    CREATE TABLE asks (
+        id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, chat INTEGER NOT NULL,
+        kind TEXT NOT NULL, at REAL NOT NULL
+    );
+    CREATE INDEX asks_user ON asks (user_id, at);
+    CREATE INDEX asks_chat ON asks (chat, at);
+
+    -- What the bot must not say again in a chat, as history.words_key has it; chat 0 is everywhere.
+    CREATE TABLE denied (
+        chat INTEGER NOT NULL, words TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (chat, words)
+    ) WITHOUT ROWID;
+    """,
+)
+"""Each brings the database of the one before up to date; a released one is never edited."""
+
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=NORMAL",  # a transaction that is to be flushed is flushed by us
+    "wal_autocheckpoint=0",  # and so is the log moved into the file, in the flushing thread
+    "busy_timeout=5000",
+    "secure_delete=ON",
+)
+FLUSHES_BEFORE_CHECKPOINT = 200
+
+
+class Database:
+    """The one connection to the file, and the lock that keeps other gateways away from it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open, check and migrate; raises Refusal when the file cannot be used."""
+        self._log = path.with_name(f"{path.name}-wal")
+        self._flushes = 0
+        self._turn = asyncio.Lock()
+        self._open = ExitStack()
+        self._open.enter_context(only_gateway(path))
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self.connection = self._open.enter_context(closing(connection))
+            self.connection.row_factory = sqlite3.Row
+            for pragma in _PRAGMAS:
+                self.connection.execute(f"PRAGMA {pragma}")
+            if (found := _damage(self.connection)) is not None:
+                raise Refusal(f"{path}: damaged ({found}): restore a backup")
+            _migrate(self.connection, path)
+        except BaseException as error:
+            self._open.close()
+            if isinstance(error, sqlite3.Error):
+                raise Refusal(f"{path}: not a usable database ({error_name(error)})") from None
+            raise
+
+    def close(self) -> None:
+        self._open.close()
+
+    @asynccontextmanager
+    async def transaction(self, flush: bool = False) -> AsyncIterator[sqlite3.Connection]:
+        """Commit what the block writes, or nothing of it where anything fails.
+
+        One after another, since SQLite has one writer. Statements run in the event loop: handing
+        them to a thread takes longer. `flush` has the transaction on disk when it ends, by a
+        thread; a caller that is cancelled meanwhile waits for it.
+        """
+        async with self._turn:
+            before = self.connection.total_changes
+            self.connection.execute("BEGIN")
+            try:
+                yield self.connection
+                if flush and self.connection.total_changes != before:
+                    await _uncancelled(self._commit_and_flush)
+                else:
+                    self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def _commit_and_flush(self) -> None:
+        self.connection.execute("COMMIT")
+        sync(self._log)
+        self._flushes += 1
+        if self._flushes % FLUSHES_BEFORE_CHECKPOINT == 0:
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+async def _uncancelled(work: Callable[[], None]) -> None:
+    """Run it in a thread to its end; raise CancelledError then if somebody cancelled meanwhile."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    is_cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            is_cancelled = True
+    if is_cancelled:
+        task.exception()  # the caller hears of the cancellation instead
+        raise asyncio.CancelledError
+    task.result()
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(SCHEMAS):
+        raise Refusal(f"{path}: written by a newer release (schema {version})")
+    if not version and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise Refusal(f"{path}: not a database of this release: move it away, or restore a backup")
+    for number, schema in enumerate(SCHEMAS[version:], version + 1):
+        try:
+            connection.executescript(f"BEGIN; {schema} PRAGMA user_version={number}; COMMIT;")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _damage(connection: sqlite3.Connection) -> str | None:
+    found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    return None if found == "ok" else found
+
+
+def find_damage(path: Path) -> str | None:
+    """Return what is wrong with a gateway's database, None for a whole one.
+
+    Reads all of it, whoever else has it open.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            if not database.execute("PRAGMA user_version").fetchone()[0]:
+                return "no database of a gateway"
+            return _damage(database)
+    except sqlite3.Error as error:
+        return error_name(error)
+
+
+def only_gateway(path: Path) -> AbstractContextManager[None]:
+    """Keep other gateways away from the database inside the block.
+
+    Raises Refusal when one runs on it, or its folder cannot be written.
+    """
+    return locked(path.parent, "another gateway of this bot is running on it", mode=0o700)
+
+
+def merge_log(path: Path) -> None:
+    """Move what a killed gateway left in the write-ahead log into the file, if it can be read."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

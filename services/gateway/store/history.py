@@ -1,0 +1,308 @@
+"""The history: what was said where, the settings of chats, and who got what from the bot."""
+
+import json
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from sqlite3 import Connection, Row
+
+from services.gateway.decision import SPEAKS, ChatSettings, Reason, View
+from services.gateway.incoming import Message, RepliedTo
+from services.gateway.store import inbox, outbox
+
+WHOLE_BOT = 0
+"""The chat whose settings and forbidden words hold for the bot everywhere."""
+ALBUM_MESSAGES = 20
+"""Parts of an album lie less than so many messages apart; it has at most ten."""
+JOIN_SECONDS = 60.0
+"""Time within which a message that waits for its sender's next one is answered with it."""
+WAITED_SECONDS = 600.0
+"""Time after which no message waits for its sender's next one any more."""
+REPEAT_MESSAGES = 20
+"""Messages back within which the bot neither repeats itself nor answers a bot that does."""
+SHORT_WORDS = 3
+"""Texts of fewer words may come again: people say «да» all day."""
+KEEP_ASKS_SECONDS = 2 * 86_400.0
+_WORD = re.compile(r"\w+")
+
+_BOTS_IN_A_ROW = """
+    SELECT count(*), count(DISTINCT CASE WHEN role != 'persona' THEN user_id END) FROM turns
+    WHERE chat = :chat AND topic = :topic AND is_bot AND message_id != :message_id
+    AND id > coalesce(
+        -- not max(id): the index ends this one at the first row found from the newest on
+        (SELECT id FROM turns WHERE chat = :chat AND topic = :topic AND NOT is_bot
+        AND message_id != :message_id ORDER BY id DESC LIMIT 1), 0)
+"""
+_VIEW = """
+    SELECT
+    (SELECT reason FROM turns WHERE chat = :chat AND message_id = :message_id) AS before,
+    EXISTS (SELECT 1 FROM turns WHERE chat = :chat AND topic = :topic AND user_id = :sender
+        AND message_id != :message_id AND reason = 'joined' AND at > :at - :join_seconds) AS joined,
+    EXISTS (SELECT 1 FROM turns WHERE chat = :chat AND album = :album AND message_id != :message_id
+        AND message_id > :message_id - :album_messages
+        AND message_id < :message_id + :album_messages
+        AND reason IN (SELECT value FROM json_each(:answered))) AS album
+"""
+_VIEW_LIMITS = {
+    "join_seconds": JOIN_SECONDS,
+    "album_messages": ALBUM_MESSAGES,
+    "answered": json.dumps(sorted(SPEAKS)),
+}
+
+
+@dataclass(frozen=True)
+class Recall:
+    """What a reply rests on.
+
+    messages  of the topic, oldest first; rows with user_id, role and text
+    recent    what the bot said lately, and should not say again
+    denied    what it must not say
+    """
+
+    messages: list[Row]
+    recent: frozenset[str]
+    denied: frozenset[str]
+
+
+def words_key(text: str) -> str:
+    """The same for texts of the same words, whatever their case, signs and ё.
+
+    A text without words is its own key.
+    """
+    words = _WORD.findall(text.casefold().replace("ё", "е"))
+    return " ".join(words) or text.strip()
+
+
+def is_repeat(text: str, recent: frozenset[str]) -> bool:
+    """Whether the text says again what was said, and is long enough for people to notice."""
+    key = words_key(text)
+    return len(key.split()) >= SHORT_WORDS and key in recent
+
+
+def view(db: Connection, message: Message, now: float, default: ChatSettings) -> View:
+    """Return what is known of a message; itself is not counted, whether it is stored or not."""
+    before, joined, album = db.execute(_VIEW, {**message.facts(), **_VIEW_LIMITS}).fetchone()
+    bots, other_bots = bots_in_a_row(db, message.chat, message.topic, message.message_id)
+    asks = count_asks(db, "user_id", message.sender, now - 3600, now)
+    return View(
+        settings=settings(db, message.chat, message.topic) or default,
+        opted_out=is_opted_out(db),
+        before=before,
+        bots=bots,
+        other_bots=max(other_bots, int(message.is_by_bot)),
+        repeated=message.is_by_bot and _is_repeated(db, message),
+        joined=bool(joined),
+        album=bool(album),
+        answers_in_hour=asks["answer"] + asks["unasked"],
+        commands_in_hour=asks["command"],
+        limit_told=asks["limit_told"] > 0,
+        unasked_in_minute=count_asks(db, "chat", message.chat, now - 60, now)["unasked"],
+    )
+
+
+def bots_in_a_row(db: Connection, chat: int, topic: int, but: int = 0) -> tuple[int, int]:
+    """Return the number of messages of bots since the last one of a person, and of bots but ours.
+
+    The message with the id `but` is not counted.
+    """
+    here = {"chat": chat, "topic": topic, "message_id": but}
+    bots, others = db.execute(_BOTS_IN_A_ROW, here).fetchone()
+    return bots, others
+
+
+def _is_repeated(db: Connection, message: Message) -> bool:
+    """Whether a bot, ours or another, said the same lately."""
+    rows = db.execute(
+        """SELECT text FROM turns WHERE chat = :chat AND topic = :topic AND is_bot
+        AND message_id != :message_id ORDER BY id DESC LIMIT :limit""",
+        {**message.facts(), "limit": REPEAT_MESSAGES},
+    )
+    return is_repeat(message.text, frozenset(words_key(text) for (text,) in rows))
+
+
+def add_message(db: Connection, message: Message, text: str, reason: Reason) -> None:
+    """Add a message to the history once; one that was edited gets its new text."""
+    db.execute(
+        """INSERT INTO turns
+        (chat, topic, message_id, user_id, role, is_bot, text, at, reason, album) VALUES
+        (:chat, :topic, :message_id, :sender, 'other', :is_bot, :text, :at, :reason, :album)
+        ON CONFLICT DO UPDATE SET text = excluded.text""",
+        {**message.facts(), "text": text, "reason": reason},
+    )
+
+
+def add_spoken(
+    db: Connection, chat: int, topic: int, message_id: int, me: int, text: str, now: float
+) -> None:
+    """Add what the persona said."""
+    db.execute(
+        """INSERT OR IGNORE INTO turns (role, is_bot, chat, topic, message_id, user_id, text, at)
+        VALUES ('persona', 1, ?, ?, ?, ?, ?, ?)""",
+        (chat, topic, message_id, me, text, now),
+    )
+
+
+def joined_since(db: Connection, message: Message) -> float | None:
+    """Return when the burst began that the message belongs to, None where it begins one."""
+    row = db.execute(
+        """SELECT min(at) FROM turns WHERE chat = :chat AND topic = :topic AND user_id = :sender
+        AND reason = 'joined' AND at > :at - :join_seconds""",
+        {**message.facts(), **_VIEW_LIMITS},
+    ).fetchone()
+    return None if row[0] is None else float(row[0])
+
+
+def set_reason(db: Connection, message: Message, reason: Reason) -> None:
+    """Say anew why a message of the history was answered or not."""
+    query = "UPDATE turns SET reason = :reason WHERE chat = :chat AND message_id = :message_id"
+    db.execute(query, {**message.facts(), "reason": reason})
+
+
+def end_burst(db: Connection, message: Message) -> None:
+    """What waited to be answered together with the message has been answered."""
+    db.execute(
+        """UPDATE turns SET reason = 'burst' WHERE chat = :chat AND topic = :topic
+        AND user_id = :sender AND reason = 'joined' AND at > :at - :waited_seconds""",
+        {**message.facts(), "waited_seconds": WAITED_SECONDS},
+    )
+
+
+def recall(db: Connection, message: Message, limit: int) -> Recall:
+    """Return what a reply to the message rests on; no messages where it is not stored."""
+    here = {**message.facts(), "limit": limit, "recent": REPEAT_MESSAGES}
+    rows = db.execute(
+        """SELECT user_id, role, text FROM turns WHERE chat = :chat AND topic = :topic AND id <=
+        (SELECT id FROM turns WHERE chat = :chat AND message_id = :message_id)
+        ORDER BY id DESC LIMIT :limit""",
+        here,
+    ).fetchall()
+    own = db.execute(
+        """SELECT text FROM turns WHERE chat = :chat AND topic = :topic AND role = 'persona'
+        ORDER BY id DESC LIMIT :recent""",
+        here,
+    )
+    denied = db.execute("SELECT words FROM denied WHERE chat IN (?, ?)", (WHOLE_BOT, message.chat))
+    recent = frozenset(words_key(text) for (text,) in own)
+    return Recall(rows[::-1], recent, frozenset(words for (words,) in denied))
+
+
+def reset(db: Connection, chat: int, topic: int) -> None:
+    """Forget the topic's conversation."""
+    db.execute("DELETE FROM turns WHERE chat = ? AND topic = ?", (chat, topic))
+
+
+def persona_id(db: Connection) -> int | None:
+    """Return the id of the bot that spoke last with this database."""
+    query = "SELECT user_id FROM turns WHERE role = 'persona' ORDER BY id DESC LIMIT 1"
+    row = db.execute(query).fetchone()
+    return int(row[0]) if row else None
+
+
+def deny(db: Connection, chat: int, said: RepliedTo, now: float, everywhere: bool) -> None:
+    """Take what the bot said out of the history, and never say it again there, or anywhere."""
+    db.execute("DELETE FROM turns WHERE chat = ? AND message_id = ?", (chat, said.message_id))
+    where = WHOLE_BOT if everywhere else chat
+    db.execute("INSERT OR IGNORE INTO denied VALUES (?, ?, ?)", (where, words_key(said.text), now))
+
+
+def is_denied(db: Connection, chat: int, text: str) -> bool:
+    query = "SELECT 1 FROM denied WHERE words = ? AND chat IN (?, ?)"
+    return db.execute(query, (words_key(text), WHOLE_BOT, chat)).fetchone() is not None
+
+
+def add_ask(db: Connection, message: Message, kind: str, now: float) -> None:
+    """Count that a message's sender got something from the bot that there is a limit to."""
+    query = "INSERT INTO asks (user_id, chat, kind, at) VALUES (?, ?, ?, ?)"
+    db.execute(query, (message.sender, message.chat, kind, now))
+
+
+def count_asks(db: Connection, column: str, value: int, since: float, until: float) -> Counter[str]:
+    """Return how often a person (`user_id`) or a `chat` got what in that time.
+
+    Rows later than now are there where a clock was set back.
+    """
+    query = f"SELECT kind FROM asks WHERE {column} = ? AND at BETWEEN ? AND ?"  # noqa: S608
+    return Counter(kind for (kind,) in db.execute(query, (value, since, until)))
+
+
+def settings(db: Connection, chat: int, topic: int) -> ChatSettings | None:
+    """Return the topic's own settings, else the chat's; None where nobody has set any."""
+    row = db.execute(
+        """SELECT settings FROM chats WHERE chat = ? AND topic IN (0, ?) AND settings != '{}'
+        ORDER BY topic DESC LIMIT 1""",
+        (chat, topic),
+    ).fetchone()
+    return ChatSettings.model_validate_json(row[0]) if row else None
+
+
+def set_settings(db: Connection, chat: int, topic: int, wanted: ChatSettings) -> None:
+    _put_settings(db, chat, topic, wanted.model_dump_json())
+
+
+def _put_settings(db: Connection, chat: int, topic: int, values: str) -> None:
+    db.execute(
+        """INSERT INTO chats (chat, topic, settings) VALUES (?, ?, ?)
+        ON CONFLICT DO UPDATE SET settings = excluded.settings""",
+        (chat, topic, values),
+    )
+
+
+def opt_out(db: Connection, is_out: bool) -> None:
+    """Answer nobody from now on, or everybody again."""
+    _put_settings(db, WHOLE_BOT, 0, json.dumps({"opted_out": is_out}))
+
+
+def is_opted_out(db: Connection) -> bool:
+    query = "SELECT settings ->> 'opted_out' FROM chats WHERE chat = ?"
+    row = db.execute(query, (WHOLE_BOT,)).fetchone()
+    return bool(row and row[0])
+
+
+def count_insane(db: Connection) -> int:
+    """Return the number of chats and topics in which insanity is switched on."""
+    query = "SELECT count(*) FROM chats WHERE settings ->> 'insane' AND migrated_to IS NULL"
+    return int(db.execute(query).fetchone()[0])
+
+
+def migrate(db: Connection, old: int, new: int) -> None:
+    """A group became a supergroup: settings go along once, history and unsent messages always.
+
+    Message ids begin anew there, so those of the old group are kept below zero.
+    """
+    query = "SELECT 1 FROM chats WHERE chat = ? AND migrated_to = ?"
+    if db.execute(query, (old, new)).fetchone() is None:
+        known = db.execute("SELECT topic, settings FROM chats WHERE chat = ?", (old,)).fetchall()
+        for topic, values in known:
+            _put_settings(db, new, topic, values)
+        db.execute(
+            """INSERT INTO chats VALUES (?, 0, '{}', ?)
+            ON CONFLICT DO UPDATE SET migrated_to = excluded.migrated_to""",
+            (old, new),
+        )
+    for change in (
+        "UPDATE OR IGNORE turns SET chat = ?, message_id = -abs(message_id) WHERE chat = ?",
+        "UPDATE outbox SET chat = ?, reply_to = 0 WHERE chat = ? AND state = 'planned'",
+        "UPDATE OR IGNORE denied SET chat = ? WHERE chat = ?",
+        "UPDATE asks SET chat = ? WHERE chat = ?",
+    ):
+        db.execute(change, (new, old))
+
+
+def forget(db: Connection, user_id: int, before_id: int = 1 << 62, before: float = math.inf) -> int:
+    """Delete what a person wrote, and what was to be answered to it; later updates stay.
+
+    `before_id` and `before` limit that to lower update ids and earlier times. Returns how many
+    planned messages that gave up.
+    """
+    db.execute("DELETE FROM turns WHERE user_id = ? AND at < ?", (user_id, before))
+    inbox.forget(db, user_id, before_id, before)
+    return outbox.forget(db, user_id, before)
+
+
+def prune(db: Connection, now: float, days: int) -> None:
+    """Delete what is older than it may be."""
+    db.execute("DELETE FROM turns WHERE at < ?", (now - days * 86_400,))
+    db.execute("DELETE FROM asks WHERE at < ?", (now - KEEP_ASKS_SECONDS,))
+    inbox.prune(db, now - outbox.KEEP_SENT_SECONDS)
+    outbox.prune(db, now - outbox.KEEP_SENT_SECONDS)

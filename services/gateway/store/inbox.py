@@ -1,0 +1,128 @@
+"""Updates: stored as they came, handled one by one, kept until their answer is committed."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Any
+
+from services.gateway.incoming import Message, Unreadable, Update, read_update
+
+OFFSET_SECONDS = 6 * 86_400.0
+"""After a quiet week Telegram may begin to count anew, so an offset older than this is not sent."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An update, when it was stored, and how many attempts at it the process did not survive."""
+
+    payload: str
+    taken_at: float
+    crashes: int = 0
+
+    def read(self) -> Update | None:
+        """Raises Unreadable."""
+        return read_update(json.loads(self.payload), self.taken_at)
+
+
+def store_updates(
+    db: Connection, payloads: Sequence[dict[str, Any]], now: float
+) -> list[tuple[int, int]]:
+    """Keep raw updates; one that is there already stays as it is. Return chat and id of each."""
+    newest = db.execute("SELECT max(taken_at) FROM updates").fetchone()[0] or 0.0
+    # a clock set back must not hide the newest update from next_offset
+    rows = [_row(each, max(now, newest)) for each in payloads]
+    db.executemany(
+        """INSERT INTO updates (update_id, payload, chat, topic, sender, taken_at)
+        VALUES (:update_id, :payload, :chat, :topic, :sender, :taken_at)
+        ON CONFLICT DO UPDATE SET taken_at = excluded.taken_at""",
+        rows,
+    )
+    return [(row["chat"], row["update_id"]) for row in rows]
+
+
+def _row(payload: dict[str, Any], now: float) -> dict[str, Any]:
+    """Chat, topic and sender are 0 where they cannot be told."""
+    # half a surrogate pair, which is no UTF-8, becomes a question mark
+    text = json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace").decode()
+    row = {"update_id": payload["update_id"], "payload": text, "taken_at": now}
+    try:
+        update = read_update(payload, now)
+    except Unreadable:
+        update = None
+    place = (update.chat, update.topic, update.sender) if update else (0, 0, 0)
+    return {**row, **dict(zip(("chat", "topic", "sender"), place, strict=True))}
+
+
+def next_offset(db: Connection, now: float) -> int | None:
+    """Return the update to ask for next; None asks for whatever Telegram still keeps."""
+    row = db.execute(
+        "SELECT taken_at, update_id FROM updates ORDER BY taken_at DESC, update_id DESC LIMIT 1"
+    ).fetchone()
+    return None if row is None or now - row[0] > OFFSET_SECONDS else int(row[1]) + 1
+
+
+def waiting(db: Connection) -> list[tuple[int, int]]:
+    """Return chat and id of every update that is not handled yet, in order."""
+    query = "SELECT chat, update_id FROM updates WHERE state = 'new' ORDER BY update_id"
+    return [(chat, update_id) for chat, update_id in db.execute(query)]
+
+
+def begin(db: Connection, update_id: int) -> Stored | None:
+    """Return an update that is not handled yet, counted as a crash until its attempt ends."""
+    row = db.execute(
+        """UPDATE updates SET crashes = crashes + 1 WHERE update_id = ? AND state = 'new'
+        RETURNING payload, taken_at, crashes - 1""",
+        (update_id,),
+    ).fetchone()
+    return Stored(*row) if row else None
+
+
+def end_attempt(db: Connection, update_id: int, failed: bool) -> int:
+    """Note that the process survived the attempt; return how many attempts failed so far."""
+    row = db.execute(
+        """UPDATE updates SET crashes = crashes - 1, failures = failures + ? WHERE update_id = ?
+        RETURNING failures""",
+        (failed, update_id),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def end(db: Connection, update_id: int, state: str) -> bool:
+    """End an update and drop its payload; False where that has been done already."""
+    query = "UPDATE updates SET state = ?, payload = '' WHERE update_id = ? AND state = 'new'"
+    return db.execute(query, (state, update_id)).rowcount > 0
+
+
+def is_new(db: Connection, update_id: int) -> bool:
+    query = "SELECT 1 FROM updates WHERE update_id = ? AND state = 'new'"
+    return db.execute(query, (update_id,)).fetchone() is not None
+
+
+def later_messages(db: Connection, update_id: int, message: Message) -> list[Message]:
+    """Return what the message's sender wrote after it in the same place and is not handled yet."""
+    rows = db.execute(
+        """SELECT payload, taken_at FROM updates WHERE state = 'new' AND update_id > :update_id
+        AND chat = :chat AND topic = :topic AND sender = :sender""",
+        {**message.facts(), "update_id": update_id},
+    )
+    updates = (Stored(*row).read() for row in rows)
+    return [each for each in updates if isinstance(each, Message)]
+
+
+def prune(db: Connection, before: float) -> None:
+    """Delete handled updates, but not the one that next_offset counts from."""
+    db.execute(
+        """DELETE FROM updates WHERE state != 'new' AND taken_at < ? AND update_id !=
+        (SELECT update_id FROM updates ORDER BY taken_at DESC, update_id DESC LIMIT 1)""",
+        (before,),
+    )
+
+
+def forget(db: Connection, user_id: int, before_id: int, before: float) -> None:
+    """Drop a person's updates with a lower id that were stored before that time."""
+    db.execute(
+        """UPDATE updates SET state = 'done', payload = '', sender = 0
+        WHERE sender = ? AND update_id < ? AND taken_at < ?""",
+        (user_id, before_id, before),
+    )

@@ -1,0 +1,145 @@
+"""The outbox: calls from planned to sent.
+
+A row taken from `sending` back to `planned` may be sent twice: `recover` returns how many were.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+
+from services.gateway.answer import Outgoing
+
+KEEP_SENT_SECONDS = 2 * 86_400.0
+"""Time for which what was sent is kept, so that nothing is planned twice."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A row of the outbox, due or not.
+
+    attempts      how often it was tried before
+    extra         further parameters of the call, as JSON
+    taken_at      when the update that it answers was stored; None when that is pruned already
+    others_wrote  somebody else has written since the message that it answers, or waits to be read
+    """
+
+    id: int
+    part: int
+    chat: int
+    topic: int
+    method: str
+    text: str
+    extra: str
+    reply_to: int
+    spoken: bool
+    asker: int
+    to_bot: bool
+    not_before: float
+    planned_at: float
+    attempts: int
+    taken_at: float | None
+    others_wrote: bool
+
+    @property
+    def is_message(self) -> bool:
+        return self.method == "sendMessage"
+
+    @property
+    def is_talk(self) -> bool:
+        """It answers what somebody said, not a command."""
+        return self.spoken or self.asker != 0
+
+
+def plan(db: Connection, update_id: int, calls: Sequence[Outgoing], now: float) -> None:
+    db.executemany(
+        """INSERT INTO outbox (update_id, part, chat, topic, method, text, extra, reply_to, spoken,
+        asker, to_bot, not_before, planned_at) VALUES (:update_id, :part, :chat, :topic, :method,
+        :text, :extra, :reply_to, :spoken, :asker, :to_bot, :now + :after, :now)""",
+        [
+            {**vars(each), "extra": json.dumps(each.extra), "update_id": update_id, "part": part,
+             "now": now}
+            for part, each in enumerate(calls)
+        ],
+    )  # fmt: skip
+
+
+def recover(db: Connection) -> int:
+    """Plan again what was being sent when the process died; return how many rows."""
+    return db.execute("UPDATE outbox SET state = 'planned' WHERE state = 'sending'").rowcount
+
+
+def planned_chats(db: Connection) -> list[tuple[int, bool]]:
+    """Return the chats with planned calls, messages and other calls apart."""
+    query = "SELECT DISTINCT chat, method = 'sendMessage' FROM outbox WHERE state = 'planned'"
+    return [(chat, bool(is_message)) for chat, is_message in db.execute(query)]
+
+
+def count_planned(db: Connection) -> int:
+    return int(db.execute("SELECT count(*) FROM outbox WHERE state = 'planned'").fetchone()[0])
+
+
+def next_planned(db: Connection, chat: int, is_message: bool) -> Planned | None:
+    row = db.execute(
+        """SELECT o.id, o.part, o.chat, o.topic, o.method, o.text, o.extra, o.reply_to, o.spoken,
+        o.asker, o.to_bot, o.not_before, o.planned_at, o.attempts,
+        (SELECT taken_at FROM updates u WHERE u.update_id = o.update_id),
+        EXISTS (SELECT 1 FROM turns t WHERE t.chat = o.chat AND t.topic = o.topic
+            AND t.role = 'other' AND t.message_id > o.reply_to AND t.user_id != o.asker)
+        OR EXISTS (SELECT 1 FROM updates u WHERE u.chat = o.chat AND u.topic = o.topic
+            AND u.state = 'new' AND u.update_id > o.update_id AND u.sender != o.asker)
+        FROM outbox o WHERE o.chat = ? AND o.state = 'planned' AND (o.method = 'sendMessage') = ?
+        ORDER BY o.id LIMIT 1""",
+        (chat, is_message),
+    ).fetchone()
+    return Planned(*row) if row else None
+
+
+def mark_sending(db: Connection, row: Planned) -> None:
+    """From now on it may have been sent."""
+    query = "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE id = ?"
+    db.execute(query, (row.id,))
+
+
+def mark_sent(db: Connection, row: Planned, message_id: int) -> bool:
+    """Return whether there is more of its kind to send to its chat."""
+    query = "UPDATE outbox SET state = 'sent', message_id = ?, text = '', extra = '{}' WHERE id = ?"
+    db.execute(query, (message_id, row.id))
+    query = """SELECT 1 FROM outbox WHERE state = 'planned' AND chat = ?
+        AND (method = 'sendMessage') = ?"""
+    return db.execute(query, (row.chat, row.is_message)).fetchone() is not None
+
+
+def mark_failed(db: Connection, row: Planned) -> None:
+    db.execute("UPDATE outbox SET state = 'failed' WHERE id = ?", (row.id,))
+
+
+def postpone(db: Connection, row: Planned, now: float, seconds: float) -> None:
+    """Plan again what is being sent; what was forgotten meanwhile stays so."""
+    db.execute(
+        """UPDATE outbox SET state = 'planned', not_before = ?, planned_at = min(planned_at, ?)
+        WHERE id = ? AND state = 'sending'""",
+        (now + seconds, now, row.id),  # the clock may have been set back
+    )
+
+
+def drop_chat(db: Connection, chat: int) -> int:
+    """Give up what is planned for a chat that put the bot out; return how many rows."""
+    query = "UPDATE outbox SET state = 'failed' WHERE chat = ? AND state = 'planned'"
+    return db.execute(query, (chat,)).rowcount
+
+
+def forget(db: Connection, asker: int, before: float) -> int:
+    """Give up what answers a person, and keep no word of it; return how many were planned."""
+    theirs = "WHERE asker = ? AND planned_at < ?"
+    fail = f"UPDATE outbox SET state = 'failed' {theirs} AND state = ?"  # noqa: S608
+    given_up = db.execute(fail, (asker, before, "planned")).rowcount
+    db.execute(fail, (asker, before, "sending"))
+    wipe = f"UPDATE outbox SET text = '', extra = '{{}}', asker = 0 {theirs}"  # noqa: S608
+    db.execute(wipe, (asker, before))
+    return given_up
+
+
+def prune(db: Connection, before: float) -> None:
+    query = "DELETE FROM outbox WHERE state IN ('sent', 'failed') AND planned_at < ?"
+    db.execute(query, (before,))

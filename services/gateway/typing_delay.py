@@ -1,0 +1,60 @@
+"""A person's typing: how long a line takes, the indicator meanwhile, and names that ping nobody."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import accumulate
+
+from contracts.clock import Clock
+from services.gateway.bot_api import BotApi
+from services.gateway.errors import error_name
+from telemetry.logs import logger
+
+LONGEST_SECONDS = 6.0
+"""Nobody is kept waiting longer for one message."""
+INDICATOR_SECONDS = 4.5
+"""Telegram shows an action for five seconds."""
+_WORD_JOINER = "\u2060"
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")
+
+
+def typing_delays(lines: Sequence[str], speed: float) -> list[float]:
+    """Return after how many seconds each line is typed, at so many characters a second.
+
+    A speed of 0 types at once.
+    """
+    if not speed:
+        return [0.0] * len(lines)
+    return list(accumulate(min(LONGEST_SECONDS, len(line) / speed) for line in lines))
+
+
+def without_pings(text: str) -> str:
+    """Return the text with its @names looking the same and notifying nobody.
+
+    An at sign inside a word, as in a mail address, names nobody and stays as it is.
+    """
+    return _MENTION.sub(f"@{_WORD_JOINER}", text)
+
+
+@asynccontextmanager
+async def typing_indicator(api: BotApi, chat: int, topic: int, clock: Clock) -> AsyncIterator[None]:
+    """Show that the bot types while the block runs; a failure is in nobody's way."""
+    task = asyncio.create_task(_show(api, chat, topic, clock))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _show(api: BotApi, chat: int, topic: int, clock: Clock) -> None:
+    """Ends at the first refusal: a chat that does not want it will not want it later."""
+    try:
+        while True:
+            await api.call(
+                "sendChatAction", chat_id=chat, action="typing", message_thread_id=topic or None
+            )
+            await clock.sleep(INDICATOR_SECONDS)
+    except Exception as error:
+        logger().info("typing not shown", error=error_name(error))

@@ -1,0 +1,290 @@
+"""The database: durable, checked, migrated whole; what is kept in it and for how long."""
+
+import asyncio
+import itertools
+import resource
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from contextlib import closing
+from os import SEEK_END
+from pathlib import Path
+
+import pytest
+
+from contracts.refusal import Refusal
+from services.gateway.answer import Outgoing
+from services.gateway.decision import ChatSettings, Reason
+from services.gateway.incoming import read_message
+from services.gateway.store import history, inbox, outbox
+from services.gateway.store.database import SCHEMAS, Database
+from tests.conftest import PATIENCE
+from tests.services.gateway.conftest import World
+from tests.services.gateway.telegram import group, private
+
+DAY = 86_400.0
+TABLES = ("updates", "turns", "chats", "outbox", "asks", "denied")
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    with closing(Database(tmp_path / "салон и парк" / "x.sqlite3")) as opened:
+        yield opened
+
+
+def counts(path: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(path)) as database:
+        return {
+            table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+            for table in TABLES
+        }
+
+
+async def test_what_was_said_goes_after_its_time(world: World) -> None:
+    async with world.gateway():
+        world.telegram.put(private("тайна"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    world.clock.advance(31 * DAY)
+    with closing(Database(world.settings.database)) as database:
+        async with database.transaction() as db:
+            history.prune(db, world.clock.now(), days=30)
+    left = counts(world.settings.database)
+    assert (left["turns"], left["outbox"]) == (0, 0)
+    assert left["updates"] == 1  # the offset is counted from it
+
+
+async def test_a_raw_update_goes_with_its_answer(world: World) -> None:
+    async with world.gateway():
+        world.telegram.put(private("тайна"))
+        await world.until(lambda: len(world.telegram.sent) == 1)
+    with closing(sqlite3.connect(world.settings.database)) as database:
+        assert database.execute("SELECT payload FROM updates").fetchall() == [("",)]
+        assert database.execute("SELECT text FROM outbox").fetchall() == [("",)]
+
+
+async def test_what_is_not_handled_or_sent_is_never_pruned(database: Database) -> None:
+    async with database.transaction() as db:
+        updates = [{"update_id": n, "message": private("эй", 5)} for n in (1, 2, 3)]
+        inbox.store_updates(db, updates, 0.0)
+        outbox.plan(db, 1, [Outgoing(5, "эй")], 0.0)
+        inbox.end(db, 1, "done")
+        inbox.end(db, 3, "done")
+        history.prune(db, outbox.KEEP_SENT_SECONDS + 1, days=1)
+        assert inbox.waiting(db) == [(5, 2)]
+        assert outbox.count_planned(db) == 1
+        assert inbox.next_offset(db, 1.0) == 4
+
+
+async def test_an_offset_is_not_sent_after_a_quiet_week(database: Database) -> None:
+    week = inbox.OFFSET_SECONDS
+    async with database.transaction() as db:
+        assert inbox.next_offset(db, 0.0) is None
+        inbox.store_updates(db, [{"update_id": 900}], 0.0)
+        assert inbox.next_offset(db, week) == 901
+        assert inbox.next_offset(db, week + 1) is None
+        inbox.store_updates(db, [{"update_id": 5}], week + 2)
+        assert inbox.next_offset(db, week + 3) == 6
+
+
+async def test_an_update_of_an_unknown_kind_is_kept(database: Database) -> None:
+    async with database.transaction() as db:
+        inbox.store_updates(db, [{"update_id": 1, "poll": {}}, {"update_id": 2, "message": 5}], 0.0)
+        assert inbox.waiting(db) == [(0, 1), (0, 2)]
+
+
+async def test_a_full_disk_leaves_nothing_of_what_it_refused(database: Database) -> None:
+    pages = database.connection.execute("PRAGMA page_count").fetchone()[0]
+    database.connection.execute(f"PRAGMA max_page_count = {pages + 5}")
+    big = [{"update_id": n, "poll": "а" * 9000} for n in range(9)]
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        async with database.transaction(flush=True) as db:
+            inbox.store_updates(db, big, 1.0)
+    database.connection.execute("PRAGMA max_page_count = 100000")
+    async with database.transaction(flush=True) as db:
+        assert inbox.waiting(db) == []
+        inbox.store_updates(db, big[:1], 1.0)
+        assert inbox.waiting(db) == [(0, 0)]
+
+
+async def test_a_commit_that_fails_leaves_the_database_usable(database: Database) -> None:
+    """The log may not grow, as on a disk that is full at the commit itself."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    log = database._log.stat().st_size if database._log.exists() else 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log + 3 * 4096, limits[1]))
+    try:
+        with pytest.raises(sqlite3.OperationalError):
+            async with database.transaction(flush=True) as db:
+                inbox.store_updates(db, [{"update_id": 1, "poll": "а" * 90_000}], 1.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    async with database.transaction(flush=True) as db:
+        inbox.store_updates(db, [{"update_id": 2}], 1.0)
+        assert inbox.waiting(db) == [(0, 2)]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["whole", "failing"])
+async def test_who_is_cancelled_while_it_is_flushed_waits_for_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    real, begun, may_end = database._commit_and_flush, threading.Event(), threading.Event()
+
+    def commit() -> None:
+        begun.set()
+        may_end.wait(PATIENCE)
+        if fails:
+            raise OSError
+        real()
+
+    async def take() -> None:
+        async with database.transaction(flush=True) as db:
+            inbox.store_updates(db, [{"update_id": 1}], 1.0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_commit_and_flush", commit)
+        taking = asyncio.create_task(take())
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        taking.cancel()
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+    async with database.transaction() as db:
+        assert inbox.waiting(db) == ([] if fails else [(0, 1)])
+
+
+async def test_what_is_flushed_is_on_the_disk(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = list[Path]()
+    monkeypatch.setattr("services.gateway.store.database.sync", synced.append)
+    async with database.transaction() as db:
+        inbox.store_updates(db, [{"update_id": 1}], 1.0)
+    async with database.transaction(flush=True) as db:
+        inbox.waiting(db)
+    assert synced == []
+    async with database.transaction(flush=True) as db:
+        inbox.store_updates(db, [{"update_id": 2}], 1.0)
+    assert synced == [database._log]
+    assert database.connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+async def test_the_log_does_not_grow_for_ever(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.gateway.store.database.FLUSHES_BEFORE_CHECKPOINT", 5)
+    for number in range(200):
+        async with database.transaction(flush=True) as db:
+            inbox.store_updates(db, [{"update_id": number, "poll": "а" * 2000}], 1.0)
+    assert database._log.stat().st_size < 1_000_000
+
+
+async def write_damaged(path: Path) -> None:
+    """A database that was overwritten in the middle."""
+    with closing(Database(path)) as database:
+        async with database.transaction() as db:
+            many = [{"update_id": n, "poll": "а" * 500} for n in range(200)]
+            inbox.store_updates(db, many, 0.0)
+    with path.open("r+b") as file:
+        file.seek(file.seek(0, SEEK_END) // 2)
+        file.write(b"\xff" * 8192)
+
+
+async def test_a_damaged_database_is_refused_at_start(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    await write_damaged(path)
+    with pytest.raises(Refusal, match=r"damaged|not a usable database"):
+        Database(path)
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    path.write_text("not a database, whatever its name says\n" * 100, encoding="utf-8")
+    with pytest.raises(Refusal, match="not a usable database"):
+        Database(path)
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ("CREATE TABLE updates (update_id)", "not a database of this release"),
+        (f"PRAGMA user_version = {len(SCHEMAS) + 1}", "written by a newer release"),
+    ],
+)
+async def test_a_database_of_another_release_is_refused(
+    tmp_path: Path, made: str, told: str
+) -> None:
+    path = tmp_path / "x.sqlite3"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(made)
+    with pytest.raises(Refusal, match=told):
+        Database(path)
+
+
+async def test_a_migration_that_is_cut_off_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.sqlite3"
+    Database(path).close()
+    later = (*SCHEMAS, "CREATE TABLE one (a); CREATE TABLE updates (a);")
+    with monkeypatch.context() as patch:
+        patch.setattr("services.gateway.store.database.SCHEMAS", later)
+        with pytest.raises(Refusal, match="not a usable database"):
+            Database(path)
+    with closing(sqlite3.connect(path)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        assert "one" not in tables
+        assert database.execute("PRAGMA user_version").fetchone() == (len(SCHEMAS),)
+
+
+async def test_a_message_costs_no_more_in_a_long_history(tmp_path: Path) -> None:
+    assert await steps(tmp_path, 4000) < 1.5 * await steps(tmp_path, 400)
+
+
+async def steps(folder: Path, length: int) -> int:
+    """Instructions of SQLite that a message in a chat with so long a history takes."""
+    with closing(Database(folder / str(length) / "x.sqlite3")) as database:
+        async with database.transaction() as db:
+            db.executemany(
+                """INSERT INTO turns (id, chat, topic, message_id, user_id, role, is_bot, text, at)
+                VALUES (?, 5, 0, ?, ?, ?, ?, 'слово', ?)""",
+                [
+                    (n, n, 9 if n % 2 else 8, "other" if n % 2 else "persona", n % 2 == 0, float(n))
+                    for n in range(1, length + 1)
+                ],
+            )
+        count = itertools.count()
+        database.connection.set_progress_handler(lambda: next(count) and 0, 10)
+        now = length + 1.0
+        raw = group("автобус", chat=5, message_id=length + 1, date=now)
+        message = read_message(raw, now)
+        async with database.transaction() as db:
+            inbox.store_updates(db, [{"update_id": 1, "message": raw}], now)
+            inbox.begin(db, 1)
+            history.view(db, message, now, ChatSettings())
+            history.add_message(db, message, "автобус", Reason.NAME)
+            inbox.later_messages(db, 1, message)
+            history.recall(db, message, 60)
+            inbox.end(db, 1, "done")
+            history.end_burst(db, message)
+            outbox.plan(db, 1, [Outgoing(5, "еду", spoken=True, reply_to=length)], now)
+            row = outbox.next_planned(db, 5, True)
+            assert row
+            outbox.mark_sending(db, row)
+            history.bots_in_a_row(db, 5, 0)
+            outbox.mark_sent(db, row, length + 2)
+        database.connection.set_progress_handler(None, 0)
+        return next(count)
+
+
+async def test_a_backup_brings_nobody_back_who_is_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    with closing(Database(path)) as database:
+        async with database.transaction() as db:
+            updates = [{"update_id": n, "message": private("тайна")} for n in (1, 2)]
+            inbox.store_updates(db, updates, 10.0)
+            outbox.plan(db, 1, [Outgoing(7, "ответ на тайну", asker=7)], 11.0)
+            inbox.end(db, 1, "done")
+        async with database.transaction() as db:
+            history.forget(db, 7, before=20.0)
+            assert inbox.waiting(db) == []
+            assert outbox.next_planned(db, 7, True) is None
+    assert "тайн".encode() not in path.read_bytes()
