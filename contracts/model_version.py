@@ -206,15 +206,14 @@ class BotModels:
             return removed
 
     def _switch(self, version_id: str) -> None:
-        """Replace `current`; `previous` names the version before, if that is whole."""
+        """Replace `current` by rename; `previous` names the version before, if that is whole."""
         before = self.current_id()
+        links = {"current": version_id}
         if before is not None and before != version_id and is_whole(self.path(before)):
-            self._link("previous", before)
-        self._link("current", version_id)
+            links = {"previous": before, "current": version_id}
+        for name, target in links.items():
+            temporary = self.folder / f".{name}"
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(Path("versions") / target)
+            temporary.replace(self.folder / name)
         sync(self.folder)
-
-    def _link(self, name: str, version_id: str) -> None:
-        temporary = self.folder / f".{name}"
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(Path("versions") / version_id)
-        temporary.replace(self.folder / name)

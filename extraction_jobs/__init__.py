@@ -1,1 +1,1 @@
-"""Batch jobs that make a data set of records out of other people's formats."""
+"""Batch jobs that turn chat exports into data sets."""

@@ -20,10 +20,10 @@ HINT = "export the chat from Telegram Desktop as JSON and give its result.json"
 _BOM = b"\xef\xbb\xbf"
 _CHUNK = 1 << 16
 _DEEPEST = 1000
-"""Characters of a JSON path; deeper nesting is no export, and would cost memory by the square."""
+"""Characters of a JSON path: no export is nested deeper, and memory grows with the square."""
 _BAD_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
 _CUT_ESCAPE = re.compile(rb"\\+(?:x[0-9A-Fa-f]?)?\Z")
-"""An escape that may go on in the next chunk."""
+"""An escape at the end of a chunk that may continue in the next one."""
 _LISTS = ("chats.list.item.", "left_chats.list.item.")
 
 
@@ -35,7 +35,7 @@ class _RepairedFile:
         self._rest = b""
 
     def read(self, size: int = -1) -> bytes:
-        """About `size` bytes, more or fewer; empty only at the end (or for size 0, a probe)."""
+        """Return about `size` bytes; none only at the end (or for size 0, with which ijson probes)."""
         if size == 0:
             return b""
         while chunk := self._file.read(_CHUNK):
@@ -50,7 +50,7 @@ class _RepairedFile:
 
 
 def read_export(path: Path) -> Iterator[Message]:
-    """Yield every entry of every chat, in order; raises Refusal when it is no such export."""
+    """Yield every entry of every chat, in order; raises Refusal where the file is no export."""
     try:
         with path.open("rb") as file:
             start = file.read(4096)
@@ -70,7 +70,7 @@ def read_export(path: Path) -> Iterator[Message]:
 
 
 def _one_line(error: Exception) -> str:
-    """The parser's complaint without the excerpt of the file that follows it."""
+    """Return the parser's message without the excerpt of the file that follows it."""
     return str(error).strip().split("\n")[0][:100]
 
 
@@ -137,7 +137,7 @@ def _message(path: Path, chat: Chat, raw: dict[str, Any]) -> Message:
 
 
 def _time(raw: dict[str, Any]) -> datetime:
-    """UTC; exports before 2022 have only the exporter's local time, taken as UTC."""
+    """Return the time in UTC; exports before 2022 have only a local time, which is taken as UTC."""
     if "date_unixtime" in raw:
         return datetime.fromtimestamp(int(raw["date_unixtime"]), UTC)
     if raw.get("type") == "unsupported":
@@ -155,7 +155,7 @@ def _sender(raw: dict[str, Any]) -> str | None:
 
 
 def _text(text: Any) -> str:
-    """`text` is a string, or a list of strings and of entities with a `text` of their own."""
+    """Join the text: a string, or a list of strings and of entities with a `text` each."""
     if isinstance(text, str):
         return text
     return "".join(part if isinstance(part, str) else str(part["text"]) for part in text)

@@ -98,13 +98,7 @@ class JobReport:
         if self.url is None:
             return
         try:
-            pushadd_to_gateway(
-                self.url,
-                job=self.job,
-                grouping_key={"bot": self.bot},
-                registry=self.registry,
-                timeout=5,
-            )
+            pushadd_to_gateway(self.url, self.job, self.registry, {"bot": self.bot}, timeout=5)
         except (OSError, ValueError, HTTPException) as error:  # unreachable, a bad URL, no HTTP
             logger().warning("pushgateway did not answer", job=self.job, error=str(error))
 

@@ -1,4 +1,4 @@
-"""bot.yaml's `training` section, with the reasons of its defaults."""
+"""bot.yaml's `training` section with the reasons for its defaults, and the options that change it."""
 
 from typing import Annotated, Literal
 
@@ -19,25 +19,25 @@ MethodOption = Annotated[str | None, typer.Option(help="full, or lora: half the 
 DEFAULT_BASE = "ai-forever/rugpt3small_based_on_gpt2"
 
 SMALL_MODEL = 30_000_000
-"""Below this many parameters a model has little to forget and needs larger steps."""
+"""Parameters below which a model has little to forget and needs larger steps."""
 SMALL_RATE, LORA_RATE = 5e-4, 3e-4
 FEW = 1_000
 """Documents up to which a small model needs smaller steps."""
 EPOCHS = ((1_000, 10.0), (10_000, 5.0), (50_000, 3.0))
-"""Passes by documents up to a number; above all of them 1. Early stopping ends most sooner."""
+"""(documents, passes): the first row with enough documents; 1 above. Most runs stop earlier."""
 
 
 class TrainingConfig(BaseModel):
     """How a base becomes a persona.
 
     base                    a folder, a hub name, `demo`, or `scratch` (a tiny one made on the spot)
-    method                  `full`: all weights; `lora`: low-rank additions, merged at the end: half
-                            the memory, a third faster
+    method                  `full`: all weights; `lora`: low-rank additions, merged at the end, for
+                            half the memory and a third more speed
     lora_rank               of the additions; their scale is twice the rank
     epochs                  passes over the data set; absent: by its size
-    patience                measurements of the held-out loss without a gain after which it stops;
-                            0 never stops early
-    measure_share           part of the run between two such measurements
+    patience                measurements of the held-out loss without a gain after which training
+                            stops; 0 never stops early
+    measure_share           share of the run between two such measurements
     loss_on                 `persona`: learn only what the persona says; `all`: every turn
     learning_rate           peak of the cosine; absent: run_clm's 5e-5, 3e-4 with LoRA; for models
                             under 30 M parameters 5e-4, and 1e-4 up to 1,000 documents (held-out
@@ -45,15 +45,15 @@ class TrainingConfig(BaseModel):
                             83: 5.06 at 1e-4, 5.12 at 3e-4, 5.73 at 2e-3)
     tokens_per_step         tokens in one optimizer step: small data sets gain from many steps
                             (held-out loss at 1e-3: 2.55 with 2,048 tokens a step, 2.28 with 1,024)
-    tokens_at_once          most tokens in one pass; a step with more accumulates; absent: 1,024,
-                            with LoRA 512 (a fifth of a GB less for 2 % of the speed; in full it
-                            would cost memory, since there gradients are kept between passes)
+    tokens_at_once          most tokens in one pass; a step of more accumulates gradients; absent:
+                            1,024, with LoRA 512 (a fifth of a GB less for 2 % of the speed; with
+                            all weights it would cost memory: their gradients stay between passes)
     block_tokens            length of a packed block; records longer than it are cut into windows
     gradient_checkpointing  compute activations twice instead of keeping them
     precision               `auto`: bfloat16 where the hardware multiplies it
     weights                 of the served model; `auto`: int4 where its perplexity on the held-out
                             part is within 1 % of the trained model's, else int8
-    checkpoint_minutes      between two checkpoints from which a killed run goes on
+    checkpoint_minutes      between two checkpoints, from which a killed run resumes
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -95,39 +95,35 @@ def export(model: LanguageModel, output: Path, bits: Literal[4, 8]) -> None:
     """
     try:
         with silence(), TemporaryDirectory() as exported:
-            _export(model, Path(exported), output, bits)
+            from optimum.exporters.openvino import export_from_model
+            from optimum.intel import OVConfig, OVModelForCausalLM, OVWeightQuantizationConfig
+
+            gpt2 = model.model.to("cpu")  # type: ignore[arg-type]
+            _use_linear_layers(gpt2)
+            gpt2.set_attn_implementation("sdpa")
+            export_from_model(gpt2, exported, "text-generation-with-past", OVConfig(dtype="auto"))
+            weights: dict[str, float] = {"bits": 8, "sym": False}
+            if bits == 4:
+                weights = {"bits": 4, "sym": True, "group_size": INT4_GROUP, "ratio": 1.0}
+            converted = OVModelForCausalLM.from_pretrained(
+                exported, compile=False, quantization_config=OVWeightQuantizationConfig(**weights)
+            )
+            # while it runs, activations are quantised in groups: large ones are faster, and those
+            # of int4 cannot be larger than its weights' groups
+            group = gpt2.config.n_embd if bits == 8 else INT4_GROUP
+            options = ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"]
+            converted.model.set_rt_info(str(group), options)
+            converted.save_pretrained(output)
+            (output / "openvino_config.json").unlink()  # names a folder of this machine
+            model.tokenizer.save(str(output / "tokenizer.json"))
     except Exception as error:  # torch, transformers and OpenVINO errors share no base class
         reason = f"cannot be converted to OpenVINO ({' '.join(str(error).split())[:200]})"
         raise ConversionFailed(f"{model.name}: {reason}") from None
 
 
-def _export(model: LanguageModel, exported: Path, output: Path, bits: Literal[4, 8]) -> None:
-    from optimum.exporters.openvino import export_from_model
-    from optimum.intel import OVConfig, OVModelForCausalLM, OVWeightQuantizationConfig
-
-    model.model.to("cpu")  # type: ignore[arg-type]
-    _use_linear_layers(model)
-    model.model.set_attn_implementation("sdpa")
-    export_from_model(model.model, exported, "text-generation-with-past", OVConfig(dtype="auto"))
-    weights: dict[str, float] = {"bits": 8, "sym": False}
-    if bits == 4:
-        weights = {"bits": 4, "sym": True, "group_size": INT4_GROUP, "ratio": 1.0}
-    converted = OVModelForCausalLM.from_pretrained(
-        exported, compile=False, quantization_config=OVWeightQuantizationConfig(**weights)
-    )
-    # activations are quantised while it runs, in groups: large ones are faster, and those of int4
-    # cannot be larger than its weights' groups
-    group = model.model.config.n_embd if bits == 8 else INT4_GROUP
-    options = ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"]
-    converted.model.set_rt_info(str(group), options)
-    converted.save_pretrained(output)
-    (output / "openvino_config.json").unlink()  # names a folder of this machine; nothing reads it
-    model.tokenizer.save(str(output / "tokenizer.json"))
-
-
-def _use_linear_layers(model: LanguageModel) -> None:
+def _use_linear_layers(model: nn.Module) -> None:
     """Replace GPT-2's Conv1D, which reshapes before and after: a tenth of a step's time."""
-    for module in list(model.model.modules()):
+    for module in list(model.modules()):
         for name, layer in module.named_children():
             if isinstance(layer, Conv1D):
                 linear = nn.Linear(layer.nx, layer.nf)

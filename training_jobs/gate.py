@@ -1,4 +1,4 @@
-"""May this run replace the version that serves? A pure function of its figures."""
+"""The gate before publishing: may this run replace the version that serves?"""
 
 from collections.abc import Iterator
 
@@ -6,15 +6,15 @@ from training_jobs.fidelity.results import Evaluation
 from training_jobs.run_folder import Conversion
 
 ALLOWED_DRIFT = 0.01
-"""Most by which the converted model's perplexity may differ from the trained one's."""
+"""Largest allowed difference between the converted and the trained model's perplexity."""
 MEMORISED = 0.1
-"""Most by which more replies than real answers may repeat what was learned."""
+"""Share by which more replies than real answers may repeat what was learned."""
 
 
 def objections(
     conversion: Conversion, evaluation: Evaluation | None, current: str | None
 ) -> Iterator[str]:
-    """Why it may not take the place of version `current`, each with its numbers."""
+    """Yield each reason why it may not replace the version `current`, with its numbers."""
     if abs(conversion.perplexity_drift or 0.0) > ALLOWED_DRIFT:
         yield (
             f"the converted model's perplexity differs by {conversion.perplexity_drift:+.1%}"
@@ -30,7 +30,7 @@ def objections(
     better = evaluation.against_current
     if better is not None and better.high < 0:
         yield (
-            f"it foretells the held-out part worse than {evaluation.current_id}:"
+            f"it predicts the held-out part worse than {evaluation.current_id}:"
             f" by {-better.value:.3f} bits per character [{-better.high:.3f}, {-better.low:.3f}]"
         )
     used, before = evaluation.context_gain, evaluation.current_context_gain

@@ -1,1 +1,1 @@
-"""Two invented chats to try the project with: written for it, made the same each time."""
+"""Two invented chats to try the project with; they come out the same each time."""

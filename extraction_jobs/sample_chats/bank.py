@@ -20,7 +20,7 @@ _SLOT = re.compile(r"\{(\w+?)(?:\.(\d))?\}")
 
 
 class Theme(BaseModel):
-    """What is asked, what is answered to any of it, how people react, what is answered to that."""
+    """Asks, answers to any of them, reactions to an answer, and second answers to a reaction."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,7 +41,7 @@ class _BankFile(BaseModel):
 
 @dataclass(frozen=True)
 class Exchange:
-    """Alternating sides, the asker first; each entry is a burst of messages."""
+    """Bursts of messages of two sides in turn, the asker first."""
 
     theme: str
     sides: tuple[tuple[str, ...], ...]
@@ -50,7 +50,7 @@ class Exchange:
 
 
 class _Filler:
-    """Fills slots, each with one value for the whole exchange."""
+    """Fills the slots of one exchange; each keeps its value."""
 
     def __init__(self, slots: dict[str, tuple[str, ...]], random: Random) -> None:
         self._slots = slots
@@ -70,7 +70,7 @@ class _Filler:
 
 
 class Bank:
-    """Draws themes by weight, and every phrase of a theme before any comes again."""
+    """Draws themes by weight; a phrase comes again only after all others of its theme."""
 
     def __init__(self, path: Path, random: Random) -> None:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ class Bank:
         return deck.pop()
 
     def exchange(self, reaction_share: float) -> Exchange:
-        """An ask with its answer and, in that share of cases, a reaction with its answer."""
+        """Draw an ask with its answer and, in `reaction_share` of cases, a reaction with its answer."""
         weights = [theme.weight for theme in self._bank.themes]
         theme = self._random.choices(self._bank.themes, weights)[0]
         fill = _Filler(self._bank.slots, self._random)

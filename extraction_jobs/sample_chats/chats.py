@@ -28,7 +28,7 @@ _FRIENDS = _people(500000210, "Лена", "Рома", "Катя Ли", "Игна
 
 
 def avtobus() -> dict[str, Any]:
-    """A supergroup of commuters, exported as a single chat."""
+    """Return a supergroup of commuters, exported as a single chat."""
     random = Random(37)
     bank = Bank(_BANKS / "avtobus.yaml", random)
     chat = ChatWriter("Автобус 37 🚌", "private_supergroup", 1500000037, random)
@@ -51,7 +51,7 @@ def avtobus() -> dict[str, Any]:
 
 
 def polkson() -> dict[str, Any]:
-    """An account's export: a private chat, a group, and saved messages."""
+    """Return an account's export: a private chat, a group, and saved messages."""
     random = Random(12)
     bank = Bank(_BANKS / "polkson.yaml", random)
     private = ChatWriter("Лена", "personal_chat", _FRIENDS[0].id, random)
@@ -86,9 +86,9 @@ def polkson() -> dict[str, Any]:
 
 
 def _moments(random: Random, count: int) -> Iterator[tuple[datetime, bool]]:
-    """When a topic begins, and whether the conversation before it goes on: half of them do.
+    """Yield when each topic begins, and whether it continues the conversation before it.
 
-    Other conversations begin further apart than a session's pause.
+    Half of them do; the others begin after more than a session's pause.
     """
     moment = _START
     for _ in range(count):
@@ -98,7 +98,7 @@ def _moments(random: Random, count: int) -> Iterator[tuple[datetime, bool]]:
 
 
 def _between(chat: ChatWriter, random: Random, moment: datetime, sender: Person) -> None:
-    """What else happens in a chat: stickers, forwards, pins."""
+    """Add now and then a sticker, a forwarded message or a pin."""
     moment += timedelta(seconds=40)
     if random.random() < 0.08:
         chat.oddment(moment, sender)

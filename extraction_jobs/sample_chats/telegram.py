@@ -1,4 +1,4 @@
-"""Writes chats as Telegram Desktop's JSON export does, with all that such an export holds."""
+"""Writes chats in the format of Telegram Desktop's JSON export, with everything that it can hold."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ class Person:
 
 @dataclass
 class ChatWriter:
-    """One chat's messages, in order. `garnish` is the share of messages that are more than text."""
+    """Collects one chat's messages. `garnish` is the share of them that have more than text."""
 
     name: str
     kind: str
@@ -40,7 +40,7 @@ class ChatWriter:
         return {"name": self.name, "type": self.kind, "id": self.id, "messages": self.messages}
 
     def service(self, at: datetime, actor: Person, action: str, **more: Any) -> None:
-        """A service message, e.g. `create_group` or `pin_message`."""
+        """Add a service message, e.g. `create_group` or `pin_message`."""
         self.messages.append(
             {
                 "id": self._next_id(),
@@ -56,7 +56,7 @@ class ChatWriter:
         )
 
     def say(self, at: datetime, sender: Person, text: str, reply_to: int | None = None) -> int:
-        """A message with now and then a photo, an edit, an entity or a reaction; returns its id."""
+        """Add a message, now and then with a photo, an edit, an entity or a reaction; return its id."""
         message = self._message(at, sender)
         if reply_to is not None:
             message["reply_to_message_id"] = reply_to
@@ -67,7 +67,7 @@ class ChatWriter:
         return int(message["id"])
 
     def oddment(self, at: datetime, sender: Person) -> None:
-        """A sticker or a forwarded message: nothing that anybody wrote."""
+        """Add a sticker or a forwarded message: nothing that the sender wrote."""
         message = self._message(at, sender)
         if self.random.random() < 0.6:
             message |= {

@@ -88,9 +88,9 @@ def test_a_full_disk_leaves_the_version_before(
 def measured(version: Path, bits: float) -> None:
     """Let it be evaluated, with nobody to tell the persona from."""
     one, share = Estimate(bits, bits, bits), Estimate(0.25, 0.0, 0.5)
-    foretold = Likelihood(bits_per_character=one, perplexity=one)
+    likelihood = Likelihood(bits_per_character=one, perplexity=one)
     done = Evaluation(
-        contexts=5, tuned=foretold, shuffled=foretold, context_gain=one,
+        contexts=5, tuned=likelihood, shuffled=likelihood, context_gain=one,
         memorised={"tuned": share, "real": share},
     )  # fmt: skip
     (version / EVALUATION).write_text(done.model_dump_json())

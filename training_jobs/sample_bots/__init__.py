@@ -1,1 +1,1 @@
-"""Avtobus and Polkson, kept ready to serve: a start without training, and without torch."""
+"""Avtobus and Polkson, kept ready to serve, so that the demo needs no training and no torch."""
