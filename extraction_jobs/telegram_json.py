@@ -35,7 +35,7 @@ class _RepairedFile:
         self._rest = b""
 
     def read(self, size: int = -1) -> bytes:
-        """Return about `size` bytes; none only at the end (or for size 0, with which ijson probes)."""
+        """Return about `size` bytes; none at the end, and for size 0, with which ijson probes."""
         if size == 0:
             return b""
         while chunk := self._file.read(_CHUNK):

@@ -1,4 +1,4 @@
-"""bot.yaml's `training` section with the reasons for its defaults, and the options that change it."""
+"""bot.yaml's `training` section with the reasons for its defaults, and options that change it."""
 
 from typing import Annotated, Literal
 

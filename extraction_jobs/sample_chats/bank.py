@@ -86,7 +86,7 @@ class Bank:
         return deck.pop()
 
     def exchange(self, reaction_share: float) -> Exchange:
-        """Draw an ask with its answer and, in `reaction_share` of cases, a reaction with its answer."""
+        """Draw an ask and its answer and, in that share of cases, a reaction and its answer."""
         weights = [theme.weight for theme in self._bank.themes]
         theme = self._random.choices(self._bank.themes, weights)[0]
         fill = _Filler(self._bank.slots, self._random)

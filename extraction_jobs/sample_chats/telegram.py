@@ -1,4 +1,4 @@
-"""Writes chats in the format of Telegram Desktop's JSON export, with everything that it can hold."""
+"""Writes chats as Telegram Desktop exports them to JSON, with everything that may be in one."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -56,7 +56,7 @@ class ChatWriter:
         )
 
     def say(self, at: datetime, sender: Person, text: str, reply_to: int | None = None) -> int:
-        """Add a message, now and then with a photo, an edit, an entity or a reaction; return its id."""
+        """Add a message, sometimes with a photo, an edit, an entity or a reaction; return its id."""
         message = self._message(at, sender)
         if reply_to is not None:
             message["reply_to_message_id"] = reply_to
