@@ -1,6 +1,5 @@
 """Settings of a process: read from the environment, frozen, refused at the start."""
 
-import argparse
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,26 +21,6 @@ def from_environment(settings: type[S]) -> S:
     """Read the settings; raises BadValue with the names of bad variables."""
     with refusing("environment", upper=True):
         return settings()
-
-
-def answer_help(module: str, description: str, *settings: type[Settings]) -> None:
-    """Print what a process does and the variables it reads when its command line asks for help.
-
-    Ends the process then, and with exit code 2 for any other argument: it takes none.
-    """
-    fields = {name.upper(): field for each in settings for name, field in each.model_fields.items()}
-    defaults = {
-        name: "required" if field.is_required() else "" if field.default is None else field.default
-        for name, field in fields.items()
-    }
-    lines = [f"  {name:18} {default}".rstrip() for name, default in defaults.items()]
-    argparse.ArgumentParser(
-        f"python -m {module}",
-        description=f"{description}\n\nenvironment variables and their defaults:\n"
-        + "\n".join(lines),
-        epilog="docs/settings.md says what each of them means.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
 
 
 def environment_help(*settings: type[Settings]) -> str:

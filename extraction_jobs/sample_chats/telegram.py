@@ -56,7 +56,7 @@ class ChatWriter:
         )
 
     def say(self, at: datetime, sender: Person, text: str, reply_to: int | None = None) -> int:
-        """Add a message, sometimes with a photo, an edit, an entity or a reaction; return its id."""
+        """Add a message, sometimes with a photo, an edit, entities or a reaction; return its id."""
         message = self._message(at, sender)
         if reply_to is not None:
             message["reply_to_message_id"] = reply_to
