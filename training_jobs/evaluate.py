@@ -121,7 +121,7 @@ def _measure_replies(evaluation: Evaluation, replies: list[Reply], policy: Polic
 def _measure_texts(
     evaluation: Evaluation, answers: texts.Answers, data: EvaluationData, encode: Encode
 ) -> None:
-    """Compare replies with what was learned; the real answers are the ceiling, a base the floor."""
+    """Compare replies with what was learned; real answers are the ceiling, the base's the floor."""
     evaluation.attribution, notes = texts.attribute(answers, data)
     evaluation.notes += notes
     for name, group in answers.items():
@@ -133,8 +133,8 @@ def _measure_texts(
     step = max(1, evaluation.contexts // EXAMPLES)
     for index in range(0, evaluation.contexts, step)[:EXAMPLES]:
         example = {name: list(group[index]) for name, group in answers.items()}
-        asked = [turn.text for turn in data.contexts[index].turns[-3:]]
-        evaluation.examples.append({"asked": asked, **example})
+        context = [turn.text for turn in data.contexts[index].turns[-3:]]
+        evaluation.examples.append({"context": context, **example})
 
 
 def report_figures(report: JobReport, evaluation: Evaluation | None) -> None:
@@ -142,7 +142,7 @@ def report_figures(report: JobReport, evaluation: Evaluation | None) -> None:
 
 
 def _compared_evaluation(folder: Path, bot: str) -> Evaluation | None:
-    """Return the evaluation if it compares with the version that serves, or that is the run's."""
+    """Return the evaluation if it compares with the version that serves, or that is this run's."""
     models, evaluation = BotModels(from_environment(Volumes).models(bot)), read_evaluation(folder)
     if evaluation is None or evaluation.current_id == models.current_id() or served(folder, models):
         return evaluation
@@ -154,7 +154,7 @@ def main(
     run: RunOption = None,
     dataset: DatasetOption = None,
     against: Annotated[
-        Path | None, typer.Option(help="Data set of somebody else, to tell a whole chat from.")
+        Path | None, typer.Option(help="Data set of somebody else, to compare a whole chat with.")
     ] = None,
     skip_unchanged: SkipOption = False,
 ) -> None:

@@ -48,7 +48,11 @@ class Hardware:
 
 @contextmanager
 def detect_hardware(precision: Literal["auto", "fp32", "bf16"]) -> Iterator[Hardware]:
-    """Join the process group of WORLD_SIZE and RANK where they are set, and leave it at the end."""
+    """Yield what to compute on.
+
+    Where torchrun or Kubernetes has set WORLD_SIZE and RANK, the process is in their process group
+    inside the block.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

@@ -47,7 +47,7 @@ class LanguageModel:
 
     def __post_init__(self) -> None:
         for config in (self.model.config, self.model.generation_config):
-            # a published configuration often declares ids of other tokens; the vocabulary is right
+            # Published configurations often declare ids of other tokens: the vocabulary is right.
             config.bos_token_id, config.eos_token_id = self.vocabulary.bos, self.vocabulary.eos
             config.pad_token_id = None  # blocks are packed, nothing is padded
 
@@ -61,7 +61,7 @@ class LanguageModel:
         return int(self.model.config.n_positions)
 
     def save(self, folder: Path) -> None:
-        """Write weights, configuration and tokenizer.json as `load_model` reads them."""
+        """Write what `load_model` reads; moves the model to the CPU."""
         self.model.to("cpu").save_pretrained(folder)  # type: ignore[arg-type]
         self.tokenizer.save(str(folder / "tokenizer.json"))
 
@@ -72,33 +72,33 @@ def find_base(name: str, volumes: Volumes) -> Path:
     A hub's model is taken from BASE_DIR, and downloaded into it where it is missing. Raises Refusal
     where there is no such base.
     """
-    kept = volumes.base(name)
-    for folder in (DEMO_FOLDER if name == DEMO else Path(name), kept):
+    in_base_dir = volumes.base(name)
+    for folder in (DEMO_FOLDER if name == DEMO else Path(name), in_base_dir):
         if folder.is_dir():
             return folder
     if name.count("/") != 1 or name.startswith((".", "/")):
         raise Refusal(
             f"base {name!r}: no such folder, and no hub name (owner/name), demo or scratch either"
         )
-    return _download(name, kept)
+    return _download(name, in_base_dir)
 
 
-def _download(name: str, kept: Path) -> Path:
+def _download(name: str, folder: Path) -> Path:
     """Download a hub's model; a download that was cut off is continued."""
     from huggingface_hub import snapshot_download
 
-    part = kept.with_name(f".{kept.name}.part")
+    part = folder.with_name(f".{folder.name}.part")
     try:
         snapshot_download(name, local_dir=part, allow_patterns=DOWNLOADED)
         shutil.rmtree(part / ".cache", ignore_errors=True)
-        part.rename(kept)
+        part.rename(folder)
     except Exception as error:  # the hub's client raises many kinds, requests' among them
         raise Refusal(
-            f"base {name!r}: not in {kept}, and the model hub did not give it"
+            f"base {name!r}: not in {folder}, and the model hub did not give it"
             f" ({type(error).__name__}); run the job fetch-base (training_jobs.fetch_base) where"
             " the hub answers, put its files into that folder, or use --base demo"
         ) from None
-    return kept
+    return folder
 
 
 def load_model(folder: Path) -> LanguageModel:

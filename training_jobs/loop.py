@@ -41,7 +41,7 @@ def train(run: TrainingRun, report: JobReport, should_stop: Callable[[], bool]) 
     with trainer.display.bar:
         progress = trainer.train()
     if is_lora:
-        # The frozen weights were rounded to bf16: the additions are merged into the base's own.
+        # The frozen weights may be rounded to bf16: the base as it was takes the additions.
         release_memory()
         run.base = run.load_base()
         merge_lora(model, run.base.model)

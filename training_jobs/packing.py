@@ -1,4 +1,4 @@
-"""Records to documents, and documents to packed blocks: several share a block unseen by each other.
+"""Records to documents, and documents to packed blocks, in which none sees another.
 
 record     a stretch of a chat, as the data set has it
 document   a record, or a window of a long one, rendered to token ids for training
@@ -42,7 +42,7 @@ Block = list[Document]
 
 
 def render_documents(
-    records: Iterable[Record], words: Vocabulary, budget: int, loss_on: LossOn
+    records: Iterable[Record], vocabulary: Vocabulary, budget: int, loss_on: LossOn
 ) -> tuple[list[Document], int]:
     """Render records in turns-1; a session longer than `budget` tokens gives several documents.
 
@@ -51,7 +51,7 @@ def render_documents(
     """
     documents, left_out = [], 0
     for record in records:
-        windows = _windows(record.turns, words, budget)
+        windows = _windows(record.turns, vocabulary, budget)
         for window in islice(windows, 1) if loss_on == "last turn" else windows:
             if window.cut:
                 left_out += 1
@@ -60,17 +60,17 @@ def render_documents(
             if loss_on == "all":
                 mask = [False] + [True] * (len(mask) - 1)
             elif loss_on == "last turn":
-                last = len(render(record.turns[-1:], PromptFormat.TURNS_1, words, budget).ids)
-                mask = [False] * (len(mask) - last) + mask[-last:]
+                last = render(record.turns[-1:], PromptFormat.TURNS_1, vocabulary, budget).ids
+                mask = [False] * (len(mask) - len(last)) + mask[-len(last) :]
             documents.append(Document(window.ids, mask))
     return documents, left_out
 
 
-def _windows(turns: Sequence[Turn], words: Vocabulary, budget: int) -> Iterator[Rendered]:
+def _windows(turns: Sequence[Turn], vocabulary: Vocabulary, budget: int) -> Iterator[Rendered]:
     """Yield windows from the newest back, each ending in a persona turn, none overlapping."""
     end = len(turns)
     while end > 0:
-        rendered = render(turns[:end], PromptFormat.TURNS_1, words, budget)
+        rendered = render(turns[:end], PromptFormat.TURNS_1, vocabulary, budget)
         yield rendered
         end -= rendered.turns_used
         while end > 0 and not turns[end - 1].is_persona:
@@ -111,17 +111,17 @@ def pack(documents: Sequence[Document], block_tokens: int, order: Random) -> lis
     shuffled = list(documents)
     order.shuffle(shuffled)
     blocks: list[Block] = []
-    rooms: list[int] = []
+    free: list[int] = []  # tokens of each block
     for document in shuffled:
         # Only the newest 32 blocks are open: to search all of them would be quadratic, and it would
         # hardly fill them better.
         newest = range(max(0, len(blocks) - 32), len(blocks))
-        index = next((i for i in newest if len(document.ids) <= rooms[i]), len(blocks))
+        index = next((i for i in newest if len(document.ids) <= free[i]), len(blocks))
         if index == len(blocks):
             blocks.append([])
-            rooms.append(block_tokens)
+            free.append(block_tokens)
         blocks[index].append(document)
-        rooms[index] -= len(document.ids)
+        free[index] -= len(document.ids)
     return blocks
 
 

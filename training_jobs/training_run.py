@@ -109,8 +109,8 @@ class TrainingRun:
 
     def _render(self, path: Path) -> tuple[list[Document], int]:
         loss_on = "last turn" if self.card.whole_chat else self.config.loss_on
-        records, words = read_records(path), self.base.vocabulary
-        return render_documents(records, words, self.block_tokens, loss_on)
+        records, vocabulary = read_records(path), self.base.vocabulary
+        return render_documents(records, vocabulary, self.block_tokens, loss_on)
 
     def _fingerprint(self) -> str:
         """Hash the data set, the base's weights and the settings: a checkpoint is of these alone.

@@ -48,8 +48,7 @@ def evaluated(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(run: Path, **changes: object) -> Evaluation:
-    found = json.loads((run / EVALUATION).read_text())
-    return Evaluation.model_validate({**found, **changes})
+    return Evaluation.model_validate({**json.loads((run / EVALUATION).read_text()), **changes})
 
 
 def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(

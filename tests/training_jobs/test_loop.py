@@ -21,6 +21,7 @@ from contracts.refusal import Refusal
 from telemetry.job import INTERRUPTED, Interrupted
 from tests.conftest import BOT, PATIENCE, Toy, free_address, unmeasured
 from tests.telemetry.pushgateway import pushgateway
+from tests.training_jobs.conftest import write_gpt2
 from training_jobs.allocator import PRELOADED
 from training_jobs.checkpoint import FOLDER, STEP, Checkpoints
 from training_jobs.config import TrainingConfig
@@ -201,6 +202,8 @@ def test_a_refused_command_leaves_the_run_before_whole(train: Train, tmp_path: P
     train()
     with pytest.raises(Refusal, match="no such folder"):
         train(base="typo")
+    with pytest.raises(Refusal, match="LoRA cannot learn the tokens"):
+        train(**LORA, base=str(write_gpt2(tmp_path / "base", special=())))
     assert read_run(tmp_path / "run").bot == BOT
 
 

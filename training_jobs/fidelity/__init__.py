@@ -1,1 +1,1 @@
-"""How well a model sounds like its persona: figures from texts, pure, each with an interval."""
+"""How well a fine-tuned model sounds like its persona: what the evaluation job measures."""

@@ -32,10 +32,10 @@ class Context:
     turns: tuple[Turn, ...]
     answer: Turn
 
-    def document(self, words: Vocabulary, budget: int) -> Document:
+    def document(self, vocabulary: Vocabulary, budget: int) -> Document:
         """Render the turns and the real answer, with loss on the answer alone."""
-        answer = render([self.answer], PromptFormat.TURNS_1, words, budget)
-        turns = render(self.turns, PromptFormat.TURNS_1, words, budget - len(answer.ids)).ids
+        answer = render([self.answer], PromptFormat.TURNS_1, vocabulary, budget)
+        turns = render(self.turns, PromptFormat.TURNS_1, vocabulary, budget - len(answer.ids)).ids
         return Document([*turns, *answer.ids], [False] * len(turns) + answer.loss_mask)
 
 
@@ -97,8 +97,8 @@ class EvaluationData:
     contexts        of the held-out part
     learned         texts of all turns of the train part
     persona         messages of those turns that were learned as the persona's
-    others          messages in the train part that the persona's are to be told from
-    others_heldout  such messages in the held-out part
+    others          messages of other people in the train part
+    others_heldout  messages of other people in the held-out part
     """
 
     contexts: list[Context]
@@ -109,7 +109,7 @@ class EvaluationData:
 
     @classmethod
     def read(cls, dataset: Path, against: Path | None, most: int, longest: int) -> "EvaluationData":
-        """Read it from a data set, and from that of somebody else if one is given as `against`."""
+        """Read it from a data set, and the other people's from `against` where that is given."""
         whole_chat = read_card(dataset).whole_chat
         train, heldout = (list(read_records(dataset / name)) for name in (TRAIN, HELDOUT))
         turns = [turn for record in train for turn in record.turns]
@@ -119,7 +119,7 @@ class EvaluationData:
         if against is not None:
             files = (read_records(against / name) for name in (TRAIN, HELDOUT))
             others = [[record.turns[-1].messages for record in records] for records in files]
-        elif not whole_chat:  # where every turn is some record's persona's
+        elif not whole_chat:  # in which nobody is another: each turn is some record's persona
             parts = turns, [turn for record in heldout for turn in record.turns]
             others = [[turn.messages for turn in part if not turn.is_persona] for part in parts]
         contexts = select_contexts(heldout, whole_chat, most, longest)
@@ -128,6 +128,6 @@ class EvaluationData:
     @property
     def shuffled(self) -> list[Context]:
         """Every real answer behind the turns of a context from elsewhere in the chat."""
-        asked = self.contexts
-        shift = len(asked) // 2 - len(asked)  # below 0: after the last context comes the first
-        return [Context(asked[i + shift].turns, each.answer) for i, each in enumerate(asked)]
+        contexts = self.contexts
+        shift = len(contexts) // 2 - len(contexts)  # below 0: indices wrap around
+        return [Context(contexts[i + shift].turns, each.answer) for i, each in enumerate(contexts)]

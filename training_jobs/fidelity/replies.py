@@ -37,15 +37,15 @@ def generate_replies(
     longest = min(sampling.max_new_tokens, model.context_length // 2)
     sampling = sampling.model_copy(update={"max_new_tokens": longest})
     budget = min(BUDGET, model.context_length - longest)
-    words = model.vocabulary
+    vocabulary = model.vocabulary
     scheduler = genai.SchedulerConfig()
     scheduler.cache_size = CACHE_GB
     pipeline = genai.ContinuousBatchingPipeline(str(converted), scheduler, "CPU", {})
     handles = []
     for number, context in enumerate(contexts):
-        prompt = render_prompt(context.turns, PromptFormat.TURNS_1, words, budget)
+        prompt = render_prompt(context.turns, PromptFormat.TURNS_1, vocabulary, budget)
         ids = ov.Tensor(np.array([prompt.ids], dtype=np.int64))
-        config = _generation_config(genai, sampling, words.eos, FIRST_SEED + number)
+        config = _generation_config(genai, sampling, vocabulary.eos, FIRST_SEED + number)
         handles.append(pipeline.add_request(number, ids, config))
     while pipeline.has_non_finished_requests():
         pipeline.step()

@@ -62,8 +62,8 @@ def _gains_and_shares(evaluation: Evaluation) -> str:
         "bits per character gained from the conversation": evaluation.context_gain,
         "bits per character better than the version that serves": evaluation.against_current,
         **{f"diversity: {name}": share for name, share in evaluation.diversity.items()},
-        "replies cut at the longest": evaluation.cut,
-        "replies with nothing in them": evaluation.empty,
+        "replies cut at the length limit": evaluation.cut,
+        "empty replies": evaluation.empty,
         "replies that moderation stops": evaluation.moderated,
     }
     return _table("Besides", [row for row in figures.items() if row[1] is not None])
@@ -77,7 +77,7 @@ def _style(evaluation: Evaluation) -> str:
 
 
 def _examples(evaluation: Evaluation) -> str:
-    head = {"asked": "asked", "real": "really said", "base": "base", "tuned": "fine-tuned"}
+    head = {"context": "context", "real": "really said", "base": "base", "tuned": "fine-tuned"}
     rows = [[" / ".join(each.get(name, ())) for name in head] for each in evaluation.examples]
     return _table("Side by side", rows, list(head.values()))
 

@@ -31,12 +31,12 @@ def ratio(above: Sequence[float], below: Sequence[float], scale: float = 1.0) ->
     Both have one value a context; the interval is that of contexts drawn with replacement.
     """
     count = len(above)
-    drawn = np.random.default_rng(1).integers(0, count, (ROUNDS, count))
+    resampled = np.random.default_rng(1).integers(0, count, (ROUNDS, count))
     # The same draw for both: the values of one context stay together. The first row is all of them.
-    rows = np.vstack([np.arange(count), drawn])
+    rows = np.vstack([np.arange(count), resampled])
     sums = (np.asarray(each, dtype=np.float64)[rows].sum(-1) for each in (above, below))
-    value, *resampled = scale * next(sums) / np.maximum(next(sums), 1e-9)
-    low, high = np.quantile(resampled, [(1 - COVERED) / 2, (1 + COVERED) / 2])
+    value, *others = scale * next(sums) / np.maximum(next(sums), 1e-9)
+    low, high = np.quantile(others, [(1 - COVERED) / 2, (1 + COVERED) / 2])
     return Estimate(float(value), float(low), float(high))
 
 

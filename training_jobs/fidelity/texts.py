@@ -35,7 +35,7 @@ def attribute(answers: Answers, data: EvaluationData) -> tuple[dict[str, Estimat
     ceiling; `others`, which is added, is the floor.
     """
     if not data.others:
-        return {}, ["no attribution: a whole chat is told from another data set (--against)"]
+        return {}, ["no attribution: a whole chat needs another data set beside it (--against)"]
     if min(len(data.persona), len(data.others)) < FEWEST:
         return {}, [f"no attribution: fewer than {FEWEST} turns on a side to learn from"]
     classifier = _train_classifier(_first_messages(data.persona), _first_messages(data.others))
