@@ -10,8 +10,7 @@ Copies hold what people wrote: they are deleted after the two weeks that /forget
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -20,48 +19,41 @@ import typer
 
 from contracts.files import sync
 from contracts.model_version import MANIFEST, BotModels
-from contracts.refusal import Refusal, end_process
+from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from services.gateway.settings import DatabasePath
 from services.gateway.store.database import find_damage, merge_log, only_gateway
-from telemetry.job import JobReport, PushSettings, job_report
+from telemetry.job import JobReport, PushSettings, command, job_app, job_report
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = job_app()
 
 KEEP_DAYS = 14
 DATABASE = "gateway.sqlite3"
 MANIFESTS = "manifests"
 Folder = Annotated[Path, typer.Argument(help="Where the copies lie, a folder a bot.")]
+DaysOption = Annotated[int, typer.Option(min=1, help="Copies older than this are deleted.")]
+DateOption = Annotated[str, typer.Option("--date", help="Which copy, 2026-11-26 say.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Also in place of a whole one.")]
 
 
 @app.command()
-def save(
-    folder: Folder,
-    days: Annotated[
-        int, typer.Option(min=1, help="Copies older than this are deleted.")
-    ] = KEEP_DAYS,
-) -> None:
+def save(folder: Folder, days: DaysOption = KEEP_DAYS) -> None:
     """Copy the database of BOT in GATEWAY_DATA_DIR, whether its gateway runs or not."""
-    with _ending():
-        place = from_environment(DatabasePath)
-        with job_report("backup", place.bot, from_environment(PushSettings)) as report:
-            today = datetime.now(UTC).date()
-            copied = copy(place, from_environment(Volumes), folder / place.bot / f"{today}")
-            report_copy(report, copied)
-            expire(folder / place.bot, today - timedelta(days=days))
-        typer.echo(
-            f"{place.database} -> {folder / place.bot / f'{today}'}: {copied:,} bytes, whole"
-        )
+    with command("backup"):
+        source, push = from_environment(DatabasePath), from_environment(PushSettings)
+        today = datetime.now(UTC).date()
+        target = folder / source.bot / f"{today}"
+        with job_report("backup", source.bot, push) as report:
+            size = copy(source, from_environment(Volumes), target)
+            report_copy(report, size)
+            expire(target.parent, today - timedelta(days=days))
+        typer.echo(f"{source.database} -> {target}: {size:,} bytes, whole")
 
 
 @app.command()
-def restore(
-    folder: Folder,
-    day: Annotated[str, typer.Option("--date", help="Which copy, 2026-11-26 say.")] = "newest",
-    force: Annotated[bool, typer.Option("--force", help="Also in place of a whole one.")] = False,
-) -> None:
+def restore(folder: Folder, day: DateOption = "newest", force: ForceOption = False) -> None:
     """Put a copy in the place of the database of BOT in GATEWAY_DATA_DIR."""
-    with _ending():
+    with command("backup"):
         place = from_environment(DatabasePath)
         chosen = _chosen(folder / place.bot, day)
         put_back(chosen, place, from_environment(Volumes), force)
@@ -72,27 +64,20 @@ def report_copy(report: JobReport, size: int) -> None:
     report.gauge("database_bytes", "Size of the database's copy.", size)
 
 
-@contextmanager
-def _ending() -> Iterator[None]:
-    try:
-        yield
-    except Refusal as refusal:
-        end_process(refusal)
-
-
-def copy(place: DatabasePath, volumes: Volumes, target: Path) -> int:
-    """Returns the database's size. Raises Refusal; a copy of that day stays as it was then."""
-    if not place.database.is_file():
-        raise Refusal(f"{place.database}: no database; set BOT and GATEWAY_DATA_DIR")
+def copy(source: DatabasePath, volumes: Volumes, target: Path) -> int:
+    """Return the database's size. Raises Refusal; a copy of that day stays as it was then."""
+    if not source.database.is_file():
+        raise Refusal(f"{source.database}: no database; set BOT and GATEWAY_DATA_DIR")
     aside = target.with_name(f".{target.name}.part")
     try:
-        shutil.rmtree(aside, ignore_errors=True)
+        for leftover in target.parent.glob(".*.part"):  # of a run that was killed
+            shutil.rmtree(leftover)
         aside.mkdir(mode=0o700, parents=True)
-        size = _copy_database(place.database, aside / DATABASE)
+        size = _copy_database(source.database, aside / DATABASE)
         with suppress(FileNotFoundError):
-            forgotten = volumes.forget(place.bot)
+            forgotten = volumes.forget(source.bot)
             shutil.copyfile(forgotten, aside / forgotten.name)
-        _copy_manifests(BotModels(volumes.models(place.bot)), aside / MANIFESTS)
+        _copy_manifests(BotModels(volumes.models(source.bot)), aside / MANIFESTS)
         shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
     except (OSError, sqlite3.Error) as error:
@@ -121,13 +106,13 @@ def _copy_manifests(models: BotModels, target: Path) -> None:
 
 def expire(folder: Path, before: date) -> None:
     """Delete the copies of earlier days."""
-    for name, day in _copies(folder):
-        if day < before:
-            shutil.rmtree(folder / name)
+    for day in _copies(folder):
+        if day < f"{before}":
+            shutil.rmtree(folder / day)
 
 
 def _chosen(folder: Path, day: str) -> Path:
-    held = [name for name, _ in _copies(folder) if (folder / name / DATABASE).is_file()]
+    held = [name for name in _copies(folder) if (folder / name / DATABASE).is_file()]
     if not held:
         raise Refusal(f"{folder}: holds no copy")
     if day not in ("newest", *held):
@@ -135,14 +120,9 @@ def _chosen(folder: Path, day: str) -> Path:
     return folder / (held[-1] if day == "newest" else day)
 
 
-def _copies(folder: Path) -> list[tuple[str, date]]:
-    """The copies by name and day, the oldest first; what else lies there is none, unfinished ones
-    above all."""
-    found = []
-    for each in folder.iterdir() if folder.is_dir() else ():
-        with suppress(ValueError):
-            found.append((each.name, date.fromisoformat(each.name)))
-    return sorted(found)
+def _copies(folder: Path) -> list[str]:
+    """Return the days of the copies, the oldest first; unfinished ones are none."""
+    return sorted(path.name for path in folder.glob("[0-9]*-[0-9]*-[0-9]*"))
 
 
 def put_back(chosen: Path, place: DatabasePath, volumes: Volumes, force: bool) -> None:

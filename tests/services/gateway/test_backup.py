@@ -125,6 +125,55 @@ def test_what_is_not_there_is_named(copies: Path) -> None:
     assert (refused.exit_code, "holds no copy" in refused.stderr) == (2, True)
 
 
+async def test_an_unfinished_copy_is_never_offered_and_goes_with_the_next(
+    world: World, copies: Path
+) -> None:
+    await talked(world)
+    run("save", copies)
+    (day,) = (copies / world.settings.bot).iterdir()
+    day.rename(day.with_name(".2020-01-01.part"))  # of a run that was killed
+    refused = run("restore", copies, "--force")
+    assert (refused.exit_code, "holds no copy" in refused.stderr) == (2, True)
+    assert run("save", copies).exit_code == 0
+    assert [path.name for path in day.parent.iterdir()] == [day.name]
+
+
+async def test_an_empty_file_is_no_database(world: World, copies: Path) -> None:
+    await talked(world)
+    run("save", copies)
+    (day,) = (copies / world.settings.bot).iterdir()
+    (day / DATABASE).write_bytes(b"")
+    refused = run("restore", copies, "--force")
+    assert (refused.exit_code, "no database of a gateway" in refused.stderr) == (2, True)
+    assert turns(world.settings.database) == 2
+
+
+async def test_a_restore_that_is_killed_leaves_the_old_database_whole(
+    world: World, copies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what a killed gateway had only in its log."""
+    await talked(world)
+    run("save", copies)
+    running = await world.start()
+    world.telegram.put(private("эй"))
+    await world.until(lambda: running.metric("messages_sent_total") == 1)
+    database = world.settings.database
+    killed = {path.name: path.read_bytes() for path in database.parent.glob(f"{database.name}*")}
+    await running.kill()
+    for name, content in killed.items():
+        (database.parent / name).write_bytes(content)
+
+    def cut_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", cut_off)
+        run("restore", copies, "--force")
+    assert turns(database) == 4
+    assert run("restore", copies, "--force").exit_code == 0
+    assert turns(database) == 2
+
+
 async def test_a_day_without_a_copy_is_refused(world: World, copies: Path) -> None:
     Database(world.settings.database).close()
     run("save", copies)
