@@ -111,13 +111,9 @@ class Polling:
     async def _poll(self) -> list[tuple[int, int]]:
         async with self._database.transaction() as db:
             offset = inbox.next_offset(db, self._clock.now())
-        updates: list[dict[str, Any]] = await self._api.call(
-            "getUpdates",
-            within=LONG_POLL_SECONDS + GRACE_SECONDS,
-            offset=offset,
-            timeout=LONG_POLL_SECONDS,
-            allowed_updates=ALLOWED,
-        )
+        wanted = {"offset": offset, "timeout": LONG_POLL_SECONDS, "allowed_updates": ALLOWED}
+        within = LONG_POLL_SECONDS + GRACE_SECONDS
+        updates: list[dict[str, Any]] = await self._api.call("getUpdates", within, **wanted)
         now, stored = self._clock.now(), list[tuple[int, int]]()
         if updates:
             async with self._database.transaction(flush=True) as db:

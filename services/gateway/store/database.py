@@ -17,65 +17,8 @@ from contracts.files import locked, sync
 from contracts.refusal import Refusal
 from services.gateway.errors import error_name
 
-SCHEMAS = (
-    """
-    -- What Telegram sent, as it came, until it is handled; chat, topic and sender are 0 where there
-    -- is none. state: new | done | failed. crashes: attempts that the process did not survive.
-    CREATE TABLE updates (
-        update_id INTEGER PRIMARY KEY, payload TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'new',
-        crashes INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0,
-        chat INTEGER NOT NULL, topic INTEGER NOT NULL, sender INTEGER NOT NULL,
-        taken_at REAL NOT NULL
-    );
-    CREATE INDEX updates_state ON updates (state);
-    CREATE INDEX updates_taken ON updates (taken_at, update_id);
-
-    -- Messages of chats in the order of their handling. role: persona | other. reason: a
-    -- decision.Reason, why it was answered or not; empty for the persona's own.
-    CREATE TABLE turns (
-        id INTEGER PRIMARY KEY, chat INTEGER NOT NULL, topic INTEGER NOT NULL,
-        message_id INTEGER NOT NULL, user_id INTEGER NOT NULL, role TEXT NOT NULL,
-        is_bot INTEGER NOT NULL, text TEXT NOT NULL, at REAL NOT NULL,
-        reason TEXT NOT NULL DEFAULT '', album TEXT, UNIQUE (chat, message_id)
-    );
-    CREATE INDEX turns_topic ON turns (chat, topic, id);
-    CREATE INDEX turns_user ON turns (user_id, at);
-    CREATE INDEX turns_at ON turns (at);
-
-    -- Settings (JSON) of a chat, topic 0, or of a topic, and the chat it became. Chat 0 is the bot.
-    CREATE TABLE chats (
-        chat INTEGER NOT NULL, topic INTEGER NOT NULL, settings TEXT NOT NULL, migrated_to INTEGER,
-        PRIMARY KEY (chat, topic)
-    ) WITHOUT ROWID;
-
-    -- Calls of the Bot API to make, mostly messages. state: planned | sending | sent | failed.
-    -- reply_to 0 quotes nothing; spoken: the persona's own words; asker: whom it answers, 0 nobody.
-    CREATE TABLE outbox (
-        id INTEGER PRIMARY KEY, update_id INTEGER NOT NULL, part INTEGER NOT NULL,
-        chat INTEGER NOT NULL, topic INTEGER NOT NULL, method TEXT NOT NULL, text TEXT NOT NULL,
-        extra TEXT NOT NULL, reply_to INTEGER NOT NULL, spoken INTEGER NOT NULL,
-        asker INTEGER NOT NULL, to_bot INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'planned',
-        message_id INTEGER, not_before REAL NOT NULL, planned_at REAL NOT NULL,
-        attempts INTEGER NOT NULL DEFAULT 0, UNIQUE (update_id, part)
-    );
-    CREATE INDEX outbox_state ON outbox (state, chat);
-
-    -- What somebody got from the bot, for limits. kind: answer|unasked|command|limit_told|report.
-    CREATE TABLE asks (
-        id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, chat INTEGER NOT NULL,
-        kind TEXT NOT NULL, at REAL NOT NULL
-    );
-    CREATE INDEX asks_user ON asks (user_id, at);
-    CREATE INDEX asks_chat ON asks (chat, at);
-
-    -- What the bot must not say again in a chat, as history.words_key has it; chat 0 is everywhere.
-    CREATE TABLE denied (
-        chat INTEGER NOT NULL, words TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (chat, words)
-    ) WITHOUT ROWID;
-    """,
-)
-"""Each brings the database of the one before up to date; a released one is never edited."""
-
+MIGRATIONS = Path(__file__).parent / "migrations"
+"""Each file brings the database of the one before up to date; a released one is never edited."""
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=NORMAL",  # a transaction that is to be flushed is flushed by us
@@ -160,18 +103,16 @@ async def _uncancelled(work: Callable[[], None]) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Run the migrations that the database has not had, each whole or not at all."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(SCHEMAS):
+    files = sorted(MIGRATIONS.glob("*.sql"))
+    if version > len(files):
         raise Refusal(f"{path}: written by a newer release (schema {version})")
     if not version and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
         raise Refusal(f"{path}: not a database of this release: move it away, or restore a backup")
-    for number, schema in enumerate(SCHEMAS[version:], version + 1):
-        try:
-            connection.executescript(f"BEGIN; {schema} PRAGMA user_version={number}; COMMIT;")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    for number, file in enumerate(files[version:], version + 1):
+        sql = file.read_text(encoding="utf-8")
+        connection.executescript(f"BEGIN; {sql} PRAGMA user_version={number}; COMMIT;")
 
 
 def _damage(connection: sqlite3.Connection) -> str | None:
