@@ -1,5 +1,5 @@
 "use strict";
-// The page: shows what /api/state and /events tell, sends what people write.
+// The page shows what /api/state and /events give, and sends what people write.
 // Every text goes into the page as text, never as markup.
 
 const $ = (id) => document.getElementById(id);
@@ -7,7 +7,7 @@ const rooms = new Map(); // room key -> Map of message id -> message
 const typing = new Map(); // "room bot" -> timer
 const unread = new Set();
 let state = { bots: [], people: [], group: { chat: "group", title: "" } };
-let chat = ""; // a bot's name or the group's; the first bot's to begin with, since it answers everything
+let chat = ""; // a bot's name or the group's; at first the first bot's, which answers everything
 let answering = null;
 let waiting = null; // events that came while the state was being fetched
 
@@ -32,7 +32,7 @@ function make(tag, text, changes = {}) {
   return Object.assign(element, changes);
 }
 
-// Put children in place of the old ones; the focus stays where it was.
+// Replace the children; the focus stays.
 function fill(parent, children) {
   const held = parent.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   parent.replaceChildren(...children);
@@ -52,7 +52,7 @@ async function refresh() {
   render();
   const missed = waiting;
   waiting = null;
-  missed.forEach(hear);
+  missed.forEach(handle);
 }
 
 function keep(message) {
@@ -161,9 +161,9 @@ function insert(words) {
   field.focus();
 }
 
-// Tell the sandbox what the person did; answers whether it was taken.
-async function tell(path, deed) {
-  const body = JSON.stringify({ chat, person: person(), ...deed });
+// Post what the person did; returns whether the sandbox accepted it.
+async function post(path, fields) {
+  const body = JSON.stringify({ chat, person: person(), ...fields });
   const headers = { "content-type": "application/json" };
   $("notice").textContent = "";
   try {
@@ -177,12 +177,12 @@ async function tell(path, deed) {
 }
 
 async function send(text) {
-  const taken = await tell("/api/messages", { text, reply_to: answering });
-  if (taken) answer(null);
-  return taken;
+  const accepted = await post("/api/messages", { text, reply_to: answering });
+  if (accepted) answer(null);
+  return accepted;
 }
 
-const press = (message, data) => tell("/api/press", { message: message.id, data });
+const press = (message, data) => post("/api/press", { message: message.id, data });
 
 async function submit(event) {
   event.preventDefault();
@@ -190,7 +190,7 @@ async function submit(event) {
   if (text.trim() && (await send(text)) && $("text").value === text) $("text").value = "";
 }
 
-const heard = {
+const handlers = {
   people: refresh,
   migrated: refresh,
   answered(event) {
@@ -229,11 +229,11 @@ $("text").addEventListener("keydown", (event) => {
 $("answering").lastElementChild.onclick = () => answer(null);
 $("person").onchange = () => open(chat);
 
-function hear(told) {
-  if (waiting) waiting.push(told);
-  else heard[told.type]?.(told);
+function handle(event) {
+  if (waiting) waiting.push(event);
+  else handlers[event.type]?.(event);
 }
 
 const events = new EventSource("/events");
 events.onopen = refresh; // after a break too: nothing said meanwhile is missed
-events.onmessage = (event) => hear(JSON.parse(event.data));
+events.onmessage = (event) => handle(JSON.parse(event.data));
