@@ -167,8 +167,8 @@ class FakeTelegram:
 
     sent = _done("sendMessage")
     actions = _done("sendChatAction")
-    redrawn = _done("editMessageReplyMarkup")
-    told = _done("answerCallbackQuery")
+    keyboards = _done("editMessageReplyMarkup")
+    press_answers = _done("answerCallbackQuery")
     _deletions = _done("deleteMessage")
 
     @property

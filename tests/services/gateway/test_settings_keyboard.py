@@ -53,23 +53,23 @@ async def test_an_administrator_opens_the_menu_and_presses(world: World) -> None
         assert "insane:1" in world.telegram.sent[0]["reply_markup"]
         for _ in range(2):  # twice is once
             world.telegram.put_raw(callback_query=press("insane:1"))
-        await world.until(lambda: len(world.telegram.told) == 2)
+        await world.until(lambda: len(world.telegram.press_answers) == 2)
         world.telegram.put(group("сам с собой"))
         await world.until(lambda: len(world.telegram.sent) == 2)
     assert world.telegram.texts() == [TEXTS.settings, "эхо: сам с собой"]
-    drawn = json.loads(world.telegram.redrawn[-1]["reply_markup"])
+    drawn = json.loads(world.telegram.keyboards[-1]["reply_markup"])
     assert drawn["inline_keyboard"][0][0]["text"] == "✅ Безумие"
 
 
 async def test_others_press_in_vain(world: World) -> None:
     async with world.gateway():
         world.telegram.put_raw(callback_query=press("insane:1", who=8))
-        await world.until(lambda: len(world.telegram.told) == 1)
+        await world.until(lambda: len(world.telegram.press_answers) == 1)
         await world.talk(group("ну"))
         await world.settle()
-    assert world.telegram.told[0]["text"] == TEXTS.refused
+    assert world.telegram.press_answers[0]["text"] == TEXTS.refused
     assert world.telegram.sent == []
-    assert world.telegram.redrawn == []
+    assert world.telegram.keyboards == []
 
 
 async def test_in_private_there_is_nothing_to_set(world: World) -> None:
