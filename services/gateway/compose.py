@@ -7,7 +7,7 @@ from sqlite3 import Row
 
 from contracts.turn import Role, Turn, single_line
 from protos.generation.v1 import generation_pb2 as pb
-from services.gateway.store.history import is_repeat, words_key
+from services.gateway.store.words import is_repeat, words_key
 
 HISTORY_MESSAGES = 60
 """Most messages sent along; below generation's limits on turns and on messages in one turn."""

@@ -14,7 +14,8 @@ from contracts.retry import Backoff, retry
 from services.gateway.addressing import spoken_text
 from services.gateway.answer import Answer, Outgoing, Write, answer_press, answer_to
 from services.gateway.ask import Generation
-from services.gateway.commands import Order, is_administrator, run_command
+from services.gateway.command_handlers import Order
+from services.gateway.commands import is_administrator, run_command
 from services.gateway.compose import HISTORY_MESSAGES, chat_key, compose_turns
 from services.gateway.context import Context
 from services.gateway.decision import NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
@@ -24,7 +25,7 @@ from services.gateway.policy import continues, decide
 from services.gateway.polling import Polling
 from services.gateway.sender import Sender
 from services.gateway.settings_keyboard import chosen_settings, keyboard
-from services.gateway.store import history, inbox, outbox
+from services.gateway.store import chats, history, inbox, outbox
 from services.gateway.typing_delay import typing_delays, typing_indicator
 from telemetry.logs import logger
 
@@ -101,7 +102,7 @@ class Flow:
             case Message():  # told in both chats, and either may be read first
                 old = update.migrate_from_chat_id or update.chat
                 new = update.migrate_to_chat_id or update.chat
-                return Answer(writes=(lambda db: history.migrate(db, old, new),), moved_to=new)
+                return Answer(writes=(lambda db: chats.migrate(db, old, new),), moved_to=new)
             case ButtonPress():
                 return await self._answer_press(update)
             case Removal():
@@ -206,7 +207,7 @@ class Flow:
             return Answer((answer_press(press, self.config.texts.refused),))
         now = self.clock.now()
         async with self.database.transaction() as db:
-            settings = history.settings(db, press.chat, press.topic) or self.config.new_chat
+            settings = chats.settings(db, press.chat, press.topic) or self.config.new_chat
         wanted = chosen_settings(settings, press.data, now)
         if wanted is None:
             return Answer((answer_press(press),))
@@ -216,7 +217,7 @@ class Flow:
         call = Outgoing(press.chat, method="editMessageReplyMarkup", extra=extra)
         return Answer(
             (answer_press(press), call),
-            (lambda db: history.set_settings(db, press.chat, press.topic, wanted),),
+            (lambda db: chats.set_settings(db, press.chat, press.topic, wanted),),
         )
 
     async def _plan(self, update_id: int, answer: Answer, state: str = "done") -> None:
@@ -246,7 +247,7 @@ def _answered(message: Message, reason: Reason, calls: tuple[Outgoing, ...]) -> 
 def _counted(answer: Answer, message: Message, kind: str, now: float) -> Answer:
     """The answer, counted for the limits of the message's sender."""
 
-    count: Write = lambda db: history.add_ask(db, message, kind, now)  # noqa: E731
+    count: Write = lambda db: chats.add_ask(db, message, kind, now)  # noqa: E731
     return Answer(answer.calls, (*answer.writes, count))
 
 

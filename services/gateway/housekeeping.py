@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services.gateway.context import Context
 from services.gateway.errors import error_name
-from services.gateway.store import history
+from services.gateway.store import chats, history
 from services.gateway.store.database import find_damage
 from telemetry.logs import logger
 
@@ -48,7 +48,7 @@ class Housekeeping:
 
     async def _count(self) -> None:
         async with self._context.database.transaction() as db:
-            self._context.metrics.insane.set(history.count_insane(db))
+            self._context.metrics.insane.set(chats.count_insane(db))
 
     async def _check(self) -> None:
         found = await asyncio.to_thread(find_damage, self._path)

@@ -21,7 +21,7 @@ from services.gateway.decision import ChatSettings
 from services.gateway.errors import error_name, keep_trying
 from services.gateway.policy import may_add
 from services.gateway.rate_limit import RateLimit
-from services.gateway.store import history, outbox
+from services.gateway.store import chats, history, outbox
 from services.gateway.store.outbox import Planned
 from services.gateway.typing_delay import LONGEST_SECONDS, typing_indicator, without_pings
 from telemetry.logs import logger
@@ -124,11 +124,11 @@ class Sender:
             return "stale"
         if not row.is_talk:
             return None
-        if history.is_denied(db, row.chat, row.text):
+        if chats.is_denied(db, row.chat, row.text):
             return "denied"
-        if history.is_opted_out(db):
+        if chats.is_opted_out(db):
             return "opted_out"
-        settings = history.settings(db, row.chat, row.topic) or ChatSettings()
+        settings = chats.settings(db, row.chat, row.topic) or ChatSettings()
         if now < settings.muted_until:
             return "muted"
         if row.to_bot:
@@ -213,7 +213,7 @@ class Sender:
     async def _migrate(self, row: Planned, new: int) -> None:
         """The group became a supergroup: the message goes there."""
         await self._postpone(row, 0.0)
-        await self._write(lambda db: history.migrate(db, row.chat, new))
+        await self._write(lambda db: chats.migrate(db, row.chat, new))
         self.wake_all(new)
 
     async def _try_again(self, row: Planned, error: Exception) -> None:

@@ -1,18 +1,15 @@
-"""The history: what was said where, the settings of chats, and who got what from the bot."""
+"""The history: what was said where, and what of it a decision and a reply rest on."""
 
 import json
 import math
-import re
-from collections import Counter
 from dataclasses import dataclass
 from sqlite3 import Connection, Row
 
 from services.gateway.decision import SPEAKS, ChatSettings, Reason, View
-from services.gateway.incoming import Message, RepliedTo
-from services.gateway.store import inbox, outbox
+from services.gateway.incoming import Message
+from services.gateway.store import chats, inbox, outbox
+from services.gateway.store.words import is_repeat, words_key
 
-WHOLE_BOT = 0
-"""The chat whose settings and forbidden words hold for the bot everywhere."""
 ALBUM_MESSAGES = 20
 """Parts of an album lie less than so many messages apart; it has at most ten."""
 JOIN_SECONDS = 60.0
@@ -21,10 +18,7 @@ WAITED_SECONDS = 600.0
 """Time after which no message waits for its sender's next one any more."""
 REPEAT_MESSAGES = 20
 """Messages back within which the bot neither repeats itself nor answers a bot that does."""
-SHORT_WORDS = 3
-"""Texts of fewer words may come again: people say «да» all day."""
 KEEP_ASKS_SECONDS = 2 * 86_400.0
-_WORD = re.compile(r"\w+")
 
 _BOTS_IN_A_ROW = """
     SELECT count(*), count(DISTINCT CASE WHEN role != 'persona' THEN user_id END) FROM turns
@@ -65,29 +59,14 @@ class Recall:
     denied: frozenset[str]
 
 
-def words_key(text: str) -> str:
-    """The same for texts of the same words, whatever their case, signs and ё.
-
-    A text without words is its own key.
-    """
-    words = _WORD.findall(text.casefold().replace("ё", "е"))
-    return " ".join(words) or text.strip()
-
-
-def is_repeat(text: str, recent: frozenset[str]) -> bool:
-    """Whether the text says again what was said, and is long enough for people to notice."""
-    key = words_key(text)
-    return len(key.split()) >= SHORT_WORDS and key in recent
-
-
 def view(db: Connection, message: Message, now: float, default: ChatSettings) -> View:
     """Return what is known of a message; itself is not counted, whether it is stored or not."""
     before, joined, album = db.execute(_VIEW, {**message.facts(), **_VIEW_LIMITS}).fetchone()
     bots, other_bots = bots_in_a_row(db, message.chat, message.topic, message.message_id)
-    asks = count_asks(db, "user_id", message.sender, now - 3600, now)
+    asks = chats.count_asks(db, "user_id", message.sender, now - 3600, now)
     return View(
-        settings=settings(db, message.chat, message.topic) or default,
-        opted_out=is_opted_out(db),
+        settings=chats.settings(db, message.chat, message.topic) or default,
+        opted_out=chats.is_opted_out(db),
         before=before,
         bots=bots,
         other_bots=max(other_bots, int(message.is_by_bot)),
@@ -97,7 +76,7 @@ def view(db: Connection, message: Message, now: float, default: ChatSettings) ->
         answers_in_hour=asks["answer"] + asks["unasked"],
         commands_in_hour=asks["command"],
         limit_told=asks["limit_told"] > 0,
-        unasked_in_minute=count_asks(db, "chat", message.chat, now - 60, now)["unasked"],
+        unasked_in_minute=chats.count_asks(db, "chat", message.chat, now - 60, now)["unasked"],
     )
 
 
@@ -182,7 +161,9 @@ def recall(db: Connection, message: Message, limit: int) -> Recall:
         ORDER BY id DESC LIMIT :recent""",
         here,
     )
-    denied = db.execute("SELECT words FROM denied WHERE chat IN (?, ?)", (WHOLE_BOT, message.chat))
+    denied = db.execute(
+        "SELECT words FROM denied WHERE chat IN (?, ?)", (chats.WHOLE_BOT, message.chat)
+    )
     recent = frozenset(words_key(text) for (text,) in own)
     return Recall(rows[::-1], recent, frozenset(words for (words,) in denied))
 
@@ -197,96 +178,6 @@ def persona_id(db: Connection) -> int | None:
     query = "SELECT user_id FROM turns WHERE role = 'persona' ORDER BY id DESC LIMIT 1"
     row = db.execute(query).fetchone()
     return int(row[0]) if row else None
-
-
-def deny(db: Connection, chat: int, said: RepliedTo, now: float, everywhere: bool) -> None:
-    """Take what the bot said out of the history, and never say it again there, or anywhere."""
-    db.execute("DELETE FROM turns WHERE chat = ? AND message_id = ?", (chat, said.message_id))
-    where = WHOLE_BOT if everywhere else chat
-    db.execute("INSERT OR IGNORE INTO denied VALUES (?, ?, ?)", (where, words_key(said.text), now))
-
-
-def is_denied(db: Connection, chat: int, text: str) -> bool:
-    query = "SELECT 1 FROM denied WHERE words = ? AND chat IN (?, ?)"
-    return db.execute(query, (words_key(text), WHOLE_BOT, chat)).fetchone() is not None
-
-
-def add_ask(db: Connection, message: Message, kind: str, now: float) -> None:
-    """Count that a message's sender got something from the bot that there is a limit to."""
-    query = "INSERT INTO asks (user_id, chat, kind, at) VALUES (?, ?, ?, ?)"
-    db.execute(query, (message.sender, message.chat, kind, now))
-
-
-def count_asks(db: Connection, column: str, value: int, since: float, until: float) -> Counter[str]:
-    """Return how often a person (`user_id`) or a `chat` got what in that time.
-
-    Rows later than now are there where a clock was set back.
-    """
-    query = f"SELECT kind FROM asks WHERE {column} = ? AND at BETWEEN ? AND ?"  # noqa: S608
-    return Counter(kind for (kind,) in db.execute(query, (value, since, until)))
-
-
-def settings(db: Connection, chat: int, topic: int) -> ChatSettings | None:
-    """Return the topic's own settings, else the chat's; None where nobody has set any."""
-    row = db.execute(
-        """SELECT settings FROM chats WHERE chat = ? AND topic IN (0, ?) AND settings != '{}'
-        ORDER BY topic DESC LIMIT 1""",
-        (chat, topic),
-    ).fetchone()
-    return ChatSettings.model_validate_json(row[0]) if row else None
-
-
-def set_settings(db: Connection, chat: int, topic: int, wanted: ChatSettings) -> None:
-    _put_settings(db, chat, topic, wanted.model_dump_json())
-
-
-def _put_settings(db: Connection, chat: int, topic: int, values: str) -> None:
-    db.execute(
-        """INSERT INTO chats (chat, topic, settings) VALUES (?, ?, ?)
-        ON CONFLICT DO UPDATE SET settings = excluded.settings""",
-        (chat, topic, values),
-    )
-
-
-def opt_out(db: Connection, is_out: bool) -> None:
-    """Answer nobody from now on, or everybody again."""
-    _put_settings(db, WHOLE_BOT, 0, json.dumps({"opted_out": is_out}))
-
-
-def is_opted_out(db: Connection) -> bool:
-    query = "SELECT settings ->> 'opted_out' FROM chats WHERE chat = ?"
-    row = db.execute(query, (WHOLE_BOT,)).fetchone()
-    return bool(row and row[0])
-
-
-def count_insane(db: Connection) -> int:
-    """Return the number of chats and topics in which insanity is switched on."""
-    query = "SELECT count(*) FROM chats WHERE settings ->> 'insane' AND migrated_to IS NULL"
-    return int(db.execute(query).fetchone()[0])
-
-
-def migrate(db: Connection, old: int, new: int) -> None:
-    """A group became a supergroup: settings go along once, history and unsent messages always.
-
-    Message ids begin anew there, so those of the old group are kept below zero.
-    """
-    query = "SELECT 1 FROM chats WHERE chat = ? AND migrated_to = ?"
-    if db.execute(query, (old, new)).fetchone() is None:
-        known = db.execute("SELECT topic, settings FROM chats WHERE chat = ?", (old,)).fetchall()
-        for topic, values in known:
-            _put_settings(db, new, topic, values)
-        db.execute(
-            """INSERT INTO chats VALUES (?, 0, '{}', ?)
-            ON CONFLICT DO UPDATE SET migrated_to = excluded.migrated_to""",
-            (old, new),
-        )
-    for change in (
-        "UPDATE OR IGNORE turns SET chat = ?, message_id = -abs(message_id) WHERE chat = ?",
-        "UPDATE outbox SET chat = ?, reply_to = 0 WHERE chat = ? AND state = 'planned'",
-        "UPDATE OR IGNORE denied SET chat = ? WHERE chat = ?",
-        "UPDATE asks SET chat = ? WHERE chat = ?",
-    ):
-        db.execute(change, (new, old))
 
 
 def forget(db: Connection, user_id: int, before_id: int = 1 << 62, before: float = math.inf) -> int:

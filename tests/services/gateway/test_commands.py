@@ -7,7 +7,8 @@ import pytest
 
 from contracts.forget import read
 from contracts.settings import FORGET_FILE
-from services.gateway.commands import COMMANDS, REPORTS_AN_HOUR, For, read_span
+from services.gateway.command_handlers import REPORTS_AN_HOUR, read_span
+from services.gateway.commands import COMMANDS, For
 from services.gateway.config import read_hours
 from tests.services.gateway.conftest import CONFIG, TEXTS, World, candidate
 from tests.services.gateway.telegram import BOT_ID, USERNAME, another_bot, group, person, private

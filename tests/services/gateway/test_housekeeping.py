@@ -13,7 +13,7 @@ from services.gateway.context import Context, StoppingClock
 from services.gateway.decision import ChatSettings
 from services.gateway.housekeeping import DAY, HOUR, MINUTE, Housekeeping
 from services.gateway.metrics import Metrics
-from services.gateway.store import history
+from services.gateway.store import chats
 from services.gateway.store.database import Database, find_damage
 from tests.services.gateway.conftest import World
 from tests.services.gateway.test_database import write_damaged
@@ -39,17 +39,17 @@ async def test_insane_chats_are_counted_every_minute(world: World) -> None:
     async with keeping(world) as (database, metrics):
         await world.until(lambda: value(metrics, "insane_chats") == 0)
         async with database.transaction() as db:
-            history.set_settings(db, -5, 0, INSANE)
+            chats.set_settings(db, -5, 0, INSANE)
         await world.until(lambda: value(metrics, "insane_chats") == 1, step=MINUTE)
 
 
 async def test_a_chat_that_moved_counts_once_and_a_topic_for_itself(world: World) -> None:
     async with keeping(world) as (database, _), database.transaction() as db:
         for chat, topic, wanted in ((-5, 0, INSANE), (-6, 33, INSANE), (-7, 0, ChatSettings())):
-            history.set_settings(db, chat, topic, wanted)
-        history.migrate(db, -5, -1005)
-        history.opt_out(db, True)
-        assert history.count_insane(db) == 2
+            chats.set_settings(db, chat, topic, wanted)
+        chats.migrate(db, -5, -1005)
+        chats.opt_out(db, True)
+        assert chats.count_insane(db) == 2
 
 
 async def test_damage_is_found_within_a_day_and_told(world: World, tmp_path: Path) -> None:
