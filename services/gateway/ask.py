@@ -10,7 +10,6 @@ from contracts.turn import Turn
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.compose import CANDIDATES, choose
 from services.gateway.context import Context
-from services.gateway.errors import GenerationUnavailable
 from services.gateway.store.history import Recall
 from services.generation.client import GenerationClient, GenerationError, InvalidRequest, RetryLater
 from telemetry.logs import logger
@@ -44,7 +43,7 @@ class Generation:
     ) -> list[str]:
         """Return the messages to send, none where no draw can be said.
 
-        Raises GenerationUnavailable when there is no answer in time.
+        Raises GenerationError when there is no answer in time.
         """
         began = self._clock.now()
         lines, outcome = list[str](), "nothing"
@@ -56,7 +55,7 @@ class Generation:
                     lines, outcome = chosen
                 if outcome in ("candidate", "replaced"):
                     break
-        except GenerationUnavailable:
+        except GenerationError:
             if not lines:  # a repeat is better than nothing
                 self._metrics.replies.labels("unavailable").inc()
                 raise
@@ -84,7 +83,7 @@ class Generation:
             response = await retry(call, self._clock, policy)
         except GenerationError as error:
             logger().warning("generation unavailable", code=error.code.name)
-            raise GenerationUnavailable(error.code.name) from None
+            raise
         self._down_since = None
         self.version = response.model_version
         return response

@@ -1,10 +1,10 @@
 """What can go wrong in the gateway, and what it means for the process.
 
-    Refusal (contracts)     the process ends with one line and exit code 2
-    └── TokenRefused        the token is malformed, or Telegram does not know it
+    Refusal (contracts)   the process ends with one line and exit code 2
+    └── TokenRefused      the token is malformed, or Telegram does not know it
     CancelledError
-    └── Stopping            a wait was cut short because the process ends
-    GenerationUnavailable   generation gave no answer in the time that a person waits
+    └── Stopping          a wait was cut short because the process ends
+    Unreadable            (incoming) an update of a kind that we know lacks chat, sender or id
 
 No text here ever holds the token: errors of the HTTP client name addresses, and the address of a
 Bot API call holds it. `error_name` is all that may be logged of an error.
@@ -23,14 +23,6 @@ class TokenRefused(Refusal):
 
 class Stopping(asyncio.CancelledError):
     """The process ends; the next start takes the work up. No `except Exception` catches it."""
-
-
-class GenerationUnavailable(Exception):
-    """`code` is the name of the gRPC status that was last."""
-
-    def __init__(self, code: str) -> None:
-        self.code = code
-        super().__init__(f"generation is unavailable: {code}")
 
 
 def error_name(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from services.gateway.commands import is_administrator, run_command
 from services.gateway.compose import HISTORY_MESSAGES, chat_key, compose_turns
 from services.gateway.context import Context
 from services.gateway.decision import NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
-from services.gateway.errors import GenerationUnavailable, error_name
+from services.gateway.errors import error_name
 from services.gateway.incoming import ButtonPress, Identity, Message, Removal, Unreadable
 from services.gateway.policy import continues, decide
 from services.gateway.polling import Polling
@@ -27,6 +27,7 @@ from services.gateway.sender import Sender
 from services.gateway.settings_keyboard import chosen_settings, keyboard
 from services.gateway.store import chats, history, inbox, outbox
 from services.gateway.typing_delay import typing_delays, typing_indicator
+from services.generation.client import GenerationError
 from telemetry.logs import logger
 
 MOST_FAILURES = 5
@@ -148,7 +149,7 @@ class Flow:
                 return self._answer_wordless(message)
             try:
                 lines = await self._ask(update_id, message, recall)
-            except GenerationUnavailable:
+            except GenerationError:
                 return self._tell_outage(message, reason)
         return self._compose(message, reason, lines, self.clock.now() - began)
 

@@ -20,7 +20,8 @@ class Housekeeping:
     """`path` is the database's file."""
 
     def __init__(self, context: Context, path: Path) -> None:
-        self._context = context
+        self._clock, self._database = context.clock, context.database
+        self._metrics, self._days = context.metrics, context.config.retention_days
         self._path = path
 
     async def run(self) -> None:
@@ -34,24 +35,24 @@ class Housekeeping:
     async def _every(
         self, seconds: float, step: Callable[[], Awaitable[None]], failed: str, first: float = 0.0
     ) -> None:
-        await self._context.clock.sleep(first)
+        await self._clock.sleep(first)
         while True:
             try:
                 await step()
             except Exception as error:  # a full disk, say
                 logger().error(failed, error=error_name(error))
-            await self._context.clock.sleep(seconds)
+            await self._clock.sleep(seconds)
 
     async def _prune(self) -> None:
-        async with self._context.database.transaction() as db:
-            history.prune(db, self._context.clock.now(), self._context.config.retention_days)
+        async with self._database.transaction() as db:
+            history.prune(db, self._clock.now(), self._days)
 
     async def _count(self) -> None:
-        async with self._context.database.transaction() as db:
-            self._context.metrics.insane.set(chats.count_insane(db))
+        async with self._database.transaction() as db:
+            self._metrics.insane.set(chats.count_insane(db))
 
     async def _check(self) -> None:
         found = await asyncio.to_thread(find_damage, self._path)
-        self._context.metrics.intact.set(found is None)
+        self._metrics.intact.set(found is None)
         if found is not None:
             logger().error("database damaged: put a backup in its place", found=found)
