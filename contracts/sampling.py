@@ -11,7 +11,17 @@ StopString = Annotated[str, Field(min_length=1, max_length=32)]
 
 
 class Sampling(BaseModel):
-    """Temperature 0 is greedy and top_k 0 is off; the penalties are those of the usual samplers."""
+    """How the next token is chosen, in serving and in evaluation.
+
+    temperature     0 always takes the likeliest token
+    top_p           share of the probability that is drawn from
+    top_k           number of tokens that are drawn from; 0 is no limit
+    repetition      penalty on tokens that were seen before, in the prompt or the reply; 1 is none
+    frequency       penalty by how often a token was generated
+    presence        penalty on tokens that were generated at all
+    stop            at most four strings at which a reply ends
+    max_new_tokens  most tokens of a reply
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

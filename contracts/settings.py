@@ -40,7 +40,12 @@ def environment_help(*settings: type[Settings]) -> str:
 
 
 class Volumes(Settings):
-    """Folders of data, models and base models: the same tree on a laptop and in the cluster."""
+    """Folders of data, models and base models: the same tree on a laptop and in the cluster.
+
+    data_dir    exports, data sets and training runs, a folder for each bot
+    models_dir  published versions, a folder for each bot; generation only reads it
+    base_dir    base models as `<owner>--<name>/`, looked up here before the model hub
+    """
 
     data_dir: Path = Path("var/data")
     models_dir: Path = Path("var/models")

@@ -31,12 +31,13 @@ T = TypeVar("T")
 
 
 class ExtractionConfig(BaseModel):
-    """bot.yaml's `extraction` section: how messages become records.
+    """How messages become records.
 
-    persona          `auto` (the most talkative sender), `whole-chat`, a name, or an id like user123
+    persona          `auto` (the most talkative sender), `whole-chat`, a name, or an id like
+                     `user123`
     pause_minutes    silence after which a new session begins
-    context_turns    turns before the answer, in records of a whole chat
-    heldout_share    the latest part of the records, kept from training
+    context_turns    turns before the answer, in the records of a whole chat
+    heldout_share    share of the records, the latest ones, that is not learned but used to measure
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -26,9 +26,9 @@ class Action(StrEnum):
 
 
 class Policy(BaseModel):
-    """bot.yaml's `moderation` section.
+    """What is done with obscene replies.
 
-    profanity    what is done with an obscene text: `masked` stars the words, `blocked` drops it
+    profanity    `blocked` drops the reply, `masked` stars the words, `none` lets it pass
     replacement  what the bot says when every candidate was blocked
     allow        words of the list that this bot may say
     """

@@ -58,6 +58,8 @@ T = TypeVar("T")
 
 
 class PushSettings(Settings):
+    """pushgateway_url  the Pushgateway to which jobs report; without it they report nothing"""
+
     pushgateway_url: str | None = None
 
 

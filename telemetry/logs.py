@@ -17,6 +17,12 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 class LogSettings(Settings):
+    """What all processes and jobs read.
+
+    log_level   the least important level that is logged; texts of chats are never above `debug`
+    log_format  `auto`: text on a terminal, otherwise a JSON object on each line
+    """
+
     log_level: Level = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
 

@@ -166,6 +166,22 @@ def _print(metrics: dict[str, float]) -> None:
 
 
 def report_run(report: JobReport, done: Run) -> None:
+    """
+    train_loss                mean loss of the run, nats a token
+    train_steps               optimizer steps
+    train_tokens              tokens seen, padding included
+    train_runtime             seconds of training
+    train_samples             packed blocks in an epoch
+    train_samples_per_second  blocks trained a second
+    train_tokens_per_second   tokens trained a second
+    eval_loss                 of all held-out tokens, in blocks cut anywhere, as run_clm does
+    eval_accuracy             share of those tokens that the model guesses
+    eval_samples              number of those blocks
+    eval_samples_per_second   blocks measured a second
+    perplexity                e to the power of eval_loss
+    heldout_accuracy          share of the tokens of held-out persona turns that the model guesses
+    heldout_perplexity        e to the power of heldout_loss
+    """
     report.gauges("Figure of the last run, named as run_clm names it.", done.metrics)
 
 

@@ -70,7 +70,14 @@ class ProgressDisplay:
         self._task = self.bar.add_task("training", total=steps, loss=math.nan, heldout="–")
 
     def show(self, progress: TrainingProgress) -> None:
-        """Call this after each step."""
+        """Show the progress after a step, and report it every half minute.
+
+        loss               mean of the last 20 steps, nats a token
+        tokens_per_second  tokens trained a second
+        epoch              passes over the data set so far
+        peak_memory_bytes  most memory held
+        heldout_loss       of the held-out persona turns; when it no longer falls, training stops
+        """
         loss, done = progress.losses[-1], progress.steps
         heldout = f"{progress.heldout[-1][1]:.3f}" if progress.heldout else "–"
         self.bar.update(self._task, completed=done, loss=loss, heldout=heldout)

@@ -125,7 +125,15 @@ def model_card(
 
 
 def report_version(report: JobReport, models: BotModels, manifest: Manifest) -> None:
-    """Report what was measured of the version, and of the one that a rollback would return to."""
+    """Report what was measured of the version, and of the one that a rollback would return to.
+
+    version_bits_per_character   of the published version, in its own evaluation
+    version_attribution_tuned    the same
+    version_memorised_share      the same
+    previous_bits_per_character  of the version before it, in its own evaluation
+    previous_attribution_tuned   the same
+    previous_memorised_share     the same
+    """
     report.gauge("files", "Files in the published version.", len(manifest.files))
     for name, version in (("version", manifest.id), ("previous", models.previous_id())):
         evaluation = None

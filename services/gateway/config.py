@@ -34,30 +34,35 @@ def _hours(value: object) -> Minutes | None:
 
 
 class GatewayConfig(BaseModel):
-    """
-    names            words by which the bot is called in a group, besides its @username
-    insanity         whether it answers everything in a new group, until an administrator decides
-    chattiness       into how many percent of a new group's conversation it joins by itself
-    quiet            hours in which it speaks in a new group only when called, as in `23-8`
-    owner_ids        people who may give every command everywhere, and who receive reports
-    owner_only       nobody else is served
-    allow_chats      only these chats and the people of `allow_users` are served, where either is
-                     given; a private chat has its person's id
-    allow_users      see `allow_chats`
-    deny_chats       not served, and nothing of theirs is kept
-    deny_users       the same
-    persona_user_id  the person imitated, who may silence the bot with /optout
-    hourly_limit     answers a person gets in an hour, in all chats; owners any number
+    """What the bot is called, whom it serves and how it talks.
+
+    names            words by which the bot is called in groups, besides its @username; their
+                     Russian case forms count as well
+    insanity         whether the bot answers everything in new groups, until an administrator
+                     changes that
+    chattiness       percentage of the messages of new groups that it answers without being called
+    quiet            hours such as `23-8` in which it speaks in new groups only when called
+    owner_ids        ids of people who may give every command in every chat, receive reports and
+                     have no hourly limit
+    owner_only       whether only the owners are served
+    allow_chats      ids; if this list or `allow_users` is given, only the chats and people on them
+                     are served. A private chat has the id of its person
+    allow_users      ids; see `allow_chats`
+    deny_chats       ids of chats that are not served; nothing of them is kept
+    deny_users       ids of people who are not served; nothing of theirs is kept
+    persona_user_id  id of the person imitated, who may silence the bot with /optout
+    hourly_limit     answers that a person gets in an hour, in all chats together
     budget           answers a minute in a chat to messages that are not for the bot
-    bot_depth        how many messages of bots in a row, its own among them, it takes part in
-    time_zone        of quiet hours and of the times that it tells
-    burst_seconds    how long it waits for more from the same person before it answers
-    typing_speed     characters a second at which it seems to type; 0 sends at once
+    bot_depth        most messages of bots in a row, its own included, to which it adds another
+    time_zone        of quiet hours and of the times that the bot names
+    burst_seconds    seconds that it waits for more from the same person before it answers
+    typing_speed     characters a second at which it seems to type, up to six seconds for a message;
+                     0 sends at once
     wordless         answers to a sticker, a voice message or a picture without words that is for
                      the bot; without any it keeps silent
-    allow_pings      whether an @name in an answer notifies the person
-    retention_days   after how many days messages are deleted
-    texts            what the bot says of itself and of its settings
+    allow_pings      whether an @name in an answer notifies that person
+    retention_days   days after which messages are deleted
+    texts            see below
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -28,38 +28,57 @@ class Labelled(Collector):
 
 
 class Metrics:
-    """One set a process; labels are reasons, outcomes and codes, all from closed lists."""
+    """One set for each process. Labels have few values: reasons, outcomes and codes.
+
+    polls                   ok, conflict, network, limited, server, disk or other; the calls that
+                            come before the first one count too
+    decisions               the reason is one of `services/gateway/decision.py`
+    replies                 candidate, repeat (said again for want of another), replaced (the bot's
+                            own line, after moderation), nothing or unavailable; one for each reply
+    generation_retries      calls of generation, by gRPC status
+    messages_failed         the code is Telegram's (400, 403, 404, 413), topic (it was deleted),
+                            unknown (given up after ten attempts that may have arrived), stale (an
+                            hour too late), denied (by /delete), muted, opted_out, bot_depth, or
+                            given_up (the bot was removed from the chat, or whom it answered was
+                            forgotten)
+    rate_limited            Telegram asked the bot to wait
+    reply_duration_seconds  of talk alone: what a person waits, pauses and typing included
+    insane_chats            counted every minute
+    database_intact         it is checked at the start and once a day
+    volume_used_ratio       the volume is database, or data if FORGET_DIR is set; NaN without its
+                            folder
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self.polls = self._counter("polls", "Calls of getUpdates by outcome.", "outcome")
+        self.polls = self._counter("polls", "Calls of getUpdates.", "outcome")
         self.last_poll = self._gauge(
             "last_successful_poll_timestamp_seconds", "When Telegram last answered a poll."
         )
         self.reads_all = self._gauge(
-            "reads_all_group_messages", "1 when privacy mode is off, as insanity needs it."
+            "reads_all_group_messages", "1 if privacy mode is off, as insanity needs it."
         )
-        self.taken = self._counter("updates_taken", "Updates put into the store.")
-        self.decided = self._counter("decisions", "Messages by why answered or not.", "reason")
-        self.failed_updates = self._counter("updates_failed", "Updates given up after errors.")
-        self.replies = self._counter("replies", "Generated replies by what was used.", "outcome")
-        self.retries = self._counter("generation_retries", "Calls to repeat, by status.", "code")
-        self.sent = self._counter("messages_sent", "Messages that Telegram took.")
-        self.failed = self._counter("messages_failed", "Messages not sent, by why.", "code")
-        self.put_out = self._counter("put_out", "Times the bot was blocked or put out of a group.")
-        self.limited = self._counter("rate_limited", "Answers 429 to a message.")
+        self.taken = self._counter("updates_taken", "Updates stored.")
+        self.decided = self._counter("decisions", "Messages by whether answered.", "reason")
+        self.failed_updates = self._counter("updates_failed", "Updates given up.")
+        self.replies = self._counter("replies", "Replies by what was said.", "outcome")
+        self.retries = self._counter("generation_retries", "Calls of it repeated.", "code")
+        self.sent = self._counter("messages_sent", "Messages sent.")
+        self.failed = self._counter("messages_failed", "Messages not sent.", "code")
+        self.put_out = self._counter("put_out", "Times the bot was blocked or removed.")
+        self.limited = self._counter("rate_limited", "Messages answered with 429.")
         self.doubled = self._counter(
             "messages_maybe_doubled", "Messages sent again that may have arrived before."
         )
         self.outbox = self._gauge("outbox_size", "Messages planned and not sent.")
         self.answer = self._histogram(
-            "answer_duration_seconds", "Asking until something can be said.", _SECONDS
+            "answer_duration_seconds", "From asking generation to a reply.", _SECONDS
         )
         self.reply = self._histogram(
-            "reply_duration_seconds", "Taking an update until its answer begins.", _REPLY_SECONDS
+            "reply_duration_seconds", "From an update to its first message.", _REPLY_SECONDS
         )
         self.insane = self._gauge("insane_chats", "Chats and topics with insanity on.")
-        self.intact = self._gauge("database_intact", "1 when the last check found no damage.")
+        self.intact = self._gauge("database_intact", "1 if the last check found no damage.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"persona_gateway_{name}", text, labels, registry=self._registry)

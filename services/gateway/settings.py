@@ -12,7 +12,11 @@ TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,128}")
 
 
 class DatabasePath(Settings):
-    """Where a bot's database lies."""
+    """Where a bot's database lies.
+
+    bot               the bot's name, as in its file
+    gateway_data_dir  the database is in a folder of the bot's name here
+    """
 
     bot: str
     gateway_data_dir: Path = Path("var/gateway")
@@ -26,20 +30,17 @@ class GatewaySettings(DatabasePath):
     """Each field is an environment variable of the same name in capitals.
 
     telegram_api         the Bot API server, without `/bot<token>`
-    telegram_token       from BotFather; never shown. Checked by `token_of`, not here: a refused
-                         field's message would show the value
-    telegram_proxy       socks5://… or http://…; may hold a password, so never shown either
-    bot                  the bot's name, that of its file
-    gateway_data_dir     its database lies in a folder of the bot's name below
-    metrics_host         address to listen on for /metrics, /healthz and /readyz
-    metrics_port         0 takes a free port
-    drain_seconds        how long work in hand may take after SIGTERM
-    forget_dir           where forget.jsonl lies, for extraction to read
-    gateway_delays       scale of the pauses that manners and Telegram's limits ask for; 0 is none
+    telegram_token       the token from BotFather; never logged
+    telegram_proxy       `socks5://…` or `http://…`; never logged, since it may hold a password
+    generation_address   the generation service; `make ask` starts one if none answers there
+    metrics_host         address to listen on for `/metrics`, `/healthz` and `/readyz`
+    forget_dir           folder of forget.jsonl, to which `/forgetme` appends; without it
+                         `DATA_DIR/<bot>/forget`, where extraction looks
+    gateway_delays       factor of all pauses (bursts, typing, Telegram's limits); 0 is for tests
     """
 
     telegram_api: str = Field(default="https://api.telegram.org", pattern=r"^https?://[^\s/]+")
-    telegram_token: SecretStr
+    telegram_token: SecretStr  # `token_of` checks it: a message of pydantic's would show it
     telegram_proxy: SecretStr | None = None
     bots_dir: Path = Path("k8s/bots")
     generation_address: str = "127.0.0.1:50051"

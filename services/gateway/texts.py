@@ -18,7 +18,35 @@ Text = Annotated[str, Field(min_length=1), AfterValidator(_fits)]
 
 
 class Texts(BaseModel):
-    """Each goes to Telegram as it is, without markup; words in braces are filled in."""
+    """What the bot says of itself and of its settings; sent without markup.
+
+    start             answer to /start; it should say that this is a bot
+    help              answer to /help
+    privacy           answer to /privacy; `{days}` is `retention_days`
+    privacy_optout    added to it if `persona_user_id` is set
+    forgotten         answer to /forgetme
+    unavailable       said once if generation gave no answer for two minutes
+    limited           said once an hour to a person above `hourly_limit`
+    refused           a command is not for this person
+    unclear           a command has a wrong argument; `{example}` shows a right one
+    insanity_on       answer to /insanity that switches the mode on
+    insanity_off      answer to /insanity that switches the mode off
+    insanity_private  answer in a private chat to commands that mean something only in groups
+    insanity_refused  answer to /insanity from a person who is no administrator
+    chattiness        answer to /chattiness; `{percent}` is what was set
+    quiet             answer to /quiet; `{begin}` and `{end}` are times of day
+    quiet_off         answer to /quiet off
+    muted             answer to /mute; `{until}` is a date and time
+    unmuted           answer to /unmute
+    reset             answer to /reset
+    settings          text above the buttons of /settings
+    deleted           answer to /delete
+    answer_me         /delete or /report does not answer a message of the bot
+    reported          answer to /report
+    unheard           answer to /report if there is no owner, or there were too many reports
+    opted_out         answer to /optout
+    opted_in          answer to /optin
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

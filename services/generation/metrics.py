@@ -18,42 +18,53 @@ _REQUESTS = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """One set a process; labels have few values: known bots, status codes, reasons."""
+    """One set for each process. Labels have few values: known bots, status codes, reasons.
+
+    requests                              those of bots that do not exist have an empty `bot`
+    rejected                              queue_full or would_be_late
+    cache_usage_ratio                     of a bot's attention cache, in the newest step
+    mean_time_per_token_duration_seconds  the first one excluded
+    cached_tokens                         estimated; divided by the sum of input_length_tokens it is
+                                          the cached share
+    finish_reason                         stop or length
+    moderation                            none, masked, blocked or replaced
+    volume_used_ratio                     the volume is models; NaN without its folder
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, namespace=_NAMESPACE, registry=registry)
         gauge = partial(Gauge, namespace=_NAMESPACE, registry=registry)
         histogram = partial(Histogram, namespace=_NAMESPACE, registry=registry)
         seconds = partial(histogram, buckets=_SECONDS)
-        self.requests = counter("requests", "Requests by bot and status.", ["bot", "code"])
+        self.requests = counter("requests", "Requests ended, by status.", ["bot", "code"])
         self.rejected = counter("rejected", "Requests refused under load.", ["reason"])
         self.waiting = gauge("queue_size", "Requests that wait for the engine.")
         self.running = gauge("running", "Requests that the engine works on.")
         self.batch = histogram("batch_size", "Requests in an engine step.", buckets=_REQUESTS)
-        self.cache_usage = gauge("cache_usage_ratio", "Used part of the caches.", ["bot"])
+        self.cache_usage = gauge("cache_usage_ratio", "Used share of the cache.", ["bot"])
         self.queue = seconds("queue_duration_seconds", "Acceptance to first step.")
         self.first_token = seconds("first_token_duration_seconds", "Acceptance to first token.")
         self.duration = seconds("request_duration_seconds", "Acceptance to last token.")
         self.token = histogram(
             "mean_time_per_token_duration_seconds",
-            "A reply's mean time a token.",
+            "Mean time of a reply's tokens.",
             buckets=_TOKEN_SECONDS,
         )
         self.prompt_tokens = histogram(
             "input_length_tokens", "Tokens of a prompt.", buckets=_TOKENS
         )
-        self.cached_tokens = counter("cached_tokens", "Tokens of prompts in a cache.", ["bot"])
+        self.cached_tokens = counter("cached_tokens", "Prompt tokens in the cache.", ["bot"])
         self.generated_tokens = counter("generated_tokens", "Tokens generated.", ["bot"])
         self.finished = counter("finish_reason", "Candidates ended.", ["bot", "reason"])
         self.moderated = counter("moderation", "Candidates moderated.", ["bot", "action"])
-        self.serving = gauge("serving", "1 while a version of the bot answers.", ["bot"])
-        self.version = gauge("version_info", "1 for versions loaded.", ["bot", "version"])
+        self.serving = gauge("serving", "1 if a version of it answers.", ["bot"])
+        self.version = gauge("version_info", "1 for loaded versions.", ["bot", "version"])
         self.refused_versions = counter("versions_refused", "Versions refused.", ["bot"])
         self.refused_version = gauge(
             "refused_version_info", "1 for versions refused now.", ["bot", "version"]
         )
         self.restarts = counter("engine_restarts", "Times the engine's process died.")
-        build = Info("build", "Versions of what serves.", namespace=_NAMESPACE, registry=registry)
+        build = Info("build", "Versions of libraries.", namespace=_NAMESPACE, registry=registry)
         build.info({name.replace("-", "_"): version(name) for name in _PACKAGES})
 
     def stepped(self, report: Report) -> None:

@@ -10,15 +10,21 @@ from contracts.settings import Settings
 class GenerationSettings(Settings):
     """Each field is an environment variable of the same name in capitals.
 
-    grpc_host         address to listen on; loopback unless the deployment says otherwise
+    bots_dir          folder of the bot files: `<name>.yaml` or `<name>/bot.yaml`
+    grpc_host         address to listen on for gRPC and metrics
     grpc_port         0 takes a free port
-    metrics_port      for Prometheus; 0 takes a free port
-    poll_seconds      how often the volumes are looked at for new bots and versions
-    kv_cache_tokens   size of a version's attention cache in tokens; its memory grows as it is used
-    max_requests      most requests that wait or run, of all bots; above it RESOURCE_EXHAUSTED
-    max_batch         most replies computed at once, of all bots; further requests wait
-    threads           of the engine; 0 is all cores
-    drain_seconds     how long requests under way may take after SIGTERM
+    metrics_port      port of `/metrics`; 0 takes a free one
+    poll_seconds      seconds between two looks at the volumes for new bots and versions
+    kv_cache_tokens   tokens of prompts and replies whose attention a version keeps: 22 kB each for
+                      ruGPT3Small, allocated as they are used. A reply starts when its prompt and
+                      its longest text fit, so too few tokens mean fewer than MAX_BATCH replies at
+                      once
+    max_requests      most requests that wait or run, of all bots together; another one gets
+                      RESOURCE_EXHAUSTED, and so does a chat with half as many waiting
+    max_batch         most replies computed at once, of all bots together; other requests wait,
+                      the chats in turn
+    threads           threads of the engine; 0 is all cores
+    drain_seconds     seconds in which work in hand may finish after SIGTERM
     """
 
     bots_dir: Path = Path("k8s/bots")

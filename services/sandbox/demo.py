@@ -34,8 +34,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 class DemoSettings(Settings):
     """Each field is an environment variable of the same name in capitals.
 
-    telegram   1 speaks to real Telegram, with the bots whose token is set, e.g. AVTOBUS_TOKEN
-    demo_log   the processes' logs, of this start alone
+    telegram   1 connects to real Telegram the bots whose token is set, e.g. AVTOBUS_TOKEN
+    demo_log   log file of the processes, as JSON; emptied at each start
     """
 
     telegram: bool = False

@@ -11,12 +11,11 @@ from contracts.settings import Settings
 class SandboxSettings(Settings):
     """Each field is an environment variable of the same name in capitals.
 
-    sandbox_host         address to listen on; the sandbox asks nobody for a password
+    sandbox_host         address to listen on; there is no password
     sandbox_port         0 takes a free port
-    bots_dir             its bots are those that have a bot file here
-    sandbox_people       comma-separated names; the first one created the group
+    sandbox_people       names of the people, comma-separated; the first one created the group
     sandbox_privacy      names of the bots whose privacy mode is on, comma-separated
-    sandbox_rate_limit   bots that send more than Telegram lets them get 429
+    sandbox_rate_limit   whether bots that send more than Telegram allows get an error 429
     """
 
     sandbox_host: str = "127.0.0.1"
