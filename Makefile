@@ -136,6 +136,10 @@ lint: setup ## Check style, types and the proto
 	mypy .
 	cd protos && buf lint
 
+.PHONY: docs
+docs: setup ## Write the tables of docs/settings.md and docs/metrics.md from the code
+	@$(PYTHON) -m tests.generate_docs
+
 .PHONY: clean
 clean: ## Remove all that was generated, installed or trained, your bots in var/ included
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*

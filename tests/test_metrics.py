@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.dataset import read_card
@@ -22,6 +21,7 @@ from services.gateway import backup
 from services.gateway.bot_api import open_bot_api
 from telemetry.job import JobReport, PushSettings, job_report
 from tests.conftest import BOT, Toy
+from tests.generate_docs import metrics
 from tests.services.gateway.conftest import World, fake_generation, settings_for
 from tests.services.gateway.telegram import fake_telegram
 from tests.services.generation.conftest import running
@@ -63,14 +63,7 @@ class Told:
     @property
     def labels(self) -> dict[str, set[str]]:
         """By name, also of metrics that have no sample yet."""
-        found = {}
-        for collector in self.registry._collector_to_names:
-            assert isinstance(collector, MetricWrapperBase)
-            [metric] = collector.collect()
-            shown = {name for sample in metric.samples for name in sample.labels} - {"le"}
-            ending = {"counter": "_total", "info": "_info"}.get(metric.type, "")
-            found[metric.name + ending] = shown | {*collector._labelnames} | self.above
-        return found
+        return {name: labels | self.above for name, labels, _ in metrics(self.registry)}
 
 
 def scraped(port: int) -> str:

@@ -22,7 +22,7 @@ class Metrics:
 
     requests                              those of bots that do not exist have an empty `bot`
     rejected                              queue_full or would_be_late
-    cache_usage_ratio                     of a bot's attention cache, in the newest step
+    cache_usage_ratio                     the bot's attention cache, in the newest step
     mean_time_per_token_duration_seconds  the first one excluded
     cached_tokens                         estimated; divided by the sum of input_length_tokens it is
                                           the cached share
