@@ -1,87 +1,72 @@
-"""The documentation is true: what it names exists, what exists is named, its Python runs."""
+"""The documentation is true: its tables are up to date, what it names exists, its code runs."""
 
+import ast
 import asyncio
 import re
 import runpy
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
-from contracts.sampling import Sampling
-from contracts.settings import Settings, Volumes
-from extraction_jobs.build_dataset import ExtractionConfig
-from moderation import Policy
-from services.gateway.config import GatewayConfig
-from services.gateway.settings import GatewaySettings
-from services.generation.config import GenerationConfig
-from services.generation.settings import GenerationSettings
-from services.sandbox.demo import DemoSettings
-from services.sandbox.settings import SandboxSettings
-from telemetry.job import PushSettings
-from telemetry.logs import LogSettings
+from services.gateway.commands import COMMANDS
 from tests.conftest import Toy
+from tests.generate_docs import DOCS, PROCESSES, generate
 from tests.services.generation.conftest import running
-from training_jobs.config import TrainingConfig
 
-ROOT = Path(__file__).parents[1]
-SETTINGS: tuple[type[Settings], ...] = (
-    *(Volumes, LogSettings, PushSettings, GenerationSettings),
-    *(GatewaySettings, SandboxSettings, DemoSettings),
-)
-SECTIONS: dict[str, type[BaseModel]] = {
-    "extraction": ExtractionConfig,
-    "training": TrainingConfig,
-    "sampling": Sampling,
-    "generation": GenerationConfig,
-    "moderation": Policy,
-    "gateway": GatewayConfig,
-}
+ROOT = DOCS.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 
 
-def _documented(name: str) -> set[str]:
-    """What stands in code in the first cells of a page's tables."""
-    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    cells = re.findall(r"^\| (`[^|]+`) \|", text, re.MULTILINE)
-    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+def _read(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
 
 
-def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
-    variables = {field.upper() for model in SETTINGS for field in model.model_fields}
-    keys = {f"{name}.{field}" for name, model in SECTIONS.items() for field in model.model_fields}
-    assert _documented("settings.md") == variables | keys
+@pytest.mark.parametrize("page", ["settings.md", "metrics.md"])
+def test_generated_tables_are_up_to_date(page: str) -> None:
+    assert _read(page) == generate(DOCS / page), "run make docs"
 
 
-def _defaults() -> Iterable[tuple[str, object]]:
-    for model in SETTINGS:
-        yield from ((name.upper(), _default(f)) for name, f in model.model_fields.items())
-    for section, config in SECTIONS.items():
-        yield from ((f"{section}.{name}", _default(f)) for name, f in config.model_fields.items())
+def test_a_variable_has_the_same_default_in_all_processes() -> None:
+    settings = {model for models in PROCESSES.values() for model in models}
+    defaults = {
+        (name, repr(f.default)) for each in settings for name, f in each.model_fields.items()
+    }
+    assert len(defaults) == len({name for name, _ in defaults})
 
 
-def _default(field: FieldInfo) -> object:
-    return "required" if field.is_required() else field.default
+def test_every_command_is_documented_and_every_documented_one_exists() -> None:
+    cells = re.findall(r"^\| (`/.*?) \|", _read("commands.md"), re.MULTILINE)
+    assert {name for cell in cells for name in re.findall(r"`/(\w+)", cell)} == COMMANDS.keys()
 
 
-@pytest.mark.parametrize(("key", "default"), list(_defaults()))
-def test_documented_defaults_are_the_real_ones(key: str, default: object) -> None:
-    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    found = re.search(rf"^\|[^|]*`{re.escape(key)}`[^|]*\| (.*?) \|", text, re.MULTILINE)
-    assert found
-    written = found[1].strip("`")
-    if written == "plain":  # a sentence in Russian, too long for a table
-        assert re.search("[а-я]", str(default))
-    elif default is None or default in ((), "", frozenset()):
-        assert written in ("none", "by size", "by method")
-    elif isinstance(default, bool):
-        assert written == ("on" if default else "off")
-    elif isinstance(default, int | float):
-        assert float(written) == default
-    else:
-        assert written == str(default)
+@pytest.mark.parametrize(("way", "most"), [("a message", 25), ("an export", 22), ("a version", 14)])
+def test_the_ways_through_the_code_name_functions_that_exist(way: str, most: int) -> None:
+    section = _read("architecture.md").split(f"## The way of {way}\n")[1].split("\n## ")[0]
+    steps = re.findall(r"^\d+\. `(\S+\.py)` `([\w.]+)`", section, re.MULTILINE)
+    assert steps
+    assert len(steps) == len(re.findall(r"^\d+\. ", section, re.MULTILINE)) <= most
+    for path, name in steps:
+        body: list[ast.stmt] = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+        for part in name.split("."):
+            defined = {getattr(each, "name", ""): each for each in body}
+            assert part in defined, f"{path} has no {name}"
+            body = getattr(defined[part], "body", [])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_links_and_modules_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    files = re.findall(r"`((?:[a-z_]+/)+[\w.]+\.\w+)`", text)
+    links = re.findall(r"\]\(([^)#:]+)(?:#[\w-]+)?\)", text)
+    modules = re.findall(r"-m ((?:services|training_jobs|extraction_jobs|benchmarks)[\w.]*)", text)
+    assert not [each for each in links if not (page.parent / each).exists()]
+    assert not [
+        each for each in files if not each.startswith("var/") and not (ROOT / each).exists()
+    ]
+    for each in modules:
+        path = ROOT / each.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), each
 
 
 @pytest.mark.parametrize(
@@ -109,9 +94,10 @@ def test_a_process_that_is_asked_for_help_helps_and_takes_no_argument(
     assert "--port" in err
 
 
-async def test_the_readmes_python_runs(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+async def test_the_python_of_the_page_on_grpc_runs(
+    toy: Toy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [example] = re.findall(r"```python\n(.*?)```", _read("grpc.md"), re.DOTALL)
     async with running(toy.bots_dir, toy.models_dir) as service:
         assert "127.0.0.1:50051" in example
         code = example.replace("127.0.0.1:50051", service.address)
