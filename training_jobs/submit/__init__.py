@@ -1,1 +1,1 @@
-"""The command of a server's owner: an export in, a served version out. No job of an image's."""
+"""The owner's command that makes a bot on a cluster learn. It runs on the owner's machine."""

@@ -1,7 +1,7 @@
-"""`python -m training_jobs.submit`: an export in, a version that serves out, on a server's cluster.
+"""`python -m training_jobs.submit`: let a bot on a cluster learn from an export.
 
-`submit` lists the steps. It runs on the owner's machine, with the rights of a kubeconfig; kubectl
-carries the export into a pod that lives as long as that takes.
+`submit` lists the steps. The command runs on the owner's machine with the rights of a kubeconfig;
+kubectl carries the export into a pod that exists only for the upload.
 Exit codes: 0 done, 1 the job failed, 2 refused (one line on standard error says why), 130 Ctrl-C.
 """
 
@@ -32,7 +32,7 @@ NAMESPACE = "persona-bots"
 BOT, NAME = "persona-bots/bot", "app.kubernetes.io/name"
 MOUNTS = ("/data", "/tmp")  # noqa: S108 (the container's)
 LIFETIME_SECONDS = 4 * 3600
-"""After which an upload's pod that was left behind ends by itself."""
+"""How long an upload's pod lives at most, should deleting it fail."""
 RECEIVE = """
 part=$1.part
 fail() { rm -f "$part"; echo "$1; $2" >&2; exit 1; }
@@ -47,18 +47,17 @@ head -c "$2" > "$part" || exit
   "what arrived is not what was sent" "try again"
 mv "$part" "$1" && echo "$3"
 """
-"""Receives a file: $1 is its path, $2 its size, $3 its hash, which it prints when all is done.
+"""Receives a file: $1 is its path, $2 its size, $3 its hash, which is printed on success.
 
 `head` stops at the size, because not every server passes on that the input has ended. `fail`
-deletes first, because the script ends at once when it complains to a connection that is gone.
+deletes before it prints, because printing to a lost connection ends the script at once.
 """
 KUBECTLS_OWN = re.compile(r"command terminated with|[EFIW]\d{4} ")
-"""Lines that kubectl adds to what the script complains of."""
-INTERRUPTED = 130
+"""Lines that kubectl adds to the errors of the script."""
 
 
 def submit(cluster: Cluster, bot: str, export: Path) -> str:
-    """Check, upload, start; returns the name of the job that then runs."""
+    """Check and upload the export, start the job, and return the job's name."""
     check(export)
     cronjob = find(cluster, bot)
     refuse_busy(cluster, bot)
@@ -67,7 +66,7 @@ def submit(cluster: Cluster, bot: str, export: Path) -> str:
 
 
 def check(export: Path) -> None:
-    """Raises Refusal for what cannot be a Telegram export, and where there is no kubectl."""
+    """Raise Refusal if the file cannot be a Telegram export, or kubectl is missing."""
     if export.is_dir():
         raise Refusal(f"--export {export}: is a folder; give the result.json in it")
     try:
@@ -82,30 +81,27 @@ def check(export: Path) -> None:
 
 
 def find(cluster: Cluster, bot: str) -> Any:
-    """Return the CronJob by which the bot learns; raises Refusal with the bots that there are."""
-    batch = cluster.batch
-    if found := cluster.ask(batch.read_namespaced_cron_job, name=f"learn-{bot}"):
+    """Return the bot's CronJob `learn`; raises Refusal with the names of the bots that exist."""
+    if found := cluster.ask(cluster.batch.read_namespaced_cron_job, name=f"learn-{bot}"):
         return found
-    others = cluster.ask(batch.list_namespaced_cron_job, label_selector=f"{NAME}=learn").items
-    bots = ", ".join(sorted(each.metadata.labels[BOT] for each in others))
+    jobs = cluster.ask(cluster.batch.list_namespaced_cron_job, label_selector=f"{NAME}=learn").items
+    bots = ", ".join(sorted(each.metadata.labels[BOT] for each in jobs))
     there = f"there are: {bots}" if bots else "nor any other; kubectl apply -k k8s/overlays/vds"
     raise Refusal(f"no bot {bot} in the namespace {cluster.namespace}; {there}")
 
 
 def refuse_busy(cluster: Cluster, bot: str) -> None:
-    """Raises Refusal while a job works on the bot's data."""
+    """Raise Refusal while a job works on the bot's data."""
     selector = f"{BOT}={bot},{NAME} in (learn, extract, train, publish)"
     for job in cluster.ask(cluster.batch.list_namespaced_job, label_selector=selector).items:
         if not ends(job):
             name = job.metadata.name
-            kubectl = " ".join(cluster.kubectl("delete", "job", name))
-            raise Refusal(
-                f"{name} is at work; follow it with --follow {name}, or end it: {kubectl}"
-            )
+            end = " ".join(cluster.kubectl("delete", "job", name))
+            raise Refusal(f"{name} is at work; follow it with --follow {name}, or end it: {end}")
 
 
 def upload(cluster: Cluster, cronjob: Any, bot: str, export: Path) -> None:
-    """Send the export; it takes the place of the one before only when all of it has arrived."""
+    """Send the export; it replaces the previous one only when all of it has arrived."""
     pod = upload_pod(cronjob, bot)
     name = pod["metadata"]["name"]
     try:
@@ -122,9 +118,9 @@ def upload(cluster: Cluster, cronjob: Any, bot: str, export: Path) -> None:
 
 
 def upload_pod(cronjob: Any, bot: str) -> dict[str, Any]:
-    """Return the job's pod with its first step alone, which sleeps.
+    """Return the job's pod with a single container, which sleeps.
 
-    It is made of the bot's own job, so that the manifests alone say what may run on the cluster.
+    It is derived from the bot's own job, so that only the manifests say what runs on the cluster.
     """
     template = deepcopy(cronjob.spec.job_template.spec.template)
     spec = template.spec
@@ -136,24 +132,23 @@ def upload_pod(cronjob: Any, bot: str) -> dict[str, Any]:
     spec.volumes = [each for each in spec.volumes if each.name in mounted]
     spec.init_containers, spec.containers = None, [step]
     spec.active_deadline_seconds = LIFETIME_SECONDS
-    spec.termination_grace_period_seconds = 1  # sleep would not listen anyway
+    spec.termination_grace_period_seconds = 1  # sleep ignores SIGTERM
     labels = {**template.metadata.labels, NAME: "upload"}
     metadata = {"name": f"upload-{bot}-{secrets.token_hex(3)}", "labels": labels}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def send(cluster: Cluster, pod: str, target: str, export: Path) -> None:
-    """Run RECEIVE in the pod; raises Refusal with what the script or kubectl complains of."""
+    """Run RECEIVE in the pod; raises Refusal with the error of the script or of kubectl."""
     size, sha256 = export.stat().st_size, file_sha256(export)
     script = ["sh", "-c", RECEIVE, "sh", target, str(size), sha256]
     command = cluster.kubectl("exec", "-i", pod, "-c", "upload", "--", *script)
     columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
     environment = {**os.environ, "KUBECONFIG": cluster.kubeconfig}
+    progress = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
     with (
         export.open("rb", buffering=0) as file,
-        Progress(
-            *columns, console=Console(stderr=True), disable=not sys.stderr.isatty()
-        ) as progress,
+        progress,
         Popen(command, stdin=file, stdout=PIPE, stderr=PIPE, text=True, env=environment) as kubectl,
     ):
         task = progress.add_task("", total=size)
@@ -162,20 +157,19 @@ def send(cluster: Cluster, pod: str, target: str, export: Path) -> None:
             while output is None:
                 with suppress(TimeoutExpired):
                     output, errors = kubectl.communicate(timeout=0.2)
-                progress.update(task, completed=file.tell())  # kubectl moves it as it reads
-        except BaseException:
-            kubectl.kill()
+                progress.update(task, completed=file.tell())  # kubectl shares the file's position
+        finally:
+            kubectl.kill()  # does nothing after kubectl has ended
             kubectl.wait()
-            raise
-    # the exit code does not tell: it is 0 also where the pod vanished
+    # the exit code is not enough: it is 0 also when the pod has vanished
     if output.strip() != sha256:
-        said = [line for line in errors.splitlines() if not KUBECTLS_OWN.match(line)]
-        reason = said[-1] if said else "the connection to it was lost; try again"
+        lines = [line for line in errors.splitlines() if not KUBECTLS_OWN.match(line)]
+        reason = lines[-1] if lines else "the connection to it was lost; try again"
         raise Refusal(f"pod {pod}: {reason}")
 
 
 def start(cluster: Cluster, cronjob: Any, bot: str) -> str:
-    """Create a job, as `kubectl create job --from` does."""
+    """Create a job as `kubectl create job --from` does, and return its name."""
     template, owner = cronjob.spec.job_template, cronjob.metadata
     reference = {"apiVersion": "batch/v1", "kind": "CronJob", "controller": True}
     manual = {"cronjob.kubernetes.io/instantiate": "manual"}
@@ -194,16 +188,10 @@ def main(
     settings: typer.Context,
     bot: Annotated[str, typer.Option(help="The bot's name, e.g. avtobus.")],
     export: Annotated[Path | None, typer.Option(help="Telegram's export, result.json.")] = None,
-    job: Annotated[
-        str | None, typer.Option("--follow", help="Instead: a job started before.")
-    ] = None,
-    detach: Annotated[
-        bool, typer.Option("--no-follow", help="End when the job is started.")
-    ] = False,
+    job: Annotated[str | None, typer.Option("--follow", help="Instead: a started job.")] = None,
+    detach: Annotated[bool, typer.Option("--no-follow", help="Do not wait for the job.")] = False,
     namespace: Annotated[str, typer.Option(help="Where the bots are.")] = NAMESPACE,
-    context: Annotated[
-        str | None, typer.Option(help="Of the kubeconfig, if not the current.")
-    ] = None,
+    context: Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")] = None,
 ) -> None:
     """Let a bot on a cluster learn from an export, and watch it until the new version serves."""
     options = "" if namespace == NAMESPACE else f" --namespace {namespace}"
@@ -223,7 +211,7 @@ def main(
     except KeyboardInterrupt:
         left = f"{job} goes on by itself; {again} {job}" if job else "nothing was started"
         typer.echo(f"\nstopped; {left}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(130) from None
     except JobFailed as failed:
         typer.echo(str(failed), err=True)
         raise typer.Exit(1) from None

@@ -1,12 +1,13 @@
-"""The cluster: the way to it, what its errors mean, and how a job on it is followed to its end.
+"""The cluster: how to reach it, what its errors mean, and how to follow a job to its end.
 
-What is followed is read again every second: a lost connection and a replaced pod then do no harm.
+A followed job is read anew every second, so that a lost connection or a replaced pod does no harm.
+`Any` stands for a model of the kubernetes client, which has no types.
 """
 
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any
 
 import typer
 import yaml
-from kubernetes.client import ApiClient, ApiException, BatchV1Api, Configuration, CoreV1Api
-from kubernetes.config import ConfigException, load_kube_config
+from kubernetes.client import ApiException, BatchV1Api, Configuration, CoreV1Api
+from kubernetes.config import ConfigException, new_client_from_config
 from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError
 
@@ -26,19 +27,19 @@ from contracts.retry import retry
 K3S = Path("/etc/rancher/k3s/k3s.yaml")
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
 PATIENCE = 120  # seconds
-SLOW_START_PATIENCE = 1200  # a pod that nothing hinders may have to fetch its image
+SLOW_START_PATIENCE = 1200  # seconds; a pod without a visible problem may be pulling its image
 USUAL_REASONS = (None, "ContainerCreating", "PodInitializing")
 RIGHTS = "docs/operate.md says which rights it takes"
 HIDDEN_FIELDS = frozenset({"event", "level", "service", "timestamp", "bot", "folder"})
 LAST_LINES = 5
-WHOLE = -1  # of a log of which nothing more can come
+WHOLE = -1  # stands for the number of lines of a log that is complete
+ENDS = ("Complete", "Failed")
 
-Object = Any  # a model of the kubernetes client, which has no types
 Events = dict[str, dict[str, object]]  # the fields of the last log line of each event
 
 
 class NotReady(Refusal):
-    """The cluster is away, or a pod does not start: worth waiting for `patience` seconds."""
+    """The cluster is away, or a pod does not start: worth retrying for `patience` seconds."""
 
     def __init__(self, text: str, patience: float) -> None:
         super().__init__(text)
@@ -46,7 +47,7 @@ class NotReady(Refusal):
 
 
 class JobFailed(Exception):
-    """A step of the job ended with an error: its last lines, and which step it was."""
+    """A step of the job ended with an error; the text has its last lines and its name."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ class Cluster:
         context = ("--context", self.context) if self.context else ()
         return ["kubectl", *context, "-n", self.namespace, *arguments]
 
-    def ask(self, call: Callable[..., Object], **options: object) -> Object:
-        """Return the answer, None where there is no such thing. Raises NotReady."""
+    def ask(self, call: Callable[..., Any], **options: object) -> Any:
+        """Return the answer, None for an object that does not exist. Raises NotReady."""
         host = self.core.api_client.configuration.host
         try:
             answer = call(namespace=self.namespace, _request_timeout=TIMEOUT, **options)
@@ -80,12 +81,9 @@ class Cluster:
             is_away = error.status == 429 or error.status >= 500
             raise NotReady(text, PATIENCE if is_away else 0) from None
 
-    def watch(self, look: Callable[[], None]) -> None:
-        """Call `look` every second until it raises no NotReady, or one for too long."""
+    def watch(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Call `look` every second while it raises NotReady, until the error's patience ends."""
         last_well, shown = self.clock.now(), ""
-
-        async def step() -> None:
-            look()
 
         def policy(error: Exception, attempt: int) -> float | None:
             nonlocal last_well, shown
@@ -97,12 +95,12 @@ class Cluster:
                 typer.echo(f"waiting: {shown}")
             return 1.0 if self.clock.now() - last_well < patience else None
 
-        asyncio.run(retry(step, self.clock, policy))
+        asyncio.run(retry(look, self.clock, policy))
 
     def wait_until_running(self, name: str) -> None:
-        """Raises NotReady for a pod that does not start, Refusal for one that has ended."""
+        """Raise NotReady if the pod does not start, Refusal if it has ended."""
 
-        def look() -> None:
+        async def look() -> None:
             pod = self.ask(self.core.read_namespaced_pod, name=name)
             if pod is None or pod.status.phase in ("Succeeded", "Failed"):
                 reason = pod and (pod.status.reason or pod.status.phase)
@@ -112,7 +110,7 @@ class Cluster:
         self.watch(look)
 
 
-def _message(error: Object) -> str:
+def _message(error: Any) -> str:
     try:
         return str(json.loads(error.body)["message"])
     except (TypeError, ValueError, KeyError):
@@ -120,7 +118,7 @@ def _message(error: Object) -> str:
 
 
 def connect(namespace: str, context: str | None, clock: Clock) -> Cluster:
-    """Read the kubeconfig of KUBECONFIG, else the user's own, else k3s' own. Raises Refusal."""
+    """Read the kubeconfig: KUBECONFIG, else the user's, else that of k3s. Raises Refusal."""
     usual = Path("~/.kube/config").expanduser()
     files = [str(path) for path in (usual, K3S) if os.access(path, os.R_OK)]
     if not (source := os.environ.get("KUBECONFIG") or next(iter(files), "")):
@@ -131,23 +129,23 @@ def connect(namespace: str, context: str | None, clock: Clock) -> Cluster:
     configuration = Configuration()
     configuration.retries = False  # urllib3 would print a warning for each
     try:
-        load_kube_config(source, context, configuration, persist_config=False)
+        # False: never write renewed credentials into the owner's file
+        client = new_client_from_config(source, context, False, configuration)
     except (ConfigException, OSError, yaml.YAMLError) as error:
         raise Refusal(f"{source}: {' '.join(str(error).split())}") from None
-    client = ApiClient(configuration)
     return Cluster(CoreV1Api(client), BatchV1Api(client), namespace, context, source, clock)
 
 
 def follow(cluster: Cluster, bot: str, job: str) -> None:
-    """Show what the job logs until it is done, then its figures and the version that serves.
+    """Show the job's logs until it ends, then its figures and the version that serves.
 
-    Raises JobFailed, and Refusal for a step that refused its input or cannot start.
+    Raises JobFailed, or Refusal if a step refused its input or cannot start.
     """
     events: Events = {}
     shown: dict[str, dict[str, int]] = {}
 
-    def look() -> None:
-        # the job before its pods: when it is done, this look shows the rest of their logs
+    async def look() -> None:
+        # the job is read before its pods, so that the last look shows the rest of their logs
         found = cluster.ask(cluster.batch.read_namespaced_job, name=job)
         if found is None:
             raise Refusal(f"job {job}: somebody has deleted it")
@@ -174,21 +172,18 @@ def follow(cluster: Cluster, bot: str, job: str) -> None:
     typer.echo(f"{bot}: version {version} serves" if version else f"{bot}: done")
 
 
-def ends(job: Object) -> dict[str, Object]:
-    """Return the condition that says how the job ended, by its type; nothing before its end."""
-    conditions = job.status.conditions or ()
-    return {
-        c.type: c for c in conditions if c.status == "True" and c.type in ("Complete", "Failed")
-    }
+def ends(job: Any) -> dict[str, Any]:
+    """Return the condition that says how the job ended, by its type; empty before its end."""
+    return {c.type: c for c in job.status.conditions or () if c.status == "True" and c.type in ENDS}
 
 
-def _steps(pod: Object) -> tuple[Object, ...]:
-    """Return the statuses of the pod's containers, which run one after another."""
+def _steps(pod: Any) -> tuple[Any, ...]:
+    """Return the statuses of the pod's containers, in the order in which they run."""
     return (*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ()))
 
 
-def _show(cluster: Cluster, pod: Object, shown: dict[str, int], events: Events) -> None:
-    """Show what the pod's steps have logged beyond the number of lines that were shown before."""
+def _show(cluster: Cluster, pod: Any, shown: dict[str, int], events: Events) -> None:
+    """Show the new lines in the logs of the pod's steps; `shown` counts the lines of each."""
     for each in _steps(pod):
         step, has_ended = each.name, each.state.terminated is not None
         if (each.state.running or has_ended) and shown.get(step) != WHOLE:
@@ -204,13 +199,10 @@ def _show(cluster: Cluster, pod: Object, shown: dict[str, int], events: Events) 
             shown[step] = WHOLE if has_ended else len(lines)
 
 
-def _check_start(pod: Object) -> None:
-    """Raises NotReady while no step of the pod runs."""
-    hindrances = [
-        f"{each.reason}: {each.message}"
-        for each in pod.status.conditions or ()
-        if each.type == "PodScheduled" and each.status == "False"
-    ]
+def _check_start(pod: Any) -> None:
+    """Raise NotReady while no step of the pod runs."""
+    unmet = (each for each in pod.status.conditions or () if each.status == "False")
+    hindrances = [f"{c.reason}: {c.message}" for c in unmet if c.type == "PodScheduled"]
     for step in _steps(pod):
         if step.state.running:
             return
@@ -222,7 +214,7 @@ def _check_start(pod: Object) -> None:
 
 
 def parse(line: str) -> tuple[str, Events]:
-    """Return a log line without the fields that every line has, and its event if it has one."""
+    """Return a log line without the fields that every line has, and its event, if any."""
     try:
         fields = json.loads(line)
         event = str(fields["event"])
@@ -233,8 +225,8 @@ def parse(line: str) -> tuple[str, Events]:
     return " ".join((f"{level}{event}", *rest)), {event: fields}
 
 
-def _failure(pods: list[Object], job: str, condition: Object) -> Exception:
-    """Return what ended the job: a Refusal if the last step that failed had refused its input."""
+def _failure(pods: list[Any], job: str, condition: Any) -> Exception:
+    """Return why the job failed: a Refusal if its last failed step refused its input."""
     for pod in reversed(pods):
         for step in _steps(pod):
             if (end := step.state.terminated) and end.exit_code:
