@@ -66,8 +66,9 @@ class PushSettings(Settings):
 def job_app(main: Callable[..., None] | None = None) -> typer.Typer:
     """Return a command line: of one command, or one to which commands are added."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.info.epilog = environment_help(Volumes, LogSettings, PushSettings)
     if main is not None:
-        app.command(epilog=environment_help(Volumes, LogSettings, PushSettings))(main)
+        app.command(epilog=app.info.epilog)(main)
     return app
 
 

@@ -157,6 +157,7 @@ def converted_losses(model: Path, documents: Sequence[Document]) -> list[float]:
 
 def adopt(bot: str, source: Path, prompt_format: PromptFormat, folder: Path) -> None:
     """Make a run folder of a model that was fine-tuned elsewhere; code in it is not run."""
+    quieten()
     model = load_model(source)
     run = Run(
         bot=bot,

@@ -58,6 +58,7 @@ async def test_they_are_published_once_and_answer(volumes: dict[str, str]) -> No
         assert NOTE in manifest.notes
         for told in (first.stdout, again.stdout):
             assert f"{bot}: version {version} serves, as kept in the project" in told
+            assert "other inputs" not in told
     async with running(ROOT / "k8s/bots", models) as service:
         for bot in BOTS:
             response = await service.client.generate(bot, [turn("Привет")], seed=1)

@@ -67,12 +67,12 @@ class Inputs(BaseModel):
     @classmethod
     def of(cls, bot: BotFile, export: Path) -> "Inputs":
         """Hash the inputs as they are now; raises Refusal where one cannot be read."""
-        sections = [bot.sections[key] for key in ("extraction", "training")]
+        sections = (bot.sections[key] for key in ("extraction", "training"))
         try:
             return cls(
                 export=file_sha256(export),
                 base=_sha256(file_sha256(path) for path in BASE),
-                settings=_sha256(json.dumps(each, separators=(",", ":")) for each in sections),
+                settings=_sha256(map(_as_json, sections)),
             )
         except OSError as error:
             raise Refusal(f"{error.filename}: cannot be read ({error.strerror})") from None
@@ -80,6 +80,10 @@ class Inputs(BaseModel):
     def differing(self, other: "Inputs") -> list[str]:
         """Return the names of the inputs that are not the same."""
         return [name for name, value in self if value != getattr(other, name)]
+
+
+def _as_json(section: object) -> str:
+    return json.dumps(section, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def _sha256(texts: Iterable[str]) -> str:
