@@ -6,12 +6,14 @@ import re
 import runpy
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
+from contracts.bot_file import BotFile
 from services.gateway.commands import COMMANDS
 from tests.conftest import Toy
-from tests.generate_docs import DOCS, PROCESSES, generate
+from tests.generate_docs import DOCS, PROCESSES, SECTIONS, generate
 from tests.services.generation.conftest import running
 
 ROOT = DOCS.parent
@@ -92,6 +94,21 @@ def test_a_process_that_is_asked_for_help_helps_and_takes_no_argument(
     assert variable in out
     assert f"python -m {module}" in err
     assert "--port" in err
+
+
+def test_bot_files_and_examples_of_them_are_valid(tmp_path: Path) -> None:
+    texts = [path.read_text(encoding="utf-8") for path in ROOT.glob("k8s/bots/*/bot.yaml")]
+    for page in PAGES:
+        blocks = re.findall(
+            r"^ *```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
+        )
+        texts += [dedent(block) for block in blocks if dedent(block).startswith("name:")]
+    assert len(texts) == 4
+    for text in texts:
+        (tmp_path / "bot.yaml").write_text(text, encoding="utf-8")
+        file = BotFile.read(tmp_path)
+        for section in file.sections:
+            file.section(section, SECTIONS[section])
 
 
 async def test_the_python_of_the_page_on_grpc_runs(
