@@ -34,12 +34,7 @@ REPORTED = ("bits_per_character", "attribution_tuned", "memorised_share")
 
 
 def publish(
-    bot: str,
-    folder: Path,
-    models: BotModels,
-    created: datetime | None = None,
-    force: bool = False,
-    compared: bool = True,
+    bot: str, folder: Path, models: BotModels, force: bool = False, compared: bool = True
 ) -> Manifest:
     """Judge the run, copy it aside, describe and hash it, and let `current` name the result.
 
@@ -52,7 +47,7 @@ def publish(
     evaluation = read_evaluation(folder)
     if run.bot != bot:
         raise Refusal(f"{folder}: is a run of bot {run.bot!r}, not of {bot!r}")
-    created = created or datetime.now(UTC)
+    now = datetime.now(UTC)
     try:
         with models.staging() as staged:
             current = models.current_id()
@@ -66,14 +61,14 @@ def publish(
             notes += [] if evaluation else ["not evaluated"]
             for path in published_files(folder):
                 shutil.copyfile(path, staged / path.name)
-            card = model_card(run, conversion, evaluation, notes, created)
+            card = model_card(run, conversion, evaluation, notes, now)
             (staged / MODEL_CARD).write_text(card, encoding="utf-8")
             files = hash_files(staged)
             manifest = Manifest(
                 schema=SCHEMA,
-                id=models.new_id(created, files),
+                id=models.new_id(now, files),
                 bot=run.bot,
-                created=created,
+                created=now,
                 base=run.base,
                 dataset_sha256=run.dataset_sha256,
                 prompt_format=run.prompt_format,
@@ -90,16 +85,12 @@ def publish(
             " the one before goes on serving"
         ) from None
     with suppress(OSError, Locked):  # it serves already; the next one prunes again
-        models.prune(created)
+        models.prune(now)
     return manifest
 
 
 def model_card(
-    run: Run,
-    conversion: Conversion,
-    evaluation: Evaluation | None,
-    notes: list[str],
-    created: datetime,
+    run: Run, conversion: Conversion, evaluation: Evaluation | None, notes: list[str], now: datetime
 ) -> str:
     """Return the text of a version's README.md."""
     drift = conversion.perplexity_drift
@@ -110,7 +101,7 @@ def model_card(
         "Notes": notes,
     }
     return (
-        f"# {run.bot}\n\nA persona model, fine-tuned from `{run.base}` on {created:%Y-%m-%d}."
+        f"# {run.bot}\n\nA persona model, fine-tuned from `{run.base}` on {now:%Y-%m-%d}."
         f" It imitates how a chat or a person writes; what it says is not theirs. The base's"
         f" licence ({run.licence or 'not declared in its folder'}) holds for it too.\n\n"
         f"Data set: SHA-256 `{run.dataset_sha256}`. Weights for serving: {conversion.precision};"

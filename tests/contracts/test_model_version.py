@@ -64,6 +64,8 @@ def test_ids_sort_by_time_in_any_zone_and_tell_contents_apart(models: BotModels)
     earlier, later = models.new_id(noon, {"a": "f"}), models.new_id(moscow, {})
     assert (earlier[:16], later[:16]) == ("20240501-120000-", "20240501-120001-")
     assert earlier[16:] != later[16:]
+    models.path(earlier).mkdir(parents=True)
+    assert models.new_id(noon, {"a": "f"}) == f"{earlier}-2"  # another one of that second
 
 
 @pytest.mark.parametrize(
