@@ -110,8 +110,6 @@ def _prepare(folder: Path) -> None:
     """Make the folder; one that holds something else than a data set is refused."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise Refusal(f"{folder}: is a file; --output wants a folder") from None
     except OSError as error:
         raise Refusal(f"{folder}: cannot be made ({error.strerror})") from None
     strange = [path.name for path in folder.iterdir() if path.name not in OURS]
