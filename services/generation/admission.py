@@ -25,13 +25,13 @@ _NEWEST_WEIGHT = 0.1
 _OWN_SHARE = 0.5
 """Share of that mean that a request which has to wait needs at least for itself."""
 
-Key = tuple[str, str]
+ChatKey = tuple[str, str]
 """Bot and chat."""
 
 
 @dataclass(eq=False)
 class _Waiter:
-    key: Key
+    key: ChatKey
     round: int
     slots: int
     admitted: "asyncio.Future[None]"
@@ -61,7 +61,7 @@ class AdmissionQueue:
 
     @asynccontextmanager
     async def admit(
-        self, key: Key, candidates: int, seconds_left: float | None
+        self, key: ChatKey, candidates: int, seconds_left: float | None
     ) -> AsyncIterator[None]:
         """Wait for a slot a candidate and hold them inside the block; raises Rejection."""
         slots = min(candidates, self._slots)
@@ -75,7 +75,7 @@ class AdmissionQueue:
             self._learn(self._clock.now() - since, answered)
             self._release(slots)
 
-    def _check_room(self, key: Key, slots: int, seconds_left: float | None) -> None:
+    def _check_room(self, key: ChatKey, slots: int, seconds_left: float | None) -> None:
         """Raise Rejection where there is no room, or where the answer would come too late.
 
         A chat may have half of the queue at most; requests that name no chat are of many chats.
@@ -97,21 +97,21 @@ class AdmissionQueue:
             weight = max(_NEWEST_WEIGHT, 1 / max(1, self._answered))
             self._mean_held += weight * (held - self._mean_held)
 
-    def _waiting_of(self, key: Key) -> list[_Waiter]:
+    def _waiting_of(self, key: ChatKey) -> list[_Waiter]:
         return [waiter for waiter in self._waiting if waiter.key == key]
 
-    def _next_round(self, key: Key) -> int:
-        """Return the round of a request that comes now: none of its chat, and not the current."""
+    def _next_round(self, key: ChatKey) -> int:
+        """Return the round after the current one and after those of the chat's other requests."""
         return 1 + max([self._round, *(waiter.round for waiter in self._waiting_of(key))])
 
-    def _expected_wait(self, key: Key, slots: int) -> float:
+    def _expected_wait(self, key: ChatKey, slots: int) -> float:
         """Return in how many seconds a request that comes now gets its slots, by the mean."""
         round_ = self._next_round(key)
         ahead = sum(waiter.slots for waiter in self._waiting if waiter.round <= round_)
         missing = ahead + slots - self._free
         return self._mean_held * max(0, missing) / self._slots
 
-    async def _wait(self, key: Key, slots: int) -> None:
+    async def _wait(self, key: ChatKey, slots: int) -> None:
         admitted = asyncio.get_running_loop().create_future()
         waiter = _Waiter(key, self._next_round(key), slots, admitted)
         insort(self._waiting, waiter, key=lambda waiter: waiter.round)

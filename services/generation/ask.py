@@ -47,12 +47,17 @@ def is_serving(
             health_pb2.HealthCheckRequest(), timeout=seconds, wait_for_ready=process is not None
         )
         if process is not None:
-            Thread(target=lambda: process.wait() and changes.cancel(), daemon=True).start()
+            Thread(target=_cancel_at_end, args=(process, changes), daemon=True).start()
         with suppress(grpc.RpcError):
             return any(
                 change.status == health_pb2.HealthCheckResponse.SERVING for change in changes
             )
     return False
+
+
+def _cancel_at_end(process: "subprocess.Popen[bytes]", call: grpc.Call) -> None:
+    process.wait()
+    call.cancel()
 
 
 @contextmanager

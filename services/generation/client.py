@@ -168,8 +168,9 @@ def _detail(error: Any, kind: type) -> Any:
     """Return the rich detail of that type, an empty one where there is none."""
     detail: Any = kind()
     status = rpc_status.from_call(error)
-    # Unpack fills the detail if it is of its type
-    any(packed.Unpack(detail) for packed in (status.details if status else ()))
+    for packed in status.details if status else ():
+        if packed.Unpack(detail):  # which it does if it is of that type
+            break
     return detail
 
 

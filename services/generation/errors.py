@@ -31,12 +31,7 @@ class Rejection(Exception):
     """
 
     def __init__(
-        self,
-        code: grpc.StatusCode,
-        text: str,
-        *,
-        reason: str = "",
-        retry_after: float | None = None,
+        self, code: grpc.StatusCode, text: str, reason: str = "", retry_after: float | None = None
     ) -> None:
         self.code = code
         self.reason = reason

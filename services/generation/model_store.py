@@ -18,7 +18,7 @@ from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from moderation import Moderator, Policy
 from services.generation.config import GenerationConfig
-from services.generation.engine.protocol import Key
+from services.generation.engine.protocol import VersionKey
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Version:
         return self.manifest.id
 
     @property
-    def key(self) -> Key:
+    def key(self) -> VersionKey:
         """Its name in the engine."""
         return (self.manifest.bot, self.id)
 

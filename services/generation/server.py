@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
 from wsgiref.simple_server import WSGIServer
 
 import grpc
@@ -45,21 +44,16 @@ class MonotonicClock(SystemClock):
         return time.monotonic()
 
 
-@dataclass
-class Ports:
-    """Where the service listens once it runs."""
-
-    grpc: int
-    metrics: int
-
-
 async def serve(
     settings: GenerationSettings,
     stop: asyncio.Event,
-    started: "asyncio.Future[Ports] | None" = None,
+    started: "asyncio.Future[tuple[int, int]] | None" = None,
     registry: CollectorRegistry = REGISTRY,
 ) -> None:
-    """Serve until `stop` is set, then let requests under way end within drain_seconds."""
+    """Serve until `stop` is set, then let requests under way end within drain_seconds.
+
+    `started` gets the ports of gRPC and of the metrics.
+    """
     clock, metrics = MonotonicClock(), Metrics(registry)
     watch_volumes("generation", {"models": settings.models_dir}, registry)
     options = EngineOptions(settings.kv_cache_tokens, settings.max_batch, settings.threads)
@@ -78,7 +72,7 @@ async def serve(
         await versions.has_looked.wait()
         logger().info("serving", grpc_port=grpc_port, metrics_port=exposed.server_port)
         if started:
-            started.set_result(Ports(grpc_port, exposed.server_port))
+            started.set_result((grpc_port, exposed.server_port))
 
     try:
         await statuses.set("", _HEALTH.NOT_SERVING)  # the library begins with SERVING
@@ -113,9 +107,8 @@ def _build_server(
     server = grpc.aio.server(interceptors=[Parser()], options=SERVER_OPTIONS)
     pb_grpc.add_GenerationServiceServicer_to_server(servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
-    reflection.enable_server_reflection(
-        [SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server
-    )
+    names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
     return server
 
 

@@ -21,7 +21,7 @@ from contracts.clock import Clock
 from contracts.refusal import Refusal
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.engine.engine import Engine, LoadFailed
-from services.generation.engine.protocol import Key
+from services.generation.engine.protocol import VersionKey
 from services.generation.errors import EngineDown, Rejection
 from services.generation.metrics import Metrics
 from services.generation.model_store import Bot, ModelStore, Version
@@ -69,7 +69,7 @@ class Versions:
         self._metrics = metrics
         self._clock = clock
         self._states: dict[str, BotState] = {}
-        self._users = Counter[Key]()  # requests by their version's key
+        self._users = Counter[VersionKey]()  # requests by their version's key
         self.has_looked = asyncio.Event()  # the volumes have been looked at once
 
     def has_bot(self, name: str) -> bool:

@@ -20,8 +20,8 @@ class Child:
     def __init__(self, connection: socket.socket, options: protocol.EngineOptions) -> None:
         self._connection = connection
         self._options = options
-        self._pipelines: dict[protocol.Key, Pipeline] = {}
-        self._batches: dict[protocol.Key, list[int]] = {}
+        self._pipelines: dict[protocol.VersionKey, Pipeline] = {}
+        self._batches: dict[protocol.VersionKey, list[int]] = {}
         self._sending = threading.Lock()
 
     def run(self) -> None:
@@ -32,7 +32,7 @@ class Child:
             for key in self._busy():
                 self._step(key)
 
-    def _busy(self) -> list[protocol.Key]:
+    def _busy(self) -> list[protocol.VersionKey]:
         # a copy: a thread may add a pipeline meanwhile
         return [key for key, pipeline in list(self._pipelines.items()) if pipeline.is_busy]
 
@@ -67,7 +67,7 @@ class Child:
         except Exception as error:  # a bad option ends the request and not the engine
             self._end(request.id, _one_line(error))
 
-    def _step(self, key: protocol.Key) -> None:
+    def _step(self, key: protocol.VersionKey) -> None:
         """Step once; a pipeline that fails ends its requests and is built anew."""
         pipeline, batches = self._pipelines[key], self._batches.setdefault(key, [])
         try:

@@ -49,7 +49,7 @@ class Engine:
         on_step: Callable[[protocol.Report], None] = lambda _: None,
         on_death: Callable[[], None] = lambda: None,
     ) -> None:
-        self.loaded: dict[protocol.Key, Version] = {}
+        self.loaded: dict[protocol.VersionKey, Version] = {}
         self.is_up = asyncio.Event()
         self._options = options
         self._clock = clock
@@ -160,7 +160,7 @@ class Engine:
             problem = event.error
         return problem
 
-    def unload(self, key: protocol.Key) -> None:
+    def unload(self, key: protocol.VersionKey) -> None:
         self.loaded.pop(key, None)
         self._send(protocol.Unload(key))
 

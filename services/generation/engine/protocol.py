@@ -13,7 +13,7 @@ from typing import Any
 from contracts.sampling import Sampling
 
 SIZE_BYTES = 4
-Key = tuple[str, str]
+VersionKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class EngineRequest:
     id              set by the engine, as in Ping and Load; events of the answer bear it
     """
 
-    key: Key
+    key: VersionKey
     ids: list[int]
     sampling: Sampling
     seed: int
@@ -61,14 +61,14 @@ class Ping:
 
 @dataclass(frozen=True)
 class Load:
-    key: Key
+    key: VersionKey
     path: str
     id: int = 0
 
 
 @dataclass(frozen=True)
 class Unload:
-    key: Key
+    key: VersionKey
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Report:
     """
 
     events: list[EngineEvent]
-    key: Key = ("", "")
+    key: VersionKey = ("", "")
     batches: list[int] = field(default_factory=list)
     cache_usage: float = 0.0
 
@@ -137,4 +137,5 @@ def encode(message: object) -> bytes:
 def receive(connection: socket.socket) -> Any:
     """Wait for a message; raises EOFError at the connection's end."""
     size = int.from_bytes(connection.recv(SIZE_BYTES, socket.MSG_WAITALL))
-    return pickle.loads(connection.recv(size, socket.MSG_WAITALL))  # noqa: S301 (both ends are ours)
+    data = connection.recv(size, socket.MSG_WAITALL)
+    return pickle.loads(data)  # noqa: S301 (both ends are ours)
