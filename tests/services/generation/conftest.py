@@ -5,23 +5,38 @@ import os
 import shutil
 import signal
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from inspect import isawaitable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
+from contracts import model_version
+from contracts.sampling import Sampling
 from protos.generation.v1 import generation_pb2 as pb
-from services.generation.client import GenerationClient, RetryLater, turn
-from services.generation.server import Ports, serve
+from services.generation.client import BotUnavailable, GenerationClient, RetryLater, turn
+from services.generation.engine.protocol import EngineOptions, EngineRequest
+from services.generation.server import serve
 from services.generation.settings import GenerationSettings
 from tests.conftest import BOT, PATIENCE, Toy
 
-LONG = pb.Sampling(temperature=2.0, top_p=1.0, top_k=0, repetition=2.0)
+BABBLE = pb.Sampling(temperature=2.0, top_p=1.0, top_k=0, repetition=2.0)
 """Makes the toy model babble up to the limit."""
+GREEDY = Sampling(temperature=0.0, top_p=1.0, top_k=0, repetition=1.0)
+NEW = "29990101-000000-new"
+"""Id of the version that a test publishes."""
+EXACT = EngineOptions(exact=True)
+
+
+class Ports(NamedTuple):
+    grpc: int
+    metrics: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +55,7 @@ class Service:
         return f"127.0.0.1:{self.ports.grpc}"
 
     @contextmanager
-    def standing_still(self) -> Iterator[None]:
+    def frozen_engine(self) -> Iterator[None]:
         """The engine computes nothing inside the block."""
         os.kill(self.engine, signal.SIGSTOP)
         try:
@@ -51,27 +66,68 @@ class Service:
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"persona_generation_{name}", labels) or 0.0
 
+    def has_arrived(self, requests: int) -> bool:
+        """Whether so many requests wait or run now."""
+        return self.metric("running") + self.metric("queue_size") == requests
+
+    def ask(self, **options: Any) -> "asyncio.Task[pb.GenerateResponse]":
+        """Start a request for a long answer."""
+        options = {"sampling": BABBLE, "candidates": 4, **options}
+        return asyncio.create_task(self.client.generate(BOT, [turn("Привет")], **options))
+
+    async def answers(self) -> bool:
+        try:
+            await self.client.generate(BOT, [turn("Привет")])
+        except RetryLater:
+            return False
+        return True
+
+    async def assert_unavailable(self, code: grpc.StatusCode) -> None:
+        with pytest.raises(BotUnavailable) as refused:
+            await self.client.generate(BOT, [turn("Привет")])
+        assert refused.value.code is code
+
+    async def model(self) -> pb.Model:
+        """What ListModels says of the toy bot."""
+        [model] = [each for each in await self.client.list_models() if each.bot == BOT]
+        return model
+
+    async def serves(self, version: str) -> bool:
+        return (await self.model()).version == version
+
+    async def until_problem(self, text: str) -> None:
+        async def has_problem() -> bool:
+            return text in (await self.model()).problem
+
+        await until(has_problem)
+
+    async def is_healthy(self, name: str = "") -> bool:
+        async with grpc.aio.insecure_channel(self.address) as channel:
+            request = health_pb2.HealthCheckRequest(service=name)
+            answer = await health_pb2_grpc.HealthStub(channel).Check(request)
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
 
 @asynccontextmanager
-async def running(bots_dir: Path, models_dir: Path, **settings: object) -> AsyncIterator[Service]:
+async def running(bots_dir: Path, models_dir: Path, **settings: Any) -> AsyncIterator[Service]:
     """Serve on free ports inside the block."""
-    values = {"grpc_port": 0, "metrics_port": 0, "poll_seconds": 0.05, **settings}
-    chosen = GenerationSettings.model_validate(
-        {"bots_dir": bots_dir, "models_dir": models_dir, **values}
-    )
+    settings = {"grpc_port": 0, "metrics_port": 0, "poll_seconds": 0.05, **settings}
+    chosen = GenerationSettings(bots_dir=bots_dir, models_dir=models_dir, **settings)
     registry, stop, others = CollectorRegistry(), asyncio.Event(), engine_pids()
-    started: asyncio.Future[Ports] = asyncio.get_running_loop().create_future()
+    started: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
     ended = asyncio.create_task(serve(chosen, stop, started, registry))
     waiting: list[asyncio.Future[Any]] = [started, ended]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if ended.done():
         await ended
     [engine] = engine_pids() - others
-    address = f"127.0.0.1:{started.result().grpc}"
-    async with GenerationClient(address, retry=False) as client:
-        yield Service(engine, started.result(), client, registry, stop, ended)
-    stop.set()
-    await ended
+    ports = Ports(*started.result())
+    async with GenerationClient(f"127.0.0.1:{ports.grpc}", retry=False) as client:
+        try:
+            yield Service(engine, ports, client, registry, stop, ended)
+        finally:
+            stop.set()
+            await ended
 
 
 @pytest.fixture(scope="session")
@@ -95,30 +151,59 @@ def exact_model(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class Volumes:
+    """Bots and models that a test may change; the toy's version is published."""
+
+    bots: Path
+    models: Path
+    version: str
+
+    def serve(self) -> AbstractAsyncContextManager[Service]:
+        return running(self.bots, self.models)
+
+    def publish(self, bot: str = BOT, broken: str = "", rehash: bool = True, stop: int = 2) -> None:
+        """Publish the current version again as NEW, perhaps with something broken."""
+        current = (self.models / BOT / "current").resolve()
+        update = {"id": NEW, "bot": bot, "stop": model_version.Stop(token_ids=(stop,))}
+        manifest = model_version.read_manifest(current).model_copy(update=update)
+        models = model_version.BotModels(self.models / bot)
+        with models.staging() as staged:
+            for path in current.iterdir():
+                (staged / path.name).write_bytes(path.read_bytes())
+            if broken:
+                (staged / broken).write_bytes(b"broken")
+            if rehash:
+                manifest = manifest.model_copy(update={"files": model_version.hash_files(staged)})
+            published = models.publish(staged, manifest)
+        if broken == model_version.MANIFEST:
+            (published / broken).write_bytes(b"broken")
+
+    def roll_back(self) -> None:
+        model_version.BotModels(self.models / BOT).roll_back()
+
+
 @pytest.fixture
-def own_models(toy: Toy, tmp_path: Path) -> Path:
-    """A copy of the models volume that a test may change."""
+def volumes(toy: Toy, tmp_path: Path) -> Volumes:
+    shutil.copytree(toy.bots_dir, tmp_path / "bots")
     shutil.copytree(toy.models_dir, tmp_path / "models", symlinks=True)
-    return tmp_path / "models"
+    return Volumes(tmp_path / "bots", tmp_path / "models", toy.manifest.id)
 
 
-async def until(holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
+async def until(holds: Callable[[], Awaitable[bool] | bool], seconds: float = PATIENCE) -> None:
     """Wait until something holds; fails when it does not in time."""
     async with asyncio.timeout(seconds):
-        while not await holds():  # noqa: ASYNC110 (another process is what is waited for)
+        while True:
+            held = holds()
+            if await held if isawaitable(held) else held:
+                return
             await asyncio.sleep(0.02)
 
 
-async def arrived(service: Service, requests: int) -> bool:
-    return service.metric("running") + service.metric("queue_size") == requests
-
-
-async def answers(service: Service) -> bool:
-    try:
-        await service.client.generate(BOT, [turn("Привет")])
-    except RetryLater:
-        return False
-    return True
+def engine_request(ids: Sequence[int], **fields: Any) -> EngineRequest:
+    """A greedy request of at most 24 tokens to the version ("toy", "1")."""
+    request = EngineRequest(("toy", "1"), list(ids), GREEDY, 0, 24, frozenset({2}))
+    return replace(request, **fields)
 
 
 def engine_pids() -> set[int]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.clock import SystemClock
-from services.generation.admission import LONGEST_RETRY, SHORTEST_RETRY, AdmissionQueue, Key
+from services.generation.admission import LONGEST_RETRY, SHORTEST_RETRY, AdmissionQueue, ChatKey
 from services.generation.errors import Rejection
 
 
@@ -23,41 +23,31 @@ class FakeClock(SystemClock):
         return self.seconds
 
 
-def _key(chat: str) -> Key:
+def _key(chat: str) -> ChatKey:
     return ("avtobus", chat)
 
 
 class Requests:
-    """Requests that hold their slots until told to leave; `served` is the order of admission."""
+    """Requests that hold their slots until they are ended; `served` is the order of admission."""
 
     def __init__(self, queue: AdmissionQueue) -> None:
         self.queue = queue
         self.served: list[str] = []
-        self._leave: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def come(self, name: str, chat: str, candidates: int = 1) -> None:
-        self._leave[name] = asyncio.Event()
         self._tasks[name] = asyncio.create_task(self._stay(name, chat, candidates))
         await _run_others()
 
     async def _stay(self, name: str, chat: str, candidates: int) -> None:
         async with self.queue.admit(_key(chat), candidates, None):
             self.served.append(name)
-            await self._leave[name].wait()
+            await asyncio.Event().wait()
 
-    async def leave(self, name: str) -> None:
-        self._leave[name].set()
-        await _run_others()
-
-    async def cancel(self, *names: str) -> None:
-        for name in names:
+    async def end(self, *names: str) -> None:
+        for name in names or self._tasks:
             self._tasks[name].cancel()
         await _run_others()
-
-    async def end(self) -> None:
-        await self.cancel(*self._tasks)
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
 async def _run_others() -> None:
@@ -98,28 +88,23 @@ async def test_chats_are_served_round_robin_whatever_each_has_waiting() -> None:
         await requests.come("quiet", "quiet")
         order = ["talkative 0", "talkative 1", "quiet", "talkative 2", "talkative 3"]
         for name in order:
-            await requests.leave(name)
+            await requests.end(name)
         assert requests.served == order
 
 
-async def test_a_request_for_many_candidates_is_not_passed_by() -> None:
+async def test_a_request_for_many_candidates_is_not_passed_by_unless_it_is_cancelled() -> None:
     async with _requests(slots=4) as requests:
         await requests.come("two", "a", candidates=2)
-        await requests.come("four", "b", candidates=4)
+        for name in ("four", "four more"):
+            await requests.come(name, name, candidates=4)
         await requests.come("one", "c")
         assert requests.served == ["two"]
-        await requests.leave("two")
+        await requests.end("two")
         assert requests.served == ["two", "four"]
-
-
-async def test_a_cancelled_request_leaves_the_queue_and_holds_up_nobody() -> None:
-    async with _requests(slots=2) as requests:
-        await requests.come("running", "a")
-        await requests.come("four", "b", candidates=4)
-        await requests.come("next", "c")
-        assert requests.queue.waiting == 2
-        await requests.cancel("four")
-        assert requests.served == ["running", "next"]
+        await requests.end("four more")
+        assert requests.queue.waiting == 1
+        await requests.end("four")
+        assert requests.served == ["two", "four", "one"]
 
 
 async def test_a_full_queue_rejects_and_one_chat_cannot_fill_it() -> None:
@@ -135,12 +120,26 @@ async def test_a_full_queue_rejects_and_one_chat_cannot_fill_it() -> None:
         assert "of this chat" not in str(of_all)
 
 
-async def test_who_would_be_late_is_rejected_at_once_and_who_would_not_waits() -> None:
+async def _hold(
+    queue: AdmissionQueue, clock: FakeClock, seconds: float, error: type[BaseException] | None
+) -> None:
+    with suppress(error or Rejection):
+        async with queue.admit(_key("a"), 1, None):
+            clock.seconds += seconds
+            if error:
+                raise error
+
+
+async def _queue_of_two_seconds() -> tuple[AdmissionQueue, FakeClock]:
+    """A queue with one slot, in which replies take two seconds each."""
     clock = FakeClock()
     queue = AdmissionQueue(1, 100, clock)
-    for _ in range(50):  # replies take two seconds each
-        async with queue.admit(_key("a"), 1, None):
-            clock.seconds += 2.0
+    await _hold(queue, clock, 2.0, None)
+    return queue, clock
+
+
+async def test_who_would_be_late_is_rejected_at_once_and_who_would_not_waits() -> None:
+    queue, _ = await _queue_of_two_seconds()
     async with queue.admit(_key("a"), 1, 0.5):  # nobody is before it
         await _assert_rejected("WOULD_BE_LATE", queue, "b", 1.5)
         await _assert_rejected("WOULD_BE_LATE", queue, "b", 2.5)  # admitted in time, but too late
@@ -151,10 +150,7 @@ async def test_who_would_be_late_is_rejected_at_once_and_who_would_not_waits() -
 
 
 async def test_a_quiet_chat_is_not_late_because_of_a_talkative_one() -> None:
-    clock = FakeClock()
-    queue = AdmissionQueue(1, 100, clock)
-    async with queue.admit(_key("a"), 1, None):
-        clock.seconds += 2.0
+    queue, _ = await _queue_of_two_seconds()
     async with queue.admit(_key("talkative"), 1, None):
         waiting = [asyncio.create_task(_pass(queue, "talkative", 1e9)) for _ in range(20)]
         await _run_others()
@@ -166,25 +162,15 @@ async def test_a_quiet_chat_is_not_late_because_of_a_talkative_one() -> None:
 
 
 async def test_what_failed_teaches_only_that_replies_take_longer() -> None:
-    clock = FakeClock()
-    queue = AdmissionQueue(1, 100, clock)
-
-    async def hold(seconds: float, error: type[BaseException] | None = None) -> None:
-        with suppress(*([error] if error else ())):
-            async with queue.admit(_key("a"), 1, None):
-                clock.seconds += seconds
-                if error:
-                    raise error
-
-    await hold(2.0)
-    for _ in range(100):
-        await hold(0.0, RuntimeError)
-    async with queue.admit(_key("a"), 1, None):
-        await _assert_rejected("WOULD_BE_LATE", queue, "b", 1.0)
-    for _ in range(100):
-        await hold(20.0, asyncio.CancelledError)  # its deadline passed
-    async with queue.admit(_key("a"), 1, None):
-        await _assert_rejected("WOULD_BE_LATE", queue, "b", 19.0)
+    queue, clock = await _queue_of_two_seconds()
+    for seconds, error, too_few in (
+        (0.0, RuntimeError, 1.0),
+        (20.0, asyncio.CancelledError, 19.0),  # its deadline passed
+    ):
+        for _ in range(100):
+            await _hold(queue, clock, seconds, error)
+        async with queue.admit(_key("a"), 1, None):
+            await _assert_rejected("WOULD_BE_LATE", queue, "b", too_few)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4), st.booleans()), max_size=30))

@@ -1,9 +1,12 @@
-"""The client: asks again within its deadline, and finds its chat's replica among several."""
+"""The client: retries within its deadline, and finds its chat's replica among several."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 import grpc
@@ -20,34 +23,27 @@ from services.generation.client import (
 )
 from services.generation.errors import InvalidArgument, Rejection
 from services.generation.servicer import MAX_MESSAGE_BYTES, MAX_RECEIVED_BYTES
-from tests.conftest import BOT
-from tests.services.generation.conftest import Service
+from tests.conftest import BOT, Toy
+from tests.services.generation.conftest import Service, running
 
 SOON = 0.02
 """Seconds after which these servers want to be asked again."""
-
-
-def _rejection(
-    retry_after: float | None, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
-) -> Rejection:
-    return Rejection(code, "not now", retry_after=retry_after)
+PROMPT = [turn("Привет")]
 
 
 @dataclass
 class Replica(pb_grpc.GenerationServiceServicer):
-    """Answers with its name; refuses the first `refusals` calls."""
+    """Answers with its name; rejects the first `rejections` calls."""
 
-    name: str
-    refusal: Callable[[], Rejection] = lambda: _rejection(SOON)
-    refusals: int = 0
-    asked: int = 0
-    chats: set[str] = field(default_factory=set)
+    name: str = "only"
+    rejection: Rejection | None = None
+    rejections: int = 0
+    calls: int = 0
 
     async def Generate(self, request: pb.GenerateRequest, context: Any) -> pb.GenerateResponse:  # noqa: N802
-        self.asked += 1
-        self.chats.add(request.chat_key)
-        if self.asked <= self.refusals:
-            await self.refusal().abort(context)
+        self.calls += 1
+        if self.rejection and self.calls <= self.rejections:
+            await self.rejection.abort(context)
         return pb.GenerateResponse(model_version=self.name)
 
     async def GenerateStream(  # noqa: N802
@@ -55,10 +51,8 @@ class Replica(pb_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[pb.GenerateStreamResponse]:
         yield pb.GenerateStreamResponse(response=await self.Generate(request.request, context))
 
-    async def ListModels(  # noqa: N802
-        self, request: pb.ListModelsRequest, context: Any
-    ) -> pb.ListModelsResponse:
-        return pb.ListModelsResponse(models=[pb.Model(bot=self.name)])
+    async def ListModels(self, request: Any, context: Any) -> pb.ListModelsResponse:  # noqa: N802
+        return pb.ListModelsResponse()
 
 
 @asynccontextmanager
@@ -71,71 +65,48 @@ async def serving(replica: Replica) -> AsyncIterator[tuple[grpc.aio.Server, str]
     await server.stop(0)
 
 
+def _later(code: grpc.StatusCode, retry_after: float | None = SOON) -> Rejection:
+    return Rejection(code, "not now", retry_after=retry_after)
+
+
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
-    "refusal",
-    [lambda: _rejection(SOON), lambda: _rejection(SOON, grpc.StatusCode.RESOURCE_EXHAUSTED)],
+    ("rejection", "rejections", "retry", "outcome", "calls"),
+    [
+        (_later(grpc.StatusCode.UNAVAILABLE), 3, True, pb.GenerateResponse, 4),
+        (_later(grpc.StatusCode.RESOURCE_EXHAUSTED), 3, True, pb.GenerateResponse, 4),
+        (_later(grpc.StatusCode.CANCELLED, None), 1, True, pb.GenerateResponse, 2),
+        (_later(grpc.StatusCode.CANCELLED, None), 1, False, RetryLater, 1),
+        (_later(grpc.StatusCode.UNAVAILABLE), 1, False, RetryLater, 1),
+        (_later(grpc.StatusCode.UNAVAILABLE), 100, True, RetryLater, 5),
+        (_later(grpc.StatusCode.UNAVAILABLE, 30.0), 100, True, RetryLater, 1),  # later than may be
+        (InvalidArgument("turns", "none"), 1, True, InvalidRequest, 1),
+    ],
 )
-async def test_asks_again_when_told_to_come_back(refusal: Callable[[], Rejection]) -> None:
-    replica = Replica("only", refusal, refusals=3)
-    async with serving(replica) as (_, address), GenerationClient(address) as client:
-        answer = await client.generate("avtobus", [turn("Привет")])
-        assert [model.bot for model in await client.list_models()] == ["only"]
-        streamed = [event async for event in client.stream("avtobus", [turn("Привет")])]
-    assert answer.model_version == streamed[-1].response.model_version == "only"
-    assert replica.asked == 5
+async def test_retries_what_may_succeed_within_the_deadline(
+    rejection: Rejection, rejections: int, retry: bool, outcome: type, calls: int, stream: bool
+) -> None:
+    replica = Replica("only", rejection, rejections)
+    async with serving(replica) as (_, address), GenerationClient(address, 20.0, retry) as client:
+
+        async def call() -> pb.GenerateResponse:
+            if not stream:
+                return await client.generate(BOT, PROMPT)
+            [event] = [event async for event in client.stream(BOT, PROMPT)]
+            return event.response
+
+        [ended] = await asyncio.gather(call(), return_exceptions=True)
+    assert (type(ended), replica.calls) == (outcome, calls)
+    if isinstance(ended, RetryLater) and rejection.retry_after:
+        assert ended.retry_after == pytest.approx(rejection.retry_after)
 
 
-async def test_what_a_server_cancels_as_it_ends_is_asked_again() -> None:
-    replica = Replica("only", lambda: _rejection(None, grpc.StatusCode.CANCELLED), refusals=1)
-    async with serving(replica) as (_, address):
-        async with GenerationClient(address) as client:
-            answer = await client.generate("avtobus", [turn("Привет")])
-        assert (answer.model_version, replica.asked) == ("only", 2)
-        async with GenerationClient(address, retry=False) as client:
-            replica.refusals = 3
-            with pytest.raises(RetryLater):
-                await client.generate("avtobus", [turn("Привет")])
-
-
-async def test_a_mistake_is_not_asked_again() -> None:
-    replica = Replica("only", lambda: InvalidArgument("turns", "none"), refusals=1)
-    async with serving(replica) as (_, address), GenerationClient(address) as client:
-        with pytest.raises(InvalidRequest):
-            await client.generate("avtobus", [])
-    assert replica.asked == 1
-
-
-async def test_gives_up_after_a_few_times_and_says_when_to_come_back() -> None:
-    replica = Replica("only", refusals=100)
-    async with serving(replica) as (_, address), GenerationClient(address) as client:
-        with pytest.raises(RetryLater) as refused:
-            await client.generate("avtobus", [turn("Привет")])
-    assert refused.value.retry_after == pytest.approx(SOON)
-    assert replica.asked == 5
-
-
-async def test_who_could_not_come_back_in_time_hears_of_the_refusal_at_once() -> None:
-    replica = Replica("only", lambda: _rejection(30.0), refusals=100)
-    async with serving(replica) as (_, address), GenerationClient(address) as client:
-        with pytest.raises(RetryLater) as refused:
-            await client.generate("avtobus", [turn("Привет")], timeout=20.0)
-    assert refused.value.retry_after == 30.0
-    assert replica.asked == 1
-
-
-async def test_without_retry_a_refusal_is_told_at_once() -> None:
-    replica = Replica("only", refusals=1)
-    async with serving(replica) as (_, address), GenerationClient(address, retry=False) as client:
-        with pytest.raises(RetryLater):
-            await client.generate("avtobus", [turn("Привет")])
-    assert replica.asked == 1
-
-
-async def test_too_large_a_message_is_a_mistake_and_not_for_later(service: Service) -> None:
-    for size in (MAX_MESSAGE_BYTES, MAX_RECEIVED_BYTES):
-        with pytest.raises(GenerationError) as refused:
-            await service.client.generate(BOT, [turn("x" * size)])
-        assert not isinstance(refused.value, RetryLater)
+@pytest.mark.parametrize("size", [1_000_000, MAX_MESSAGE_BYTES, MAX_RECEIVED_BYTES])
+async def test_too_large_a_message_is_not_for_later(service: Service, size: int) -> None:
+    with pytest.raises(GenerationError) as refused:
+        await service.client.generate(BOT, [turn("x" * size)])
+    is_received = size < MAX_RECEIVED_BYTES  # else gRPC itself refuses it
+    assert type(refused.value) is (InvalidRequest if is_received else GenerationError)
 
 
 async def test_a_chat_keeps_its_replica_and_moves_on_when_that_one_goes() -> None:
@@ -147,8 +118,7 @@ async def test_a_chat_keeps_its_replica_and_moves_on_when_that_one_goes() -> Non
         client = await stack.enter_async_context(GenerationClient(address))
 
         async def replica_of(chat: str) -> str:
-            answer = await client.generate("avtobus", [turn("Привет")], chat_key=chat)
-            return answer.model_version
+            return (await client.generate(BOT, PROMPT, chat_key=chat)).model_version
 
         first = [await replica_of(chat) for chat in chats]
         assert [await replica_of(chat) for chat in chats] == first
@@ -159,3 +129,45 @@ async def test_a_chat_keeps_its_replica_and_moves_on_when_that_one_goes() -> Non
         stayed = [now for before, now in zip(first, moved, strict=True) if before != "one"]
         assert stayed == [before for before in first if before != "one"]
         assert "one" not in moved
+
+
+@contextmanager
+def name_server(addresses: list[str]) -> Iterator[str]:
+    """A DNS server that gives every name the first of the addresses; yields where it listens."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+        here.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            while True:
+                question, sender = here.recvfrom(512)
+                if not question:
+                    return
+                end = question.index(b"\0", 12) + 5
+                is_a = question[end - 4 : end - 2] == b"\0\1"
+                record = b"\xc0\x0c\0\1\0\1" + struct.pack(">IH", 0, 4)
+                found = record + socket.inet_aton(addresses[0]) if is_a else b""
+                head = question[:2] + b"\x81\x80\0\1" + struct.pack(">HHH", int(is_a), 0, 0)
+                here.sendto(head + question[12:end] + found, sender)
+
+        thread = Thread(target=answer)
+        thread.start()
+        yield f"127.0.0.1:{here.getsockname()[1]}"
+        here.sendto(b"", here.getsockname())
+        thread.join()
+
+
+async def test_a_replica_that_takes_anothers_name_is_found_at_once(toy: Toy) -> None:
+    folders, addresses = (toy.bots_dir, toy.models_dir), ["127.0.0.1"]
+    with name_server(addresses) as dns:
+        async with running(*folders) as old:
+            port = old.ports.grpc
+            name = f"dns://{dns}/generation.test:{port}"
+            there = running(*folders, grpc_host="127.0.0.2", grpc_port=port)
+            async with GenerationClient(name, timeout=10) as client, there as new:
+                await client.generate(BOT, PROMPT)
+                addresses[0] = "127.0.0.2"
+                old.stop.set()
+                await old.ended
+                await client.generate(BOT, PROMPT)
+                for replica in (old, new):
+                    assert replica.metric("requests_total", bot=BOT, code="OK") == 1

@@ -2,13 +2,14 @@
 
 import asyncio
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -33,14 +34,13 @@ from services.generation.engine.protocol import (
 )
 from services.generation.errors import EngineDown
 from tests.conftest import PATIENCE, Toy
+from tests.services.generation.conftest import EXACT, GREEDY, engine_request
 
-GREEDY = Sampling(temperature=0.0, top_p=1.0, top_k=0, repetition=1.0)
 BABBLE = GREEDY.model_copy(update={"temperature": 2.0, "repetition": 2.0})
 """Makes the toy model babble up to the limit."""
 KEY, NEW, EOS = ("toy", "1"), 24, 2
 TIE = 1e-3
 """Scores nearer than this are drawn either way."""
-EXACT = EngineOptions(exact=True)
 PROMPTS = [[*range(5, 8 + number)] for number in range(32)]
 
 
@@ -51,7 +51,7 @@ async def engine_of(
     engine = Engine(options, SystemClock(), ([] if reports is None else reports).append)
     await engine.start()
     try:
-        await engine.load(_version(path), _request([5, 6]))
+        await engine.load(_version(path), engine_request([5, 6]))
         yield engine
     finally:
         await engine.close()
@@ -59,10 +59,6 @@ async def engine_of(
 
 def _version(path: Path) -> Any:
     return SimpleNamespace(key=KEY, path=path)
-
-
-def _request(ids: list[int], sampling: Sampling = GREEDY, seed: int = 0) -> EngineRequest:
-    return EngineRequest(KEY, ids, sampling, seed, NEW, frozenset({EOS}))
 
 
 async def _last(engine: Engine, request: EngineRequest) -> EngineEvent:
@@ -112,7 +108,7 @@ async def test_the_exact_profile_is_transformers_alone_and_in_a_batch(
         )
         margins = [best - second for [[best, second]] in (s.topk(2).values for s in reply.scores)]
         if min(margins) > TIE:
-            requests.append(_request(prompt, sampling))
+            requests.append(engine_request(prompt, sampling=sampling))
             ids = reply.sequences[0, len(prompt) :].tolist()
             expected.append([[token for token in ids if token != EOS]])
     assert len(requests) >= 8
@@ -121,10 +117,10 @@ async def test_the_exact_profile_is_transformers_alone_and_in_a_batch(
         assert await asyncio.gather(*(_ids(engine, each) for each in requests)) == expected
 
 
-async def test_a_seed_draws_the_same_alone_in_a_batch_and_for_each_candidate(
-    exact_model: Path,
-) -> None:
-    requests = [replace(_request(PROMPTS[3], BABBLE, seed), candidates=2) for seed in range(1, 9)]
+async def test_a_seed_draws_the_same_in_any_batch(exact_model: Path) -> None:
+    requests = [
+        engine_request(PROMPTS[3], sampling=BABBLE, seed=seed, candidates=2) for seed in range(1, 9)
+    ]
     async with engine_of(exact_model, EXACT) as engine:
         alone = [await _ids(engine, request) for request in requests]
         assert await asyncio.gather(*(_ids(engine, each) for each in requests)) == alone
@@ -132,13 +128,11 @@ async def test_a_seed_draws_the_same_alone_in_a_batch_and_for_each_candidate(
 
 
 @pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4}])
-async def test_a_draw_can_be_narrowed_down_to_the_likeliest(
-    exact_model: Path, narrow: dict[str, Any]
-) -> None:
+async def test_a_draw_can_be_narrowed_down(exact_model: Path, narrow: dict[str, Any]) -> None:
     wide = GREEDY.model_copy(update={"temperature": 2.0})
     async with engine_of(exact_model, EXACT) as engine:
         greedy, drawn, narrowed = [
-            [await _ids(engine, _request(ids, sampling)) for ids in PROMPTS]
+            [await _ids(engine, engine_request(ids, sampling=sampling)) for ids in PROMPTS]
             for sampling in (GREEDY, wide, wide.model_copy(update=narrow))
         ]
     assert drawn != greedy
@@ -148,17 +142,12 @@ async def test_a_draw_can_be_narrowed_down_to_the_likeliest(
 async def test_leaving_a_requests_events_early_cancels_it(exact_model: Path) -> None:
     reports: list[Report] = []
     async with engine_of(exact_model, EngineOptions(), reports) as engine:
-        endless = replace(
-            _request(PROMPTS[0], BABBLE),
-            max_new_tokens=4000,
-            stream=True,
-            stop_ids=frozenset(),
-        )
+        fields = {"max_new_tokens": 4000, "stream": True, "stop_ids": frozenset[int]()}
+        endless = engine_request(PROMPTS[0], sampling=BABBLE, **fields)
         async with aclosing(engine.submit(endless)) as stays:
             await anext(stays)
             async with aclosing(engine.submit(endless)) as goes:
                 await anext(goes)
-                assert reports[-1].batches[-1] == 2
             # the second would outlast the first: only left early it leaves the first alone
             async for _ in stays:
                 if reports[-1].batches[-1] == 1:
@@ -166,9 +155,7 @@ async def test_leaving_a_requests_events_early_cancels_it(exact_model: Path) -> 
     pytest.fail("the second was not cancelled")
 
 
-def test_a_version_is_loaded_while_another_answers(
-    exact_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_load_holds_up_no_other(exact_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     may_load = threading.Event()
 
     class SlowToLoad(Pipeline):
@@ -190,7 +177,7 @@ def test_a_version_is_loaded_while_another_answers(
         Ping(1),
         Load(KEY, str(exact_model), 2),
         slow,
-        replace(_request([5]), id=4),
+        engine_request([5], id=4),
     ]
     for question in questions:
         ours.sendall(encode(question))
@@ -205,40 +192,63 @@ def test_a_version_is_loaded_while_another_answers(
     theirs.close()
 
 
-async def test_an_impossible_option_ends_the_request_with_a_reason(exact_model: Path) -> None:
-    impossible = _request([5, 6], BABBLE.model_copy(update={"top_p": 7.0}))
-    async with engine_of(exact_model, EngineOptions()) as engine:
-        assert "top_p" in ((await _last(engine, impossible)).error or "")
-        assert await _ids(engine, _request([5, 6]))
-        with pytest.raises(EngineDown):
-            await _last(engine, replace(impossible, key=("nobody", "1")))
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"sampling": BABBLE.model_copy(update={"top_p": 7.0})}, "top_p"),
+        ({"ids": [5] * 5 * BLOCK}, "do not fit into 128 cached tokens"),
+    ],
+)
+async def test_what_cannot_be_done_ends_with_a_reason_and_the_others_go_on(
+    exact_model: Path, fields: dict[str, Any], reason: str
+) -> None:
+    async with engine_of(exact_model, EngineOptions(cache_tokens=4 * BLOCK)) as engine:
+        other = asyncio.create_task(_ids(engine, engine_request(PROMPTS[0])))
+        event = await _last(engine, replace(engine_request([5, 6]), **fields))
+        assert reason in (event.error or "")
+        assert await other
 
 
 async def test_a_version_that_does_not_answer_is_not_loaded(exact_model: Path) -> None:
+    second: Any = SimpleNamespace(key=("toy", "2"), path=exact_model)
     async with engine_of(exact_model, EngineOptions()) as engine:
         with pytest.raises(LoadFailed, match="it does not answer"):
-            await engine.load(
-                SimpleNamespace(key=("toy", "2"), path=exact_model),  # type: ignore[arg-type]
-                replace(_request([]), key=("toy", "2")),
-            )
+            await engine.load(second, engine_request([], key=second.key))
         assert list(engine.loaded) == [KEY]
+        with pytest.raises(EngineDown):
+            engine.submit(engine_request([5], key=second.key))
 
 
-async def test_a_prompt_larger_than_the_cache_ends_with_a_reason_and_the_others_go_on(
-    exact_model: Path,
-) -> None:
-    async with engine_of(exact_model, EngineOptions(cache_tokens=4 * BLOCK)) as engine:
-        other = asyncio.create_task(_ids(engine, _request(PROMPTS[0])))
-        large = await _last(engine, _request([5] * 5 * BLOCK))
-        assert "do not fit into 128 cached tokens" in (large.error or "")
-        assert await other
+@pytest.mark.parametrize("command", ["false", "/nowhere"])
+async def test_pauses_before_restarts_grow(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hasty(SystemClock):
+        """Passes over the pauses, and over no more than eight."""
+
+        pauses: ClassVar[list[float]] = []
+
+        async def sleep(self, seconds: float) -> None:
+            self.pauses.append(seconds)
+            if len(self.pauses) == 8:
+                raise asyncio.CancelledError
+
+    async def restore() -> None:
+        pytest.fail("no child ever runs")
+
+    monkeypatch.setattr(sys, "executable", command)
+    clock = Hasty()
+    engine = Engine(EngineOptions(), clock)
+    with pytest.raises(asyncio.CancelledError):
+        await engine.run(restore)
+    assert clock.pauses[0] <= 0.1
+    assert 2.5 <= clock.pauses[-1] <= 5.0
+    await engine.close()
 
 
 async def test_a_long_prompt_seen_before_is_reported_as_cached(exact_model: Path) -> None:
     prompt = [5 + number % 50 for number in range(4 * BLOCK + 1)]
     async with engine_of(exact_model, EngineOptions()) as engine:
         cached = [
-            (await _last(engine, _request(ids))).cached
+            (await _last(engine, engine_request(ids))).cached
             for ids in (prompt, prompt, prompt[: BLOCK + 5], [9, *prompt])
         ]
     assert cached == [0, 4 * BLOCK, BLOCK, 0]

@@ -5,29 +5,27 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from contracts.sampling import Sampling
 from services.generation.engine import pipeline
 from services.generation.engine.pipeline import Pipeline
 from services.generation.engine.prefixes import BLOCK, Prefixes
 from services.generation.engine.protocol import EngineEvent, EngineOptions, EngineRequest
+from tests.services.generation.conftest import EXACT, GREEDY, engine_request
 
-GREEDY = Sampling(temperature=0.0, top_p=1.0, top_k=0, repetition=1.0)
 NEVER = frozenset({4})
 """A stop token that the toy has not learned."""
-EXACT = EngineOptions(exact=True)
 
 
-def _request(number: int, ids: Sequence[int]) -> EngineRequest:
-    return EngineRequest(("toy", "1"), list(ids), GREEDY, 0, 24, frozenset({2}), id=number)
+def _request(number: int, ids: Sequence[int], **fields: Any) -> EngineRequest:
+    return engine_request(ids, id=number, **fields)
 
 
 def _babble(number: int, ids: Sequence[int], new: int) -> EngineRequest:
     """A request whose reply is as long as it may be, reported token by token."""
-    request = _request(number, ids)
-    return replace(request, max_new_tokens=new, stop_ids=NEVER, stream=True)
+    return _request(number, ids, max_new_tokens=new, stop_ids=NEVER, stream=True)
 
 
 def _text(length: int, first: int) -> list[int]:
@@ -61,12 +59,6 @@ def _alone(path: Path, requests: list[EngineRequest]) -> dict[int, list[int]]:
     return {number: ids for each in requests for number, ids in _run(engine, [[each]]).items()}
 
 
-def test_two_prompts_that_go_on_where_one_ended_do_not_mix(exact_model: Path) -> None:
-    first, longer, longest = [_request(length, range(5, 5 + length)) for length in (4, 12, 16)]
-    alone = _alone(exact_model, [first, longer, longest])
-    assert _run(_pipeline(exact_model), [[first], [longest, longer]]) == alone
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_prompts_that_are_parts_of_each_other_answer_as_alone(exact_model: Path, seed: int) -> None:
     lengths = [*range(3, 35), *range(36, 100, 7)]
@@ -83,9 +75,7 @@ def test_prompts_that_are_parts_of_each_other_answer_as_alone(exact_model: Path,
 
 
 @pytest.mark.parametrize("length", [4, 20, BLOCK - 1, BLOCK + 9])
-def test_chats_that_go_on_with_one_conversation_at_once_do_not_mix(
-    exact_model: Path, length: int
-) -> None:
+def test_chats_that_go_on_with_one_conversation_do_not_mix(exact_model: Path, length: int) -> None:
     first = _request(1, _text(length, 5))
     engine = _pipeline(exact_model)
     common = [*first.ids, *_run(engine, [[first]])[first.id], *first.stop_ids]
@@ -94,9 +84,7 @@ def test_chats_that_go_on_with_one_conversation_at_once_do_not_mix(
 
 
 @pytest.mark.parametrize("steps", range(4))
-def test_a_prompt_that_is_cancelled_while_it_is_read_leaves_nothing_behind(
-    exact_model: Path, steps: int
-) -> None:
+def test_a_cancelled_prompt_leaves_nothing_behind(exact_model: Path, steps: int) -> None:
     other, long = _babble(1, _text(200, 6), 40), _request(2, _text(200, 5))
     engine = _pipeline(exact_model)
     _steps(engine, [other, long], steps)  # together they are too long for one step
@@ -105,13 +93,11 @@ def test_a_prompt_that_is_cancelled_while_it_is_read_leaves_nothing_behind(
     assert _run(engine, [[long]]) == _alone(exact_model, [long])
 
 
-def test_a_long_prompt_is_read_in_pieces_and_no_step_leaves_the_others_out(
-    exact_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_prompt_holds_up_nobody(exact_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "READ_TOKENS", BLOCK)
     engine = _pipeline(exact_model)
     other = _babble(1, _text(9, 5), 100)
-    long = replace(_request(2, _text(5 * BLOCK, 6)), stream=True)
+    long = _request(2, _text(5 * BLOCK, 6), stream=True)
     _steps(engine, [other], 1)
     events = _steps(engine, [long], 5)
     assert [len(event.tokens) for event in events if event.id == other.id] == [1] * 5
@@ -139,15 +125,13 @@ def test_a_cancelled_request_is_out_of_the_batch_at_the_next_step(exact_model: P
 
 
 @pytest.mark.parametrize("candidates", [1, 2])
-def test_the_first_token_comes_with_the_step_that_reads_the_prompt(
-    exact_model: Path, candidates: int
-) -> None:
+def test_the_first_token_comes_as_the_prompt_is_read(exact_model: Path, candidates: int) -> None:
     engine = _pipeline(exact_model)
-    request = replace(_babble(1, _text(9, 5), 20), candidates=candidates, stream=False)
-    request = replace(request, sampling=GREEDY.model_copy(update={"temperature": 1.0}))
+    chance = GREEDY.model_copy(update={"temperature": 1.0})
+    request = _request(1, _text(9, 5), stop_ids=NEVER, candidates=candidates, sampling=chance)
     assert not _steps(engine, [request], 1)
     read_by = time.monotonic()
-    [event] = _steps(engine, [], 19)
+    [event] = _steps(engine, [], 23)
     assert event.started_at < event.first_token_at <= read_by < event.at
 
 

@@ -1,14 +1,16 @@
 """What the service refuses, by which status and by the path of which field."""
 
+from typing import Any
+
 import grpc
 import pytest
 
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.client import BotUnavailable, InvalidRequest, turn
-from tests.conftest import BOT, Toy
+from tests.conftest import BOT
 from tests.services.generation.conftest import Service
 
-BAD_REQUESTS = [
+BAD_REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"bot": ""}, "bot"),
     ({"turns": []}, "turns"),
     ({"turns": [turn("а")] * 257}, "turns"),
@@ -31,42 +33,36 @@ BAD_REQUESTS = [
 ]
 
 
+TOO_MANY_FOR_A_STREAM = ({"candidates": 2}, "candidates")
+
+
 @pytest.mark.parametrize(
-    ("change", "field"), BAD_REQUESTS, ids=[field for _, field in BAD_REQUESTS]
+    ("stream", "change", "field"),
+    [
+        *((False, *row) for row in BAD_REQUESTS),
+        *((True, *row) for row in (*BAD_REQUESTS, TOO_MANY_FOR_A_STREAM)),
+    ],
 )
 async def test_a_bad_field_is_refused_by_its_path(
-    service: Service, change: dict[str, object], field: str
+    service: Service, stream: bool, change: dict[str, Any], field: str
 ) -> None:
     values = {"bot": BOT, "turns": [turn("Привет")], **change}
+    client: Any = service.client
+    call = anext(client.stream(**values)) if stream else client.generate(**values)
     with pytest.raises(InvalidRequest) as refused:
-        await service.client.generate(**values)  # type: ignore[arg-type]
-    assert list(refused.value.fields) == [field]
+        await call
+    assert list(refused.value.fields) == [f"request.{field}" if stream else field]
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
-    [({"candidates": 2}, "request.candidates"), ({"turns": []}, "request.turns")],
+    "change",
+    [
+        *({"bot": bot} for bot in ("nobody", "../avtobus", "АВТОБУС", "a" * 5000)),
+        {"version": "20200101-000000-00000000"},
+    ],
 )
-async def test_a_stream_refuses_by_the_whole_path(
-    service: Service, change: dict[str, object], field: str
-) -> None:
+async def test_an_unknown_one_is_not_found(service: Service, change: dict[str, Any]) -> None:
     values = {"bot": BOT, "turns": [turn("Привет")], **change}
-    with pytest.raises(InvalidRequest) as refused:
-        async for _ in service.client.stream(**values):  # type: ignore[arg-type]
-            pass
-    assert list(refused.value.fields) == [field]
-
-
-@pytest.mark.parametrize("bot", ["nobody", "../avtobus", "АВТОБУС", "a" * 5000])
-async def test_an_unknown_bot_is_not_found(service: Service, bot: str) -> None:
     with pytest.raises(BotUnavailable) as refused:
-        await service.client.generate(bot, [turn("Привет")])
-    assert refused.value.code is grpc.StatusCode.NOT_FOUND
-
-
-async def test_a_version_that_is_not_loaded_is_not_found(service: Service, toy: Toy) -> None:
-    answered = await service.client.generate(BOT, [turn("Привет")], version=toy.manifest.id)
-    assert answered.model_version == toy.manifest.id
-    with pytest.raises(BotUnavailable) as refused:
-        await service.client.generate(BOT, [turn("Привет")], version="20200101-000000-00000000")
+        await service.client.generate(**values)
     assert refused.value.code is grpc.StatusCode.NOT_FOUND
