@@ -23,7 +23,7 @@ class Metrics:
     requests                              those of bots that do not exist have an empty `bot`
     rejected                              queue_full or would_be_late
     cache_usage_ratio                     the bot's attention cache, in the newest step
-    mean_time_per_token_duration_seconds  the first one excluded
+    mean_time_per_token_duration_seconds  the first one excluded; the longest candidate's
     cached_tokens                         estimated; divided by the sum of input_length_tokens it is
                                           the cached share
     finish_reason                         stop or length
