@@ -21,7 +21,7 @@ from services.gateway.server import Outside, serve
 from services.gateway.settings import GatewaySettings
 from services.gateway.texts import Texts
 from tests.conftest import PATIENCE
-from tests.services.gateway.telegram import TOKEN, FakeTelegram, fake_telegram
+from tests.services.gateway.telegram import TOKEN, FakeTelegram, fake_telegram, of
 
 TEXTS = Texts(unavailable="Стоим в пробке.")
 CONFIG = GatewayConfig(names=("автобус", "Водитель"), burst_seconds=0, typing_speed=0, texts=TEXTS)
@@ -79,6 +79,10 @@ class FakeGeneration(pb_grpc.GenerationServiceServicer):
         self.hold: asyncio.Event | None = None
         self.fails_after: int | None = None
 
+    def heard(self) -> list[list[str]]:
+        """The messages of each turn of the last request."""
+        return [list(turn.messages) for turn in self.requests[-1].turns]
+
     async def Generate(  # noqa: N802
         self, request: pb.GenerateRequest, context: "grpc.aio.ServicerContext[Any, Any]"
     ) -> pb.GenerateResponse:
@@ -129,12 +133,20 @@ class Running:
 
 @dataclass
 class World:
+    """What surrounds a gateway; `running` is the one that was started last."""
+
     telegram: FakeTelegram
     generation: FakeGeneration
     api: BotApi
     settings: GatewaySettings
     clock: FakeClock = field(default_factory=FakeClock)
     config: GatewayConfig = CONFIG
+    running: Running = field(init=False)
+
+    def configure(self, delays: float = 0.0, **more: Any) -> None:
+        """Set keys of bot.yaml; with `delays` pauses take their time."""
+        self.config = CONFIG.model_copy(update=more)
+        self.settings = self.settings.model_copy(update={"gateway_delays": delays})
 
     async def start(self) -> Running:
         """A gateway on the world's database; the one before must have ended."""
@@ -146,7 +158,8 @@ class World:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             await ended
-        return Running(started.result(), registry, stop, ended)
+        self.running = Running(started.result(), registry, stop, ended)
+        return self.running
 
     @asynccontextmanager
     async def gateway(self) -> AsyncIterator[Running]:
@@ -166,6 +179,47 @@ class World:
             while not holds():
                 self.clock.advance(step)
                 await asyncio.sleep(0.002)
+
+    async def counts(self, metric: str, value: float = 1, step: float = 0.0, **labels: str) -> None:
+        """Wait until the gateway's metric has that value."""
+        await self.until(lambda: self.running.metric(metric, **labels) == value, step)
+
+    async def asks_generation(self, times: int = 1, step: float = 0.0) -> None:
+        """Wait until generation has got so many requests."""
+        await self.until(lambda: len(self.generation.requests) >= times, step)
+
+    async def says(self, *texts: str, chat: int | None = None, step: float = 0.0) -> None:
+        """Wait for as many messages of the bot's: they are these, since the test began."""
+        await self.until(lambda: len(self.telegram.texts(chat)) >= len(texts), step)
+        assert self.telegram.texts(chat) == list(texts)
+
+    async def ask(self, *messages: dict[str, Any]) -> list[str]:
+        """Return what the bot says to messages, each of which it answers."""
+        before = len(self.telegram.sent)
+        for message in messages:
+            wanted = len(self.telegram.sent) + 1
+            self.telegram.put(message)
+            await self.until(lambda wanted=wanted: len(self.telegram.sent) >= wanted)  # type: ignore[misc]
+            await self.counts("outbox_size", 0)
+        return self.telegram.texts()[before:]
+
+    async def slow_down(self, message: dict[str, Any], seconds: int) -> None:
+        """Somebody writes where Telegram takes no answer for so long."""
+        chat = message["chat"]["id"]
+        self.telegram.fault = of("sendMessage", 429, chat=chat, retry_after=seconds)
+        limited = self.running.metric("rate_limited_total")
+        self.telegram.put(message)
+        await self.counts("rate_limited_total", limited + 1)
+        self.telegram.fault = None
+
+    async def wait_out(self, seconds: float, unchanged: Callable[[], object]) -> None:
+        """Somebody sleeps for so long; until shortly before its end nothing changes."""
+        await self.until(lambda: self.clock.sleeps(seconds))
+        before = unchanged()
+        self.clock.advance(seconds - 0.1)
+        await self.settle()
+        assert unchanged() == before
+        self.clock.advance(0.1)
 
     async def settle(self, seconds: float = 0.06) -> None:
         """Give whatever must not happen the time to happen."""

@@ -22,21 +22,18 @@ from services.sandbox.world import World
 
 TOKEN = "4242:SECRET-token_of-the-bot"  # noqa: S105
 BOT_ID, USERNAME = 4242, "avtobus_bot"
+SELF = {"id": BOT_ID, "is_bot": True, "first_name": "Автобус", "username": USERNAME}
 FIRST_SENT = 500_001
 """The id of the bot's first message in each chat."""
-BOT = BotAccount(
-    "avtobus", TOKEN, User(id=BOT_ID, is_bot=True, first_name="Автобус", username=USERNAME)
-)
+BOT = BotAccount("avtobus", TOKEN, User.model_validate(SELF))
 
 
-def of(method: str, code: int, text: str, **parameters: int) -> Fault:
-    """A fault of one method."""
-    return Fault(kind="error", method=method, code=code, description=text, parameters=parameters)
-
-
-def only(method: str, chat: int, code: int, text: str, **parameters: int) -> Fault:
-    """A fault of one method in one chat."""
-    return of(method, code, text, **parameters).model_copy(update={"chat": chat})
+def of(
+    method: str, code: int, text: str = "no", chat: int | None = None, **parameters: int
+) -> Fault:
+    """A fault of one method, in one chat or in all."""
+    more = {"code": code, "description": text, "parameters": parameters}
+    return Fault.model_validate({"kind": "error", "method": method, "chat": chat, **more})
 
 
 def instead(method: str, result: object, after: bool = False) -> Fault:
@@ -169,11 +166,7 @@ class FakeTelegram:
     actions = _done("sendChatAction")
     keyboards = _done("editMessageReplyMarkup")
     press_answers = _done("answerCallbackQuery")
-    _deletions = _done("deleteMessage")
-
-    @property
-    def deleted(self) -> list[int]:
-        return [int(fields["message_id"]) for fields in self._deletions]
+    deletions = _done("deleteMessage")
 
     @property
     def menus(self) -> dict[str, list[str]]:
@@ -212,6 +205,10 @@ async def serving(fake: FakeTelegram) -> AsyncIterator[None]:
 
 
 _message_ids = itertools.count(1)
+PHOTO: dict[str, Any] = {
+    "photo": [{"file_id": "1", "file_unique_id": "1", "width": 1, "height": 1}]
+}
+ALBUM: dict[str, Any] = {**PHOTO, "media_group_id": "9"}
 
 
 def person(user_id: int = 7, **more: Any) -> dict[str, Any]:
@@ -220,6 +217,16 @@ def person(user_id: int = 7, **more: Any) -> dict[str, Any]:
 
 def another_bot(user_id: int = 9, **more: Any) -> dict[str, Any]:
     return {"id": user_id, "is_bot": True, "first_name": "Полксон", **more}
+
+
+def topic(number: int) -> dict[str, Any]:
+    """Fields of a message in a forum topic."""
+    return {"is_topic_message": True, "message_thread_id": number}
+
+
+def own(text: str, chat: int = -100) -> dict[str, Any]:
+    """A message of the bot's own, for people to answer."""
+    return group(text, chat, SELF, message_id=FIRST_SENT, date=1)
 
 
 def private(text: str | None, user_id: int = 7, **more: Any) -> dict[str, Any]:
@@ -246,7 +253,3 @@ def entity(kind: str, text: str, part: str, **more: Any) -> dict[str, Any]:
     offset = len(text[: text.index(part)].encode("utf-16-le", "surrogatepass")) // 2
     length = len(part.encode("utf-16-le", "surrogatepass")) // 2
     return {"type": kind, "offset": offset, "length": length, **more}
-
-
-def as_json(value: str) -> Any:
-    return json.loads(value)

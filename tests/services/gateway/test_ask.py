@@ -5,82 +5,73 @@ import asyncio
 import grpc
 import pytest
 
-from tests.services.gateway.conftest import CONFIG, TEXTS, World, candidate
+from tests.services.gateway.conftest import TEXTS, World, candidate
 from tests.services.gateway.telegram import another_bot, group, private
 
 
 async def test_without_generation_people_are_told_once_after_two_minutes(world: World) -> None:
     world.generation.code = grpc.StatusCode.UNAVAILABLE
     began = world.clock.now()
-    async with world.gateway() as running:
+    async with world.gateway():
         world.telegram.put(private("эй"))
-        await world.until(lambda: len(world.generation.requests) == 1)
+        await world.asks_generation()
         await world.until(lambda: world.clock.now() - began > 118, step=1)
         assert world.telegram.sent == []
         world.clock.advance(2)
-        await world.until(lambda: len(world.telegram.sent) == 1)
+        await world.counts("replies_total", outcome="unavailable")
+        await world.says(TEXTS.unavailable)
         tried = len(world.generation.requests)
         world.clock.advance(300)
         await world.settle()
-        assert len(world.generation.requests) == tried
-        assert running.metric("replies_total", outcome="unavailable") == 1
-    assert world.telegram.texts() == [TEXTS.unavailable]
+    assert len(world.generation.requests) == tried
 
 
 async def test_an_outage_is_told_a_chat_once_and_to_no_bot(world: World) -> None:
     world.generation.code = grpc.StatusCode.UNAVAILABLE
-    async with world.gateway() as running:
-        world.telegram.put(group("автобус", sender=another_bot()))
-        world.telegram.put(private("эй"), private("ой"))
-        await world.until(
-            lambda: running.metric("replies_total", outcome="unavailable") == 3, step=2
-        )
+    async with world.gateway():
+        world.telegram.put(group("автобус", sender=another_bot()), private("эй"), private("ой"))
+        await world.counts("replies_total", 3, step=2, outcome="unavailable")
     assert world.telegram.texts() == [TEXTS.unavailable]
 
 
 async def test_patience_is_whole_again_after_an_outage(world: World) -> None:
     world.generation.code = grpc.StatusCode.UNAVAILABLE
-    async with world.gateway() as running:
+    async with world.gateway():
         world.telegram.put(private("эй"))
-        await world.until(lambda: len(world.telegram.sent) == 1, step=1)
+        await world.says(TEXTS.unavailable, step=1)
         world.clock.advance(300)
-        tried = len(world.generation.requests)
         world.telegram.put(private("ты тут?"))
-        await world.until(lambda: len(world.generation.requests) == tried + 2, step=0.5)
+        await world.asks_generation(len(world.generation.requests) + 2, step=0.5)
         world.generation.code = None
-        await world.until(lambda: len(world.telegram.sent) == 2, step=0.5)
-        assert running.metric("replies_total", outcome="unavailable") == 1
-    assert world.telegram.texts()[-1] == "эхо: ты тут?"
+        await world.says(TEXTS.unavailable, "эхо: ты тут?", step=0.5)
 
 
 async def test_an_outage_costs_nobody_an_answer_of_the_hour(world: World) -> None:
-    world.config = CONFIG.model_copy(update={"hourly_limit": 1})
+    world.configure(hourly_limit=1)
     world.generation.code = grpc.StatusCode.UNAVAILABLE
-    async with world.gateway() as running:
-        world.telegram.put(private("эй"))
-        await world.until(lambda: len(world.telegram.sent) == 1, step=1)
-        world.telegram.put(private("алло"))  # of which nobody is told a second time
-        await world.until(
-            lambda: running.metric("replies_total", outcome="unavailable") == 2, step=1
-        )
+    async with world.gateway():
+        world.telegram.put(private("эй"), private("алло"))  # the second is told nothing
+        await world.counts("replies_total", 2, step=1, outcome="unavailable")
         world.generation.code = None
         world.telegram.put(private("ты тут?"))
-        await world.until(lambda: len(world.telegram.sent) == 2)
-    assert world.telegram.texts() == [TEXTS.unavailable, "эхо: ты тут?"]
+        await world.says(TEXTS.unavailable, "эхо: ты тут?")
 
 
-async def test_a_repeat_is_said_where_the_next_draw_fails(world: World) -> None:
+async def test_a_repeat_is_said_where_the_next_draw_fails_and_counted_as_that(world: World) -> None:
     world.generation.candidates = [candidate("едем в депо, мест нет")]
-    async with world.gateway():
-        world.telegram.put(private("эй"))
-        await world.until(lambda: len(world.telegram.sent) == 1)
+    async with world.gateway() as running:
+        await world.ask(private("эй"))
         world.generation.hold = asyncio.Event()
         world.telegram.put(private("и?"))
-        await world.until(lambda: len(world.generation.requests) == 2)
+        await world.asks_generation(2)
         world.generation.fails_after = 2
         world.generation.hold.set()
-        await world.until(lambda: len(world.telegram.sent) == 2, step=1)
-    assert world.telegram.texts() == ["едем в депо, мест нет"] * 2
+        await world.says(*["едем в депо, мест нет"] * 2, step=1)
+        outcomes = {
+            outcome: running.metric("replies_total", outcome=outcome)
+            for outcome in ("candidate", "repeat", "unavailable")
+        }
+    assert outcomes == {"candidate": 1, "repeat": 1, "unavailable": 0}
 
 
 @pytest.mark.parametrize("code", ["RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "DEADLINE_EXCEEDED"])
@@ -88,16 +79,14 @@ async def test_generation_that_comes_back_answers(world: World, code: str) -> No
     world.generation.code = grpc.StatusCode[code]
     async with world.gateway() as running:
         world.telegram.put(private("эй"))
-        await world.until(lambda: len(world.generation.requests) == 3, step=0.5)
+        await world.asks_generation(3, step=0.5)
         world.generation.code = None
-        await world.until(lambda: len(world.telegram.sent) == 1, step=0.5)
+        await world.says("эхо: эй", step=0.5)
         assert running.metric("generation_retries_total", code=code) >= 2
-    assert world.telegram.texts() == ["эхо: эй"]
 
 
 async def test_a_refused_request_is_not_repeated(world: World) -> None:
     world.generation.code = grpc.StatusCode.INVALID_ARGUMENT
     async with world.gateway():
-        world.telegram.put(private("эй"))
-        await world.until(lambda: len(world.telegram.sent) == 1)
+        await world.ask(private("эй"))
     assert len(world.generation.requests) == 1

@@ -1,6 +1,7 @@
 """Copies of a bot's database: whole, kept for two weeks, and put back."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,6 @@ from contracts.forget import Forgotten, append, read
 from contracts.model_version import BotModels
 from contracts.settings import Volumes
 from services.gateway.backup import DATABASE, app, expire
-from services.gateway.store.database import Database
 from tests.contracts.versions import publish
 from tests.services.gateway.conftest import World
 from tests.services.gateway.telegram import private
@@ -22,10 +22,10 @@ from tests.services.gateway.telegram import private
 @pytest.fixture
 def copies(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The environment of a job beside the world's gateway; returns where copies go."""
-    monkeypatch.setenv("BOT", world.settings.bot)
-    monkeypatch.setenv("GATEWAY_DATA_DIR", str(world.settings.gateway_data_dir))
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("MODELS_DIR", str(tmp_path / "models"))
+    folders = {"DATA_DIR": tmp_path / "data", "MODELS_DIR": tmp_path / "models"}
+    here = {"BOT": world.settings.bot, "GATEWAY_DATA_DIR": world.settings.gateway_data_dir}
+    for name, value in (folders | here).items():
+        monkeypatch.setenv(name, str(value))
     return tmp_path / "copies"
 
 
@@ -44,19 +44,30 @@ def damage(path: Path) -> None:
         file.write(b"\xff" * 8192)
 
 
-async def talked(world: World) -> None:
-    async with world.gateway() as running:
-        world.telegram.put(private("эй"))
-        await world.until(lambda: running.metric("messages_sent_total") == 1)
+def refused(why: str, *arguments: object) -> bool:
+    result = run(*arguments)
+    return result.exit_code == 2 and why in result.stderr
+
+
+async def talk(world: World) -> None:
+    async with world.gateway():
+        await world.ask(private("эй"))
+
+
+@pytest.fixture
+async def day(world: World, copies: Path) -> Path:
+    """Today's copy, of a database in which somebody has talked."""
+    await talk(world)
+    assert run("save", copies).exit_code == 0
+    return next((copies / world.settings.bot).iterdir())
 
 
 async def test_a_copy_is_whole_and_taken_while_the_gateway_runs(world: World, copies: Path) -> None:
     bot = world.settings.bot
     publish(BotModels(Volumes().models(bot)), "20260101-120000-aaaaaaaa")
     append(Volumes().forget(bot), Forgotten(user_id=9, at=1.0))
-    async with world.gateway() as running:
-        world.telegram.put(private("эй"))
-        await world.until(lambda: running.metric("messages_sent_total") == 1)
+    async with world.gateway():
+        await world.ask(private("эй"))
         assert run("save", copies).exit_code == 0
     (day,) = (copies / bot).iterdir()
     assert turns(day / DATABASE) == 2
@@ -66,102 +77,92 @@ async def test_a_copy_is_whole_and_taken_while_the_gateway_runs(world: World, co
 
 
 async def test_a_lost_or_damaged_database_comes_back(world: World, copies: Path) -> None:
-    await talked(world)
-    append(Volumes().forget(world.settings.bot), Forgotten(user_id=9, at=1.0))
+    await talk(world)
+    forget_file, database = Volumes().forget(world.settings.bot), world.settings.database
+    append(forget_file, Forgotten(user_id=9, at=1.0))
     run("save", copies)
-    Volumes().forget(world.settings.bot).unlink()
-    database = world.settings.database
+    (day,) = (copies / world.settings.bot).iterdir()
+    forget_file.unlink()
     damage(database)
     assert run("restore", copies).exit_code == 0
     assert turns(database) == 2
     database.unlink()
-    assert run("restore", copies, "--date", f"{next((copies / world.settings.bot).iterdir()).name}")
-    assert [each.user_id for each in read(Volumes().forget(world.settings.bot))] == [9]
-    await talked(world)
+    assert run("restore", copies, "--date", day.name).exit_code == 0
+    assert [each.user_id for each in read(forget_file)] == [9]
+    await talk(world)
     assert turns(database) == 4
 
 
-async def test_a_whole_database_is_replaced_by_force_alone(world: World, copies: Path) -> None:
-    await talked(world)
-    run("save", copies)
-    await talked(world)
-    refused = run("restore", copies)
-    assert (refused.exit_code, "is whole; --force" in refused.stderr) == (2, True)
+async def test_a_whole_database_is_replaced_by_force_alone(
+    world: World, copies: Path, day: Path
+) -> None:
+    await talk(world)
+    assert refused("is whole; --force", "restore", copies)
     assert turns(world.settings.database) == 4
     assert run("restore", copies, "--force").exit_code == 0
     assert turns(world.settings.database) == 2
 
 
-async def test_nothing_is_put_back_under_a_running_gateway(world: World, copies: Path) -> None:
-    await talked(world)
-    run("save", copies)
-    async with world.gateway():
-        refused = run("restore", copies, "--force")
-    assert refused.exit_code == 2
-    assert "another gateway of this bot is running on it" in refused.stderr
-
-
-async def test_a_damaged_copy_is_not_put_back_and_a_damaged_database_not_copied(
-    world: World, copies: Path
+async def test_nothing_is_put_back_under_a_running_gateway(
+    world: World, copies: Path, day: Path
 ) -> None:
-    await talked(world)
-    run("save", copies)
-    (day,) = (copies / world.settings.bot).iterdir()
-    damage(day / DATABASE)
-    refused = run("restore", copies, "--force")
-    assert (refused.exit_code, "take another --date" in refused.stderr) == (2, True)
+    async with world.gateway():
+        why = "another gateway of this bot is running on it"
+        assert refused(why, "restore", copies, "--force")
+
+
+async def test_a_damaged_database_is_not_copied_over_a_whole_one(
+    world: World, copies: Path, day: Path
+) -> None:
     before = (day / DATABASE).read_bytes()
     damage(world.settings.database)
-    refused = run("save", copies)
-    assert refused.exit_code == 2
-    assert str(world.settings.database) in refused.stderr or str(day) in refused.stderr
+    result = run("save", copies)
+    assert result.exit_code == 2
+    assert str(world.settings.database) in result.stderr or str(day) in result.stderr
     assert (day / DATABASE).read_bytes() == before
 
 
-def test_what_is_not_there_is_named(copies: Path) -> None:
-    refused = run("save", copies)
-    assert (refused.exit_code, "set BOT and GATEWAY_DATA_DIR" in refused.stderr) == (2, True)
-    refused = run("restore", copies)
-    assert (refused.exit_code, "holds no copy" in refused.stderr) == (2, True)
-
-
-async def test_an_unfinished_copy_is_never_offered_and_goes_with_the_next(
-    world: World, copies: Path
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (damage, "take another --date"),
+        (lambda path: path.write_bytes(b""), "no database of a gateway"),
+        # of a run that was killed
+        (lambda path: path.parent.rename(path.parents[1] / ".2020-01-01.part"), "holds no copy"),
+    ],
+    ids=["damaged", "empty", "unfinished"],
+)
+async def test_a_copy_that_is_not_whole_is_not_put_back_and_goes_with_the_next(
+    world: World, copies: Path, day: Path, spoil: Callable[[Path], object], why: str
 ) -> None:
-    await talked(world)
-    run("save", copies)
-    (day,) = (copies / world.settings.bot).iterdir()
-    day.rename(day.with_name(".2020-01-01.part"))  # of a run that was killed
-    refused = run("restore", copies, "--force")
-    assert (refused.exit_code, "holds no copy" in refused.stderr) == (2, True)
+    spoil(day / DATABASE)
+    assert refused(why, "restore", copies, "--force")
+    assert turns(world.settings.database) == 2
     assert run("save", copies).exit_code == 0
     assert [path.name for path in day.parent.iterdir()] == [day.name]
+    assert turns(day / DATABASE) == 2
 
 
-async def test_an_empty_file_is_no_database(world: World, copies: Path) -> None:
-    await talked(world)
-    run("save", copies)
-    (day,) = (copies / world.settings.bot).iterdir()
-    (day / DATABASE).write_bytes(b"")
-    refused = run("restore", copies, "--force")
-    assert (refused.exit_code, "no database of a gateway" in refused.stderr) == (2, True)
-    assert turns(world.settings.database) == 2
+async def test_what_is_not_there_is_named(copies: Path) -> None:
+    assert refused("set BOT and GATEWAY_DATA_DIR", "save", copies)
+    assert refused("holds no copy", "restore", copies)
+
+
+async def test_a_day_without_a_copy_is_refused(copies: Path, day: Path) -> None:
+    assert refused("no copy of '2020-01-01'", "restore", copies, "--date", "2020-01-01")
 
 
 async def test_a_restore_that_is_killed_leaves_the_old_database_whole(
-    world: World, copies: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, copies: Path, day: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also what a killed gateway had only in its log."""
-    await talked(world)
-    run("save", copies)
     running = await world.start()
-    world.telegram.put(private("эй"))
-    await world.until(lambda: running.metric("messages_sent_total") == 1)
+    await world.ask(private("эй"))
     database = world.settings.database
-    killed = {path.name: path.read_bytes() for path in database.parent.glob(f"{database.name}*")}
+    killed = {path: path.read_bytes() for path in database.parent.glob(f"{database.name}*")}
     await running.kill()
-    for name, content in killed.items():
-        (database.parent / name).write_bytes(content)
+    for path, content in killed.items():
+        path.write_bytes(content)
 
     def cut_off(*_: object) -> None:
         raise KeyboardInterrupt
@@ -172,13 +173,6 @@ async def test_a_restore_that_is_killed_leaves_the_old_database_whole(
     assert turns(database) == 4
     assert run("restore", copies, "--force").exit_code == 0
     assert turns(database) == 2
-
-
-async def test_a_day_without_a_copy_is_refused(world: World, copies: Path) -> None:
-    Database(world.settings.database).close()
-    run("save", copies)
-    refused = run("restore", copies, "--date", "2020-01-01")
-    assert (refused.exit_code, "no copy of '2020-01-01'" in refused.stderr) == (2, True)
 
 
 def test_copies_expire_and_nothing_else_does(tmp_path: Path) -> None:

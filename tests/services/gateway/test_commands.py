@@ -1,6 +1,7 @@
-"""Commands: what they do, who may give them, what they answer."""
+"""Commands that need more than a conversation to show what they do."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,191 +11,83 @@ from contracts.settings import FORGET_FILE
 from services.gateway.command_handlers import REPORTS_AN_HOUR, read_span
 from services.gateway.commands import COMMANDS, For
 from services.gateway.config import read_hours
-from tests.services.gateway.conftest import CONFIG, TEXTS, World, candidate
-from tests.services.gateway.telegram import BOT_ID, USERNAME, another_bot, group, person, private
+from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.telegram import group, own, person, private
 
-SELF = {"id": BOT_ID, "is_bot": True, "first_name": "Автобус", "username": USERNAME}
 OWNER = 1
+OWNED: dict[str, Any] = {"owner_ids": frozenset({OWNER})}
 
 
-def said(text: str, message_id: int = 500_001, **more: Any) -> dict[str, Any]:
-    """A message of the bot's that somebody answers."""
-    chat = {"id": -100, "type": "supergroup", "title": "Салон"}
-    return {"message_id": message_id, "date": 1, "chat": chat, "from": SELF, "text": text, **more}
-
-
-async def ask(world: World, *messages: dict[str, Any]) -> list[str]:
-    """What the bot says to messages, each of which it answers with one."""
-    before = len(world.telegram.sent)
-    for number, message in enumerate(messages, 1):
-        world.telegram.put(message)
-        await world.until(lambda wanted=before + number: len(world.telegram.sent) >= wanted)  # type: ignore[misc]
-    return world.telegram.texts()[before:]
-
-
-async def test_insanity_is_switched_told_and_survives_a_restart(world: World) -> None:
+async def test_insanity_survives_a_restart(world: World) -> None:
     world.telegram.administrators = {7}
     async with world.gateway():
-        world.telegram.put(group("/insanity"))
-        await world.until(lambda: len(world.telegram.sent) == 1)
+        await world.ask(group("/insanity"))
     async with world.gateway():
-        world.telegram.put(group("сам с собой говорю"))
-        await world.until(lambda: len(world.telegram.sent) == 2)
-        world.telegram.put(group("/insanity@avtobus_bot"))
-        await world.until(lambda: len(world.telegram.sent) == 3)
+        await world.ask(group("сам с собой"), group("/insanity@avtobus_bot"))
     async with world.gateway():
         await world.talk(group("теперь тихо"))
         await world.settle()
-    assert world.telegram.texts() == [
-        TEXTS.insanity_on,
-        "эхо: сам с собой говорю",
-        TEXTS.insanity_off,
-    ]
-
-
-async def test_insanity_on_and_off_by_word(world: World) -> None:
-    world.telegram.administrators = {7}
-    async with world.gateway():
-        for word in ("on", "вкл", "OFF", "off", "maybe"):
-            await ask(world, group(f"/insanity {word}"))
-    unclear = TEXTS.unclear.replace("{example}", "/insanity on")
-    on, off = TEXTS.insanity_on, TEXTS.insanity_off
-    assert world.telegram.texts() == [on, on, off, off, unclear]
-
-
-async def test_insanity_means_nothing_where_all_is_answered_anyway(world: World) -> None:
-    async with world.gateway():
-        world.telegram.put(private("/insanity"))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-    assert world.telegram.texts() == [TEXTS.insanity_private]
-
-
-async def test_insanity_is_that_chats_alone(world: World) -> None:
-    world.telegram.administrators = {7}
-    async with world.gateway():
-        world.telegram.put(group("/insanity", chat=-1), group("а тут?", chat=-2))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-        await world.settle()
-    assert world.telegram.texts(-2) == []
-
-
-async def test_in_groups_only_administrators_switch_insanity(world: World) -> None:
-    async with world.gateway():
-        world.telegram.put(group("/insanity"), group("и что?"))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-        await world.settle()
-    assert world.telegram.texts() == [TEXTS.insanity_refused]
-
-
-async def test_an_anonymous_administrator_switches_insanity(world: World) -> None:
-    chat = {"id": -100, "type": "supergroup", "title": "Салон"}
-    async with world.gateway():
-        world.telegram.put(group("/insanity", sender_chat=chat, sender=another_bot()))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-    assert world.telegram.texts() == [TEXTS.insanity_on]
-
-
-async def test_insanity_is_that_topics_alone_where_it_has_settings_of_its_own(world: World) -> None:
-    world.telegram.administrators = {7}
-    fifth: dict[str, Any] = {"is_topic_message": True, "message_thread_id": 5}
-    async with world.gateway():
-        await ask(world, group("/insanity", **fifth), group("тут?", **fifth))
-        await world.talk(group("а в общем?"))
-        await world.settle()
-    assert len(world.telegram.sent) == 2
-
-
-async def test_chattiness_is_set_and_refused_when_it_is_none(world: World) -> None:
-    world.telegram.administrators = {7}
-    async with world.gateway():
-        told = await ask(world, group("/chattiness 100"), group("ну"), group("/chattiness много"))
-    assert told[0] == "Вступаю в разговор сам примерно в 100 % случаев."
-    assert told[1] == "эхо: ну"
-    assert "/chattiness 15" in told[2]
+    await world.says(TEXTS.insanity_on, "эхо: сам с собой", TEXTS.insanity_off)
 
 
 async def test_mute_keeps_quiet_until_its_time_is_over(world: World) -> None:
-    async with world.gateway() as running:
-        [told] = await ask(world, private("/mute 30m"))
-        assert "15.01 11:30" in told
+    async with world.gateway():
+        [text] = await world.ask(private("/mute 30m"))
+        assert "15.01 11:30" in text
         world.telegram.put(private("эй"))
-        await world.until(lambda: running.metric("decisions_total", reason="muted") == 1)
+        await world.counts("decisions_total", reason="muted")
         world.clock.advance(1801)
-        assert await ask(world, private("ой")) == ["эхо: ой"]
-        await ask(world, private("/mute"), private("/unmute"))
-        assert await ask(world, private("ау")) == ["эхо: ау"]
-
-
-async def test_quiet_hours_are_set_and_taken_back(world: World) -> None:
-    world.telegram.administrators = {7}
-    async with world.gateway() as running:
-        await ask(world, group("/insanity"), group("/quiet 10:30-12"))
-        world.telegram.put(group("ну"))
-        await world.until(lambda: running.metric("decisions_total", reason="quiet_hours") == 1)
-        assert await ask(world, group("/quiet off"), group("ну")) == [
-            TEXTS.quiet_off,
-            "эхо: ну",
-        ]
+        assert await world.ask(private("ой")) == ["эхо: ой"]
+        await world.ask(private("/mute"), private("/unmute"))
+        assert await world.ask(private("ау")) == ["эхо: ау"]
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("30m", 1800), ("2h", 7200), ("1 д", 86_400), ("15", 900), ("0", None), ("час", None)],
-)
-def test_spans_of_time(text: str, seconds: float | None) -> None:
-    assert read_span(text) == seconds
-
-
-@pytest.mark.parametrize(
-    ("text", "hours"),
-    [("23-8", (1380, 480)), ("22:30–7:15", (1350, 435)), ("24-8", None), ("8-8", None),
-     ("8", None), ("8:77-9", None)],
+    ("read_text", "text", "value"),
+    [
+        (read_span, "30m", 1800), (read_span, "2h", 7200), (read_span, "1 д", 86_400),
+        (read_span, "15", 900), (read_span, "0", None), (read_span, "час", None),
+        (read_hours, "23-8", (1380, 480)), (read_hours, "22:30–7:15", (1350, 435)),
+        (read_hours, "24-8", None), (read_hours, "8-8", None), (read_hours, "8", None),
+        (read_hours, "8:77-9", None),
+    ],
 )  # fmt: skip
-def test_hours_of_the_day(text: str, hours: tuple[int, int] | None) -> None:
-    assert read_hours(text) == hours
+def test_spans_of_time_and_hours_of_the_day(
+    read_text: Callable[[str], object], text: str, value: object
+) -> None:
+    assert read_text(text) == value
 
 
 async def test_reset_forgets_the_conversation(world: World) -> None:
     async with world.gateway():
-        await ask(world, private("раз"), private("/reset"), private("два"))
-    turns = world.generation.requests[-1].turns
-    assert [list(turn.messages) for turn in turns] == [["два"]]
+        await world.ask(private("раз"), private("/reset"), private("два"))
+    assert world.generation.heard() == [["два"]]
 
 
 async def test_what_is_deleted_is_not_said_again(world: World) -> None:
     world.telegram.administrators = {7}
     world.generation.candidates = [candidate("едем в депо"), candidate("едем в парк")]
+    delete = group("/delete", reply_to_message=own("едем в депо"))
     async with world.gateway():
-        await ask(world, group("автобус, куда?"))
-        told = await ask(world, group("/delete", reply_to_message=said("едем в депо")))
-        assert await ask(world, group("автобус, куда?")) == ["едем в парк"]
-    assert told == [TEXTS.deleted]
-    await world.until(lambda: world.telegram.deleted == [500_001])
-    turns = [list(turn.messages) for turn in world.generation.requests[-1].turns]
-    assert ["едем в депо"] not in turns
+        texts = await world.ask(group("автобус, куда?"), delete, group("автобус, куда?"))
+    assert texts == ["едем в депо", TEXTS.deleted, "едем в парк"]
+    assert [each["message_id"] for each in world.telegram.deletions] == ["500001"]
+    assert ["едем в депо"] not in world.generation.heard()
 
 
 async def test_what_was_planned_before_it_was_denied_is_not_sent(world: World) -> None:
-    world.generation.candidates = [candidate("едем в депо")]
-    async with world.gateway() as running:
-        await ask(world, private("/delete", reply_to_message=said("едем в депо")))
+    async with world.gateway():
+        await world.ask(private("/delete", reply_to_message=own("едем в депо")))
         world.generation.candidates = [candidate("Едем в депо!"), candidate("едем в депо")]
         world.telegram.put(private("куда?"))
-        await world.until(lambda: running.metric("replies_total", outcome="nothing") == 1)
+        await world.counts("replies_total", outcome="nothing")
     assert world.telegram.texts() == [TEXTS.deleted]
 
 
-@pytest.mark.parametrize("command", ["/delete", "/report"])
-async def test_a_command_that_wants_an_answer_says_so(world: World, command: str) -> None:
-    async with world.gateway():
-        assert await ask(world, private(command)) == [TEXTS.answer_me]
-
-
 async def test_a_report_reaches_the_owner_without_its_reporter(world: World) -> None:
-    world.config = CONFIG.model_copy(update={"owner_ids": frozenset({OWNER})})
+    world.configure(**OWNED)
     async with world.gateway():
-        world.telegram.put(group("/report", reply_to_message=said("грубость")))
-        await world.until(lambda: len(world.telegram.sent) == 2)
+        await world.ask(group("/report", reply_to_message=own("грубость")))
     assert world.telegram.texts(-100) == [TEXTS.reported]
     [report] = world.telegram.texts(OWNER)
     assert "грубость" in report
@@ -204,87 +97,64 @@ async def test_a_report_reaches_the_owner_without_its_reporter(world: World) -> 
 
 async def test_forgetme_deletes_here_and_tells_extraction(world: World) -> None:
     async with world.gateway():
-        await ask(world, group("автобус, я тут"), group("и я автобус", sender=person(8)))
-        told = await ask(world, private("/forgetme"), group("автобус?", sender=person(8)))
-    assert told == [TEXTS.forgotten, "эхо: автобус?"]
-    said_to_the_model = str(world.generation.requests[-1].turns)
-    assert "я тут" not in said_to_the_model.replace("эхо: автобус, я тут", "")
-    assert "и я автобус" in said_to_the_model
+        await world.ask(group("автобус, я тут"), group("и я автобус", sender=person(8)))
+        texts = await world.ask(private("/forgetme"), group("автобус?", sender=person(8)))
+    assert texts == [TEXTS.forgotten, "эхо: автобус?"]
     assert world.settings.forget_dir
     [entry] = read(world.settings.forget_dir / FORGET_FILE)
     assert (entry.user_id, entry.names) == (7, ("Нина",))
-    data = world.settings.database.read_bytes()
-    assert "и я автобус".encode() in data
-    assert "автобус, я тут".encode() not in data.replace("эхо: автобус, я тут".encode(), b"")
-
-
-async def test_what_is_written_after_forgetme_is_answered(world: World) -> None:
-    async with world.gateway():
-        world.telegram.put(private("/forgetme"), private("ты тут?"))
-        await world.until(lambda: len(world.telegram.sent) == 2)
-    assert world.telegram.texts() == [TEXTS.forgotten, "эхо: ты тут?"]
+    stored = world.settings.database.read_bytes().decode(errors="replace")
+    for kept in (str(world.generation.heard()), stored):
+        assert "и я автобус" in kept
+        assert "я тут" not in kept.replace("эхо: автобус, я тут", "")
 
 
 async def test_an_answer_under_way_to_somebody_who_is_forgotten_is_not_sent(world: World) -> None:
     world.generation.hold = asyncio.Event()
-    async with world.gateway() as running:
+    async with world.gateway():
         world.telegram.put(group("автобус, тайна"))
-        await world.until(lambda: len(world.generation.requests) == 1)
-        world.telegram.put(private("/forgetme"))
-        await world.until(lambda: len(world.telegram.sent) == 1)
+        await world.asks_generation()
+        await world.ask(private("/forgetme"))
         world.generation.hold.set()
-        await world.until(lambda: running.metric("replies_total", outcome="candidate") == 1)
+        await world.counts("replies_total", outcome="candidate")
         await world.settle()
     assert world.telegram.texts() == [TEXTS.forgotten]
 
 
-async def test_a_strangers_word_takes_nothing_from_the_others(world: World) -> None:
-    world.generation.candidates = [candidate("едем в депо")]
-    async with world.gateway():
-        await ask(world, private("/delete", reply_to_message=said("едем в депо")))
-        assert await ask(world, group("автобус, куда?", sender=person(8))) == ["едем в депо"]
-
-
 async def test_reports_are_few_and_none_without_an_owner(world: World) -> None:
-    message = private("/report", reply_to_message=said("грубость"))
+    message = private("/report", reply_to_message=own("грубость"))
     async with world.gateway():
-        assert await ask(world, message) == [TEXTS.unheard]
-    world.config = CONFIG.model_copy(update={"owner_ids": frozenset({OWNER})})
+        assert await world.ask(message) == [TEXTS.unheard]
+    world.configure(**OWNED)
     async with world.gateway():
-        for number in range(REPORTS_AN_HOUR):
-            world.telegram.put({**message, "message_id": 900 + number})
-            await world.until(lambda n=number: len(world.telegram.texts(OWNER)) == n + 1)  # type: ignore[misc]
-        await world.until(lambda: world.telegram.texts(7).count(TEXTS.reported) == REPORTS_AN_HOUR)
-        assert await ask(world, {**message, "message_id": 999}) == [TEXTS.unheard]
-
-
-async def test_privacy_says_what_is_kept(world: World) -> None:
-    async with world.gateway():
-        [told] = await ask(world, private("/privacy"))
-    assert "30 дней" in told
-    assert "подражаю" in told
+        reports = [{**message, "message_id": 900 + number} for number in range(REPORTS_AN_HOUR)]
+        await world.ask(*reports)
+        assert len(world.telegram.texts(OWNER)) == REPORTS_AN_HOUR
+        assert await world.ask({**message, "message_id": 999}) == [TEXTS.unheard]
 
 
 async def test_the_imitated_person_silences_the_bot_and_the_owner_lifts_it(world: World) -> None:
-    ids = {"owner_ids": frozenset({OWNER}), "persona_user_id": 7}
-    world.config = CONFIG.model_copy(update=ids)
-    async with world.gateway() as running:
-        assert await ask(world, private("/optout")) == [TEXTS.opted_out]
+    world.configure(**OWNED, persona_user_id=7)
+    async with world.gateway():
+        assert await world.ask(private("/optout")) == [TEXTS.opted_out]
         world.telegram.put(private("эй", 8), private("/optin"), private("/optout", 8))
-        await world.until(lambda: running.metric("decisions_total", reason="opted_out") == 1)
-        assert await ask(world, private("/optin", OWNER)) == [TEXTS.opted_in]
-        assert await ask(world, private("эй", 8)) == ["эхо: эй"]
+        await world.counts("decisions_total", reason="opted_out")
+        assert await world.ask(private("/optin", OWNER)) == [TEXTS.opted_in]
+        assert await world.ask(private("эй", 8)) == ["эхо: эй"]
 
 
-async def test_the_owner_asks_how_it_is(world: World) -> None:
-    world.config = CONFIG.model_copy(update={"owner_ids": frozenset({OWNER})})
+async def test_privacy_and_the_owners_status_say_how_it_is(world: World) -> None:
+    world.configure(**OWNED)
     async with world.gateway() as running:
         await world.until(lambda: running.metric("polls_total", outcome="ok") > 0)
-        await ask(world, private("эй"))
+        await world.ask(private("эй"))
         world.telegram.put(private("/status"))  # not the owner
-        [told] = await ask(world, private("/status", OWNER))
-    assert "версия модели toy/1" in told
-    assert "0 с назад" in told
+        [privacy, status] = await world.ask(private("/privacy"), private("/status", OWNER))
+    for text, part in (
+        *((privacy, "30 дней"), (privacy, "подражаю")),
+        *((status, "версия модели toy/1"), (status, "0 с назад")),
+    ):
+        assert part in text
 
 
 async def test_telegrams_menu_shows_each_what_they_may(world: World) -> None:

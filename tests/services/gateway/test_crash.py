@@ -9,12 +9,20 @@ from typing import Any
 import pytest
 
 from services.gateway.flow import Flow
+from services.gateway.sender import Sender
 from services.gateway.store.database import Database
-from tests.services.gateway.conftest import World, candidate
-from tests.services.gateway.telegram import group, private
+from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.telegram import group, own, private
+from tests.services.gateway.test_settings_keyboard import press
 
 TRANSACTIONS = 16
 """That a start and a message with an answer of two lines take, or a few more."""
+DELETE = group("/delete", reply_to_message=own("едем в депо"))
+
+
+async def hang(reached: asyncio.Event) -> None:
+    reached.set()
+    await asyncio.Event().wait()
 
 
 def stop_at(patch: pytest.MonkeyPatch, number: int, before: bool) -> Callable[[], bool]:
@@ -25,30 +33,32 @@ def stop_at(patch: pytest.MonkeyPatch, number: int, before: bool) -> Callable[[]
     async def transaction(self: Database, flush: bool = False) -> AsyncIterator[sqlite3.Connection]:
         is_it = next(begun) == number
         if is_it and before:
-            reached.set()
-            await asyncio.Event().wait()
+            await hang(reached)
         async with real(self, flush) as db:
             yield db
         if is_it:
-            reached.set()
-            await asyncio.Event().wait()
+            await hang(reached)
 
     patch.setattr(Database, "transaction", transaction)
     return reached.is_set
 
 
-def hang(patch: pytest.MonkeyPatch, before: bool) -> Callable[[], bool]:
-    """Make the commit of an answer hang for ever, before or after."""
+async def kill_at_commit(world: World, before: bool, **update: Any) -> None:
+    """Kill a gateway before or after it commits the answer to an update, with no call made yet."""
     real, reached = Flow._plan, asyncio.Event()
 
     async def plan(*args: Any) -> None:
         if not before:
             await real(*args)
-        reached.set()
-        await asyncio.Event().wait()
+        await hang(reached)
 
-    patch.setattr(Flow, "_plan", plan)
-    return reached.is_set
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flow, "_plan", plan)
+        patch.setattr(Sender, "wake", lambda *_: None)
+        running = await world.start()
+        world.telegram.put_raw(**update)
+        await world.until(reached.is_set)
+        await running.kill()
 
 
 def being_sent(world: World) -> list[str]:
@@ -79,49 +89,53 @@ async def test_killed_at_any_transaction_nothing_is_lost_and_all_is_sent_once(
     await running.kill()
 
 
-async def test_an_answer_once_committed_is_never_generated_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        reached = hang(patch, before=False)
-        running = await world.start()
-        world.telegram.put(private("раз"))
-        await world.until(reached)
-        await running.kill()
+async def test_an_answer_once_committed_is_never_generated_again(world: World) -> None:
+    await kill_at_commit(world, before=False, message=private("раз"))
     async with world.gateway():
-        await world.until(lambda: len(world.telegram.sent) == 1)
+        await world.says("эхо: раз")
     assert len(world.generation.requests) == 1
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 async def test_insanity_is_switched_once_though_killed_in_between(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, before: bool
 ) -> None:
     world.telegram.administrators = {7}
-    with monkeypatch.context() as patch:
-        reached = hang(patch, before=True)
-        running = await world.start()
-        world.telegram.put(group("/insanity"))
-        await world.until(reached)
-        await running.kill()
+    await kill_at_commit(world, before, message=group("/insanity"))
     async with world.gateway():
         world.telegram.put(group("безумствуем"))
-        await world.until(lambda: len(world.telegram.sent) == 2)
-    assert world.telegram.texts() == [world.config.texts.insanity_on, "эхо: безумствуем"]
+        await world.says(TEXTS.insanity_on, "эхо: безумствуем")
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("update", "methods"),
+    [
+        ({"message": DELETE}, ["deleteMessage", "sendMessage"]),
+        ({"callback_query": press("insane:1")}, ["answerCallbackQuery", "editMessageReplyMarkup"]),
+    ],
+    ids=["deletion", "press"],
+)
+async def test_calls_are_made_once_and_after_the_commit_though_killed_in_between(
+    world: World, update: dict[str, Any], methods: list[str], before: bool
+) -> None:
+    world.telegram.administrators = {7}
+    await kill_at_commit(world, before, **update)
+    assert not set(methods) & set(world.telegram.calls)
+    async with world.gateway():
+        await world.until(lambda: set(methods) <= set(world.telegram.calls))
+        await world.counts("outbox_size", 0)
+    assert [world.telegram.calls.count(method) for method in methods] == [1, 1]
 
 
 async def test_an_update_is_on_disk_before_its_offset_is_confirmed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached = asyncio.Event()
-
-    async def never(_commit: object) -> None:
-        reached.set()
-        await asyncio.Event().wait()
-
     world.telegram.put(private("важное"))
     number = world.telegram.updates[0]["update_id"]
     with monkeypatch.context() as patch:
-        patch.setattr("services.gateway.store.database._uncancelled", never)
+        patch.setattr("services.gateway.store.database._uncancelled", lambda _: hang(reached))
         running = await world.start()
         await world.until(reached.is_set)
         await world.settle()
@@ -131,22 +145,21 @@ async def test_an_update_is_on_disk_before_its_offset_is_confirmed(
 
 
 async def test_an_update_delivered_twice_is_answered_once(world: World) -> None:
-    async with world.gateway() as running:
+    async with world.gateway():
         world.telegram.put(private("эй"))
         [update] = world.telegram.updates
-        await world.until(lambda: running.metric("messages_sent_total") == 1)
+        await world.counts("messages_sent_total")
         world.telegram.updates.append(update)
-        world.telegram.put(private("ой"))
-        await world.until(lambda: running.metric("messages_sent_total") == 2)
+        await world.ask(private("ой"))
         await world.settle()
-    assert world.telegram.texts() == ["эхо: эй", "эхо: ой"]
+    await world.says("эхо: эй", "эхо: ой")
 
 
 async def test_sigterm_finishes_what_is_in_hand_and_leaves_the_rest(world: World) -> None:
     world.generation.hold = asyncio.Event()
     running = await world.start()
     await world.talk(private("первое"), private("второе"))
-    await world.until(lambda: len(world.generation.requests) == 1)
+    await world.asks_generation()
     running.stop.set()
     await world.settle()
     assert not running.ended.done()
@@ -157,5 +170,4 @@ async def test_sigterm_finishes_what_is_in_hand_and_leaves_the_rest(world: World
     await world.settle()
     assert world.telegram.calls.count("getUpdates") == polls
     async with world.gateway():
-        await world.until(lambda: len(world.telegram.sent) == 2)
-    assert world.telegram.texts() == ["эхо: первое", "эхо: второе"]
+        await world.says("эхо: первое", "эхо: второе")

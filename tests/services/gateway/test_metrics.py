@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from services.gateway.metrics import Labelled
 from tests.services.gateway.conftest import World, candidate
-from tests.services.gateway.telegram import only, private
+from tests.services.gateway.telegram import private
 
 
 async def test_every_metric_of_a_gateway_bears_its_bots_name(world: World) -> None:
@@ -45,30 +45,21 @@ async def test_how_long_an_answer_takes_is_told_of_its_first_message(world: Worl
     world.generation.hold = asyncio.Event()
     async with world.gateway() as running:
         world.telegram.put(private("эй"))
-        await world.until(lambda: len(world.generation.requests) == 1)
+        await world.asks_generation()
         world.clock.advance(7)
         world.generation.hold.set()
-        await world.until(lambda: running.metric("messages_sent_total") == 2)
+        await world.counts("messages_sent_total", 2)
         assert running.metric("reply_duration_seconds_count") == 1
         assert running.metric("reply_duration_seconds_sum") == 7
 
 
-async def test_an_answer_to_a_command_is_no_talk(world: World) -> None:
+async def test_commands_and_answers_whose_update_is_gone_are_not_timed(world: World) -> None:
     async with world.gateway() as running:
-        world.telegram.put(private("/help"))
-        await world.until(lambda: running.metric("messages_sent_total") == 1)
-        assert running.metric("reply_duration_seconds_count") == 0
-
-
-async def test_an_answer_whose_update_is_gone_is_sent_untimed(world: World) -> None:
-    world.telegram.fault = only("sendMessage", 7, 429, "Too Many Requests", retry_after=1)
-    async with world.gateway() as running:
-        world.telegram.put(private("эй"))
-        await world.until(lambda: running.metric("rate_limited_total") == 1)
+        await world.ask(private("/help"))
+        await world.slow_down(private("эй"), 1)
         with closing(sqlite3.connect(world.settings.database)) as database, database:
             database.execute("DELETE FROM updates")
-        world.telegram.fault = None
-        await world.until(lambda: running.metric("messages_sent_total") == 1, step=1)
+        await world.counts("messages_sent_total", 2, step=1)
         assert running.metric("reply_duration_seconds_count") == 0
 
 

@@ -6,37 +6,17 @@ import pytest
 
 from services.gateway.flow import Flow
 from services.gateway.incoming import Message
-from tests.services.gateway.conftest import CONFIG, TEXTS, World
-from tests.services.gateway.telegram import BOT_ID, USERNAME, group, person, private
-from tests.services.gateway.test_manners import PHOTO, with_manners
-
-SELF = {"id": BOT_ID, "is_bot": True, "first_name": "Автобус", "username": USERNAME}
+from tests.services.gateway.conftest import TEXTS, World
+from tests.services.gateway.telegram import PHOTO, group, own, private
 
 
 async def test_a_line_for_pictures_that_was_deleted_is_not_said_again(world: World) -> None:
-    world.config = CONFIG.model_copy(update={"wordless": ("Слов не вижу.",)})
-    said = {**private("Слов не вижу."), "from": SELF}
-    picture = {key: value for key, value in PHOTO.items() if key == "photo"}
-    async with world.gateway() as running:
-        world.telegram.put(private("/delete", reply_to_message=said))
-        await world.until(lambda: len(world.telegram.sent) == 1)
-        world.telegram.put(private(None, **picture))
-        await world.until(lambda: running.metric("messages_failed_total", code="denied") == 1)
+    world.configure(wordless=("Слов не вижу.",))
+    async with world.gateway():
+        await world.ask(private("/delete", reply_to_message=own("Слов не вижу.")))
+        world.telegram.put(private(None, **PHOTO))
+        await world.counts("messages_failed_total", code="denied")
     assert world.telegram.texts() == [TEXTS.deleted]
-
-
-async def test_bursts_that_nobody_asked_about_keep_to_the_budget(world: World) -> None:
-    world = with_manners(world, burst_seconds=2.0, budget=1)
-    world.telegram.administrators = {7}
-    async with world.gateway() as running:
-        world.telegram.put(group("/insanity"))
-        await world.until(lambda: len(world.telegram.sent) == 1, step=0.1)
-        for number in range(3):
-            sender = person(20 + number)
-            world.telegram.put(group("раз", sender=sender), group("два", sender=sender))
-        await world.until(lambda: running.metric("decisions_total", reason="budget") >= 2, step=0.1)
-        await world.settle()
-    assert world.telegram.texts()[1:] == ["эхо: два"]
 
 
 async def test_who_is_forgotten_while_heard_is_not_kept(
@@ -54,8 +34,7 @@ async def test_who_is_forgotten_while_heard_is_not_kept(
     async with world.gateway():
         world.telegram.put(group("автобус, тайна"))
         await world.until(reached.is_set)
-        world.telegram.put(private("/forgetme"))
-        await world.until(lambda: len(world.telegram.sent) == 1)
+        await world.ask(private("/forgetme"))
         may.set()
         await world.settle()
     assert world.telegram.texts() == [TEXTS.forgotten]

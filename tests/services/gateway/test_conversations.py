@@ -1,0 +1,113 @@
+"""What people write, and what the bot says to each message: the table."""
+
+from typing import Any
+
+import pytest
+
+from services.gateway.typing_delay import without_pings
+from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.telegram import (
+    ALBUM,
+    another_bot,
+    entity,
+    group,
+    own,
+    person,
+    private,
+    topic,
+)
+
+Exchange = tuple[Any, ...]
+"""A message, and the texts that answer it."""
+NINA, ADMINISTRATOR = person(8), 7
+GROUP = {"id": -100, "type": "supergroup", "title": "Салон"}
+EMOJI = "🚌🚌 привет @Avtobus_Bot!"
+PHOTO = "Слов не вижу."
+CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
+    ("insanity by word", [
+        (group("/insanity on"), TEXTS.insanity_on), (group("/insanity вкл"), TEXTS.insanity_on),
+        (group("/insanity OFF"), TEXTS.insanity_off), (group("/insanity off"), TEXTS.insanity_off),
+        (group("/insanity maybe"), TEXTS.unclear.replace("{example}", "/insanity on"))], {}, []),
+    ("insanity means nothing where all is answered anyway",
+     [(private("/insanity"), TEXTS.insanity_private)], {}, []),
+    ("insanity is that chat's alone", [
+        (group("/insanity", chat=-1), TEXTS.insanity_on), (group("а тут?", chat=-2),)], {}, []),
+    ("insanity is that topic's alone where it has settings of its own", [
+        (group("/insanity", **topic(5)), TEXTS.insanity_on),
+        (group("тут?", **topic(5)), "эхо: тут?"), (group("а в общем?"),)], {}, []),
+    ("only administrators switch insanity in groups", [
+        (group("/insanity", sender=NINA), TEXTS.insanity_refused), (group("и что?"),)], {}, []),
+    ("an anonymous administrator switches insanity", [
+        (group("/insanity", sender_chat=GROUP, sender=another_bot()), TEXTS.insanity_on)], {}, []),
+    ("chattiness is set, and refused when it is none", [
+        (group("/chattiness 100"), "Вступаю в разговор сам примерно в 100 % случаев."),
+        (group("ну"), "эхо: ну"),
+        (group("/chattiness много"), TEXTS.unclear.replace("{example}", "/chattiness 15"))],
+     {}, []),
+    ("quiet hours are set and taken back", [
+        (group("/insanity"), TEXTS.insanity_on),
+        (group("/quiet 10:30-12"), TEXTS.quiet.format(begin="10:30", end="12:00")), (group("ну"),),
+        (group("/quiet off"), TEXTS.quiet_off), (group("ну"), "эхо: ну")], {}, []),
+    ("nothing is to be set in private", [(private("/settings"), TEXTS.insanity_private)], {}, []),
+    ("commands that want an answer say so", [
+        (private("/delete"), TEXTS.answer_me), (private("/report"), TEXTS.answer_me)], {}, []),
+    ("what is written after forgetme is answered", [
+        (private("/forgetme"), TEXTS.forgotten), (private("ты тут?"), "эхо: ты тут?")], {}, []),
+    ("a stranger's word takes nothing from the others", [
+        (private("/delete", reply_to_message=own("едем в депо")), TEXTS.deleted),
+        (group("автобус, куда?", sender=NINA), "едем в депо")], {}, [["едем в депо"]]),
+    ("a new conversation is no way round the limit", [
+        (private("раз"), "эхо: раз"), (private("/reset"), TEXTS.reset),
+        (private("два"), TEXTS.limited), (private("три"),)], {"hourly_limit": 1}, []),
+    ("a person gets so many answers an hour and is told once", [
+        (private("раз"), "эхо: раз"), (private("два"), "эхо: два"),
+        (private("три"), TEXTS.limited), (private("ещё"),)], {"hourly_limit": 2}, []),
+    ("nobody is pinged by what the model says",
+     [(private("кого?"), without_pings("спроси @nina_k, почта a@b.ru"))], {},
+     [["спроси @nina_k, почта a@b.ru"]]),
+    ("pings may be allowed", [(private("кого?"), "спроси @nina_k")], {"allow_pings": True},
+     [["спроси @nina_k"]]),
+    ("the bot does not repeat itself", [
+        (private("куда?"), "мы едем в депо"), (private("а теперь?"), "приехали")], {},
+     [["мы едем в депо"], ["приехали"]]),
+    ("a reply of several messages goes out in parts",
+     [(group("Автобус, считай"), "раз", "два", "три")], {}, [["раз", "два", "три"]]),
+    ("a picture without words gets the line for it, an album once", [
+        (private(None, **ALBUM), PHOTO), (private(None, **ALBUM),)], {"wordless": (PHOTO,)}, []),
+    ("an album is answered once", [
+        (group(None, caption="автобус, гляди", **ALBUM), "эхо: автобус, гляди"),
+        (group(None, caption="автобус, гляди", **ALBUM),)], {}, []),
+    ("two insane bots stop at the depth", [
+        (group("/insanity"), TEXTS.insanity_on), (group("ну, начали"), "эхо: ну, начали"),
+        (group("полка раз", sender=another_bot()), "эхо: полка раз"),
+        (group("полка два", sender=another_bot()),), (group("хватит"), "эхо: хватит")], {}, []),
+    ("a bot that says the same again is not answered", [
+        (group("Автобус, вот тебе полка", sender=another_bot()), "эхо: Автобус, вот тебе полка"),
+        (group("Автобус, вот тебе полка", sender=another_bot()),)], {}, []),
+    ("a mention after emoji is seen",
+     [(group(EMOJI, entities=[entity("mention", EMOJI, "@Avtobus_Bot")]), "эхо: 🚌🚌 привет !")],
+     {}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "config", "candidates"),
+    [case[1:] for case in CASES],
+    ids=[case[0] for case in CASES],
+)
+async def test_a_conversation(
+    world: World, exchanges: list[Exchange], config: dict[str, Any], candidates: list[list[str]]
+) -> None:
+    world.configure(**config)
+    world.telegram.administrators = {ADMINISTRATOR}
+    if candidates:
+        world.generation.candidates = [candidate(*lines) for lines in candidates]
+    expected = list[str]()
+    async with world.gateway():
+        for message, *answers in exchanges:
+            expected += answers
+            await world.talk(message)
+            await world.says(*expected)
+            await world.counts("outbox_size", 0)
+        await world.settle()
+    assert world.telegram.texts() == expected
