@@ -1,4 +1,4 @@
-"""A cluster with two bots, an export, and a job that was started before."""
+"""A cluster with two bots, on which one may be learning already."""
 
 import signal
 from collections.abc import Iterator
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import Result
 
-from tests.training_jobs.submit.standin import Resource, StandIn, served
+from tests.training_jobs.submit.standin import JOB, Resource, StandIn, served
 
 MANIFEST = Path(__file__).parents[3] / "k8s/jobs/jobs.yaml"
 
@@ -33,43 +34,30 @@ current-context: home
 """
 
 
-@pytest.fixture
-def export(tmp_path: Path) -> Path:
-    path = tmp_path / "result.json"
-    path.write_bytes(b'{"chats": "' + bytes(range(256)) * 4096 + b'"}')
-    return path
+def refusal(done: Result) -> str:
+    """Return the text with which the command refused, without `error: `."""
+    assert (done.exit_code, done.stderr[:7]) == (2, "error: "), done.output
+    return done.stderr.removeprefix("error: ").removesuffix("\n")
 
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/config")
-    standin = StandIn(tmp_path, [cronjob("avtobus"), cronjob("polkson")])
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # which a shell may have changed
+    standin = StandIn(tmp_path, {f"learn-{bot}": cronjob(bot) for bot in ("avtobus", "polkson")})
     with served(standin) as address:
         (tmp_path / "config").write_text(config(address))
         yield standin
-
-
-def refused(cluster: StandIn, *arguments: object) -> str:
-    """Run the command and return its line, without `error: `."""
-    done = cluster.command(*arguments)
-    assert (done.exit_code, done.stderr[:7]) == (2, "error: "), done.output
-    return done.stderr.removeprefix("error: ").removesuffix("\n")
-
-
-@pytest.fixture
-def job(cluster: StandIn) -> str:
-    """Start a job before the test, and return its name."""
-    template = cluster.kept["cronjobs"]["learn-avtobus"]["spec"]["jobTemplate"]
-    metadata = {**template["metadata"], "name": "learn-avtobus-1"}
-    made = {"metadata": metadata, "spec": template["spec"], "status": {}}
-    cluster.kept["jobs"]["learn-avtobus-1"] = made
-    return "learn-avtobus-1"
-
-
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt, whatever ran before."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def learning(cluster: StandIn) -> StandIn:
+    """The cluster after JOB has been started."""
+    template = cluster.kept["cronjobs"]["learn-avtobus"]["spec"]["jobTemplate"]
+    metadata = {**template["metadata"], "name": JOB}
+    cluster.kept["jobs"][JOB] = {"metadata": metadata, "spec": template["spec"], "status": {}}
+    return cluster
