@@ -21,7 +21,6 @@ from benchmarks.service import NEW, asking, make, prompt, sampling, served
 from services.generation.client import GenerationClient
 
 CHATS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
-SECONDS = 12.0
 NUMBERS = itertools.count(200_000)
 
 
@@ -35,11 +34,11 @@ class Load:
     p95: float
 
 
-async def load(client: GenerationClient, bot: str, chats: int) -> Load:
+async def load(client: GenerationClient, bot: str, chats: int, seconds: float) -> Load:
     took: list[float] = []
     tokens = 0
     began = time.perf_counter()
-    until = began + SECONDS
+    until = began + seconds
 
     async def chat(key: str) -> None:
         nonlocal tokens
@@ -88,15 +87,15 @@ def draw(loads: dict[str, list[Load]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-async def measure(root: Path) -> dict[str, list[Load]]:
+async def measure(root: Path, seconds: float, most: int) -> dict[str, list[Load]]:
     make(root)
     with served(root / "bots", root / "models") as there:
         async with asking(there.address) as client:
             loads: dict[str, list[Load]] = {"int8": [], "int4": []}
-            await load(client, "big", 4)
-            for chats in CHATS:
+            await load(client, "big", 4, seconds)
+            for chats in (each for each in CHATS if each <= most):
                 for name, bot in (("int8", "big"), ("int4", "small")):
-                    loads[name].append(await load(client, bot, chats))
+                    loads[name].append(await load(client, bot, chats, seconds))
     return loads
 
 
@@ -104,10 +103,12 @@ def main(
     json: JsonOption = None,
     plot: Annotated[Path | None, typer.Option(help="Where to draw them.")] = None,
     work: WorkOption = None,
+    seconds: Annotated[float, typer.Option(help="How long each load lasts.")] = 12,
+    most: Annotated[int, typer.Option(help="The most chats at once.")] = CHATS[-1],
 ) -> None:
     """Measure both precisions at every load."""
     with tempfile.TemporaryDirectory() as folder:
-        loads = asyncio.run(measure(work or Path(folder)))
+        loads = asyncio.run(measure(work or Path(folder), seconds, most))
     if plot:
         draw(loads, plot)
     report(

@@ -192,6 +192,7 @@ async def kills(there: Served, client: GenerationClient) -> Found:
         return took
 
     killing = asyncio.create_task(kill())
+    killing.add_done_callback(lambda _: done.set())
     await keep_asking(client, 16, done.is_set, once)
     return {"statuses": dict(statuses), "serving_again_s": await killing, **idle(there)}
 

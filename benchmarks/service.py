@@ -76,10 +76,9 @@ class Served:
     start_seconds: float
 
     def engine(self) -> int:
-        """Return the engine's process id."""
-        own = Path(f"/proc/{self.process.pid}/task")
-        [child] = [pid for task in own.iterdir() for pid in (task / "children").read_text().split()]
-        return int(child)
+        """Return the engine's process id; a version may be tried in a younger child beside it."""
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return min(int(pid) for task in tasks for pid in (task / "children").read_text().split())
 
     def anonymous_mb(self) -> float:
         """Return the memory of both processes that no file backs."""
