@@ -124,8 +124,9 @@ def test_another_pod_goes_on(learning: StandIn, gone: bool) -> None:
 def fail(cluster: StandIn, code: int, reason: str, message: str) -> Iterator[None]:
     """Let the job fail in its second pod, after the first was told to end."""
     for failed in (state("Error", "told to end", 75), state(reason, message, code)):
-        cluster.put(cluster.start_pod(), "train", failed)
-        yield
+        pod = cluster.start_pod()
+        yield from run_steps(cluster, pod, "extract")
+        cluster.put(pod, "train", failed)
     cluster.finish("Failed", "PodFailurePolicy", "Container train failed")
 
 
