@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -130,3 +131,18 @@ def test_a_refused_export_leaves_the_data_set_that_was_there(save: Save, output:
     with pytest.raises(Refusal):
         build("avtobus", WHOLE, save(chat(entry(text="/start"))), output)
     assert (output / TRAIN).read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_or_written_is_refused_and_nothing_is_left(
+    save: Save, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    export = save(MIXED)
+    with pytest.raises(Refusal, match=r"cannot be made \(Not a directory\)"):
+        build("polkson", NAMED, export, export / "dataset")
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(Refusal, match=r"cannot write the data set \(No space left"):
+        build("polkson", NAMED, export, output)
+    assert list(output.iterdir()) == []
