@@ -83,7 +83,7 @@ async def talk(there: FakeTelegram, registry: CollectorRegistry, served: Service
             ):
                 await asyncio.sleep(0.02)
 
-    there.administrators = {7}
+    there.administrators.add(7)
     there.put(*(private("привет", chat) for chat in range(10, 20)))  # to some it says nothing
     await until("messages_sent")
     there.fault = of("sendMessage", 429, "Too Many Requests", retry_after=1)

@@ -133,7 +133,9 @@ class Running:
 
 @dataclass
 class World:
-    """What surrounds a gateway; `running` is the one that was started last."""
+    """What surrounds a gateway; `running` is the one that was started last,
+
+    and `patch` lasts for the test."""
 
     telegram: FakeTelegram
     generation: FakeGeneration
@@ -142,6 +144,7 @@ class World:
     clock: FakeClock = field(default_factory=FakeClock)
     config: GatewayConfig = CONFIG
     running: Running = field(init=False)
+    patch: pytest.MonkeyPatch = field(default_factory=pytest.MonkeyPatch)
 
     def configure(self, delays: float = 0.0, **more: Any) -> None:
         """Set keys of bot.yaml; with `delays` pauses take their time."""
@@ -259,8 +262,13 @@ async def servers(
 
 
 @pytest.fixture
-def world(servers: tuple[FakeTelegram, FakeGeneration, BotApi], tmp_path: Path) -> World:
+def world(
+    servers: tuple[FakeTelegram, FakeGeneration, BotApi],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
     fake, generation, api = servers
     fake.reset()
     generation.reset()
-    return World(fake, generation, api, settings_for(fake.url, generation.address, tmp_path))
+    settings = settings_for(fake.url, generation.address, tmp_path)
+    return World(fake, generation, api, settings, patch=monkeypatch)

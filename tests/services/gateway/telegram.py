@@ -1,7 +1,6 @@
 """Telegram for the gateway: the sandbox's Bot API with one bot, what is called, and its faults."""
 
 import itertools
-import json
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -74,13 +73,8 @@ class OpenWorld(World):
 
 
 def _done(method: str) -> Any:
-    """Make a property: the fields of the forms of this method's calls that took effect."""
-
-    def fields(call: Call) -> dict[str, str]:
-        given = call.parameters.items()
-        return {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in given}
-
-    return property(lambda self: [fields(call) for call in self._of(method) if call.took_effect])
+    """Make a property: the parameters of this method's calls that took effect."""
+    return property(lambda self: [c.parameters for c in self._of(method) if c.took_effect])
 
 
 class FakeTelegram:
@@ -132,11 +126,6 @@ class FakeTelegram:
     def administrators(self) -> set[int]:
         return self.world.administrators
 
-    @administrators.setter
-    def administrators(self, people: set[int]) -> None:
-        self.world.administrators.clear()
-        self.world.administrators.update(people)
-
     @property
     def fault(self) -> Fault | None:
         """The fault that lasts until another or None takes its place."""
@@ -146,11 +135,6 @@ class FakeTelegram:
     def fault(self, fault: Fault | None) -> None:
         self.messenger.faults.off(self._fault_id)
         self._fault, self._fault_id = fault, self.messenger.faults.on(fault) if fault else 0
-
-    def lose_answers(self, times: int) -> None:
-        """Let so many messages be sent without their answer."""
-        lost = Fault(kind="drop", method="sendMessage", after=True, times=times)
-        self.messenger.faults.on(lost)
 
     @property
     def calls(self) -> list[str]:
@@ -167,13 +151,14 @@ class FakeTelegram:
     keyboards = _done("editMessageReplyMarkup")
     press_answers = _done("answerCallbackQuery")
     deletions = _done("deleteMessage")
+    _menus = _done("setMyCommands")
 
     @property
-    def menus(self) -> dict[str, list[str]]:
+    def menus(self) -> dict[str, set[str]]:
         """Commands by scope."""
-        menus = [call.parameters for call in self._of("setMyCommands") if call.took_effect]
         return {
-            menu["scope"]["type"]: [each["command"] for each in menu["commands"]] for menu in menus
+            each["scope"]["type"]: {entry["command"] for entry in each["commands"]}
+            for each in self._menus
         }
 
     def texts(self, chat: int | None = None) -> list[str]:

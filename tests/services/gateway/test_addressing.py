@@ -11,41 +11,52 @@ from services.gateway.incoming import Identity, read_message
 from services.gateway.policy import decide
 from tests.services.gateway.telegram import (
     BOT_ID,
+    SELF,
     USERNAME,
     another_bot,
     entity,
     group,
     person,
     private,
+    topic,
 )
 
 ME = Identity(BOT_ID, USERNAME, ("автобус", "автобусом", "Пётр Ильич", "bus"))
-SELF = {"id": BOT_ID, "is_bot": True, "first_name": "Автобус", "username": USERNAME}
 NOW = 1_800_000_000.0
 CONFIG = GatewayConfig()
 CALM, INSANE = View(), View(ChatSettings(insane=True))
 GROUP = {"id": -100, "type": "supergroup", "title": "Салон"}
+TOPIC_CREATED = {"forum_topic_created": {"name": "т", "icon_color": 1}}
+CHANNEL = {"id": -200, "type": "channel", "title": "К"}
+Case = tuple[str, dict[str, Any], Reason]
 
 
-def tagged(kind: str, text: str, part: str, **more: Any) -> dict[str, Any]:
+def tagged(kind: str, text: str, part: str = f"@{USERNAME}", **more: Any) -> dict[str, Any]:
     return group(text, entities=[entity(kind, text, part, **more)])
 
 
-def captioned(kind: str, text: str, part: str, **more: Any) -> dict[str, Any]:
+def captioned(kind: str, text: str, part: str = f"@{USERNAME}", **more: Any) -> dict[str, Any]:
     return group(None, caption=text, caption_entities=[entity(kind, text, part, **more)])
 
 
-def answering(target_sender: dict[str, Any], text: str = "да", **more: Any) -> dict[str, Any]:
-    target = {"message_id": 50, "date": 1, "chat": GROUP, "from": target_sender, "text": "раньше"}
-    return group(text, reply_to_message={**target, **more.pop("target", {})}, **more)
+def marked(text: str, *mentions: tuple[int, int]) -> dict[str, Any]:
+    """A text with mentions at those offsets and of those lengths."""
+    places = [{"offset": offset, "length": length} for offset, length in mentions]
+    return group(text, entities=[{"type": "mention", **place} for place in places])
 
 
-def commanded(text: str, **more: Any) -> dict[str, Any]:
-    return group(text, entities=[entity("bot_command", text, text.split()[0])], **more)
+def answering(answered: dict[str, Any], text: str = "да", **more: Any) -> dict[str, Any]:
+    target = group("раньше", sender=answered, message_id=50, date=1) | more.pop("target", {})
+    return group(text, reply_to_message=target, **more)
 
 
-def by_bot(text: str) -> dict[str, Any]:
-    return group(text, sender=another_bot())
+def commanded(text: str) -> dict[str, Any]:
+    return tagged("bot_command", text, text.split()[0])
+
+
+def as_group(text: str) -> dict[str, Any]:
+    """A message of an anonymous administrator."""
+    return group(text, sender=another_bot(), sender_chat=GROUP)
 
 
 def forwarded(message: dict[str, Any]) -> dict[str, Any]:
@@ -58,141 +69,122 @@ def elsewhere(sender: dict[str, Any]) -> dict[str, Any]:
     return {"origin": {"type": "user", "date": 1, "sender_user": sender}}
 
 
-TABLE: list[tuple[str, dict[str, Any], View, Reason]] = [
+CALM_CASES: list[Case] = [
     # private chats
-    ("private text", private("привет"), CALM, Reason.PRIVATE),
-    ("private, insane", private("привет"), INSANE, Reason.PRIVATE),
-    ("private caption", private(None, caption="смотри"), CALM, Reason.PRIVATE),
-    ("private mention of another", private("@other глянь"), CALM, Reason.PRIVATE),
-    ("private, a slash that is no command", private("/дом стоит"), CALM, Reason.PRIVATE),
-    ("private, unknown command", private("/sing"), CALM, Reason.PRIVATE),
-    ("private sticker", private(None), CALM, Reason.NO_TEXT),
-    ("private blank", private("  \n "), CALM, Reason.NO_TEXT),
-    ("private by another bot", {**private("эй"), "from": another_bot()}, CALM, Reason.PRIVATE),
+    ("private text", private("привет"), Reason.PRIVATE),
+    ("private caption", private(None, caption="смотри"), Reason.PRIVATE),
+    ("private mention of another", private("@other глянь"), Reason.PRIVATE),
+    ("private, a slash that is no command", private("/дом стоит"), Reason.PRIVATE),
+    ("private, unknown command", private("/sing"), Reason.PRIVATE),
+    ("private sticker", private(None), Reason.NO_TEXT),
+    ("private blank", private("  \n "), Reason.NO_TEXT),
+    ("private by another bot", {**private("эй"), "from": another_bot()}, Reason.PRIVATE),
     # mentions
-    ("mention", tagged("mention", f"@{USERNAME} эй", f"@{USERNAME}"), CALM, Reason.MENTION),
-    ("mention at the end", tagged("mention", f"эй @{USERNAME}", f"@{USERNAME}"), CALM,
-     Reason.MENTION),
-    ("mention, other case", tagged("mention", "эй @AVTOBUS_Bot", "@AVTOBUS_Bot"), CALM,
-     Reason.MENTION),
-    ("mention after an emoji", tagged("mention", f"🚌 @{USERNAME}", f"@{USERNAME}"), CALM,
-     Reason.MENTION),
-    ("mention after many emoji", tagged("mention", f"👨‍👩‍👧‍👦🚌🚌 @{USERNAME} 🚌", f"@{USERNAME}"),
-     CALM, Reason.MENTION),
-    ("mention of another", tagged("mention", "эй @other_bot", "@other_bot"), CALM,
+    ("mention", tagged("mention", f"@{USERNAME} эй"), Reason.MENTION),
+    ("mention at the end", tagged("mention", f"эй @{USERNAME}"), Reason.MENTION),
+    ("mention, other case", tagged("mention", "эй @AVTOBUS_Bot", "@AVTOBUS_Bot"), Reason.MENTION),
+    ("mention after an emoji", tagged("mention", f"🚌 @{USERNAME}"), Reason.MENTION),
+    ("mention after many emoji", tagged("mention", f"👨‍👩‍👧‍👦🚌🚌 @{USERNAME} 🚌"), Reason.MENTION),
+    ("mention of another", tagged("mention", "эй @other_bot", "@other_bot"), Reason.NOT_ADDRESSED),
+    ("mention of a longer name", tagged("mention", f"@{USERNAME}2", f"@{USERNAME}2"),
      Reason.NOT_ADDRESSED),
-    ("mention of a longer name", tagged("mention", f"@{USERNAME}2", f"@{USERNAME}2"), CALM,
+    ("offsets in characters would miss", marked("🚌🚌 @other_bot @avtobus_bot", (5, 10)),
      Reason.NOT_ADDRESSED),
-    ("offsets in characters would miss", group("🚌🚌 @other_bot @avtobus_bot", entities=[
-        {"type": "mention", "offset": 5, "length": 10}]), CALM, Reason.NOT_ADDRESSED),
-    ("second of two mentions", group("@a_bot @avtobus_bot", entities=[
-        {"type": "mention", "offset": 0, "length": 6},
-        {"type": "mention", "offset": 7, "length": 12}]), CALM, Reason.MENTION),
-    ("mention out of range", group("эй", entities=[
-        {"type": "mention", "offset": 50, "length": 12}]), CALM, Reason.NOT_ADDRESSED),
-    ("mention that cuts an emoji", group("🚌🚌", entities=[
-        {"type": "mention", "offset": 1, "length": 2}]), CALM, Reason.NOT_ADDRESSED),
-    ("username without an entity", group(f"пишите @{USERNAME}"), CALM, Reason.NOT_ADDRESSED),
-    ("username as code", tagged("code", f"@{USERNAME}", f"@{USERNAME}"), CALM,
+    ("second of two mentions", marked("@a_bot @avtobus_bot", (0, 6), (7, 12)), Reason.MENTION),
+    ("mention out of range", marked("эй", (50, 12)), Reason.NOT_ADDRESSED),
+    ("mention that cuts an emoji", marked("🚌🚌", (1, 2)), Reason.NOT_ADDRESSED),
+    ("username without an entity", group(f"пишите @{USERNAME}"), Reason.NOT_ADDRESSED),
+    ("username as code", tagged("code", f"@{USERNAME}"), Reason.NOT_ADDRESSED),
+    ("mention in a caption", captioned("mention", f"🚌 @{USERNAME}"), Reason.MENTION),
+    ("another's mention in a caption", captioned("mention", "@other_bot", "@other_bot"),
      Reason.NOT_ADDRESSED),
-    ("mention in a caption", captioned("mention", f"🚌 @{USERNAME}", f"@{USERNAME}"), CALM,
-     Reason.MENTION),
-    ("another's mention in a caption", captioned("mention", "@other_bot", "@other_bot"), CALM,
-     Reason.NOT_ADDRESSED),
-    ("text mention", tagged("text_mention", "🚌 эй, ты", "ты", user=SELF), CALM,
+    ("text mention", tagged("text_mention", "🚌 эй, ты", "ты", user=SELF), Reason.TEXT_MENTION),
+    ("text mention in a caption", captioned("text_mention", "эй, ты", "ты", user=SELF),
      Reason.TEXT_MENTION),
-    ("text mention in a caption", captioned("text_mention", "эй, ты", "ты", user=SELF), CALM,
-     Reason.TEXT_MENTION),
-    ("text mention of another", tagged("text_mention", "эй, ты", "ты", user=person(8)), CALM,
+    ("text mention of another", tagged("text_mention", "эй, ты", "ты", user=person(8)),
      Reason.NOT_ADDRESSED),
     # replies
-    ("reply to the bot", answering(SELF), CALM, Reason.REPLY),
-    ("reply to another", answering(person(8)), CALM, Reason.NOT_ADDRESSED),
-    ("reply to another bot", answering(another_bot()), CALM, Reason.NOT_ADDRESSED),
-    ("photo in reply, without caption", group(None, reply_to_message=answering(SELF)[
-        "reply_to_message"]), CALM, Reason.NO_TEXT),
-    ("reply in a topic", answering(SELF, is_topic_message=True, message_thread_id=33), CALM,
-     Reason.REPLY),
-    ("topic root of the bot's", answering(SELF, is_topic_message=True, message_thread_id=50), CALM,
-     Reason.NOT_ADDRESSED),
-    ("topic's creation by the bot", answering(SELF, target={
-        "forum_topic_created": {"name": "т", "icon_color": 1}}), CALM, Reason.NOT_ADDRESSED),
-    ("a chain of replies outside forums", answering(SELF, message_thread_id=50), CALM,
-     Reason.REPLY),
+    ("reply to the bot", answering(SELF), Reason.REPLY),
+    ("reply to another", answering(person(8)), Reason.NOT_ADDRESSED),
+    ("reply to another bot", answering(another_bot()), Reason.NOT_ADDRESSED),
+    ("photo in reply, without caption", {**answering(SELF), "text": ""}, Reason.NO_TEXT),
+    ("reply in a topic", answering(SELF, **topic(33)), Reason.REPLY),
+    ("topic root of the bot's", answering(SELF, **topic(50)), Reason.NOT_ADDRESSED),
+    ("topic's creation by the bot", answering(SELF, target=TOPIC_CREATED), Reason.NOT_ADDRESSED),
+    ("a chain of replies outside forums", answering(SELF, message_thread_id=50), Reason.REPLY),
     # names
-    ("name", group("Автобус, ты где?"), CALM, Reason.NAME),
-    ("name, capitals", group("ГДЕ АВТОБУС"), CALM, Reason.NAME),
-    ("name between marks", group("ну(автобус)!"), CALM, Reason.NAME),
-    ("name with a particle", group("автобус-то ушёл"), CALM, Reason.NAME),
-    ("name of two words, ё for е", group("петр ильич, здравствуйте"), CALM, Reason.NAME),
-    ("Latin name", group("hey Bus!"), CALM, Reason.NAME),
-    ("name in a caption", group(None, caption="это автобус"), CALM, Reason.NAME),
-    ("name inside a word", group("автобусный парк"), CALM, Reason.NOT_ADDRESSED),
-    ("name at a word's end", group("микроавтобус"), CALM, Reason.NOT_ADDRESSED),
-    ("name in a username", group("@bus сюда"), CALM, Reason.NOT_ADDRESSED),
-    ("name in a snake", group("my_bus_stop"), CALM, Reason.NOT_ADDRESSED),
-    ("name in a path", group("сайт.рф/bus"), CALM, Reason.NOT_ADDRESSED),
-    ("no name", group("поехали"), CALM, Reason.NOT_ADDRESSED),
+    ("name", group("Автобус, ты где?"), Reason.NAME),
+    ("name, capitals", group("ГДЕ АВТОБУС"), Reason.NAME),
+    ("name between marks", group("ну(автобус)!"), Reason.NAME),
+    ("name with a particle", group("автобус-то ушёл"), Reason.NAME),
+    ("name of two words, ё for е", group("петр ильич, здравствуйте"), Reason.NAME),
+    ("Latin name", group("hey Bus!"), Reason.NAME),
+    ("name in a caption", group(None, caption="это автобус"), Reason.NAME),
+    ("name inside a word", group("автобусный парк"), Reason.NOT_ADDRESSED),
+    ("name at a word's end", group("микроавтобус"), Reason.NOT_ADDRESSED),
+    ("name in a username", group("@bus сюда"), Reason.NOT_ADDRESSED),
+    ("name in a snake", group("my_bus_stop"), Reason.NOT_ADDRESSED),
+    ("name in a path", group("сайт.рф/bus"), Reason.NOT_ADDRESSED),
+    ("no name", group("поехали"), Reason.NOT_ADDRESSED),
     # commands
-    ("command", commanded("/start"), CALM, Reason.COMMAND),
-    ("command in private", private("/help"), CALM, Reason.COMMAND),
-    ("command with the bot's name", commanded(f"/insanity@{USERNAME}"), CALM, Reason.COMMAND),
-    ("command, other case", commanded("/Help@Avtobus_BOT"), CALM, Reason.COMMAND),
-    ("command with words", commanded("/insanity пожалуйста"), CALM, Reason.COMMAND),
-    ("another's command", commanded("/start@other_bot"), CALM, Reason.FOREIGN_COMMAND),
-    ("another's command, insane", commanded("/start@other_bot"), INSANE, Reason.FOREIGN_COMMAND),
-    ("another's command in private", private("/start@other_bot"), CALM, Reason.FOREIGN_COMMAND),
-    ("unknown command in a group", commanded("/sing"), INSANE, Reason.FOREIGN_COMMAND),
-    ("command inside the text", group("напишите /start"), CALM, Reason.NOT_ADDRESSED),
-    ("command in a caption", group(None, caption="/start"), CALM, Reason.NOT_ADDRESSED),
-    ("a longer word", commanded("/starting"), CALM, Reason.FOREIGN_COMMAND),
-    ("command by a bot", by_bot("/insanity"), INSANE, Reason.BOTS_COMMAND),
-    ("command by an anonymous administrator", group("/insanity", sender=another_bot(),
-     sender_chat=GROUP), CALM, Reason.COMMAND),
+    ("command", commanded("/start"), Reason.COMMAND),
+    ("command in private", private("/help"), Reason.COMMAND),
+    ("command with the bot's name", commanded(f"/insanity@{USERNAME}"), Reason.COMMAND),
+    ("command, other case", commanded("/Help@Avtobus_BOT"), Reason.COMMAND),
+    ("command with words", commanded("/insanity пожалуйста"), Reason.COMMAND),
+    ("another's command", commanded("/start@other_bot"), Reason.FOREIGN_COMMAND),
+    ("another's command in private", private("/start@other_bot"), Reason.FOREIGN_COMMAND),
+    ("command inside the text", group("напишите /start"), Reason.NOT_ADDRESSED),
+    ("command in a caption", group(None, caption="/start"), Reason.NOT_ADDRESSED),
+    ("a longer word", commanded("/starting"), Reason.FOREIGN_COMMAND),
+    ("command by an anonymous administrator", as_group("/insanity"), Reason.COMMAND),
     # insanity and other bots
-    ("insane", group("поехали"), INSANE, Reason.INSANITY),
-    ("insane, named", group("автобус"), INSANE, Reason.NAME),
-    ("insane, sticker", group(None), INSANE, Reason.NO_TEXT),
-    ("insane, own message", group("сам", sender=SELF), INSANE, Reason.OWN),
-    ("an administrator writes as the group", group("поехали", sender=another_bot(),
-     sender_chat=GROUP), INSANE, Reason.INSANITY),
-    ("a person writes as a channel", group("автобус", sender=another_bot(), sender_chat={
-        "id": -200, "type": "channel", "title": "К"}), CALM, Reason.NAME),
-    ("a post of the linked channel", group("автобус", sender_chat={"id": -200, "type": "channel",
-     "title": "К"}, is_automatic_forward=True), INSANE, Reason.CHANNEL),
-    ("somebody joined", group(None, new_chat_members=[person(8)]), INSANE, Reason.NO_TEXT),
-    ("dice", group(None, dice={"emoji": "🎲", "value": 3}), INSANE, Reason.NO_TEXT),
+    ("a person writes as a channel", group("автобус", sender_chat=CHANNEL, sender=another_bot()),
+     Reason.NAME),
     # words of others
-    ("forwarded with the name", forwarded(group("автобус ушёл")), CALM, Reason.NOT_ADDRESSED),
-    ("forwarded with a mention", forwarded(tagged("mention", f"@{USERNAME}", f"@{USERNAME}")),
-     CALM, Reason.NOT_ADDRESSED),
-    ("forwarded in private", forwarded(private("автобус ушёл")), CALM, Reason.PRIVATE),
-    ("forwarded, insane", forwarded(group("новость")), INSANE, Reason.INSANITY),
-    ("made by another bot inline", group("автобус", via_bot=another_bot()), CALM, Reason.VIA_BOT),
-    ("made inline, insane", group("кот", via_bot=another_bot()), INSANE, Reason.VIA_BOT),
-    ("made inline, in answer", answering(SELF, via_bot=another_bot()), CALM, Reason.REPLY),
-    ("made inline, in private", private("кот", via_bot=another_bot()), CALM, Reason.PRIVATE),
+    ("forwarded with the name", forwarded(group("автобус ушёл")), Reason.NOT_ADDRESSED),
+    ("forwarded with a mention", forwarded(tagged("mention", f"@{USERNAME}")),
+     Reason.NOT_ADDRESSED),
+    ("forwarded in private", forwarded(private("автобус ушёл")), Reason.PRIVATE),
+    ("made by another bot inline", group("автобус", via_bot=another_bot()), Reason.VIA_BOT),
+    ("made inline, in answer", answering(SELF, via_bot=another_bot()), Reason.REPLY),
+    ("made inline, in private", private("кот", via_bot=another_bot()), Reason.PRIVATE),
     # answers across chats, quotes
-    ("an answer to the bot in another chat", group("да", external_reply=elsewhere(SELF)), CALM,
+    ("an answer to the bot in another chat", group("да", external_reply=elsewhere(SELF)),
      Reason.REPLY),
-    ("an answer to another there", group("да", external_reply=elsewhere(person(8))), CALM,
+    ("an answer to another there", group("да", external_reply=elsewhere(person(8))),
      Reason.NOT_ADDRESSED),
-    ("a quote of the bot", answering(SELF, quote={"text": "раньше", "position": 0}), CALM,
-     Reason.REPLY),
-    ("a quote of another", answering(person(8), quote={"text": "автобус", "position": 0}), CALM,
+    ("a quote of the bot", answering(SELF, quote={"text": "раньше", "position": 0}), Reason.REPLY),
+    ("a quote of another", answering(person(8), quote={"text": "автобус", "position": 0}),
      Reason.NOT_ADDRESSED),
-    ("a mention in a topic", {**tagged("mention", f"@{USERNAME} эй", f"@{USERNAME}"),
-     "is_topic_message": True, "message_thread_id": 5}, CALM, Reason.MENTION),
-    ("a name in another case", group("с автобусом веселее"), CALM, Reason.NAME),
-    ("a channel", {**group("новость"), "chat": {"id": -3, "type": "channel"}}, INSANE,
-     Reason.CHANNEL),
+    ("a mention in a topic", {**tagged("mention", f"@{USERNAME}"), **topic(5)}, Reason.MENTION),
+    ("a name in another case", group("с автобусом веселее"), Reason.NAME),
 ]  # fmt: skip
+INSANE_CASES: list[Case] = [
+    ("private, insane", private("привет"), Reason.PRIVATE),
+    ("another's command, insane", commanded("/start@other_bot"), Reason.FOREIGN_COMMAND),
+    ("unknown command in a group", commanded("/sing"), Reason.FOREIGN_COMMAND),
+    ("command by a bot", group("/insanity", sender=another_bot()), Reason.BOTS_COMMAND),
+    ("insane", group("поехали"), Reason.INSANITY),
+    ("insane, named", group("автобус"), Reason.NAME),
+    ("insane, sticker", group(None), Reason.NO_TEXT),
+    ("insane, own message", group("сам", sender=SELF), Reason.OWN),
+    ("an administrator writes as the group", as_group("поехали"), Reason.INSANITY),
+    ("a linked channel's post", group("автобус", sender_chat=CHANNEL, is_automatic_forward=True),
+     Reason.CHANNEL),
+    ("somebody joined", group(None, new_chat_members=[person(8)]), Reason.NO_TEXT),
+    ("dice", group(None, dice={"emoji": "🎲", "value": 3}), Reason.NO_TEXT),
+    ("forwarded, insane", forwarded(group("новость")), Reason.INSANITY),
+    ("made inline, insane", group("кот", via_bot=another_bot()), Reason.VIA_BOT),
+    ("a channel", {**group("новость"), "chat": {"id": -3, "type": "channel"}}, Reason.CHANNEL),
+]  # fmt: skip
+TABLE = [(*case, CALM) for case in CALM_CASES] + [(*case, INSANE) for case in INSANE_CASES]
 
 
 @pytest.mark.parametrize(
-    ("raw", "view", "reason"), [case[1:] for case in TABLE], ids=[case[0] for case in TABLE]
+    ("raw", "reason", "view"), [case[1:] for case in TABLE], ids=[case[0] for case in TABLE]
 )
-def test_who_is_addressed(raw: dict[str, Any], view: View, reason: Reason) -> None:
+def test_who_is_addressed(raw: dict[str, Any], reason: Reason, view: View) -> None:
     assert decide(read_message(raw, NOW), ME, view, CONFIG, NOW) is reason
 
 

@@ -153,7 +153,7 @@ async def test_a_day_without_a_copy_is_refused(copies: Path, day: Path) -> None:
 
 
 async def test_a_restore_that_is_killed_leaves_the_old_database_whole(
-    world: World, copies: Path, day: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, copies: Path, day: Path
 ) -> None:
     """Also what a killed gateway had only in its log."""
     running = await world.start()
@@ -167,7 +167,7 @@ async def test_a_restore_that_is_killed_leaves_the_old_database_whole(
     def cut_off(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
+    with world.patch.context() as patch:
         patch.setattr(Path, "replace", cut_off)
         run("restore", copies, "--force")
     assert turns(database) == 4

@@ -11,15 +11,17 @@ from contracts.settings import FORGET_FILE
 from services.gateway.command_handlers import REPORTS_AN_HOUR, read_span
 from services.gateway.commands import COMMANDS, For
 from services.gateway.config import read_hours
+from services.gateway.flow import Flow
+from services.gateway.incoming import Message
 from tests.services.gateway.conftest import TEXTS, World, candidate
-from tests.services.gateway.telegram import group, own, person, private
+from tests.services.gateway.telegram import FIRST_SENT, group, own, person, private
 
 OWNER = 1
 OWNED: dict[str, Any] = {"owner_ids": frozenset({OWNER})}
 
 
 async def test_insanity_survives_a_restart(world: World) -> None:
-    world.telegram.administrators = {7}
+    world.telegram.administrators.add(7)
     async with world.gateway():
         await world.ask(group("/insanity"))
     async with world.gateway():
@@ -65,13 +67,13 @@ async def test_reset_forgets_the_conversation(world: World) -> None:
 
 
 async def test_what_is_deleted_is_not_said_again(world: World) -> None:
-    world.telegram.administrators = {7}
+    world.telegram.administrators.add(7)
     world.generation.candidates = [candidate("едем в депо"), candidate("едем в парк")]
     delete = group("/delete", reply_to_message=own("едем в депо"))
     async with world.gateway():
         texts = await world.ask(group("автобус, куда?"), delete, group("автобус, куда?"))
     assert texts == ["едем в депо", TEXTS.deleted, "едем в парк"]
-    assert [each["message_id"] for each in world.telegram.deletions] == ["500001"]
+    assert [each["message_id"] for each in world.telegram.deletions] == [str(FIRST_SENT)]
     assert ["едем в депо"] not in world.generation.heard()
 
 
@@ -121,6 +123,26 @@ async def test_an_answer_under_way_to_somebody_who_is_forgotten_is_not_sent(worl
     assert world.telegram.texts() == [TEXTS.forgotten]
 
 
+async def test_who_is_forgotten_while_heard_is_not_kept(world: World) -> None:
+    real, reached, may = Flow._decide, asyncio.Event(), asyncio.Event()
+
+    async def decide(self: Flow, update_id: int, message: Message) -> object:
+        if message.chat < 0:
+            reached.set()
+            await may.wait()
+        return await real(self, update_id, message)
+
+    world.patch.setattr(Flow, "_decide", decide)
+    async with world.gateway():
+        world.telegram.put(group("автобус, тайна"))
+        await world.until(reached.is_set)
+        await world.ask(private("/forgetme"))
+        may.set()
+        await world.settle()
+    assert world.telegram.texts() == [TEXTS.forgotten]
+    assert "тайна".encode() not in world.settings.database.read_bytes()
+
+
 async def test_reports_are_few_and_none_without_an_owner(world: World) -> None:
     message = private("/report", reply_to_message=own("грубость"))
     async with world.gateway():
@@ -162,7 +184,7 @@ async def test_telegrams_menu_shows_each_what_they_may(world: World) -> None:
         await world.until(lambda: running.metric("polls_total", outcome="ok") > 0)
     menus = world.telegram.menus
     everyone = {name for name, entry in COMMANDS.items() if entry.who is For.EVERYONE}
-    assert set(menus["all_group_chats"]) <= everyone
+    assert menus["all_group_chats"] <= everyone
     assert "settings" in menus["all_chat_administrators"]
     assert "settings" not in menus["all_private_chats"]
-    assert not {"optin", "optout", "status"} & {name for menu in menus.values() for name in menu}
+    assert not {"optin", "optout", "status"} & set().union(*menus.values())

@@ -70,10 +70,10 @@ def being_sent(world: World) -> list[str]:
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("number", range(TRANSACTIONS))
 async def test_killed_at_any_transaction_nothing_is_lost_and_all_is_sent_once(
-    world: World, monkeypatch: pytest.MonkeyPatch, number: int, before: bool
+    world: World, number: int, before: bool
 ) -> None:
     world.generation.candidates = [candidate("раз", "два")]
-    with monkeypatch.context() as patch:
+    with world.patch.context() as patch:
         running = await world.start()
         reached = stop_at(patch, number, before)
         world.telegram.put(private("считай"))
@@ -100,7 +100,7 @@ async def test_an_answer_once_committed_is_never_generated_again(world: World) -
 async def test_insanity_is_switched_once_though_killed_in_between(
     world: World, before: bool
 ) -> None:
-    world.telegram.administrators = {7}
+    world.telegram.administrators.add(7)
     await kill_at_commit(world, before, message=group("/insanity"))
     async with world.gateway():
         world.telegram.put(group("безумствуем"))
@@ -119,7 +119,7 @@ async def test_insanity_is_switched_once_though_killed_in_between(
 async def test_calls_are_made_once_and_after_the_commit_though_killed_in_between(
     world: World, update: dict[str, Any], methods: list[str], before: bool
 ) -> None:
-    world.telegram.administrators = {7}
+    world.telegram.administrators.add(7)
     await kill_at_commit(world, before, **update)
     assert not set(methods) & set(world.telegram.calls)
     async with world.gateway():
@@ -128,13 +128,11 @@ async def test_calls_are_made_once_and_after_the_commit_though_killed_in_between
     assert [world.telegram.calls.count(method) for method in methods] == [1, 1]
 
 
-async def test_an_update_is_on_disk_before_its_offset_is_confirmed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_update_is_on_disk_before_its_offset_is_confirmed(world: World) -> None:
     reached = asyncio.Event()
     world.telegram.put(private("важное"))
     number = world.telegram.updates[0]["update_id"]
-    with monkeypatch.context() as patch:
+    with world.patch.context() as patch:
         patch.setattr("services.gateway.store.database._uncancelled", lambda _: hang(reached))
         running = await world.start()
         await world.until(reached.is_set)

@@ -15,6 +15,7 @@ from aiogram.exceptions import TelegramServerError
 from contracts.refusal import Refusal
 from services.gateway.flow import MOST_CRASHES, MOST_FAILURES
 from services.gateway.sender import MOST_AMBIGUOUS
+from services.sandbox.faults import Fault
 from telemetry.logs import LogSettings, configure
 from tests.services.gateway.conftest import TEXTS, World
 from tests.services.gateway.telegram import FIRST_SENT, TOKEN, group, instead, of, private
@@ -50,22 +51,44 @@ async def test_a_slowed_chat_waits_though_the_clock_is_set_back(world: World) ->
         await world.says("эхо: эй")
 
 
+def lost(times: int) -> Fault:
+    """Messages are sent without their answer."""
+    return Fault(kind="drop", method="sendMessage", after=True, times=times)
+
+
+GONE = "Bad Request: message thread not found"
+UNREADABLE = {"message_id": FIRST_SENT, "date": "yesterday"}
+DELIVERIES: list[tuple[str, Fault, int, str, dict[str, str]]] = [
+    ("refused", of("sendMessage", 400), 0, "messages_failed_total", {"code": "400"}),
+    ("blocked by the user", of("sendMessage", 403), 0, "messages_failed_total", {"code": "403"}),
+    ("topic gone", of("sendMessage", 400, GONE), 0, "messages_failed_total", {"code": "topic"}),
+    ("may have arrived", lost(1), 2, "messages_maybe_doubled_total", {}),
+    ("may have arrived each time", lost(999), MOST_AMBIGUOUS, "messages_failed_total",
+     {"code": "unknown"}),
+    ("an answer that cannot be read is an answer", instead("sendMessage", UNREADABLE, after=True),
+     1, "messages_sent_total", {}),
+    ("typing is refused", of("sendChatAction", 403), 1, "messages_sent_total", {}),
+    ("a server that knows no menus", of("setMyCommands", 404), 1, "messages_sent_total", {}),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("status", "text", "code"),
-    [(400, "no", "400"), (403, "bot was blocked by the user", "403"),
-     (400, "Bad Request: message thread not found", "topic")],
-)  # fmt: skip
-async def test_a_refused_message_is_counted_and_not_tried_again(
-    world: World, status: int, text: str, code: str
+    ("fault", "times", "metric", "labels"),
+    [case[1:] for case in DELIVERIES],
+    ids=[case[0] for case in DELIVERIES],
+)
+async def test_how_often_a_message_arrives_and_what_is_counted(
+    world: World, fault: Fault, times: int, metric: str, labels: dict[str, str]
 ) -> None:
-    world.telegram.fault = of("sendMessage", status, text, chat=1)
+    world.telegram.fault = fault
     async with world.gateway():
-        world.telegram.put(private("а", 1), private("б", 2))
-        await world.counts("messages_failed_total", code=code)
-        await world.says("эхо: б")
+        world.telegram.put(private("а"))
+        await world.counts(metric, 1, 1, **labels)
+        await world.counts("outbox_size", 0, step=1)
         world.clock.advance(100)
         await world.settle()
-    assert world.telegram.calls.count("sendMessage") == 2
+    assert world.telegram.texts() == ["эхо: а"] * times
+    assert world.telegram.calls.count("sendMessage") == max(times, 1)
 
 
 async def test_a_server_error_is_tried_again(world: World) -> None:
@@ -77,32 +100,6 @@ async def test_a_server_error_is_tried_again(world: World) -> None:
         await world.counts("messages_sent_total", step=1)
         await world.counts("outbox_size", 0)
         assert running.metric("messages_maybe_doubled_total") == 3
-
-
-async def test_a_lost_answer_may_double_the_message_and_is_counted(world: World) -> None:
-    world.telegram.lose_answers(1)
-    async with world.gateway() as running:
-        world.telegram.put(private("а"))
-        await world.counts("messages_sent_total", step=1)
-        assert world.telegram.texts() == ["эхо: а"] * 2
-        assert running.metric("messages_maybe_doubled_total") == 1
-
-
-async def test_an_answer_that_cannot_be_read_is_an_answer(world: World) -> None:
-    unreadable = {"message_id": FIRST_SENT, "date": "yesterday"}
-    world.telegram.fault = instead("sendMessage", unreadable, after=True)
-    async with world.gateway():
-        world.telegram.put(private("а"))
-        await world.counts("messages_sent_total")
-    assert len(world.telegram.sent) == 1
-
-
-async def test_a_message_that_may_have_arrived_each_time_is_given_up(world: World) -> None:
-    world.telegram.lose_answers(1000)
-    async with world.gateway():
-        world.telegram.put(private("а"))
-        await world.counts("messages_failed_total", step=2, code="unknown")
-    assert len(world.telegram.sent) == MOST_AMBIGUOUS
 
 
 @pytest.mark.parametrize("is_told", [True, False])
@@ -120,7 +117,7 @@ async def test_an_answer_follows_a_group_that_was_upgraded(world: World, is_told
 
 
 async def test_a_command_that_fails_for_a_while_keeps_its_place(world: World) -> None:
-    world.telegram.administrators = {7}
+    world.telegram.administrators.add(7)
     world.telegram.fault = of("getChatMember", 429, retry_after=50)
     async with world.gateway():
         world.telegram.put(group("/insanity"), group("и мне"))
@@ -168,10 +165,8 @@ def fail(patch: pytest.MonkeyPatch, query: str, times: int) -> Callable[[], bool
 
 
 @pytest.mark.parametrize("query", ["inbox.end", "inbox.begin", "history.recall", "outbox.plan"])
-async def test_a_disk_that_fails_for_a_while_loses_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch, query: str
-) -> None:
-    fail(monkeypatch, query, 2 * MOST_FAILURES)
+async def test_a_disk_that_fails_for_a_while_loses_nothing(world: World, query: str) -> None:
+    fail(world.patch, query, 2 * MOST_FAILURES)
     async with world.gateway():
         world.telegram.put(private("эй"))
         await world.says("эхо: эй", step=1)
@@ -181,9 +176,9 @@ async def test_a_disk_that_fails_for_a_while_loses_nothing(
 
 @pytest.mark.parametrize("step", ["mark_sent", "postpone", "mark_failed"])
 async def test_a_disk_that_fails_after_a_call_neither_doubles_nor_forgets_it(
-    world: World, monkeypatch: pytest.MonkeyPatch, step: str
+    world: World, step: str
 ) -> None:
-    is_done = fail(monkeypatch, f"outbox.{step}", 3)
+    is_done = fail(world.patch, f"outbox.{step}", 3)
     if step != "mark_sent":
         world.telegram.fault = of("sendMessage", 400 if step == "mark_failed" else 500)
     async with world.gateway():
@@ -193,13 +188,6 @@ async def test_a_disk_that_fails_after_a_call_neither_doubles_nor_forgets_it(
         world.telegram.put(private("ой"))
         await world.counts("outbox_size", 0, step=1)
         await world.says(*["эхо: эй"] * (step != "mark_failed"), "эхо: ой", step=1)
-
-
-async def test_an_update_that_nobody_can_read_spoils_no_other(world: World) -> None:
-    async with world.gateway():
-        world.telegram.put({**private("эй"), "from": "Нина"}, private("ой"))
-        await world.says("эхо: ой")
-        await world.counts("updates_failed_total")
 
 
 @pytest.mark.parametrize(
@@ -218,7 +206,7 @@ async def test_a_message_with_a_field_that_cannot_be_read_is_answered(
 
 
 async def test_an_update_that_fails_by_itself_is_given_up_after_so_many_failures_of_its_own(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World,
 ) -> None:
     """Failures of Telegram in between are none of its own."""
     failures = [TelegramServerError(None, "no")] * 7 + [LookupError()] * (MOST_FAILURES - 1)  # type: ignore[arg-type]
@@ -228,7 +216,7 @@ async def test_an_update_that_fails_by_itself_is_given_up_after_so_many_failures
             raise failures.pop(0)
         return ["всё же"]
 
-    monkeypatch.setattr("services.gateway.ask.Generation.ask", break_down)
+    world.patch.setattr("services.gateway.ask.Generation.ask", break_down)
     async with world.gateway():
         world.telegram.put(private("эй"))
         await world.says("всё же", step=1)
@@ -238,20 +226,18 @@ async def test_an_update_that_fails_by_itself_is_given_up_after_so_many_failures
     assert not failures
 
 
-async def test_an_update_over_which_the_process_dies_is_given_up(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_update_over_which_the_process_dies_is_given_up(world: World) -> None:
     async def die(*_args: object) -> list[str]:
         died.set()
         return await asyncio.Event().wait()  # type: ignore[return-value]
 
-    def lost(*_args: object) -> int:
+    def fail_to_write(*_args: object) -> int:
         raise OSError  # a process that is killed writes nothing down
 
     world.telegram.put(private("эй"))
-    with monkeypatch.context() as patch:
+    with world.patch.context() as patch:
         patch.setattr("services.gateway.ask.Generation.ask", die)
-        patch.setattr("services.gateway.store.inbox.end_attempt", lost)
+        patch.setattr("services.gateway.store.inbox.end_attempt", fail_to_write)
         for _ in range(MOST_CRASHES):
             died = asyncio.Event()
             running = await world.start()
@@ -274,18 +260,12 @@ async def test_stops_in_the_midst_of_an_update_are_no_deaths(world: World) -> No
         await world.says("эхо: эй")
 
 
-async def test_typing_that_is_refused_is_in_nobodys_way(world: World) -> None:
-    world.telegram.fault = of("sendChatAction", 403)
-    async with world.gateway():
-        await world.ask(private("эй"))
-
-
 async def test_the_token_and_the_texts_are_never_logged(
     world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure(LogSettings(log_format="json"), "gateway")
     caplog.set_level(logging.INFO)  # libraries are never heard below warning
-    world.telegram.lose_answers(1)
+    world.telegram.messenger.faults.on(lost(1))
     world.telegram.fault = of("getUpdates", 500)
     async with world.gateway():
         await world.counts("polls_total", 2, step=1, outcome="server")

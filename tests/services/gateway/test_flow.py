@@ -1,7 +1,6 @@
 """A message in, an answer out."""
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ async def test_a_message_is_quoted_when_others_have_written_since(world: World) 
         world.telegram.put(group("а я нет", sender=person(8)))
         await world.counts("decisions_total", reason="not_addressed")
         await world.says("эхо: Автобус, едем?", step=1)
-    assert json.loads(world.telegram.sent[0]["reply_parameters"]) == {
+    assert world.telegram.sent[0]["reply_parameters"] == {
         "message_id": message["message_id"],
         "allow_sending_without_reply": True,
     }

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -74,14 +73,14 @@ async def test_a_database_that_is_gone_is_not_intact(tmp_path: Path) -> None:
     assert find_damage(tmp_path / "none") == "OperationalError"
 
 
-async def test_what_fails_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_fails_is_tried_again(world: World) -> None:
     failed = []
 
     def prune(_db: object, now: float, _days: int) -> None:
         failed.append(now)
         raise OSError
 
-    monkeypatch.setattr("services.gateway.store.history.prune", prune)
+    world.patch.setattr("services.gateway.store.history.prune", prune)
     async with keeping(world):
         await world.until(lambda: len(failed) == 2, step=HOUR)
 

@@ -22,7 +22,7 @@ def standing(chat: int, status: str, before: str = "member") -> dict[str, Any]:
 
 
 async def test_a_group_that_became_a_supergroup_keeps_settings_and_history(world: World) -> None:
-    world.telegram.administrators = {7}
+    world.telegram.administrators.add(7)
     async with world.gateway():
         await world.ask(group("/insanity", chat=-5), group("едем", chat=-5))
         world.telegram.put(
@@ -41,7 +41,7 @@ async def test_an_id_that_no_chat_has_holds_nobody_up(world: World) -> None:
 
 
 async def test_what_must_not_be_said_moves_along(world: World) -> None:
-    world.telegram.administrators = {7}
+    world.telegram.administrators.add(7)
     world.generation.candidates = [candidate("едем в депо")]
     async with world.gateway():
         await world.ask(group("/delete", chat=-5, reply_to_message=own("едем в депо", -5)))
@@ -80,8 +80,9 @@ async def test_updates_of_unknown_kinds_are_passed_over(world: World) -> None:
         world.telegram.put_raw(something_new={"message": 7})
         world.telegram.put_raw(callback_query={"id": "1", "from": person(), "chat_instance": "1"})
         world.telegram.put_raw(edited_message={"message_id": 5, "text": "автобус"})
-        await world.ask(private("эй"))
-        await world.until(lambda: world.running.metric("updates_failed_total") >= 1)
+        world.telegram.put({**private("эй"), "from": "Нина"})
+        assert await world.ask(private("ой")) == ["эхо: ой"]
+        await world.until(lambda: world.running.metric("updates_failed_total") >= 2)
 
 
 async def test_an_answer_that_waited_too_long_is_not_sent(world: World) -> None:
@@ -96,7 +97,7 @@ async def test_an_answer_that_waited_too_long_is_not_sent(world: World) -> None:
 async def test_what_was_written_while_the_bot_was_away_is_answered_when_it_was_called(
     world: World,
 ) -> None:
-    world.telegram.administrators = {7}
+    world.telegram.administrators.add(7)
     long_ago: dict[str, Any] = {"date": int(world.clock.now()) - 3600}
     async with world.gateway():
         await world.ask(group("/insanity"))

@@ -59,10 +59,8 @@ async def test_a_long_wait_for_polling_is_alive(world: World) -> None:
         assert world.telegram.calls.count("getUpdates") == 1
 
 
-async def test_failing_polls_are_a_sign_of_life(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Backoff, "seconds", lambda *_: 13.0)  # no other pause ends with one of it
+async def test_failing_polls_are_a_sign_of_life(world: World) -> None:
+    world.patch.setattr(Backoff, "seconds", lambda *_: 13.0)  # no other pause ends with one of it
     world.telegram.fault = of("getUpdates", 500)
     began = world.clock.now()
     async with world.gateway():
@@ -80,25 +78,17 @@ async def test_a_poll_that_never_returns_is_none(world: World) -> None:
         assert await health(world) == 503
 
 
-async def test_a_full_disk_is_not_called_telegrams_silence(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_is_not_called_telegrams_silence(world: World) -> None:
     def store_updates(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    with monkeypatch.context() as full:
+    with world.patch.context() as full:
         full.setattr("services.gateway.store.inbox.store_updates", store_updates)
         async with world.gateway() as running:
             world.telegram.put(private("эй"))
             await world.until(lambda: running.metric("polls_total", outcome="disk") > 1, step=1)
             full.undo()
             await world.says("эхо: эй", step=1)
-
-
-async def test_a_server_that_knows_no_menus_is_served(world: World) -> None:
-    world.telegram.fault = of("setMyCommands", 404, "Not Found")
-    async with world.gateway():
-        await world.ask(private("эй"))
 
 
 @pytest.mark.parametrize("method", ["getMe", "getUpdates"])

@@ -39,18 +39,20 @@ def test_a_token_read_from_a_file_may_end_in_a_newline(tmp_path: Path) -> None:
     assert TOKEN not in repr(settings)
 
 
-def test_a_missing_token_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("environment", "why"),
+    [
+        ({}, "TELEGRAM_TOKEN: is required"),
+        ({"TELEGRAM_TOKEN": TOKEN, "TELEGRAM_API": "api.telegram.org"}, "TELEGRAM_API"),
+    ],
+)
+def test_an_environment_that_will_not_do_is_refused(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], why: str
+) -> None:
     monkeypatch.delenv("TELEGRAM_TOKEN", raising=False)
-    monkeypatch.setenv("BOT", "avtobus")
-    with pytest.raises(BadValue, match="TELEGRAM_TOKEN: is required"):
-        from_environment(GatewaySettings)
-
-
-def test_a_bad_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TELEGRAM_TOKEN", TOKEN)
-    monkeypatch.setenv("BOT", "avtobus")
-    monkeypatch.setenv("TELEGRAM_API", "api.telegram.org")
-    with pytest.raises(BadValue, match="TELEGRAM_API") as refused:
+    for name, value in {"BOT": "avtobus", **environment}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BadValue, match=why) as refused:
         from_environment(GatewaySettings)
     assert TOKEN not in str(refused.value)
 
@@ -63,11 +65,10 @@ async def test_a_proxy_that_cannot_be_used_is_refused_unshown(tmp_path: Path) ->
     assert "secret" not in str(refused.value)
 
 
-def test_the_bot_files_section_is_strict(tmp_path: Path) -> None:
-    path = tmp_path / "b.yaml"
-    path.write_text("name: b\ngateway: {names: [Б], bot_dept: 1}\n", encoding="utf-8")
-    with pytest.raises(BadValue, match=r"gateway\.bot_dept: unknown key"):
-        BotFile.read(path).section("gateway", GatewayConfig)
+def section(folder: Path, text: str) -> GatewayConfig:
+    path = folder / "b.yaml"
+    path.write_text(f"name: b\ngateway: {{{text}}}\n", encoding="utf-8")
+    return BotFile.read(path).section("gateway", GatewayConfig)
 
 
 @pytest.mark.parametrize(
@@ -76,22 +77,21 @@ def test_the_bot_files_section_is_strict(tmp_path: Path) -> None:
 def test_the_bot_file_says_how_a_new_chat_begins(
     tmp_path: Path, written: str, hours: object
 ) -> None:
-    path = tmp_path / "b.yaml"
-    text = f"name: b\ngateway: {{insanity: true, chattiness: 15, quiet: {written}}}\n"
-    path.write_text(text, encoding="utf-8")
-    found = BotFile.read(path).section("gateway", GatewayConfig).new_chat
-    assert (found.insane, found.chattiness, found.quiet) == (True, 15, hours)
+    chat = section(tmp_path, f"insanity: true, chattiness: 15, quiet: {written}").new_chat
+    assert (chat.insane, chat.chattiness, chat.quiet) == (True, 15, hours)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
-    [("chattiness: 101", "less than or equal to 100"), ("quiet: night", "hours such as 23-8")],
+    ("text", "why"),
+    [
+        ("names: [Б], bot_dept: 1", r"gateway\.bot_dept: unknown key"),
+        ("chattiness: 101", "less than or equal to 100"),
+        ("quiet: night", "hours such as 23-8"),
+    ],
 )
-def test_a_wrong_beginning_is_refused(tmp_path: Path, wrong: str, told: str) -> None:
-    path = tmp_path / "b.yaml"
-    path.write_text(f"name: b\ngateway: {{{wrong}}}\n", encoding="utf-8")
-    with pytest.raises(BadValue, match=told):
-        BotFile.read(path).section("gateway", GatewayConfig)
+def test_the_bot_files_section_is_strict(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(BadValue, match=why):
+        section(tmp_path, text)
 
 
 async def _process(world: World, folder: Path, token: str) -> asyncio.subprocess.Process:
