@@ -53,7 +53,7 @@ SkipOption = Annotated[
 
 INTERRUPTED = 75
 BUSY = "another job works there; wait for its end"
-Input = Path | BaseModel | str | None
+Inputs = tuple[Path | BaseModel | str | None, ...]
 T = TypeVar("T")
 
 
@@ -144,11 +144,7 @@ class JobContext:
     skip_unchanged: bool = False
 
     def make_if_changed(
-        self,
-        stamp: Path,
-        inputs: tuple[Input, ...],
-        read: Callable[[], T | None],
-        make: Callable[[], T],
+        self, stamp: Path, inputs: Inputs, read: Callable[[], T | None], make: Callable[[], T]
     ) -> T:
         """Return what `make` makes; with --skip-unchanged, what was made of the same inputs before.
 
@@ -165,11 +161,12 @@ class JobContext:
         with suppress(OSError):  # a folder that cannot be written is refused by `make`
             stamp.unlink()
         made = make()
-        write_whole(stamp, made_from)
+        if _is_first_process():
+            write_whole(stamp, made_from)
         return made
 
 
-def _fingerprint(inputs: tuple[Input, ...]) -> str:
+def _fingerprint(inputs: Inputs) -> str:
     """Hash the inputs; hidden files in a folder (locks, stamps) are not part of its content."""
     parts = []
     for each in inputs:
@@ -214,15 +211,17 @@ def command(service: str) -> Iterator[None]:
         end_process(Refusal(f"{service}: {error}"))
 
 
+def _is_first_process() -> bool:
+    """Of the processes of a distributed training, which have a RANK, the first locks and writes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def _alone(data_dir: Path, bot: str, output: Path | None) -> Iterator[None]:
-    """Hold the bot's folder of data, and the output if that lies elsewhere; raises Locked.
-
-    Of the processes of one distributed training (torchrun sets RANK) only the first locks.
-    """
+    """Hold the bot's folder of data, and the output if that lies elsewhere; raises Locked."""
     own = (data_dir / bot).resolve()
     with ExitStack() as stack:
-        if os.environ.get("RANK", "0") == "0":
+        if _is_first_process():
             stack.enter_context(locked(own, BUSY))
             if output is not None and not output.resolve().is_relative_to(own):
                 stack.enter_context(locked(output, BUSY, clean_up=True))

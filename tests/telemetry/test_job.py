@@ -159,7 +159,7 @@ def test_no_lock_stays_outside_the_data_volume(bot: Path, tmp_path: Path) -> Non
     assert [path.name for path in (tmp_path / "data").rglob("*")] == ["avtobus", LOCK]
 
 
-def test_of_the_processes_of_one_training_only_the_first_locks(
+def test_of_the_processes_of_one_training_only_the_first_locks_and_writes_the_stamp(
     bot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "0")
@@ -167,6 +167,8 @@ def test_of_the_processes_of_one_training_only_the_first_locks(
         assert is_refused(bot)
         monkeypatch.setenv("RANK", "1")
         assert not is_refused(bot)
+        assert is_made(bot.parent)
+        assert not (bot.parent / "stamp").exists()
 
 
 @pytest.mark.parametrize(
