@@ -51,9 +51,8 @@ CHANNEL_OPTIONS = [
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
 ]
-"""No proxy: the service is near, and a proxy that is set is for the outside world. When a replica
-goes, its name is resolved anew at once and not after half a minute, and a connection that died
-without a word is noticed."""
+"""No proxy, since one that is set leads to the outside world. When a replica goes, its name is
+resolved anew at once (by default: after half a minute), and pings find dead connections."""
 
 
 class GenerationError(Exception):
@@ -186,8 +185,8 @@ def _channel_options(retry: bool) -> list[tuple[str, Any]]:
 class _Client:
     """What both clients share: the channel, and how calls are started.
 
-    What starts a call returns what the channel returns: an asyncio channel a call to wait for, a
-    blocking one the response, and both an iterable call where the response is a stream.
+    To start a call returns what the channel returns. With asyncio that is a call to wait for, else
+    the response itself; of a stream it is a call to iterate over.
     """
 
     _open_channel: Callable[..., Any]

@@ -46,17 +46,17 @@ def check(request: pb.GenerateRequest, stream: bool) -> None:
     """Raise InvalidArgument with the path of the first wrong field."""
     if not request.bot:
         raise InvalidArgument("bot", "is required")
-    _limit("chat_key", len(request.chat_key), 0, MAX_KEY, " characters")
-    _limit("version", len(request.version), 0, MAX_KEY, " characters")
+    _check_range("chat_key", len(request.chat_key), 0, MAX_KEY, " characters")
+    _check_range("version", len(request.version), 0, MAX_KEY, " characters")
     if stream:
-        _limit("candidates", request.candidates, 0, 1, " in a stream")
-    _limit("candidates", request.candidates, 0, MAX_CANDIDATES)
-    _limit("turns", len(request.turns), 1, MAX_TURNS, " turns")
+        _check_range("candidates", request.candidates, 0, 1, " in a stream")
+    _check_range("candidates", request.candidates, 0, MAX_CANDIDATES)
+    _check_range("turns", len(request.turns), 1, MAX_TURNS, " turns")
     if request.HasField("max_new_tokens"):
-        _limit("max_new_tokens", request.max_new_tokens, 1, MAX_NEW_TOKENS)
+        _check_range("max_new_tokens", request.max_new_tokens, 1, MAX_NEW_TOKENS)
 
 
-def _limit(field: str, given: int, least: int, most: int, unit: str = "") -> None:
+def _check_range(field: str, given: int, least: int, most: int, unit: str = "") -> None:
     if not least <= given <= most:
         raise InvalidArgument(field, f"{least} to {most}{unit}, given {given}")
 
@@ -109,9 +109,9 @@ def _turn(index: int, turn: pb.Turn) -> Turn:
     path = f"turns[{index}]"
     if turn.role not in _ROLES:
         raise InvalidArgument(f"{path}.role", "must be ROLE_PERSONA or ROLE_OTHER")
-    _limit(f"{path}.messages", len(turn.messages), 1, MAX_MESSAGES, " messages")
+    _check_range(f"{path}.messages", len(turn.messages), 1, MAX_MESSAGES, " messages")
     characters = sum(map(len, turn.messages))
-    _limit(f"{path}.messages", characters, 0, MAX_CHARACTERS, " characters")
+    _check_range(f"{path}.messages", characters, 0, MAX_CHARACTERS, " characters")
     try:
         return Turn(speaker=turn.speaker, role=_ROLES[turn.role], messages=tuple(turn.messages))
     except ValidationError as error:

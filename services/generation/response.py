@@ -1,6 +1,6 @@
-"""From the engine's events to moderated text: pieces of a stream and the GenerateResponse.
+"""From the engine's events to moderated text: the pieces of a stream, and the GenerateResponse.
 
-Pure, but for the tokenizer and the word list.
+Knows nothing of RPCs, of the admission queue, or of how versions are loaded.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -19,8 +19,6 @@ from telemetry.logs import logger
 
 FLUSH_SECONDS = 0.05
 """A stream sends new text at most this often."""
-Decode = Callable[[list[int]], str]
-
 _UNDECODED = "\N{REPLACEMENT CHARACTER}"
 _REMOVED = dict.fromkeys((*range(9), *range(11, 32), 127, ord(_UNDECODED)))
 """What no message holds: control characters but tab and newline, and bytes that are no UTF-8."""
@@ -51,7 +49,7 @@ class ReplyText:
     ids   of the growing reply; `sent` is the length of its text that was sent
     """
 
-    decode: Decode
+    decode: Callable[[list[int]], str]
     stop: Sequence[str]
     moderator: Moderator
     fmt: PromptFormat

@@ -107,15 +107,15 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[ResponseBuilder]:
         """Admit a request, and end the call with the status of whatever is raised."""
         stream = isinstance(request, pb.GenerateStreamRequest)
-        asked = request.request if isinstance(request, pb.GenerateStreamRequest) else request
-        bot = "" if isinstance(asked, Rejection) else asked.bot
-        sent = dict(context.invocation_metadata() or ())
-        request_id = str(sent.get(REQUEST_ID) or uuid.uuid4().hex)[:MAX_ID]
+        inner = request.request if isinstance(request, pb.GenerateStreamRequest) else request
+        bot = "" if isinstance(inner, Rejection) else inner.bot
+        metadata = dict(context.invocation_metadata() or ())
+        request_id = str(metadata.get(REQUEST_ID) or uuid.uuid4().hex)[:MAX_ID]
         with structlog.contextvars.bound_contextvars(request_id=request_id, bot=bot[:MAX_ID]):
             try:
-                if isinstance(asked, Rejection):
-                    raise asked
-                async with self._admit(asked, stream, context.time_remaining()) as builder:
+                if isinstance(inner, Rejection):
+                    raise inner
+                async with self._admit(inner, stream, context.time_remaining()) as builder:
                     yield builder
             except (asyncio.CancelledError, GeneratorExit):
                 left = context.time_remaining()

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
-from select import select
+from select import POLLIN, poll
 
 from services.generation.engine import protocol
 from services.generation.engine.pipeline import Pipeline
@@ -19,6 +19,8 @@ class Child:
 
     def __init__(self, connection: socket.socket, options: protocol.EngineOptions) -> None:
         self._connection = connection
+        self._commands = poll()
+        self._commands.register(connection, POLLIN)
         self._options = options
         self._pipelines: dict[protocol.VersionKey, Pipeline] = {}
         self._batches: dict[protocol.VersionKey, list[int]] = {}
@@ -27,7 +29,7 @@ class Child:
     def run(self) -> None:
         """Handle commands and step until the other side closes the connection."""
         while True:
-            while select([self._connection], [], [], 0 if self._busy() else None)[0]:
+            while self._commands.poll(0 if self._busy() else None):
                 self._handle(protocol.receive(self._connection))
             for key in self._busy():
                 self._step(key)

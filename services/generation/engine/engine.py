@@ -84,7 +84,7 @@ class Engine:
         except OSError as error:
             logger().error("engine cannot be started", error=str(error))
             raise
-        logger().error("engine died, starting it again", exit_code=await self._end())
+        logger().error("engine died, starting it again", exit_code=await self._wait_for_end())
         self._on_death()
         if not self._has_answered:
             raise EngineDown
@@ -195,13 +195,13 @@ class Engine:
         if self._writer:
             self._writer.transport.abort()
         try:
-            await asyncio.wait_for(self._end(), END_SECONDS)
+            await asyncio.wait_for(self._wait_for_end(), END_SECONDS)
         except TimeoutError:
             if self._process:
                 self._process.kill()
-            await self._end()
+            await self._wait_for_end()
 
-    async def _end(self) -> int | None:
+    async def _wait_for_end(self) -> int | None:
         """Wait for the child's end and return its exit code."""
         if self._reading:
             await asyncio.wait([self._reading])

@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -17,21 +17,10 @@ from transformers import GPT2LMHeadModel, LogitsProcessor, LogitsProcessorList
 
 from contracts.clock import SystemClock
 from contracts.sampling import Sampling
-from services.generation.engine import child
+from services.generation.engine import child, protocol
 from services.generation.engine.engine import Engine, LoadFailed
 from services.generation.engine.pipeline import Pipeline
 from services.generation.engine.prefixes import BLOCK
-from services.generation.engine.protocol import (
-    EngineEvent,
-    EngineOptions,
-    EngineRequest,
-    Load,
-    Ping,
-    Question,
-    Report,
-    encode,
-    receive,
-)
 from services.generation.errors import EngineDown
 from tests.conftest import PATIENCE, Toy
 from tests.services.generation.conftest import EXACT, GREEDY, engine_request
@@ -46,26 +35,26 @@ PROMPTS = [[*range(5, 8 + number)] for number in range(32)]
 
 @asynccontextmanager
 async def engine_of(
-    path: Path, options: EngineOptions, reports: list[Report] | None = None
+    path: Path, options: protocol.EngineOptions, reports: list[protocol.Report] | None = None
 ) -> AsyncIterator[Engine]:
     engine = Engine(options, SystemClock(), ([] if reports is None else reports).append)
     await engine.start()
     try:
-        await engine.load(_version(path), engine_request([5, 6]))
+        await engine.load(_version(KEY, path), engine_request([5, 6]))
         yield engine
     finally:
         await engine.close()
 
 
-def _version(path: Path) -> Any:
-    return SimpleNamespace(key=KEY, path=path)
+def _version(key: protocol.VersionKey, path: Path) -> Any:
+    return SimpleNamespace(key=key, path=path)
 
 
-async def _last(engine: Engine, request: EngineRequest) -> EngineEvent:
+async def _last(engine: Engine, request: protocol.EngineRequest) -> protocol.EngineEvent:
     return [event async for event in engine.submit(request)][-1]
 
 
-async def _ids(engine: Engine, request: EngineRequest) -> list[list[int]]:
+async def _ids(engine: Engine, request: protocol.EngineRequest) -> list[list[int]]:
     event = await _last(engine, request)
     assert event.error is None
     return [each.ids for each in event.completions]
@@ -140,8 +129,8 @@ async def test_a_draw_can_be_narrowed_down(exact_model: Path, narrow: dict[str, 
 
 
 async def test_leaving_a_requests_events_early_cancels_it(exact_model: Path) -> None:
-    reports: list[Report] = []
-    async with engine_of(exact_model, EngineOptions(), reports) as engine:
+    reports: list[protocol.Report] = []
+    async with engine_of(exact_model, protocol.EngineOptions(), reports) as engine:
         fields = {"max_new_tokens": 4000, "stream": True, "stop_ids": frozenset[int]()}
         endless = engine_request(PROMPTS[0], sampling=BABBLE, **fields)
         async with aclosing(engine.submit(endless)) as stays:
@@ -159,34 +148,34 @@ def test_a_load_holds_up_no_other(exact_model: Path, monkeypatch: pytest.MonkeyP
     may_load = threading.Event()
 
     class SlowToLoad(Pipeline):
-        def __init__(self, path: str, options: EngineOptions) -> None:
+        def __init__(self, path: str, options: protocol.EngineOptions) -> None:
             if path.endswith("slow"):
                 may_load.wait(PATIENCE)
             super().__init__(path.removesuffix("slow"), options)
 
     def run() -> None:
         with suppress(EOFError):
-            child.Child(theirs, EngineOptions()).run()
+            child.Child(theirs, protocol.EngineOptions()).run()
 
     monkeypatch.setattr(child, "Pipeline", SlowToLoad)
     ours, theirs = socket.socketpair()
     working = threading.Thread(target=run)
     working.start()
-    slow = Load(("toy", "2"), f"{exact_model}/slow", 3)
-    questions: list[Question] = [
-        Ping(1),
-        Load(KEY, str(exact_model), 2),
+    slow = protocol.Load(("toy", "2"), f"{exact_model}/slow", 3)
+    questions: list[protocol.Question] = [
+        protocol.Ping(1),
+        protocol.Load(KEY, str(exact_model), 2),
         slow,
         engine_request([5], id=4),
     ]
     for question in questions:
-        ours.sendall(encode(question))
+        ours.sendall(protocol.encode(question))
         if question is not slow:
-            assert [(e.id, e.is_last, e.error) for e in receive(ours).events] == [
+            assert [(e.id, e.is_last, e.error) for e in protocol.receive(ours).events] == [
                 (question.id, True, None)
             ]
     may_load.set()
-    assert receive(ours).events == [EngineEvent(slow.id, is_last=True)]
+    assert protocol.receive(ours).events == [protocol.EngineEvent(slow.id, is_last=True)]
     ours.close()
     working.join(PATIENCE)
     theirs.close()
@@ -202,7 +191,7 @@ def test_a_load_holds_up_no_other(exact_model: Path, monkeypatch: pytest.MonkeyP
 async def test_what_cannot_be_done_ends_with_a_reason_and_the_others_go_on(
     exact_model: Path, fields: dict[str, Any], reason: str
 ) -> None:
-    async with engine_of(exact_model, EngineOptions(cache_tokens=4 * BLOCK)) as engine:
+    async with engine_of(exact_model, protocol.EngineOptions(cache_tokens=4 * BLOCK)) as engine:
         other = asyncio.create_task(_ids(engine, engine_request(PROMPTS[0])))
         event = await _last(engine, replace(engine_request([5, 6]), **fields))
         assert reason in (event.error or "")
@@ -210,8 +199,8 @@ async def test_what_cannot_be_done_ends_with_a_reason_and_the_others_go_on(
 
 
 async def test_a_version_that_does_not_answer_is_not_loaded(exact_model: Path) -> None:
-    second: Any = SimpleNamespace(key=("toy", "2"), path=exact_model)
-    async with engine_of(exact_model, EngineOptions()) as engine:
+    second = _version(("toy", "2"), exact_model)
+    async with engine_of(exact_model, protocol.EngineOptions()) as engine:
         with pytest.raises(LoadFailed, match="it does not answer"):
             await engine.load(second, engine_request([], key=second.key))
         assert list(engine.loaded) == [KEY]
@@ -221,32 +210,31 @@ async def test_a_version_that_does_not_answer_is_not_loaded(exact_model: Path) -
 
 @pytest.mark.parametrize("command", ["false", "/nowhere"])
 async def test_pauses_before_restarts_grow(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
     class Hasty(SystemClock):
         """Passes over the pauses, and over no more than eight."""
 
-        pauses: ClassVar[list[float]] = []
-
         async def sleep(self, seconds: float) -> None:
-            self.pauses.append(seconds)
-            if len(self.pauses) == 8:
+            pauses.append(seconds)
+            if len(pauses) == 8:
                 raise asyncio.CancelledError
 
     async def restore() -> None:
         pytest.fail("no child ever runs")
 
     monkeypatch.setattr(sys, "executable", command)
-    clock = Hasty()
-    engine = Engine(EngineOptions(), clock)
+    engine = Engine(protocol.EngineOptions(), Hasty())
     with pytest.raises(asyncio.CancelledError):
         await engine.run(restore)
-    assert clock.pauses[0] <= 0.1
-    assert 2.5 <= clock.pauses[-1] <= 5.0
+    assert pauses[0] <= 0.1
+    assert 2.5 <= pauses[-1] <= 5.0
     await engine.close()
 
 
 async def test_a_long_prompt_seen_before_is_reported_as_cached(exact_model: Path) -> None:
     prompt = [5 + number % 50 for number in range(4 * BLOCK + 1)]
-    async with engine_of(exact_model, EngineOptions()) as engine:
+    async with engine_of(exact_model, protocol.EngineOptions()) as engine:
         cached = [
             (await _last(engine, engine_request(ids))).cached
             for ids in (prompt, prompt, prompt[: BLOCK + 5], [9, *prompt])
