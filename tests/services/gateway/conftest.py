@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -233,6 +233,12 @@ class World:
         self.telegram.put(*messages)
         last = self.telegram.updates[-1]["update_id"]
         await self.until(lambda: (self.telegram.offsets or [0])[-1] == last + 1)
+
+
+def cases(names: str, table: Iterable[tuple[Any, ...]]) -> pytest.MarkDecorator:
+    """Parametrize a test by a table, of which each row begins with its name."""
+    rows = list(table)
+    return pytest.mark.parametrize(names, [row[1:] for row in rows], ids=[row[0] for row in rows])
 
 
 def settings_for(url: str, address: str, folder: Path, **more: object) -> GatewaySettings:

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import pytest
-
 from services.gateway.addressing import is_called
 from services.gateway.config import GatewayConfig
 from services.gateway.decision import ChatSettings, Reason, View
 from services.gateway.incoming import Identity, read_message
 from services.gateway.policy import decide
+from tests.services.gateway.conftest import cases
 from tests.services.gateway.telegram import (
     BOT_ID,
     SELF,
@@ -85,32 +84,15 @@ CALM_CASES: list[Case] = [
     ("mention, other case", tagged("mention", "эй @AVTOBUS_Bot", "@AVTOBUS_Bot"), Reason.MENTION),
     ("mention after an emoji", tagged("mention", f"🚌 @{USERNAME}"), Reason.MENTION),
     ("mention after many emoji", tagged("mention", f"👨‍👩‍👧‍👦🚌🚌 @{USERNAME} 🚌"), Reason.MENTION),
-    ("mention of another", tagged("mention", "эй @other_bot", "@other_bot"), Reason.NOT_ADDRESSED),
-    ("mention of a longer name", tagged("mention", f"@{USERNAME}2", f"@{USERNAME}2"),
-     Reason.NOT_ADDRESSED),
-    ("offsets in characters would miss", marked("🚌🚌 @other_bot @avtobus_bot", (5, 10)),
-     Reason.NOT_ADDRESSED),
     ("second of two mentions", marked("@a_bot @avtobus_bot", (0, 6), (7, 12)), Reason.MENTION),
-    ("mention out of range", marked("эй", (50, 12)), Reason.NOT_ADDRESSED),
-    ("mention that cuts an emoji", marked("🚌🚌", (1, 2)), Reason.NOT_ADDRESSED),
-    ("username without an entity", group(f"пишите @{USERNAME}"), Reason.NOT_ADDRESSED),
-    ("username as code", tagged("code", f"@{USERNAME}"), Reason.NOT_ADDRESSED),
     ("mention in a caption", captioned("mention", f"🚌 @{USERNAME}"), Reason.MENTION),
-    ("another's mention in a caption", captioned("mention", "@other_bot", "@other_bot"),
-     Reason.NOT_ADDRESSED),
     ("text mention", tagged("text_mention", "🚌 эй, ты", "ты", user=SELF), Reason.TEXT_MENTION),
     ("text mention in a caption", captioned("text_mention", "эй, ты", "ты", user=SELF),
      Reason.TEXT_MENTION),
-    ("text mention of another", tagged("text_mention", "эй, ты", "ты", user=person(8)),
-     Reason.NOT_ADDRESSED),
     # replies
     ("reply to the bot", answering(SELF), Reason.REPLY),
-    ("reply to another", answering(person(8)), Reason.NOT_ADDRESSED),
-    ("reply to another bot", answering(another_bot()), Reason.NOT_ADDRESSED),
     ("photo in reply, without caption", {**answering(SELF), "text": ""}, Reason.NO_TEXT),
     ("reply in a topic", answering(SELF, **topic(33)), Reason.REPLY),
-    ("topic root of the bot's", answering(SELF, **topic(50)), Reason.NOT_ADDRESSED),
-    ("topic's creation by the bot", answering(SELF, target=TOPIC_CREATED), Reason.NOT_ADDRESSED),
     ("a chain of replies outside forums", answering(SELF, message_thread_id=50), Reason.REPLY),
     # names
     ("name", group("Автобус, ты где?"), Reason.NAME),
@@ -120,12 +102,6 @@ CALM_CASES: list[Case] = [
     ("name of two words, ё for е", group("петр ильич, здравствуйте"), Reason.NAME),
     ("Latin name", group("hey Bus!"), Reason.NAME),
     ("name in a caption", group(None, caption="это автобус"), Reason.NAME),
-    ("name inside a word", group("автобусный парк"), Reason.NOT_ADDRESSED),
-    ("name at a word's end", group("микроавтобус"), Reason.NOT_ADDRESSED),
-    ("name in a username", group("@bus сюда"), Reason.NOT_ADDRESSED),
-    ("name in a snake", group("my_bus_stop"), Reason.NOT_ADDRESSED),
-    ("name in a path", group("сайт.рф/bus"), Reason.NOT_ADDRESSED),
-    ("no name", group("поехали"), Reason.NOT_ADDRESSED),
     # commands
     ("command", commanded("/start"), Reason.COMMAND),
     ("command in private", private("/help"), Reason.COMMAND),
@@ -134,17 +110,12 @@ CALM_CASES: list[Case] = [
     ("command with words", commanded("/insanity пожалуйста"), Reason.COMMAND),
     ("another's command", commanded("/start@other_bot"), Reason.FOREIGN_COMMAND),
     ("another's command in private", private("/start@other_bot"), Reason.FOREIGN_COMMAND),
-    ("command inside the text", group("напишите /start"), Reason.NOT_ADDRESSED),
-    ("command in a caption", group(None, caption="/start"), Reason.NOT_ADDRESSED),
     ("a longer word", commanded("/starting"), Reason.FOREIGN_COMMAND),
     ("command by an anonymous administrator", as_group("/insanity"), Reason.COMMAND),
     # insanity and other bots
     ("a person writes as a channel", group("автобус", sender_chat=CHANNEL, sender=another_bot()),
      Reason.NAME),
     # words of others
-    ("forwarded with the name", forwarded(group("автобус ушёл")), Reason.NOT_ADDRESSED),
-    ("forwarded with a mention", forwarded(tagged("mention", f"@{USERNAME}")),
-     Reason.NOT_ADDRESSED),
     ("forwarded in private", forwarded(private("автобус ушёл")), Reason.PRIVATE),
     ("made by another bot inline", group("автобус", via_bot=another_bot()), Reason.VIA_BOT),
     ("made inline, in answer", answering(SELF, via_bot=another_bot()), Reason.REPLY),
@@ -152,13 +123,42 @@ CALM_CASES: list[Case] = [
     # answers across chats, quotes
     ("an answer to the bot in another chat", group("да", external_reply=elsewhere(SELF)),
      Reason.REPLY),
-    ("an answer to another there", group("да", external_reply=elsewhere(person(8))),
-     Reason.NOT_ADDRESSED),
     ("a quote of the bot", answering(SELF, quote={"text": "раньше", "position": 0}), Reason.REPLY),
-    ("a quote of another", answering(person(8), quote={"text": "автобус", "position": 0}),
-     Reason.NOT_ADDRESSED),
     ("a mention in a topic", {**tagged("mention", f"@{USERNAME}"), **topic(5)}, Reason.MENTION),
     ("a name in another case", group("с автобусом веселее"), Reason.NAME),
+]  # fmt: skip
+NOT_FOR_THE_BOT: list[tuple[str, dict[str, Any]]] = [
+    # mentions
+    ("mention of another", tagged("mention", "эй @other_bot", "@other_bot")),
+    ("mention of a longer name", tagged("mention", f"@{USERNAME}2", f"@{USERNAME}2")),
+    ("offsets in characters would miss", marked("🚌🚌 @other_bot @avtobus_bot", (5, 10))),
+    ("mention out of range", marked("эй", (50, 12))),
+    ("mention that cuts an emoji", marked("🚌🚌", (1, 2))),
+    ("username without an entity", group(f"пишите @{USERNAME}")),
+    ("username as code", tagged("code", f"@{USERNAME}")),
+    ("another's mention in a caption", captioned("mention", "@other_bot", "@other_bot")),
+    ("text mention of another", tagged("text_mention", "эй, ты", "ты", user=person(8))),
+    # replies
+    ("reply to another", answering(person(8))),
+    ("reply to another bot", answering(another_bot())),
+    ("topic root of the bot's", answering(SELF, **topic(50))),
+    ("topic's creation by the bot", answering(SELF, target=TOPIC_CREATED)),
+    # names
+    ("name inside a word", group("автобусный парк")),
+    ("name at a word's end", group("микроавтобус")),
+    ("name in a username", group("@bus сюда")),
+    ("name in a snake", group("my_bus_stop")),
+    ("name in a path", group("сайт.рф/bus")),
+    ("no name", group("поехали")),
+    # commands
+    ("command inside the text", group("напишите /start")),
+    ("command in a caption", group(None, caption="/start")),
+    # words of others
+    ("forwarded with the name", forwarded(group("автобус ушёл"))),
+    ("forwarded with a mention", forwarded(tagged("mention", f"@{USERNAME}"))),
+    # answers across chats, quotes
+    ("an answer to another there", group("да", external_reply=elsewhere(person(8)))),
+    ("a quote of another", answering(person(8), quote={"text": "автобус", "position": 0})),
 ]  # fmt: skip
 INSANE_CASES: list[Case] = [
     ("private, insane", private("привет"), Reason.PRIVATE),
@@ -178,12 +178,14 @@ INSANE_CASES: list[Case] = [
     ("made inline, insane", group("кот", via_bot=another_bot()), Reason.VIA_BOT),
     ("a channel", {**group("новость"), "chat": {"id": -3, "type": "channel"}}, Reason.CHANNEL),
 ]  # fmt: skip
-TABLE = [(*case, CALM) for case in CALM_CASES] + [(*case, INSANE) for case in INSANE_CASES]
+TABLE = [
+    *((*case, CALM) for case in CALM_CASES),
+    *((*case, Reason.NOT_ADDRESSED, CALM) for case in NOT_FOR_THE_BOT),
+    *((*case, INSANE) for case in INSANE_CASES),
+]
 
 
-@pytest.mark.parametrize(
-    ("raw", "reason", "view"), [case[1:] for case in TABLE], ids=[case[0] for case in TABLE]
-)
+@cases("raw, reason, view", TABLE)
 def test_who_is_addressed(raw: dict[str, Any], reason: Reason, view: View) -> None:
     assert decide(read_message(raw, NOW), ME, view, CONFIG, NOW) is reason
 

@@ -93,9 +93,7 @@ async def test_a_lost_or_damaged_database_comes_back(world: World, copies: Path)
     assert turns(database) == 4
 
 
-async def test_a_whole_database_is_replaced_by_force_alone(
-    world: World, copies: Path, day: Path
-) -> None:
+async def test_force_alone_replaces_a_whole_database(world: World, copies: Path, day: Path) -> None:
     await talk(world)
     assert refused("is whole; --force", "restore", copies)
     assert turns(world.settings.database) == 4
@@ -103,17 +101,13 @@ async def test_a_whole_database_is_replaced_by_force_alone(
     assert turns(world.settings.database) == 2
 
 
-async def test_nothing_is_put_back_under_a_running_gateway(
-    world: World, copies: Path, day: Path
-) -> None:
+async def test_nothing_is_restored_under_a_gateway(world: World, copies: Path, day: Path) -> None:
     async with world.gateway():
         why = "another gateway of this bot is running on it"
         assert refused(why, "restore", copies, "--force")
 
 
-async def test_a_damaged_database_is_not_copied_over_a_whole_one(
-    world: World, copies: Path, day: Path
-) -> None:
+async def test_no_damaged_database_is_copied(world: World, copies: Path, day: Path) -> None:
     before = (day / DATABASE).read_bytes()
     damage(world.settings.database)
     result = run("save", copies)
@@ -152,9 +146,7 @@ async def test_a_day_without_a_copy_is_refused(copies: Path, day: Path) -> None:
     assert refused("no copy of '2020-01-01'", "restore", copies, "--date", "2020-01-01")
 
 
-async def test_a_restore_that_is_killed_leaves_the_old_database_whole(
-    world: World, copies: Path, day: Path
-) -> None:
+async def test_a_killed_restore_leaves_the_old_data(world: World, copies: Path, day: Path) -> None:
     """Also what a killed gateway had only in its log."""
     running = await world.start()
     await world.ask(private("эй"))

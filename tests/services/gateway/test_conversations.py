@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import pytest
-
 from services.gateway.typing_delay import without_pings
-from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.conftest import TEXTS, World, candidate, cases
 from tests.services.gateway.telegram import (
     ALBUM,
     another_bot,
@@ -88,11 +86,7 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("exchanges", "config", "candidates"),
-    [case[1:] for case in CASES],
-    ids=[case[0] for case in CASES],
-)
+@cases("exchanges, config, candidates", CASES)
 async def test_a_conversation(
     world: World, exchanges: list[Exchange], config: dict[str, Any], candidates: list[list[str]]
 ) -> None:

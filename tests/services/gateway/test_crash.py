@@ -11,7 +11,7 @@ import pytest
 from services.gateway.flow import Flow
 from services.gateway.sender import Sender
 from services.gateway.store.database import Database
-from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.conftest import TEXTS, World, candidate, cases
 from tests.services.gateway.telegram import group, own, private
 from tests.services.gateway.test_settings_keyboard import press
 
@@ -69,9 +69,7 @@ def being_sent(world: World) -> list[str]:
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("number", range(TRANSACTIONS))
-async def test_killed_at_any_transaction_nothing_is_lost_and_all_is_sent_once(
-    world: World, number: int, before: bool
-) -> None:
+async def test_killed_anywhere_all_is_sent_once(world: World, number: int, before: bool) -> None:
     world.generation.candidates = [candidate("раз", "два")]
     with world.patch.context() as patch:
         running = await world.start()
@@ -89,43 +87,31 @@ async def test_killed_at_any_transaction_nothing_is_lost_and_all_is_sent_once(
     await running.kill()
 
 
-async def test_an_answer_once_committed_is_never_generated_again(world: World) -> None:
-    await kill_at_commit(world, before=False, message=private("раз"))
-    async with world.gateway():
-        await world.says("эхо: раз")
-    assert len(world.generation.requests) == 1
+UPDATES: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
+    ("answer", {"message": private("раз")}, ["sendMessage"], ["эхо: раз"]),
+    ("switch", {"message": group("/insanity")}, ["sendMessage"], [TEXTS.insanity_on]),
+    ("deletion", {"message": DELETE}, ["deleteMessage", "sendMessage"], [TEXTS.deleted]),
+    ("press", {"callback_query": press("insane:1")},
+     ["answerCallbackQuery", "editMessageReplyMarkup"], []),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-async def test_insanity_is_switched_once_though_killed_in_between(
-    world: World, before: bool
-) -> None:
-    world.telegram.administrators.add(7)
-    await kill_at_commit(world, before, message=group("/insanity"))
-    async with world.gateway():
-        world.telegram.put(group("безумствуем"))
-        await world.says(TEXTS.insanity_on, "эхо: безумствуем")
-
-
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize(
-    ("update", "methods"),
-    [
-        ({"message": DELETE}, ["deleteMessage", "sendMessage"]),
-        ({"callback_query": press("insane:1")}, ["answerCallbackQuery", "editMessageReplyMarkup"]),
-    ],
-    ids=["deletion", "press"],
-)
+@cases("update, methods, texts", UPDATES)
 async def test_calls_are_made_once_and_after_the_commit_though_killed_in_between(
-    world: World, update: dict[str, Any], methods: list[str], before: bool
+    world: World, update: dict[str, Any], methods: list[str], texts: list[str], before: bool
 ) -> None:
+    """What was committed is neither generated nor switched again."""
     world.telegram.administrators.add(7)
     await kill_at_commit(world, before, **update)
     assert not set(methods) & set(world.telegram.calls)
+    asked = len(world.generation.requests)
     async with world.gateway():
         await world.until(lambda: set(methods) <= set(world.telegram.calls))
         await world.counts("outbox_size", 0)
-    assert [world.telegram.calls.count(method) for method in methods] == [1, 1]
+    assert [world.telegram.calls.count(method) for method in methods] == [1] * len(methods)
+    assert world.telegram.texts() == texts
+    assert len(world.generation.requests) == asked * (1 + before)
 
 
 async def test_an_update_is_on_disk_before_its_offset_is_confirmed(world: World) -> None:

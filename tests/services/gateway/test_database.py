@@ -140,9 +140,7 @@ async def test_who_is_cancelled_while_it_is_flushed_waits_for_it(
         assert inbox.waiting(db) == ([] if fails else [(0, 1)])
 
 
-async def test_what_is_flushed_is_on_the_disk(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_flush_is_on_the_disk(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = list[Path]()
     monkeypatch.setattr("services.gateway.store.database.sync", synced.append)
     async with database.transaction() as db:
@@ -156,9 +154,7 @@ async def test_what_is_flushed_is_on_the_disk(
     assert database.connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
-async def test_the_log_does_not_grow_for_ever(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_log_stays_short(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.gateway.store.database.FLUSHES_BEFORE_CHECKPOINT", 5)
     for number in range(200):
         async with database.transaction(flush=True) as db:
@@ -207,9 +203,7 @@ async def test_a_damaged_database_is_refused_at_start(tmp_path: Path) -> None:
         Database(path)
 
 
-async def test_a_migration_that_is_cut_off_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cut_off_migration_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, later = tmp_path / "x.sqlite3", tmp_path / "migrations"
     Database(path).close()
     shutil.copytree(MIGRATIONS, later)

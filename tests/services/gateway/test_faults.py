@@ -17,7 +17,7 @@ from services.gateway.flow import MOST_CRASHES, MOST_FAILURES
 from services.gateway.sender import MOST_AMBIGUOUS
 from services.sandbox.faults import Fault
 from telemetry.logs import LogSettings, configure
-from tests.services.gateway.conftest import TEXTS, World
+from tests.services.gateway.conftest import TEXTS, World, cases
 from tests.services.gateway.telegram import FIRST_SENT, TOKEN, group, instead, of, private
 
 
@@ -72,11 +72,7 @@ DELIVERIES: list[tuple[str, Fault, int, str, dict[str, str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("fault", "times", "metric", "labels"),
-    [case[1:] for case in DELIVERIES],
-    ids=[case[0] for case in DELIVERIES],
-)
+@cases("fault, times, metric, labels", DELIVERIES)
 async def test_how_often_a_message_arrives_and_what_is_counted(
     world: World, fault: Fault, times: int, metric: str, labels: dict[str, str]
 ) -> None:
@@ -175,9 +171,7 @@ async def test_a_disk_that_fails_for_a_while_loses_nothing(world: World, query: 
 
 
 @pytest.mark.parametrize("step", ["mark_sent", "postpone", "mark_failed"])
-async def test_a_disk_that_fails_after_a_call_neither_doubles_nor_forgets_it(
-    world: World, step: str
-) -> None:
+async def test_a_disk_that_fails_after_a_call_doubles_nothing(world: World, step: str) -> None:
     is_done = fail(world.patch, f"outbox.{step}", 3)
     if step != "mark_sent":
         world.telegram.fault = of("sendMessage", 400 if step == "mark_failed" else 500)
@@ -198,14 +192,12 @@ async def test_a_disk_that_fails_after_a_call_neither_doubles_nor_forgets_it(
         {"chat": {"id": 7, "type": "private", "title": 5, "colour": "red"}},
     ],
 )  # fmt: skip
-async def test_a_message_with_a_field_that_cannot_be_read_is_answered(
-    world: World, strange: dict[str, Any]
-) -> None:
+async def test_a_strange_field_spoils_no_message(world: World, strange: dict[str, Any]) -> None:
     async with world.gateway():
         assert await world.ask({**private("эй"), **strange}) == ["эхо: эй"]
 
 
-async def test_an_update_that_fails_by_itself_is_given_up_after_so_many_failures_of_its_own(
+async def test_an_update_is_given_up_after_failures_of_its_own(
     world: World,
 ) -> None:
     """Failures of Telegram in between are none of its own."""

@@ -15,6 +15,7 @@ from services.gateway.metrics import Metrics
 from services.gateway.store import chats
 from services.gateway.store.database import Database, find_damage
 from tests.services.gateway.conftest import World
+from tests.services.gateway.telegram import group
 from tests.services.gateway.test_database import write_damaged
 
 Kept = tuple[Database, Metrics]
@@ -35,11 +36,11 @@ async def keeping(world: World, looked_at: Path | None = None) -> AsyncIterator[
 
 
 async def test_insane_chats_are_counted_every_minute(world: World) -> None:
-    async with keeping(world) as (database, metrics):
-        await world.until(lambda: value(metrics, "insane_chats") == 0)
-        async with database.transaction() as db:
-            chats.set_settings(db, -5, 0, INSANE)
-        await world.until(lambda: value(metrics, "insane_chats") == 1, step=MINUTE)
+    async with world.gateway():
+        await world.counts("insane_chats", 0)
+        world.telegram.administrators.add(7)
+        await world.ask(group("/insanity"))
+        await world.counts("insane_chats", 1, step=MINUTE)
 
 
 async def test_a_chat_that_moved_counts_once_and_a_topic_for_itself(world: World) -> None:

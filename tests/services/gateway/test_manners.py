@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import pytest
-
 from services.sandbox.faults import Call
-from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.conftest import TEXTS, World, candidate, cases
 from tests.services.gateway.telegram import ALBUM, another_bot, entity, group, person, private
 
 NOW = 1_800_000_000
@@ -26,9 +24,7 @@ BURSTS: list[tuple[str, list[dict[str, Any]], list[str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("messages", "texts"), [case[1:] for case in BURSTS], ids=[case[0] for case in BURSTS]
-)
+@cases("messages, texts", BURSTS)
 async def test_what_is_written_in_a_row(
     world: World, messages: list[dict[str, Any]], texts: list[str]
 ) -> None:

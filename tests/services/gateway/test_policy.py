@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.gateway.config import GatewayConfig
-from services.gateway.decision import ChatSettings, Reason, View
+from services.gateway.decision import ChatSettings, Minutes, Reason, View
 from services.gateway.incoming import read_message
 from services.gateway.policy import UNASKED_SECONDS, decide, is_quiet, may_add
 from tests.services.gateway import test_addressing
@@ -197,9 +197,7 @@ def test_a_message_is_drawn_the_same_each_time() -> None:
         (NIGHT, 8, False), ((60, 120), 1, True), ((60, 120), 2, False), ((60, 120), 0, False),
     ],
 )  # fmt: skip
-def test_quiet_hours_may_go_over_midnight(
-    hours: tuple[int, int], hour: int, expected: bool
-) -> None:
+def test_quiet_hours_over_midnight(hours: Minutes, hour: int, expected: bool) -> None:
     assert is_quiet(hours, datetime(2026, 11, 26, hour)) is expected
 
 

@@ -92,9 +92,7 @@ async def test_a_full_disk_is_not_called_telegrams_silence(world: World) -> None
 
 
 @pytest.mark.parametrize("method", ["getMe", "getUpdates"])
-async def test_a_token_that_telegram_does_not_know_ends_the_process(
-    world: World, method: str
-) -> None:
+async def test_an_unknown_token_ends_the_process(world: World, method: str) -> None:
     world.telegram.fault = of(method, 401, "Unauthorized")
     running = await world.start()
     with pytest.raises(TokenRefused) as refused:

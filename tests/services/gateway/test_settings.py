@@ -74,9 +74,7 @@ def section(folder: Path, text: str) -> GatewayConfig:
 @pytest.mark.parametrize(
     ("written", "hours"), [("23-8", (1380, 480)), ("'22:30–7:15'", (1350, 435)), ("off", None)]
 )
-def test_the_bot_file_says_how_a_new_chat_begins(
-    tmp_path: Path, written: str, hours: object
-) -> None:
+def test_how_a_new_chat_begins(tmp_path: Path, written: str, hours: object) -> None:
     chat = section(tmp_path, f"insanity: true, chattiness: 15, quiet: {written}").new_chat
     assert (chat.insane, chat.chattiness, chat.quiet) == (True, 15, hours)
 
@@ -115,9 +113,7 @@ async def _process(world: World, folder: Path, token: str) -> asyncio.subprocess
     )  # fmt: skip
 
 
-async def test_the_process_ends_cleanly_on_sigterm_and_with_code_2_on_a_wrong_token(
-    world: World, tmp_path: Path
-) -> None:
+async def test_the_process_ends_cleanly_or_with_code_2(world: World, tmp_path: Path) -> None:
     """Both at once: starting one takes seconds."""
     wrong = "4242:WRONG-one"
     right, refused = [await _process(world, tmp_path, token) for token in (TOKEN, wrong)]
