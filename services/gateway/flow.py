@@ -217,7 +217,7 @@ class Flow:
         extra = {"chat_id": press.chat, "message_id": message_id, "reply_markup": markup}
         call = Outgoing(press.chat, method="editMessageReplyMarkup", extra=extra)
         return Answer(
-            (answer_press(press), call),
+            (call, answer_press(press)),
             (lambda db: chats.set_settings(db, press.chat, press.topic, wanted),),
         )
 

@@ -41,13 +41,13 @@ async def test_a_wait_for_telegram_survives_a_restart(world: World) -> None:
 async def test_a_slowed_chat_waits_though_the_clock_is_set_back(world: World) -> None:
     async with world.gateway():
         await world.slow_down(private("эй"), 5)
-        world.telegram.fault = of("sendMessage", 429, chat=7, retry_after=55)
+        world.telegram.fault = of("sendMessage", 429, chat=7, retry_after=47)
         await world.until(lambda: world.clock.sleeps(5))
         world.clock.advance(-3600)
         world.clock.advance(5)
         await world.counts("rate_limited_total", 2)
         world.telegram.fault = None
-        await world.wait_out(55, world.telegram.texts)
+        await world.wait_out(47, world.telegram.texts)
         await world.says("эхо: эй")
 
 
