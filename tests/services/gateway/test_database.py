@@ -32,6 +32,16 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield opened
 
 
+async def store(database: Database, *numbers: int, text: str = "", flush: bool = True) -> None:
+    async with database.transaction(flush=flush) as db:
+        inbox.store_updates(db, [{"update_id": each, "poll": text} for each in numbers], 1.0)
+
+
+async def waiting(database: Database) -> list[int]:
+    async with database.transaction(flush=True) as db:
+        return [number for _, number in inbox.waiting(db)]
+
+
 def read_rows(path: Path, query: str) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(path)) as database:
         return database.execute(query).fetchall()
@@ -84,15 +94,12 @@ async def test_an_update_of_an_unknown_kind_is_kept(database: Database) -> None:
 async def test_a_full_disk_leaves_nothing_of_what_it_refused(database: Database) -> None:
     pages = database.connection.execute("PRAGMA page_count").fetchone()[0]
     database.connection.execute(f"PRAGMA max_page_count = {pages + 5}")
-    big = [{"update_id": n, "poll": "а" * 9000} for n in range(9)]
     with pytest.raises(sqlite3.OperationalError, match="full"):
-        async with database.transaction(flush=True) as db:
-            inbox.store_updates(db, big, 1.0)
+        await store(database, *range(9), text="а" * 9000)
     database.connection.execute("PRAGMA max_page_count = 100000")
-    async with database.transaction(flush=True) as db:
-        assert inbox.waiting(db) == []
-        inbox.store_updates(db, big[:1], 1.0)
-        assert inbox.waiting(db) == [(0, 0)]
+    assert await waiting(database) == []
+    await store(database, 0, text="а" * 9000)
+    assert await waiting(database) == [0]
 
 
 async def test_a_commit_that_fails_leaves_the_database_usable(database: Database) -> None:
@@ -102,13 +109,11 @@ async def test_a_commit_that_fails_leaves_the_database_usable(database: Database
     resource.setrlimit(resource.RLIMIT_FSIZE, (log + 3 * 4096, limits[1]))
     try:
         with pytest.raises(sqlite3.OperationalError):
-            async with database.transaction(flush=True) as db:
-                inbox.store_updates(db, [{"update_id": 1, "poll": "а" * 90_000}], 1.0)
+            await store(database, 1, text="а" * 90_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    async with database.transaction(flush=True) as db:
-        inbox.store_updates(db, [{"update_id": 2}], 1.0)
-        assert inbox.waiting(db) == [(0, 2)]
+    await store(database, 2)
+    assert await waiting(database) == [2]
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["whole", "failing"])
@@ -124,32 +129,24 @@ async def test_who_is_cancelled_while_it_is_flushed_waits_for_it(
             raise OSError
         real()
 
-    async def take() -> None:
-        async with database.transaction(flush=True) as db:
-            inbox.store_updates(db, [{"update_id": 1}], 1.0)
-
     with monkeypatch.context() as patch:
         patch.setattr(database, "_commit_and_flush", commit)
-        taking = asyncio.create_task(take())
+        taking = asyncio.create_task(store(database, 1))
         await asyncio.to_thread(begun.wait, PATIENCE)
         taking.cancel()
         may_end.set()
         with pytest.raises(asyncio.CancelledError):
             await taking
-    async with database.transaction() as db:
-        assert inbox.waiting(db) == ([] if fails else [(0, 1)])
+    assert await waiting(database) == ([] if fails else [1])
 
 
 async def test_a_flush_is_on_the_disk(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = list[Path]()
     monkeypatch.setattr("services.gateway.store.database.sync", synced.append)
-    async with database.transaction() as db:
-        inbox.store_updates(db, [{"update_id": 1}], 1.0)
-    async with database.transaction(flush=True) as db:
-        inbox.waiting(db)
+    await store(database, 1, flush=False)
+    assert await waiting(database) == [1]
     assert synced == []
-    async with database.transaction(flush=True) as db:
-        inbox.store_updates(db, [{"update_id": 2}], 1.0)
+    await store(database, 2)
     assert synced == [database._log]
     assert database.connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
@@ -157,17 +154,14 @@ async def test_a_flush_is_on_the_disk(database: Database, monkeypatch: pytest.Mo
 async def test_the_log_stays_short(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.gateway.store.database.FLUSHES_BEFORE_CHECKPOINT", 5)
     for number in range(200):
-        async with database.transaction(flush=True) as db:
-            inbox.store_updates(db, [{"update_id": number, "poll": "а" * 2000}], 1.0)
+        await store(database, number, text="а" * 2000)
     assert database._log.stat().st_size < 1_000_000
 
 
 async def write_damaged(path: Path) -> None:
     """A database that was overwritten in the middle."""
     with closing(Database(path)) as database:
-        async with database.transaction() as db:
-            many = [{"update_id": n, "poll": "а" * 500} for n in range(200)]
-            inbox.store_updates(db, many, 0.0)
+        await store(database, *range(200), text="а" * 500)
     with path.open("r+b") as file:
         file.seek(file.seek(0, SEEK_END) // 2)
         file.write(b"\xff" * 8192)
