@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
 from typer.testing import CliRunner
@@ -29,8 +28,8 @@ from services.generation.client import GenerationError, turn
 from services.sandbox.server import listening
 from tests.conftest import BOT, PATIENCE, Toy, free_address
 from tests.k8s.conftest import ROOT, need
-from tests.k8s.dashboards import MONITORING, Prometheus, panels
-from tests.k8s.live import configuration, shipped, wait
+from tests.k8s.dashboards import Prometheus, panels
+from tests.k8s.live import configure, shipped, wait
 from tests.services.gateway.conftest import settings_for
 from tests.services.gateway.telegram import FakeTelegram, fake_telegram, group, of, private
 from tests.services.generation.conftest import Service
@@ -150,10 +149,7 @@ async def monitored(
             "prometheus": [own],
             "node": [await serve_text(stack, NODE.read_text())],
         }
-        files = folder / "etc/prometheus"
-        files.mkdir(parents=True)
-        (files / "prometheus.yml").write_text(yaml.safe_dump(configuration(targets)))
-        (files / "rules.yml").write_text((MONITORING / "rules.yml").read_text())
+        configure(folder, targets)
         stack.enter_context(shipped("prometheus", "prometheus", own, folder))
         prometheus = Prometheus(f"http://{own}")
         await until(lambda: prometheus.now('up{job="gateways"} == 1'), "not scraped", folder)

@@ -1,14 +1,9 @@
-"""Overlays and components as kubectl builds them; tests are skipped where a tool is missing."""
+"""The names of bots, overlays and builds; tests are skipped where a tool is missing."""
 
-import functools
 import itertools
 import os
 import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -23,11 +18,10 @@ COMBINATIONS = [
     for count in range(len(COMPONENTS) + 1)
     for some in itertools.combinations(COMPONENTS, count)
 ]
-BUILT = [*OVERLAYS, *COMBINATIONS]
-"""What is built: overlays, and base and bots with every combination of components (`a+b`)."""
+BUILDS = [*OVERLAYS, *COMBINATIONS]
+"""The names of all builds: overlays, and base and bots with each set of components (`a+b`)."""
 WHOLE = "+".join(COMPONENTS)
-
-Resource = dict[str, Any]
+COMPLETE = [*OVERLAYS, WHOLE]
 
 
 def need(tool: str, package: str) -> None:
@@ -40,87 +34,3 @@ def need(tool: str, package: str) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def kubectl() -> None:
     need("kubectl", "kubectl")
-
-
-@pytest.fixture(scope="session")
-def promtool() -> None:
-    need("promtool", "prometheus")
-
-
-@functools.cache
-def tree() -> Path:
-    """Return a copy of k8s/ with token files."""
-    folder = Path(tempfile.mkdtemp(prefix="k8s-"))
-    shutil.copytree(ROOT / "k8s", folder / "k8s")
-    tokens = folder / "k8s/components/token-file"
-    for bot in BOTS:
-        shutil.copy(tokens / "token.env.example", tokens / f"{bot}.env")
-    return folder / "k8s"
-
-
-@pytest.fixture(autouse=True, scope="session")
-def delete_the_copy() -> Iterator[None]:
-    yield
-    if tree.cache_info().currsize:
-        shutil.rmtree(tree().parent)
-
-
-class Loader(yaml.CSafeLoader):
-    """Refuses a duplicate key."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key) for key, _ in node.value]
-        assert len(keys) == len(set(keys)), f"duplicate key: {node.start_mark}"
-        return super().construct_mapping(node, deep)
-
-
-@functools.cache
-def built(name: str) -> list[Resource]:
-    folder = tree() / "overlays" / name
-    if name not in OVERLAYS:
-        folder = tree() / "combined" / (name or "none")
-        folder.mkdir(parents=True)
-        wanted = {
-            "apiVersion": "kustomize.config.k8s.io/v1beta1",
-            "kind": "Kustomization",
-            "namespace": "persona-bots",
-            "resources": ["../../base", "../../bots"],
-            "components": [f"../../components/{each}" for each in filter(None, name.split("+"))],
-        }
-        (folder / "kustomization.yaml").write_text(yaml.safe_dump(wanted))
-    return kustomized(folder)
-
-
-def kustomized(folder: Path) -> list[Resource]:
-    made = subprocess.run(
-        ["kubectl", "kustomize", folder], capture_output=True, text=True, check=False
-    )
-    assert made.returncode == 0, made.stderr
-    assert not made.stderr, made.stderr  # deprecations are printed there
-    return list(yaml.load_all(made.stdout, Loader))
-
-
-def kinds(name: str, kind: str) -> dict[str, Resource]:
-    """Return the resources of a kind, by name."""
-    return {one["metadata"]["name"]: one for one in built(name) if one["kind"] == kind}
-
-
-def templates(name: str) -> dict[str, Resource]:
-    """Return each pod template, by kind and name."""
-    found = {}
-    for one in built(name):
-        spec = one.get("spec", {})
-        spec = spec.get("jobTemplate", {}).get("spec", spec)
-        if "template" in spec:
-            found[f"{one['kind']}/{one['metadata']['name']}"] = spec["template"]
-    return found
-
-
-def pods(name: str) -> dict[str, Resource]:
-    """Return each pod's specification, by kind and name."""
-    return {each: template["spec"] for each, template in templates(name).items()}
-
-
-def containers(pod: Resource) -> list[Resource]:
-    """Return all containers of a pod, init containers first."""
-    return [*(pod.get("initContainers") or ()), *pod["containers"]]

@@ -1,4 +1,4 @@
-"""Reads Grafana's dashboards from their files, and a Prometheus through its API."""
+"""Read the files of dashboards and alerts, and query a Prometheus through its API."""
 
 import json
 import math
@@ -10,19 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 MONITORING = Path(__file__).parents[2] / "k8s" / "components" / "monitoring"
+RULES = MONITORING / "rules.yml"
+ALERTS: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
+]
 
 
 @dataclass(frozen=True)
 class Query:
-    """A panel's expression, with its variables `$bot` and `$__rate_interval` not filled in yet."""
+    """A panel's expression, which contains the variables `$bot` and `$__rate_interval`."""
 
     expr: str
     legend: str
     instant: bool
 
     def filled(self, rate: str, bots: str = ".*") -> str:
-        """Fill the variables in; `rate` is the window of rates, such as 1m."""
+        """Return the expression with values; `rate` is the window of rates, such as 1m."""
         return self.expr.replace("$__rate_interval", rate).replace("$bot", bots)
 
     def name(self, labels: dict[str, str]) -> str:
@@ -64,12 +70,10 @@ def panels() -> list[Panel]:
 
 @dataclass(frozen=True)
 class Series:
-    labels: dict[str, str]
-    points: list[tuple[float, float]]
+    """A result's labels, and its values that are finite numbers."""
 
-    @property
-    def numbers(self) -> list[float]:
-        return [value for _, value in self.points if math.isfinite(value)]
+    labels: dict[str, str]
+    numbers: list[float]
 
 
 @dataclass(frozen=True)
@@ -88,15 +92,15 @@ class Prometheus:
     def now(self, expr: str) -> list[Series]:
         at = {} if self.at is None else {"time": str(self.at)}
         found = self.get("query", query=expr, **at)["result"]
-        return [Series(one["metric"], _points([one["value"]])) for one in found]
+        return [Series(one["metric"], _numbers([one["value"]])) for one in found]
 
     def lately(self, expr: str, seconds: float, steps: int) -> list[Series]:
         """Return the values of the last seconds."""
         end = self.at or time.time()
         ends = {"start": str(end - seconds), "end": str(end), "step": str(seconds / steps)}
         found = self.get("query_range", query=expr, **ends)["result"]
-        return [Series(one["metric"], _points(one["values"])) for one in found]
+        return [Series(one["metric"], _numbers(one["values"])) for one in found]
 
 
-def _points(values: list[tuple[float, str]]) -> list[tuple[float, float]]:
-    return [(float(at), float(value)) for at, value in values]
+def _numbers(points: list[tuple[float, str]]) -> list[float]:
+    return [float(value) for _, value in points if math.isfinite(float(value))]

@@ -1,12 +1,11 @@
-"""Metrics for a Prometheus under test: of gateways and generation in use, of jobs, of a node."""
+"""Metrics for a Prometheus under test: of gateways, generation, jobs and a node."""
 
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from random import Random
 
-from prometheus_client import CollectorRegistry, Metric, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Metric, ProcessCollector
 from prometheus_client.exposition import start_wsgi_server
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
@@ -37,7 +36,6 @@ class Exposed:
     """The metrics of two gateways, generation and a node; `go_on` adds some traffic to them."""
 
     def __init__(self) -> None:
-        self.random = Random(1)
         self.registries = [CollectorRegistry() for _ in (*BOTS, "generation", "node")]
         *gateways, generation, node = self.registries
         self.gateways = [GatewayMetrics(registry) for registry in gateways]
@@ -55,45 +53,40 @@ class Exposed:
         self.generation.refused_version.labels("polkson", "20261127-b2").set(1)
         self.go_on()
 
-    def go_on(self, busy: float = 1.0) -> None:
-        for number, bot in enumerate(BOTS):
-            share = busy / (number + 1)
-            self._talk(self.gateways[number], share)
-            self._generate(bot, share)
+    def go_on(self) -> None:
+        for bot, gateway in zip(BOTS, self.gateways, strict=True):
+            self._talk(gateway)
+            self._generate(bot)
 
-    def _talk(self, gateway: GatewayMetrics, busy: float) -> None:
-        gateway.polls.labels("ok").inc()
+    def _talk(self, gateway: GatewayMetrics) -> None:
         gateway.last_poll.set_to_current_time()
-        gateway.taken.inc(4 * busy)
+        gateway.outbox.set(1)
+        gateway.reply.observe(1)
         for reason in (Reason.PRIVATE, Reason.NAME, Reason.NOT_ADDRESSED, Reason.QUIET_HOURS):
-            gateway.decided.labels(reason.value).inc(self.random.random() * busy)
-        gateway.replies.labels("candidate").inc(2 * busy)
-        gateway.replies.labels("unavailable").inc(0.1)
-        gateway.sent.inc(2 * busy)
-        gateway.outbox.set(int(self.random.random() * 4 * busy))
-        gateway.reply.observe(self.random.lognormvariate(1, 0.7) * busy)
-        for counter in (gateway.limited, gateway.doubled, gateway.failed_updates):
-            counter.inc(0.01)
-        gateway.failed.labels("403").inc(0.02)
+            gateway.decided.labels(reason.value).inc()
+        _count(gateway.polls.labels("ok"), gateway.taken, gateway.sent)
+        _count(gateway.replies.labels("candidate"))
+        rare = (gateway.replies.labels("unavailable"), gateway.failed.labels("403"))
+        _count(*rare, gateway.limited, gateway.doubled, gateway.failed_updates, amount=0.01)
 
-    def _generate(self, bot: str, busy: float) -> None:
-        metrics, draw = self.generation, self.random.lognormvariate
-        metrics.requests.labels(bot, "OK").inc(2 * busy)
-        metrics.requests.labels(bot, "RESOURCE_EXHAUSTED").inc(0.1 * busy)
-        metrics.rejected.labels("queue_full").inc(0.1 * busy)
-        metrics.generated_tokens.labels(bot).inc(60 * busy)
+    def _generate(self, bot: str) -> None:
+        metrics = self.generation
+        _count(metrics.requests.labels(bot, "OK"), metrics.moderated.labels(bot, "none"))
+        _count(metrics.generated_tokens.labels(bot), metrics.cached_tokens.labels(bot), amount=50)
+        _count(metrics.requests.labels(bot, "RESOURCE_EXHAUSTED"), amount=0.01)
+        _count(metrics.rejected.labels("queue_full"), amount=0.01)
+        _count(*(metrics.moderated.labels(bot, one) for one in ("masked", "blocked")), amount=0.01)
         metrics.prompt_tokens.observe(128)
-        metrics.cached_tokens.labels(bot).inc(50)
-        for action, share in (("none", 1.9), ("masked", 0.06), ("blocked", 0.04)):
-            metrics.moderated.labels(bot, action).inc(share * busy)
-        metrics.waiting.set(int(self.random.random() * 5 * busy))
-        metrics.running.set(int(1 + 3 * busy))
-        metrics.queue.observe(draw(-4, 1) * busy)
-        metrics.first_token.observe(draw(-1.5, 0.5) * busy)
-        metrics.token.observe(draw(-4.5, 0.3) * busy)
-        metrics.duration.observe(draw(0.3, 0.4) * busy)
-        batches = [2, int(1 + 4 * busy)]
-        metrics.stepped(Report([], (bot, "20261126-a1"), batches, cache_usage=0.3 * busy))
+        for seconds in (metrics.queue, metrics.first_token, metrics.token, metrics.duration):
+            seconds.observe(0.1)
+        for gauge in (metrics.waiting, metrics.running):
+            gauge.set(1)
+        metrics.stepped(Report([], (bot, "20261126-a1"), [2, 4], cache_usage=0.3))
+
+
+def _count(*counters: Counter, amount: float = 1) -> None:
+    for counter in counters:
+        counter.inc(amount)
 
 
 @contextmanager

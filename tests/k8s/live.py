@@ -1,19 +1,23 @@
-"""Runs Debian's Prometheus and Pushgateway with the manifests' arguments and configuration."""
+"""Run Debian's Prometheus and Pushgateway with the manifests' arguments and configuration."""
 
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 from urllib.error import URLError
 
 import pytest
 import yaml
+from httpx import HTTPError
 
 from tests.conftest import PATIENCE
-from tests.k8s.dashboards import MONITORING
+from tests.k8s.dashboards import MONITORING, RULES
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -33,23 +37,26 @@ def shipped(name: str, tool: str, address: str, folder: Path) -> Iterator[None]:
             running.wait()
 
 
-def configuration(found: dict[str, list[str]]) -> dict[str, Any]:
-    """Return the shipped configuration with these addresses instead of DNS, and short intervals."""
-    config: dict[str, Any] = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
+def configure(folder: Path, targets: dict[str, list[str]]) -> None:
+    """Write the shipped configuration with addresses by job instead of DNS, and short intervals."""
+    config = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "300ms", "evaluation_interval": "300ms"}
     config["scrape_configs"].append({"job_name": "node"})
     for job in config["scrape_configs"]:
         job.pop("dns_sd_configs", None)
-        job["static_configs"] = [{"targets": [target]} for target in found[job["job_name"]]]
-    return config
+        job["static_configs"] = [{"targets": [target]} for target in targets[job["job_name"]]]
+    files = folder / "etc/prometheus"
+    files.mkdir(parents=True)
+    (files / "prometheus.yml").write_text(yaml.safe_dump(config))
+    shutil.copy(RULES, files)
 
 
-def wait(holds: Callable[[], object], what: str, logs: Path) -> None:
+def wait(find: Callable[[], T], failure: str, logs: Path) -> T:
+    """Call `find` until its result is true, and return it; fail with the logs after PATIENCE."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        with suppress(URLError, ConnectionError):  # it starts
-            if holds():
-                return
+        with suppress(URLError, ConnectionError, HTTPError):  # the server is starting
+            if found := find():
+                return found
         time.sleep(0.05)
-    said = "\n".join(file.read_text() for file in logs.glob("*.log"))
-    pytest.fail(f"{what}\n{said}")
+    pytest.fail("\n".join([failure, *(file.read_text() for file in logs.glob("*.log"))]))

@@ -2,17 +2,8 @@
 
 import pytest
 
-from tests.k8s.conftest import (
-    BUILT,
-    OVERLAYS,
-    WHOLE,
-    Resource,
-    built,
-    containers,
-    kinds,
-    pods,
-    templates,
-)
+from tests.k8s.builds import Resource, all_containers, built, containers, kinds, pods, templates
+from tests.k8s.conftest import BUILDS, COMPLETE, OVERLAYS, WHOLE
 
 USER = 10001
 VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
@@ -43,7 +34,7 @@ def violations(pod: Resource) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("name", BUILDS)
 def test_every_pod_is_admitted_by_the_restricted_profile(name: str) -> None:
     assert {each: found for each, pod in pods(name).items() if (found := violations(pod))} == {}
 
@@ -62,35 +53,33 @@ def test_the_namespace_enforces_the_profile() -> None:
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-@pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
+@pytest.mark.parametrize("name", COMPLETE)
 def test_pods_run_as_one_user_without_a_token_and_with_limits(name: str) -> None:
     for each, pod in pods(name).items():
         security = pod["securityContext"]
         assert security["runAsUser"] == security["runAsGroup"] == USER, each
         assert pod["automountServiceAccountToken"] is False, each
         assert pod["enableServiceLinks"] is False, each
-        mounted = {
-            mount["name"] for one in containers(pod) for mount in one.get("volumeMounts", ())
-        }
-        assert mounted == {volume["name"] for volume in pod.get("volumes", ())}, each
-        for one in containers(pod):
-            assert one["securityContext"]["readOnlyRootFilesystem"] is True, each
-            assert one["terminationMessagePolicy"] == "FallbackToLogsOnError", each
-            assert one["resources"]["limits"].keys() == {"memory"}, each  # idle CPU may be used
-            assert one["resources"]["requests"].keys() == {"cpu", "memory"}, each
+        mounts = [mount for one in containers(pod) for mount in one.get("volumeMounts", ())]
+        names = {volume["name"] for volume in pod.get("volumes", ())}
+        assert {mount["name"] for mount in mounts} == names, each
+    for each, one in all_containers(name):
+        assert one["securityContext"]["readOnlyRootFilesystem"] is True, each
+        assert one["terminationMessagePolicy"] == "FallbackToLogsOnError", each
+        assert one["resources"]["limits"].keys() == {"memory"}, each  # idle CPU may be used
+        assert one["resources"]["requests"].keys() == {"cpu", "memory"}, each
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_images_are_pinned_and_pulled_once(name: str) -> None:
-    for each, pod in pods(name).items():
-        for one in containers(pod):
-            image, _, tag = one["image"].partition(":")
-            assert image, each
-            assert tag not in ("", "latest"), each
-            assert one["imagePullPolicy"] == "IfNotPresent", each
+    for each, one in all_containers(name):
+        image, _, tag = one["image"].partition(":")
+        assert image, each
+        assert tag not in ("", "latest"), each
+        assert one["imagePullPolicy"] == "IfNotPresent", each
 
 
-@pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
+@pytest.mark.parametrize("name", COMPLETE)
 def test_servers_have_probes_and_time_to_drain(name: str) -> None:
     for each, pod in pods(name).items():
         if each.startswith("CronJob/"):
@@ -106,21 +95,19 @@ def test_servers_have_probes_and_time_to_drain(name: str) -> None:
         assert pod.get("terminationGracePeriodSeconds", 30) >= before + drain + 10, each
 
 
+def cpu(container: Resource) -> int:
+    return int(container["resources"]["requests"]["cpu"].removesuffix("m"))
+
+
 def test_jobs_give_way_to_what_answers_people() -> None:
     classes = {one: each["value"] for one, each in kinds("vds", "PriorityClass").items()}
     for each, template in templates("vds").items():
         job = template["metadata"]["labels"].get("persona-bots/part") == "job"
-        ours = job or each.removeprefix("Deployment/").startswith(("gateway", "generation"))
-        if not ours:
-            continue
-        value = classes[template["spec"]["priorityClassName"]]
-        assert (value < 0) == job, each
-    generation = pods("vds")["Deployment/generation"]["containers"][0]
-    asked = int(generation["resources"]["requests"]["cpu"].removesuffix("m"))
-    for each, pod in pods("vds").items():
-        if each.startswith("CronJob/"):
-            for one in containers(pod):
-                assert 5 * int(one["resources"]["requests"]["cpu"].removesuffix("m")) <= asked
+        if job or each.startswith(("Deployment/gateway", "Deployment/generation")):
+            assert (classes[template["spec"]["priorityClassName"]] < 0) == job, each
+    generation = cpu(pods("vds")["Deployment/generation"]["containers"][0])
+    jobs = [one for each, one in all_containers("vds") if each.startswith("CronJob/")]
+    assert all(5 * cpu(one) <= generation for one in jobs)
 
 
 def test_every_resource_is_in_the_namespace() -> None:

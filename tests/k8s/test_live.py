@@ -4,60 +4,22 @@ every alert finds its metrics."""
 import re
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
-import yaml
 
 from tests.conftest import free_address
 from tests.k8s.conftest import need
-from tests.k8s.dashboards import MONITORING, Panel, Prometheus, boards, panels
+from tests.k8s.dashboards import ALERTS, Panel, Prometheus, boards, panels
 from tests.k8s.exposed import BOTS, Exposed, push_jobs, served
-from tests.k8s.live import configuration, shipped, wait
+from tests.k8s.live import configure, shipped, wait
 
 SCRAPES = 5
-RULES = yaml.safe_load((MONITORING / "rules.yml").read_text())
-ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]
 SELECTOR = re.compile(r"(?:\b(?:persona_|push_)\w+|(?={__name__))(?:{[^}]*})?")
-
-
-@contextmanager
-def monitored(folder: Path, exposed: Exposed) -> Iterator[Prometheus]:
-    """Run Prometheus and Pushgateway until everything has been scraped a few times."""
-    own, pushed = free_address(), free_address()
-    prometheus = Prometheus(f"http://{own}")
-
-    def until(expr: str) -> None:
-        """Add traffic until the expression has a result."""
-
-        def holds() -> object:
-            exposed.go_on()
-            return prometheus.now(expr)
-
-        wait(holds, f"{expr} finds nothing", folder)
-
-    with ExitStack() as stack:
-        *gateways, generation, node = stack.enter_context(served(exposed))
-        found = {
-            "gateways": gateways, "generation": [generation], "node": [node],
-            "pushgateway": [pushed], "prometheus": [own],
-        }  # fmt: skip
-        files = folder / "etc/prometheus"
-        files.mkdir(parents=True)
-        (files / "prometheus.yml").write_text(yaml.safe_dump(configuration(found)))
-        (files / "rules.yml").write_text((MONITORING / "rules.yml").read_text())
-        stack.enter_context(shipped("pushgateway", "prometheus-pushgateway", pushed, folder))
-        stack.enter_context(shipped("prometheus", "prometheus", own, folder))
-        until('up{job="pushgateway"} == 1')
-        push_jobs(f"http://{pushed}")
-        targets = sum(len(each) for each in found.values())
-        until(f"count(sum_over_time(up[1m]) >= {SCRAPES}) == {targets}")
-        until('ALERTS{alertstate="firing"}')
-        yield replace(prometheus, at=time.time())
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -71,8 +33,33 @@ def tools() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def live(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with monitored(tmp_path_factory.mktemp("live"), Exposed()) as prometheus:
-        yield prometheus
+    """Prometheus, after it has scraped everything a few times."""
+    folder, exposed = tmp_path_factory.mktemp("live"), Exposed()
+    own, pushed = free_address(), free_address()
+    prometheus = Prometheus(f"http://{own}")
+
+    def wait_for(expr: str) -> None:
+        """Add traffic until the expression has a result."""
+
+        def find() -> object:
+            exposed.go_on()
+            return prometheus.now(expr)
+
+        wait(find, f"{expr} finds nothing", folder)
+
+    with ExitStack() as stack:
+        *gateways, generation, node = stack.enter_context(served(exposed))
+        targets = {"gateways": gateways, "generation": [generation], "node": [node]}
+        targets |= {"pushgateway": [pushed], "prometheus": [own]}
+        configure(folder, targets)
+        stack.enter_context(shipped("pushgateway", "prometheus-pushgateway", pushed, folder))
+        stack.enter_context(shipped("prometheus", "prometheus", own, folder))
+        wait_for('up{job="pushgateway"} == 1')
+        push_jobs(f"http://{pushed}")
+        count = sum(len(each) for each in targets.values())
+        wait_for(f"count(sum_over_time(up[1m]) >= {SCRAPES}) == {count}")
+        wait_for('ALERTS{alertstate="firing"}')
+        yield replace(prometheus, at=time.time())
 
 
 @pytest.mark.parametrize(
@@ -114,19 +101,16 @@ def test_only_what_is_wrong_fires(live: Prometheus) -> None:
 def test_pushed_metrics_survive_a_restart_of_the_pushgateway(tmp_path: Path) -> None:
     address = free_address()
 
-    def groups() -> int:
-        with urlopen(f"http://{address}/metrics", timeout=5) as page:
-            return len(re.findall("^push_time_seconds{", page.read().decode(), re.MULTILINE))
+    def read(path: str) -> str:
+        with urlopen(f"http://{address}/{path}", timeout=5) as page:
+            return str(page.read().decode())
 
-    def started() -> bool:
-        with urlopen(f"http://{address}/-/ready", timeout=5) as answer:
-            return bool(answer.status == 200)
-
-    with shipped("pushgateway", "prometheus-pushgateway", address, tmp_path):
-        wait(started, "no pushgateway", tmp_path)
-        push_jobs(f"http://{address}")
-        before = groups()
-    assert (tmp_path / "data/pushed").is_file()  # and not where Debian's would keep it
-    with shipped("pushgateway", "prometheus-pushgateway", address, tmp_path):
-        wait(started, "no pushgateway", tmp_path)
-        assert groups() == before > 0
+    counts = []
+    for number in range(2):
+        with shipped("pushgateway", "prometheus-pushgateway", address, tmp_path):
+            wait(lambda: read("-/ready"), "no pushgateway", tmp_path)
+            if number == 0:
+                push_jobs(f"http://{address}")
+            counts.append(read("metrics").count("\npush_time_seconds{"))
+        assert (tmp_path / "data/pushed").is_file()  # and not where Debian's would keep it
+    assert counts[0] == counts[1] > 0

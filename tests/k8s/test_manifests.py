@@ -1,7 +1,8 @@
-"""What is built conforms to the Kubernetes schemas and gives each bot what it needs."""
+"""The manifests conform to the Kubernetes schemas and give each bot what it needs."""
 
 import base64
 import functools
+import importlib
 import json
 import re
 from typing import Any
@@ -12,30 +13,16 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.settings import Volumes
-from extraction_jobs import build_dataset
-from services.gateway import backup
 from services.gateway.settings import GatewaySettings
 from services.generation.settings import GenerationSettings
 from services.sandbox.settings import SandboxSettings, sandbox_token
 from telemetry.job import PushSettings
-from tests.k8s.conftest import (
-    BOTS,
-    BUILT,
-    LISTED,
-    OVERLAYS,
-    ROOT,
-    WHOLE,
-    built,
-    containers,
-    kinds,
-    pods,
-    templates,
-)
-from training_jobs import convert, evaluate, fetch_base, finetune, publish
+from tests.k8s.builds import all_containers, built, containers, environment, kinds, pods, templates
+from tests.k8s.conftest import BOTS, BUILDS, COMPLETE, OVERLAYS, ROOT, WHOLE
 
 MODELS = (GatewaySettings, GenerationSettings, SandboxSettings, Volumes, PushSettings)
 SETTINGS = {name.upper() for model in MODELS for name in model.model_fields}
-SETTINGS |= {"HF_HOME", "JOB"}  # the hub's client's, and one that only other values refer to
+SETTINGS |= {"HF_HOME", "JOB"}  # of the hub's client, and of other values
 SETTINGS |= {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}  # torch's own
 
 
@@ -45,7 +32,7 @@ def _validate(resource: str, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.32", "1.36"])
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("name", BUILDS)
 def test_every_resource_conforms_to_the_schema(name: str, version: str) -> None:
     for resource in built(name):
         _validate(json.dumps(resource, sort_keys=True), version)
@@ -60,31 +47,23 @@ def test_an_unknown_kind_or_key_would_be_refused() -> None:
         kubernetes_validate.validate(odd, "1.36", strict=True)
 
 
-def test_generation_gets_the_file_of_every_listed_bot() -> None:
-    files = LISTED["configMapGenerator"][0]["files"]
-    assert sorted(files) == [f"{bot}.yaml={bot}/bot.yaml" for bot in BOTS]
-
-
 @pytest.mark.parametrize("bot", BOTS)
 def test_folders_of_bots_differ_only_by_the_name(bot: str) -> None:
-    texts = {
-        (ROOT / "k8s/bots" / name / "kustomization.yaml").read_text().replace(name, "NAME")
-        for name in BOTS
-    }
-    assert len(texts) == 1
+    files = [ROOT / "k8s/bots" / name / "kustomization.yaml" for name in (bot, BOTS[0])]
+    own, first = (file.read_text().replace(file.parent.name, "NAME") for file in files)
+    assert own == first
     assert BotFile.read(ROOT / "k8s/bots" / bot).name == bot
 
 
 @pytest.mark.parametrize("bot", BOTS)
-@pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
+@pytest.mark.parametrize("name", COMPLETE)
 def test_a_bot_gets_its_own_label_token_file_and_volume(name: str, bot: str) -> None:
     gateway = kinds(name, "Deployment")[f"gateway-{bot}"]
     template = gateway["spec"]["template"]
     assert template["metadata"]["labels"]["persona-bots/bot"] == bot
     assert gateway["spec"]["selector"]["matchLabels"]["persona-bots/bot"] == bot
     assert gateway["spec"]["strategy"] == {"type": "Recreate"}
-    environment = {one["name"]: one for one in template["spec"]["containers"][0]["env"]}
-    secret = environment["TELEGRAM_TOKEN"]["valueFrom"]["secretKeyRef"]
+    secret = environment(template["spec"])["TELEGRAM_TOKEN"]["valueFrom"]["secretKeyRef"]
     assert re.fullmatch(rf"{bot}-telegram(-\w{{10}})?", secret["name"])
     assert secret["key"] == "token"
     volumes = {one["name"]: one for one in template["spec"]["volumes"]}
@@ -98,97 +77,67 @@ def test_a_bot_gets_its_own_label_token_file_and_volume(name: str, bot: str) -> 
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_generation_gets_every_bots_file(name: str) -> None:
-    spec = pods(name)["Deployment/generation"]
-    volume = next(one for one in spec["volumes"] if one["name"] == "bots")
-    assert sorted(kinds(name, "ConfigMap")[volume["configMap"]["name"]]["data"]) == [
-        f"{bot}.yaml" for bot in BOTS
-    ]
+    volumes = {one["name"]: one for one in pods(name)["Deployment/generation"]["volumes"]}
+    config = kinds(name, "ConfigMap")[volumes["bots"]["configMap"]["name"]]
+    files = {f"{bot}.yaml": (ROOT / f"k8s/bots/{bot}/bot.yaml").read_text() for bot in BOTS}
+    assert config["data"] == files
 
 
-@pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
+@pytest.mark.parametrize("name", COMPLETE)
 def test_every_claim_and_setting_exists(name: str) -> None:
     claims = set(kinds(name, "PersistentVolumeClaim"))
-    claims |= set() if "backups" in claims else {"backups"}  # of jobs that are suspended then
+    claims.add("backups")  # without the component backup the jobs that need it are suspended
     for pod in pods(name).values():
         for volume in pod.get("volumes", ()):
             if "persistentVolumeClaim" in volume:
                 assert volume["persistentVolumeClaim"]["claimName"] in claims
-        for container in containers(pod):
-            if container["image"].startswith("persona-bots/"):
-                assert {one["name"] for one in container.get("env", ())} <= SETTINGS
+    for _, container in all_containers(name):
+        if container["image"].startswith("persona-bots/"):
+            assert {one["name"] for one in container.get("env", ())} <= SETTINGS
 
 
-JOBS = {
-    "extraction_jobs.build_dataset": build_dataset.app,
-    "training_jobs.finetune": finetune.app,
-    "training_jobs.convert": convert.app,
-    "training_jobs.evaluate": evaluate.app,
-    "training_jobs.publish": publish.app,
-    "training_jobs.fetch_base": fetch_base.app,
-    "services.gateway.backup": backup.app,
-}
-
-
-@pytest.mark.parametrize("name", [*OVERLAYS, WHOLE])
+@pytest.mark.parametrize("name", COMPLETE)
 def test_the_arguments_of_jobs_are_valid(name: str) -> None:
-    found = [pod for each, pod in pods(name).items() if each.startswith("CronJob/")]
-    assert len(found) == 6 * len(BOTS) + 1
-    for container in (each for pod in found for each in containers(pod)):
+    assert len(kinds(name, "CronJob")) == 6 * len(BOTS) + 1
+    for container in (one for each, one in all_containers(name) if each.startswith("CronJob/")):
         line = [*container.get("command", ())[2:], *container["args"]]
         module, *arguments = line[line.index("-m") + 1 :] if "-m" in line else line
-        command = typer.main.get_command(JOBS[module])
+        command = typer.main.get_command(importlib.import_module(module).app)
         if isinstance(command, typer.core.TyperGroup):
             command = command.commands[arguments.pop(0)]
         command.make_context(module, arguments)
 
 
-def test_learn_runs_the_steps_of_the_other_jobs() -> None:
-    for bot in BOTS:
-        steps = containers(pods("vds")[f"CronJob/learn-{bot}"])
-        alone = [
-            container
-            for job in ("extract", "train", "publish")
-            for container in containers(pods("vds")[f"CronJob/{job}-{bot}"])
-        ]
-        skipping = [{**each, "args": [*each["args"], "--skip-unchanged"]} for each in alone]
-        assert skipping == steps
+@pytest.mark.parametrize("bot", BOTS)
+def test_learn_runs_the_steps_of_the_other_jobs(bot: str) -> None:
+    jobs = (pods("vds")[f"CronJob/{job}-{bot}"] for job in ("extract", "train", "publish"))
+    steps = [container for job in jobs for container in containers(job)]
+    skipping = [{**each, "args": [*each["args"], "--skip-unchanged"]} for each in steps]
+    assert containers(pods("vds")[f"CronJob/learn-{bot}"]) == skipping
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_addresses_and_secrets_exist(name: str) -> None:
-    ports = {
-        f"{each}:{port['port']}"
-        for each, service in kinds(name, "Service").items()
-        for port in service["spec"]["ports"]
-    }
-    secrets = kinds(name, "Secret")
+    services, secrets = kinds(name, "Service"), kinds(name, "Secret")
+    ports = {f"{each}:{p['port']}" for each, one in services.items() for p in one["spec"]["ports"]}
     for pod in pods(name).values():
-        for one in pod["containers"][0].get("env", ()):
-            if one["name"] in ("GENERATION_ADDRESS", "TELEGRAM_API", "PUSHGATEWAY_URL"):
+        for variable, one in environment(pod).items():
+            if variable in ("GENERATION_ADDRESS", "TELEGRAM_API", "PUSHGATEWAY_URL"):
                 assert one["value"].removeprefix("http://") in ports
             secret = one.get("valueFrom", {}).get("secretKeyRef")
             if secret and (name == "local" or secret["name"] in secrets):
                 assert secret["key"] in secrets[secret["name"]]["data"]
-    for service in kinds(name, "Service").values():
-        wanted = service["spec"]["selector"].items()
-        chosen = [
-            template
-            for template in templates(name).values()
-            if wanted <= template["metadata"]["labels"].items()
-        ]
-        assert chosen, service["metadata"]["name"]
+    labels = [each["metadata"]["labels"].items() for each in templates(name).values()]
+    for each, service in services.items():
+        assert any(service["spec"]["selector"].items() <= one for one in labels), each
 
 
 def test_local_gateways_have_the_tokens_that_the_sandbox_knows() -> None:
-    secrets = kinds("local", "Secret")
     for bot in BOTS:
-        [token] = [
-            one["valueFrom"]["secretKeyRef"]
-            for one in pods("local")[f"Deployment/gateway-{bot}"]["containers"][0]["env"]
-            if one["name"] == "TELEGRAM_TOKEN"
-        ]
-        found = base64.b64decode(secrets[token["name"]]["data"][token["key"]]).decode()
-        assert found == sandbox_token(bot)
+        variables = environment(pods("local")[f"Deployment/gateway-{bot}"])
+        token = variables["TELEGRAM_TOKEN"]["valueFrom"]["secretKeyRef"]
+        secret = kinds("local", "Secret")[token["name"]]["data"][token["key"]]
+        assert base64.b64decode(secret).decode() == sandbox_token(bot)
 
 
 def test_training_on_several_nodes_is_given_its_first_pod() -> None:
@@ -196,10 +145,9 @@ def test_training_on_several_nodes_is_given_its_first_pod() -> None:
     for bot in BOTS:
         pod = pods(WHOLE)[f"CronJob/train-{bot}"]
         assert pod["subdomain"] == service["metadata"]["name"]
-        environment = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
-        assert environment["MASTER_ADDR"] == f"$(JOB)-0.{pod['subdomain']}"
-        assert environment["MASTER_PORT"] == str(service["spec"]["ports"][0]["port"])
+        values = {name: one.get("value") for name, one in environment(pod).items()}
+        assert values["MASTER_ADDR"] == f"$(JOB)-0.{pod['subdomain']}"
+        assert values["MASTER_PORT"] == str(service["spec"]["ports"][0]["port"])
         job = kinds(WHOLE, "CronJob")[f"train-{bot}"]["spec"]["jobTemplate"]["spec"]
-        assert (
-            environment["WORLD_SIZE"] == str(job["completions"]) == str(job["parallelism"]) == "2"
-        )
+        assert values["WORLD_SIZE"] == "2"
+        assert job["completions"] == job["parallelism"] == 2

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.k8s.conftest import BOTS, OVERLAYS, Resource, containers, kinds, templates
+from tests.k8s.builds import Resource, all_containers, kinds, templates
+from tests.k8s.conftest import BOTS, OVERLAYS
 
 JOBS = {"learn", "extract", "train", "publish", "backup", "restore", "fetch-base"}
 ALLOWED = {
@@ -20,6 +21,8 @@ ALLOWED = {
 }
 """Client, server and port (0 is any) of every connection that is allowed within the namespace."""
 TO_THE_INTERNET = {*(f"gateway-{bot}" for bot in BOTS), "fetch-base"}
+PRIVATE = ("10.42.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "100.64.0.1",
+           "fd00::1", "fe80::1")  # fmt: skip
 GUARDED = [name for name in OVERLAYS if kinds(name, "NetworkPolicy")]
 
 
@@ -72,10 +75,8 @@ def test_everything_else_is_denied_except_dns(name: str) -> None:
     default = kinds(name, "NetworkPolicy")["nothing-else"]["spec"]
     assert default == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     for each, labels in pods(name).items():
-        names = [
-            port for peer, port in rules(name, labels, "egress") if "namespaceSelector" in peer
-        ]
-        assert names == [53, 53], each
+        allowed = rules(name, labels, "egress")
+        assert [port for peer, port in allowed if "namespaceSelector" in peer] == [53, 53], each
 
 
 @pytest.mark.parametrize("name", GUARDED)
@@ -86,23 +87,19 @@ def test_pods_with_internet_access_reach_no_private_address(name: str) -> None:
             if block := peer.get("ipBlock"):
                 reach.add(each)
                 assert port == 443
-                network = ipaddress.ip_network(block["cidr"])
-                refused = [ipaddress.ip_network(part) for part in block["except"]]
-                assert all(part.version == network.version for part in refused)
-                private = ["10.42.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1",
-                           "100.64.0.1", "fd00::1", "fe80::1"]  # fmt: skip
-                for address in map(ipaddress.ip_address, private):
-                    if address.version == network.version:
-                        assert any(address in part for part in refused), address
+                network, *denied = map(ipaddress.ip_network, (block["cidr"], *block["except"]))
+                assert {part.version for part in denied} == {network.version}
+                for address in map(ipaddress.ip_address, PRIVATE):
+                    if address in network:
+                        assert any(address in part for part in denied), address
     assert reach == TO_THE_INTERNET
 
 
 @pytest.mark.parametrize("name", GUARDED)
 def test_every_address_in_the_settings_may_be_reached(name: str) -> None:
     services = kinds(name, "Service")
-    for each, template in templates(name).items():
-        for container in containers(template["spec"]):
-            for one in container.get("env", ()):
-                host, _, port = one.get("value", "").removeprefix("http://").partition(":")
-                if host in services:
-                    assert (each.partition("/")[2], host, int(port)) in pairs(name)
+    for each, container in all_containers(name):
+        for one in container.get("env", ()):
+            host, _, port = one.get("value", "").removeprefix("http://").partition(":")
+            if host in services:
+                assert (each.partition("/")[2], host, int(port)) in pairs(name)

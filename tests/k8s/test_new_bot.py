@@ -1,4 +1,4 @@
-"""`make new-bot` makes all that a further bot needs but its description."""
+"""`make new-bot` creates everything that another bot needs except its description."""
 
 import shutil
 import subprocess
@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from contracts.bot_file import BotFile
+from tests.k8s.builds import kustomized
 from tests.k8s.conftest import ROOT
 
 
@@ -26,21 +27,22 @@ def new_bot(project: Path, name: str) -> subprocess.CompletedProcess[str]:
 def test_a_new_bot_has_the_resources_of_the_others(project: Path) -> None:
     assert new_bot(project, "vasya").returncode == 0
     assert BotFile.read(project / "k8s/bots/vasya").name == "vasya"
-    made = subprocess.run(
-        ["kubectl", "kustomize", project / "k8s/overlays/vds"], capture_output=True, check=True
-    )
-    kinds = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(made.stdout)}
-    names = {name.replace("vasya", "") for _, name in kinds if name.endswith("-vasya")}
-    assert names == {name.replace("polkson", "") for _, name in kinds if name.endswith("-polkson")}
-    [bots] = [one for (_, name), one in kinds.items() if name == "bots"]
-    assert "vasya.yaml" in bots["data"]
+    resources = kustomized(project / "k8s/overlays/vds")
+    names = [one["metadata"]["name"] for one in resources]
+
+    def of_bot(bot: str) -> set[str]:
+        return {name.removesuffix(bot) for name in names if name.endswith(f"-{bot}")}
+
+    assert of_bot("vasya") == of_bot("polkson")
+    assert "vasya.yaml" in resources[names.index("bots")]["data"]
     tokens = yaml.safe_load((project / "k8s/components/token-file/kustomization.yaml").read_text())
     assert {"name": "vasya-telegram", "envs": ["vasya.env"]} in tokens["secretGenerator"]
 
 
-@pytest.mark.parametrize(
-    "name", ["", "Вася", "Vasya", "-x", "a" * 33, "a b", "avtobus", "kustomization"]
-)
+NAMES = ["", "Вася", "Vasya", "-x", "a" * 33, "a b", "avtobus", "kustomization"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_invalid_name_changes_nothing(project: Path, name: str) -> None:
     before = sorted(project.rglob("*"))
     refused = new_bot(project, name)
