@@ -9,23 +9,22 @@ import os
 import shlex
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import yaml
 
 from extraction_jobs.sample_chats.__main__ import app as sample_chats
-from tests.k8s.conftest import Resource, containers, kinds, templates
+from tests.k8s.builds import Resource, containers, kinds, templates
+from tests.k8s.live import wait
 
 ENGINE = shlex.split(os.environ.get("CONTAINERS", "podman"))
 OPTIONS = shlex.split(os.environ.get("CONTAINER_OPTIONS", ""))
 BOT, USER = "avtobus", 10001
-SANDBOX = "http://127.0.0.1:8081"
+SANDBOX, GATEWAY = "http://127.0.0.1:8081", "http://127.0.0.1:9465"
 pytestmark = pytest.mark.slow
 
 
@@ -33,12 +32,12 @@ class Box:
     """A node: its volumes, and containers that see them as pods do."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._secrets = kinds("local", "Secret")
 
     def volume(self, name: str) -> Path:
-        path = self._folder / name
-        path.mkdir(exist_ok=True)
+        path = self.folder / name
+        path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o777)
         return path
 
@@ -47,36 +46,30 @@ class Box:
         spec, labels = template["spec"], template["metadata"]["labels"]
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         user = spec["securityContext"]["runAsUser"]
-        environment = self._environment(labels, container) | more
+        bot = labels.get("persona-bots/bot", "")
+        variables = container.get("env", ())
+        environment = {one["name"]: self._value(one, bot) for one in variables} | more
         arguments = [
             "run", "--rm", "--read-only", "--read-only-tmpfs=false", "--cap-drop=all",
             "--security-opt=no-new-privileges", f"--user={user}:{user}", "--network=host",
             *(f"--add-host={name}:127.0.0.1" for name in ("generation", "sandbox")),
             *(f"--env={name}={value}" for name, value in environment.items()),
-            *self._mounts(spec, container, environment), *OPTIONS,
+            *self._mounts(spec, container, bot), *OPTIONS,
         ]  # fmt: skip
         if "command" in container:
             arguments.append(f"--entrypoint={container['command'][0]}")
         line = [*container.get("command", ())[1:], *container.get("args", ())]
-        expanded = [part.replace("$(BOT)", labels.get("persona-bots/bot", "")) for part in line]
+        expanded = [part.replace("$(BOT)", bot) for part in line]
         return [*ENGINE, *arguments, f"docker.io/{container['image']}", *expanded]
 
-    def _environment(self, labels: dict[str, str], container: Resource) -> dict[str, str]:
-        found = {}
-        for one in container.get("env", ()):
-            source = one.get("valueFrom", {})
-            if "fieldRef" in source:
-                found[one["name"]] = labels["persona-bots/bot"]
-            elif secret := source.get("secretKeyRef"):
-                data = self._secrets[secret["name"]]["data"][secret["key"]]
-                found[one["name"]] = base64.b64decode(data).decode()
-            else:
-                found[one["name"]] = one["value"]
-        return found
+    def _value(self, variable: Resource, bot: str) -> str:
+        source = variable.get("valueFrom", {})
+        if secret := source.get("secretKeyRef"):
+            data = self._secrets[secret["name"]]["data"][secret["key"]]
+            return base64.b64decode(data).decode()
+        return bot if "fieldRef" in source else str(variable["value"])
 
-    def _mounts(
-        self, spec: Resource, container: Resource, environment: dict[str, str]
-    ) -> list[str]:
+    def _mounts(self, spec: Resource, container: Resource, bot: str) -> list[str]:
         volumes = {each["name"]: each for each in spec.get("volumes", ())}
         found = []
         for mount in container.get("volumeMounts", ()):
@@ -85,11 +78,7 @@ class Box:
                 found.append(f"--tmpfs={place}:mode=1777")
                 continue
             claim = volume.get("persistentVolumeClaim", {}).get("claimName", "bots")
-            source = self.volume(claim)
-            if within := mount.get("subPathExpr", "").replace("$(BOT)", environment.get("BOT", "")):
-                source = source / within
-                source.mkdir(parents=True, exist_ok=True)
-                source.chmod(0o777)
+            source = self.volume(f"{claim}/{mount.get('subPathExpr', '').replace('$(BOT)', bot)}")
             found.append(f"--volume={source}:{place}:{'ro' if mount.get('readOnly') else 'rw'}")
         return found
 
@@ -97,9 +86,8 @@ class Box:
         """Run all containers of a job, one after another."""
         template = templates("local")[name]
         for container in containers(template["spec"]):
-            done = subprocess.run(
-                self.command(template, container), capture_output=True, text=True, check=False
-            )
+            command = self.command(template, container)
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{container['name']}: {done.stderr}"
 
     @contextmanager
@@ -133,32 +121,18 @@ def box(tmp_path: Path) -> Box:
     return box
 
 
-def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if found := holds():
-                return found
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.5)
-    raise AssertionError("timed out")
-
-
 def test_an_export_goes_in_and_a_person_gets_an_answer(box: Box) -> None:
     box.run(f"CronJob/learn-{BOT}")
     with ExitStack() as stack:
-        for name, more in (
-            ("Deployment/sandbox", {}),
-            ("Deployment/generation", {}),
-            (f"Deployment/gateway-{BOT}", {"METRICS_PORT": "9465"}),
-        ):
-            stack.enter_context(box.serving(name, **more))
-        until(lambda: httpx.get("http://127.0.0.1:9465/readyz").status_code == 200)
+        for name in ("Deployment/sandbox", "Deployment/generation"):
+            stack.enter_context(box.serving(name))
+        stack.enter_context(box.serving(f"Deployment/gateway-{BOT}", METRICS_PORT="9465"))
+        wait(lambda: httpx.get(f"{GATEWAY}/readyz").status_code == 200, "not ready", box.folder)
         asked = {"chat": "group", "person": "Борис", "text": f"@{BOT}_bot далеко ещё?"}
         httpx.post(f"{SANDBOX}/api/messages", json=asked).raise_for_status()
-        [said, *_] = until(lambda: httpx.get(f"{SANDBOX}/admin/log").json()["sent"])
+        log = f"{SANDBOX}/admin/log"
+        [said, *_] = wait(lambda: httpx.get(log).json()["sent"], "no answer", box.folder)
         assert (said["bot"], said["room"]) == (BOT, "group")
-        assert "reply" in httpx.get("http://127.0.0.1:9465/metrics").text
+        assert "reply" in httpx.get(f"{GATEWAY}/metrics").text
         box.run(f"CronJob/backup-{BOT}")  # while the gateway runs
     assert list((box.volume("backups") / BOT).glob("*/gateway.sqlite3"))

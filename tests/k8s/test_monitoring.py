@@ -1,15 +1,16 @@
 """The monitoring component: small pods, well-formed dashboards, queries of metrics that exist."""
 
-import os
+import itertools
 import re
-from typing import Any
+from configparser import ConfigParser
 
 import pytest
 import yaml
 
 from services.gateway.decision import SPEAKS
-from tests.k8s.conftest import ROOT, Resource, kustomized
-from tests.k8s.dashboards import MONITORING, Panel, boards, panels
+from tests.k8s.builds import Resource, kinds
+from tests.k8s.conftest import ROOT, WHOLE
+from tests.k8s.dashboards import ALERTS, MONITORING, Panel, boards, panels
 
 IMAGES = {
     "prometheus": r"docker\.io/prom/prometheus:v3\.\d+\.\d+",
@@ -18,33 +19,22 @@ IMAGES = {
 }
 OTHERS = {"ALERTS", "push_time_seconds", "process_resident_memory_bytes"}
 """Metrics of others, apart from those on the dashboard Box."""
-RULES = (MONITORING / "rules.yml").read_text()
 MEBIBYTES = {"requests": 400, "limits": 512}
 
 
-@pytest.fixture(scope="module")
-def resources(tmp_path_factory: pytest.TempPathFactory) -> list[Resource]:
-    """The resources of an overlay that lists only this component."""
-    folder = tmp_path_factory.mktemp("overlay")
-    listed = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "namespace": "persona-bots",
-        "components": [os.path.relpath(MONITORING, folder.resolve())],
+def deployments() -> dict[str, Resource]:
+    """Return the Deployments that the component adds, by name."""
+    return {
+        name: one
+        for name, one in kinds("monitoring", "Deployment").items()
+        if name not in kinds("", "Deployment")
     }
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(listed))
-    return kustomized(folder)
 
 
-def named(resources: list[Resource], kind: str) -> dict[str, Resource]:
-    return {one["metadata"]["name"]: one for one in resources if one["kind"] == kind}
-
-
-def test_pods_have_pinned_images_and_are_small(resources: list[Resource]) -> None:
-    deployments = named(resources, "Deployment")
-    assert set(deployments) == set(IMAGES)
+def test_pods_have_pinned_images_and_are_small() -> None:
+    assert set(deployments()) == set(IMAGES)
     total = dict.fromkeys(MEBIBYTES, 0)
-    for name, deployment in deployments.items():
+    for name, deployment in deployments().items():
         assert deployment["spec"]["strategy"] == {"type": "Recreate"}
         pod = deployment["spec"]["template"]["spec"]
         assert pod["securityContext"]["fsGroup"] == 10001  # who may write to the volume
@@ -55,46 +45,37 @@ def test_pods_have_pinned_images_and_are_small(resources: list[Resource]) -> Non
     assert all(total[kind] <= most for kind, most in MEBIBYTES.items()), total
 
 
-def test_files_and_addresses_that_pods_are_given_exist(resources: list[Resource]) -> None:
-    configs, services = named(resources, "ConfigMap"), named(resources, "Service")
-    for name, deployment in named(resources, "Deployment").items():
+def test_files_and_addresses_that_pods_are_given_exist() -> None:
+    configs, services = kinds("monitoring", "ConfigMap"), kinds("monitoring", "Service")
+    for name, deployment in deployments().items():
         pod = deployment["spec"]["template"]["spec"]
         [container] = pod["containers"]
-        for volume in pod["volumes"]:
-            if config := volume.get("configMap"):
-                assert {one["key"] for one in config.get("items", ())} <= set(
-                    configs[config["name"]]["data"]
-                )
+        for config in filter(None, (volume.get("configMap") for volume in pod["volumes"])):
+            keys = {one["key"] for one in config.get("items", ())}
+            assert keys <= set(configs[config["name"]]["data"])
         [port] = services[name]["spec"]["ports"]
         assert port["port"] == container["ports"][0]["containerPort"]
     [source] = yaml.safe_load((MONITORING / "datasources.yml").read_text())["datasources"]
     assert source["url"] == "http://prometheus:9090"
     assert configs["jobs-settings"]["data"] == {"PUSHGATEWAY_URL": "http://pushgateway:9091"}
+    [shown] = [one["data"] for name, one in configs.items() if name.startswith("dashboards-")]
+    assert set(shown) == {f"{name}.json" for name in boards()}
 
 
-def test_every_dashboard_is_shipped(resources: list[Resource]) -> None:
-    [data] = [
-        one["data"]
-        for name, one in named(resources, "ConfigMap").items()
-        if name.startswith("dashboards-")
-    ]
-    assert set(data) == {f"{name}.json" for name in boards()}
+def test_scraping_needs_no_rights_in_the_cluster() -> None:
+    for kind in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"):
+        assert not kinds(WHOLE, kind)
+    jobs = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
+    assert not [key for job in jobs for key in job if key.startswith("kubernetes")]
 
 
-def test_scraping_needs_no_rights_in_the_cluster(resources: list[Resource]) -> None:
-    config = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
-    for job in config["scrape_configs"]:
-        assert not [key for key in job if key.startswith("kubernetes")]
-    assert not [one for one in resources if one["kind"].startswith(("Role", "ClusterRole"))]
-    bases = [yaml.safe_load_all((ROOT / f"k8s/{name}.yaml").read_text())
-             for name in ("base/generation", "gateway/gateway")]  # fmt: skip
-    ports = {port["containerPort"] for base in bases for one in base if one["kind"] == "Deployment"
-             for port in one["spec"]["template"]["spec"]["containers"][0]["ports"]
-             if port["name"] == "metrics"}  # fmt: skip
-    scraped = {
-        sd["port"] for job in config["scrape_configs"] for sd in job.get("dns_sd_configs", ())
+def test_the_ports_of_metrics_are_scraped() -> None:
+    jobs = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
+    pods = [one["spec"]["template"]["spec"] for one in kinds("", "Deployment").values()]
+    ports = [port for pod in pods for port in pod["containers"][0]["ports"]]
+    assert {one["port"] for job in jobs for one in job.get("dns_sd_configs", ())} == {
+        port["containerPort"] for port in ports if port["name"] == "metrics"
     }
-    assert scraped == ports
 
 
 @pytest.mark.parametrize("name", boards())
@@ -102,15 +83,13 @@ def test_a_dashboard_is_well_formed(name: str) -> None:
     board = boards()[name]
     assert board["uid"] == f"persona-{name}"
     assert [one["name"] for one in board["templating"]["list"]] == ["datasource", "bot"]
-    taken: dict[tuple[int, int], str] = {}
+    cells: list[tuple[int, int]] = []
     for panel in (one for one in panels() if one.board == name):
         assert panel.raw["description"].endswith(".")
-        place = panel.raw["gridPos"]
-        for x in range(place["x"], place["x"] + place["w"]):
-            for y in range(place["y"], place["y"] + place["h"]):
-                assert x < 24
-                assert (x, y) not in taken, f"{panel.title} lies on {taken[x, y]}"
-                taken[x, y] = panel.title
+        x, y, width, height = (panel.raw["gridPos"][key] for key in "xywh")
+        assert x + width <= 24
+        cells += itertools.product(range(x, x + width), range(y, y + height))
+        assert len(set(cells)) == len(cells), f"{panel.title} lies on another panel"
         if panel.raw["type"] != "text":
             assert panel.unit
             assert panel.raw["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
@@ -126,14 +105,11 @@ def metric_names(expr: str) -> set[str]:
     return {word for word in words if "_" in word or word.isupper()} - {"group_left"}
 
 
-def documented() -> set[str]:
-    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
-    return set(re.findall(r"^\| `(persona_\w+)`", text, re.MULTILINE))
-
-
 def unknown(expr: str) -> set[str]:
+    """Return the metrics in an expression that docs/metrics.md does not describe."""
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     plain = {re.sub("_(bucket|sum|count)$", "", name) for name in metric_names(expr)}
-    return plain - documented() - OTHERS
+    return plain - set(re.findall(r"^\| `(persona_\w+)`", text, re.MULTILINE)) - OTHERS
 
 
 @pytest.mark.parametrize("panel", panels(), ids=lambda one: f"{one.board}-{one.title}")
@@ -144,11 +120,9 @@ def test_a_panel_queries_documented_metrics(panel: Panel) -> None:
 
 
 def test_alerts_query_documented_metrics() -> None:
-    rules: dict[str, Any] = yaml.safe_load(RULES)
-    for group in rules["groups"]:
-        for rule in group["rules"]:
-            assert metric_names(rule["expr"])
-            assert not unknown(rule["expr"])
+    for rule in ALERTS:
+        assert metric_names(rule["expr"])
+        assert not unknown(rule["expr"])
 
 
 def test_unanswered_counts_the_messages_that_the_gateway_does_not_answer() -> None:
@@ -159,14 +133,10 @@ def test_unanswered_counts_the_messages_that_the_gateway_does_not_answer() -> No
 
 
 def test_grafana_contacts_nobody_on_the_internet() -> None:
-    text = (MONITORING / "grafana.ini").read_text()
-    for line in (
-        "reporting_enabled = false",
-        "check_for_updates = false",
-        "check_for_plugin_updates = false",
-        "disable_gravatar = true",
-        "news_feed_enabled = false",
-        "preinstall_disabled = true",
-        "[auth.anonymous]\nenabled = false",
-    ):
-        assert line in text
+    settings = ConfigParser()
+    settings.read(MONITORING / "grafana.ini")
+    off = ["auth.anonymous enabled", "news news_feed_enabled", "analytics reporting_enabled"]
+    off += ["analytics check_for_updates", "analytics check_for_plugin_updates"]
+    on = ["security disable_gravatar", "plugins preinstall_disabled"]
+    assert not any(settings.getboolean(*key.split()) for key in off)
+    assert all(settings.getboolean(*key.split()) for key in on)
