@@ -24,7 +24,7 @@ from benchmarks.service import ask_at_once, asking, make, served
 from services.generation.client import GenerationClient
 
 ROOT = Path(__file__).parents[1]
-ROUNDS, CHATS, MOST = 8, (1, 4), 2.0
+CHATS, MOST = (1, 4), 2.0
 V1, V2 = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
 NUMBERS = itertools.count(1)
 
@@ -89,7 +89,7 @@ async def seconds(client: GenerationClient, chats: int) -> float:
     return (await ask_at_once(client, "big", range(first, first + chats))).quantile(0.5)
 
 
-async def measure(root: Path) -> dict[int, dict[bool, float]]:
+async def measure(root: Path, rounds: int) -> dict[int, dict[bool, float]]:
     """Return the median seconds of a reply by chats at once, without and beside the training."""
     for_answers, for_learning = requests()
     with (
@@ -104,7 +104,7 @@ async def measure(root: Path) -> dict[int, dict[bool, float]]:
         async with asking(there.address) as client:
             for chats in CHATS:
                 await seconds(client, chats)
-                for _ in range(ROUNDS):
+                for _ in range(rounds):
                     for beside in (False, True):
                         training.send_signal(signal.SIGCONT if beside else signal.SIGSTOP)
                         found[chats][beside].append(await seconds(client, chats))
@@ -114,10 +114,11 @@ async def measure(root: Path) -> dict[int, dict[bool, float]]:
 def main(
     root: Annotated[Path, typer.Argument(help="Where the models are made, or were.")],
     json: JsonOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns with and without the training.")] = 8,
 ) -> None:
     """Measure, print a table, and end with 1 when a bar is missed."""
     make(root)
-    found = asyncio.run(measure(root))
+    found = asyncio.run(measure(root, rounds))
     report(
         (
             Line(f"{chats} at once, s beside a training", both[True], both[False], MOST, True)
