@@ -72,8 +72,8 @@ class AdminRoutes:
         if body.off == "all":
             faults.clear()
         elif body.off is not None:
-            faults.off(body.off)
-        return {"id": faults.on(body.on) if body.on else None}
+            faults.switch_off(body.off)
+        return {"id": faults.switch_on(body.on) if body.on else None}
 
     def _limit(self, body: RateLimitSwitch) -> Event:
         self._messenger.rate_limit.switch(body.on)
@@ -117,7 +117,7 @@ class AdminRoutes:
                 "sent": messenger.sent,
                 "answered": messenger.answered,
                 "rate_limited": messenger.rate_limit.refused,
-                "faults": messenger.faults.listed(),
-                "polling": [bot.name for bot in bots if messenger.queues[bot.token].polled],
+                "faults": messenger.faults.list_active(),
+                "polling": [bot.name for bot in bots if messenger.queues[bot.token].is_polled],
             }
         )

@@ -20,14 +20,13 @@ from services.sandbox.rooms import BotAccount, Draft
 from services.sandbox.update_queue import MAX_LIMIT, Update
 from services.sandbox.world import Member
 
-Handler = Callable[[BotAccount, Any], Awaitable[object]]
 _ACTIONS = frozenset(action.value for action in ChatAction)
 
 
 class BotApi:
     def __init__(self, messenger: Messenger) -> None:
         self._messenger, self._world = messenger, messenger.world
-        table: dict[type[TelegramMethod[Any]], Handler] = {
+        table: dict[type[TelegramMethod[Any]], Callable[[BotAccount, Any], Awaitable[object]]] = {
             methods.GetMe: self._get_me,
             methods.GetUpdates: self._get_updates,
             methods.SendMessage: self._send_message,
@@ -58,7 +57,7 @@ class BotApi:
         try:
             request = model.model_validate(dict(params))
         except ValidationError as error:
-            raise _unreadable(error) from None
+            raise _parameter_error(error) from None
         return await handler(bot, request)
 
     async def _get_me(self, bot: BotAccount, _: methods.GetMe) -> User:
@@ -125,7 +124,7 @@ class BotApi:
 
     async def _delete_webhook(self, bot: BotAccount, params: methods.DeleteWebhook) -> bool:
         if params.drop_pending_updates:
-            self._messenger.queues[bot.token].kept.clear()
+            self._messenger.queues[bot.token].pending.clear()
         return True
 
 
@@ -135,7 +134,7 @@ def _check_plain(parse_mode: object) -> None:
         raise bad_request("unsupported parse_mode")
 
 
-def _unreadable(error: ValidationError) -> ApiError:
+def _parameter_error(error: ValidationError) -> ApiError:
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "request"
     if first["type"] == "missing":

@@ -51,7 +51,7 @@ class BotRoutes:
     async def _strike(self, fault: Fault, request: web.Request) -> web.Response | None:
         """Return what is answered in place of the true answer; None: the true one is."""
         if fault.kind == "drop":
-            return _dropped(request)
+            return _drop(request)
         if fault.kind == "error":
             raise fault.error()
         if fault.kind == "result":
@@ -67,7 +67,7 @@ async def parameters(request: web.Request) -> dict[str, Any]:
     """Return all parameters; what a form carries as JSON text is unpacked."""
     try:
         found = {**request.query, **await _body(request)}
-        return {name: _unpacked(name, value) for name, value in found.items()}
+        return {name: _unpack(name, value) for name, value in found.items()}
     except ValueError:
         raise bad_request("can't parse request") from None
 
@@ -82,7 +82,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return found
 
 
-def _unpacked(name: str, value: Any) -> Any:
+def _unpack(name: str, value: Any) -> Any:
     if not isinstance(value, str) or name == "text":
         return value
     if name == "chat_id" and value.lstrip("-").isdigit():
@@ -96,7 +96,7 @@ def _success(result: object) -> web.Response:
     return web.json_response({"ok": True, "result": result})
 
 
-def _dropped(request: web.Request) -> web.Response:
+def _drop(request: web.Request) -> web.Response:
     """Break the connection; what is returned reaches nobody."""
     if request.transport:
         request.transport.abort()

@@ -48,22 +48,24 @@ class DemoSettings(Settings):
 async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     """Start everything and stay until a process ends; `memory` is an empty folder."""
     bots = _choose_bots(demo, settings)
-    demo.stage(f"starting {', '.join(bots)}; logs go to {settings.demo_log}")
+    demo.show(f"starting {', '.join(bots)}; logs go to {settings.demo_log}")
     generation = await _start_generation(demo)
     page = "" if settings.telegram else await _start_sandbox(demo, settings, bots, memory)
     health = {bot: await _start_gateway(demo, bot, generation, page, memory) for bot in bots}
     if page:  # the gateways, which take as long to start, wait for it
-        await demo.until("the page is up", partial(_answers, page))
+        await demo.wait_until("the page is up", partial(_answers, page))
     # a bot is ready once it has reached Telegram: the real one may take its time
     probe = "healthz" if settings.telegram else "readyz"
     for bot, port in health.items():
-        await demo.until(f"{bot} listens", partial(_answers, f"http://127.0.0.1:{port}/{probe}"))
+        await demo.wait_until(
+            f"{bot} listens", partial(_answers, f"http://127.0.0.1:{port}/{probe}")
+        )
     if page:
         await _greet(demo, page, bots)
-        demo.stage("open this page to talk with them; Ctrl-C ends it:")
+        demo.show("open this page to talk with them; Ctrl-C ends it:")
         print(page, flush=True)
     else:
-        demo.stage("the bots are on Telegram")
+        demo.show("the bots are on Telegram")
     await demo.watch()
 
 
@@ -78,7 +80,7 @@ def _choose_bots(demo: Demo, settings: DemoSettings) -> list[str]:
     ready = [bot for bot in bots if BotModels(settings.models_dir / bot).current_id()]
     for bot in bots:
         if bot not in ready:
-            demo.stage(f"{bot} is left out: no model of it is published")
+            demo.show(f"{bot} is left out: no model of it is published")
     if not ready:
         raise Refusal(f"{settings.models_dir}: no bot has a model")
     return ready
@@ -90,7 +92,7 @@ async def _start_generation(demo: Demo) -> str:
     ports = {"GRPC_PORT": str(port), "METRICS_PORT": str(metrics)}
     await demo.start("generation", "services.generation", DRAIN_SECONDS="5", **ports)
     if port != GRPC_PORT:
-        demo.stage(f"port {GRPC_PORT} is taken: GENERATION_ADDRESS=127.0.0.1:{port} make ask")
+        demo.show(f"port {GRPC_PORT} is taken: GENERATION_ADDRESS=127.0.0.1:{port} make ask")
     return f"127.0.0.1:{port}"
 
 
@@ -102,7 +104,7 @@ async def _start_sandbox(demo: Demo, settings: DemoSettings, bots: list[str], me
         (folder / f"{bot}.yaml").symlink_to(bot_path(settings.bots_dir, bot).absolute())
     port = free_port(settings.sandbox_port)
     if port != settings.sandbox_port:
-        demo.stage(f"port {settings.sandbox_port} is taken: make load PAGE=http://127.0.0.1:{port}")
+        demo.show(f"port {settings.sandbox_port} is taken: make load PAGE=http://127.0.0.1:{port}")
     await demo.start("sandbox", "services.sandbox", SANDBOX_PORT=str(port), BOTS_DIR=str(folder))
     return f"http://127.0.0.1:{port}"
 
@@ -148,7 +150,7 @@ async def _greet(demo: Demo, page: str, bots: list[str]) -> None:
         async with aiohttp.request("POST", f"{page}/api/messages", json=body) as answer:
             answer.raise_for_status()
     for bot in bots:
-        await demo.until(f"{bot} has answered", partial(_has_answered, page, bot))
+        await demo.wait_until(f"{bot} has answered", partial(_has_answered, page, bot))
 
 
 async def _has_answered(page: str, bot: str) -> bool:
@@ -166,7 +168,7 @@ async def run_until_stopped(settings: DemoSettings, memory: Path) -> None:
     try:
         await running
     except asyncio.CancelledError:
-        demo.stage("ending")
+        demo.show("ending")
     finally:
         await demo.stop()
 

@@ -48,8 +48,8 @@ class Demo:
         tokens = {token_variable(bot) for bot in bots}
         self._environment = {k: v for k, v in os.environ.items() if k not in tokens}
 
-    def stage(self, text: str) -> None:
-        """Print a step with the seconds since the start."""
+    def show(self, text: str) -> None:
+        """Print what has happened, with the seconds since the start."""
         seconds = time.monotonic() - self._started_at
         print(f"[{seconds:5.1f} s] {text}", file=sys.stderr, flush=True)
 
@@ -72,7 +72,7 @@ class Demo:
                 why = _last_error(self._log) or f"{self._log} may say why"
                 raise Refusal(f"{name} has ended with exit code {process.returncode}: {why}")
 
-    async def until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
+    async def wait_until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
         """Wait until it holds, while all processes live."""
         give_up = time.monotonic() + START_SECONDS
 
@@ -86,7 +86,7 @@ class Demo:
             return PROBE_SECONDS if waiting else None
 
         await retry(probe, SystemClock(), policy)
-        self.stage(what)
+        self.show(what)
 
     async def watch(self) -> None:
         """Never return, but raise when a process ends."""

@@ -7,7 +7,7 @@ drop     the connection breaks instead of an answer
 slow     nothing fails, but it takes `seconds` more
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -49,9 +49,8 @@ class Fault(BaseModel):
         )
 
     def error(self) -> ApiError:
-        return ApiError(
-            self.code, self.description or HTTPStatus(self.code).phrase, self.parameters
-        )
+        text = self.description or HTTPStatus(self.code).phrase
+        return ApiError(self.code, text, self.parameters)
 
 
 @dataclass
@@ -60,7 +59,7 @@ class Call:
 
     method: str
     bot: BotAccount
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any]
     took_effect: bool = False
 
 
@@ -71,13 +70,13 @@ class Faults:
         self._active: dict[int, Fault] = {}
         self._last = 0
 
-    def on(self, fault: Fault) -> int:
+    def switch_on(self, fault: Fault) -> int:
         """Switch a fault on, and return the number by which to switch it off."""
         self._last += 1
         self._active[self._last] = fault
         return self._last
 
-    def off(self, number: int) -> None:
+    def switch_off(self, number: int) -> None:
         self._active.pop(number, None)
 
     def clear(self) -> None:
@@ -88,11 +87,11 @@ class Faults:
         for number, fault in self._active.items():
             if fault.strikes(call):
                 if fault.times == 1:
-                    self.off(number)
+                    self.switch_off(number)
                 elif fault.times:
                     self._active[number] = fault.model_copy(update={"times": fault.times - 1})
                 return fault
         return None
 
-    def listed(self) -> list[dict[str, object]]:
+    def list_active(self) -> list[dict[str, object]]:
         return [{"id": number, **fault.model_dump()} for number, fault in self._active.items()]

@@ -56,7 +56,7 @@ class Messenger:
         return datetime.fromtimestamp(int(self._clock()), UTC)
 
     def write(self, room: Room, person: User, draft: Draft) -> Message:
-        if draft.anonymous and not self.world.administers(room, person):
+        if draft.anonymous and not self.world.is_administrator(room, person):
             raise bad_request("not enough rights to write anonymously")
         return self._deliver(room, room.post(person, draft, self.now()))
 
@@ -87,7 +87,7 @@ class Messenger:
     def send(self, room: Room, bot: BotAccount, draft: Draft) -> Message:
         room.check_admits(bot)
         now, chat = self._clock(), room.chat.id
-        if seconds := self.rate_limit.wait(bot.name, chat, room.private, now):
+        if seconds := self.rate_limit.wait(bot.name, chat, room.is_private, now):
             raise too_many(seconds)
         message = room.post(bot.user, draft, self.now())
         self.rate_limit.count(bot.name, chat, now)

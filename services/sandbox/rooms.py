@@ -78,15 +78,15 @@ class Room:
     last_id: int = 0
 
     @property
-    def private(self) -> bool:
+    def is_private(self) -> bool:
         return self.chat.type == "private"
 
     def check_admits(self, bot: BotAccount) -> None:
         """Raise unless the bot may write here."""
         if bot.name in self.expelled:
-            way = "blocked by the user" if self.private else "kicked from the supergroup chat"
+            way = "blocked by the user" if self.is_private else "kicked from the supergroup chat"
             raise forbidden(f"bot was {way}")
-        if self.private and not self.started:
+        if self.is_private and not self.started:
             raise forbidden("bot can't initiate conversation with a user")
 
     def check_thread(self, number: int | None) -> None:
@@ -112,7 +112,7 @@ class Room:
         """Accept a message of a person or a bot."""
         fields = new_fields(draft.text, draft.media, draft.album, self.last_id + 1)
         self._enter(draft.thread, author)
-        answered = self._answered(draft)
+        answered = self._replied_to(draft)
         self.started = self.started or not author.is_bot
         return self.add(
             ANONYMOUS if draft.anonymous else author,
@@ -142,7 +142,7 @@ class Room:
     def delete(self, bot: BotAccount, message_id: int) -> None:
         """In a group a bot without rights deletes only what it wrote itself."""
         found = self.message(message_id, "message to delete")
-        if not self.private and found.from_user != bot.user:
+        if not self.is_private and found.from_user != bot.user:
             raise bad_request("message can't be deleted")
         del self.messages[message_id]
 
@@ -180,7 +180,7 @@ class Room:
             for bot in self.bots
             if bot.name not in self.expelled
             and bot.user != message.from_user
-            and (self.private or not bot.privacy or addressed(bot, message))
+            and (self.is_private or not bot.privacy or is_addressed(bot, message))
         ]
 
     def _enter(self, number: int | None, author: User) -> None:
@@ -189,7 +189,7 @@ class Room:
             self.threads.add(number)
         self.check_thread(number)
 
-    def _answered(self, draft: Draft) -> Message | None:
+    def _replied_to(self, draft: Draft) -> Message | None:
         """Return the message answered, without the one that it answers; else the topic's first."""
         root = self.topics.get(draft.thread or 0)
         if draft.reply_to is None:
@@ -200,7 +200,7 @@ class Room:
         return found.model_copy(update={"reply_to_message": None}) if found else root
 
 
-def addressed(bot: BotAccount, message: Message) -> bool:
+def is_addressed(bot: BotAccount, message: Message) -> bool:
     """Whether privacy mode lets a message through: service messages, answers, mentions, commands.
 
     Sources differ on plain mentions; here they pass, as BotFather says.

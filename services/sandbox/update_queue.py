@@ -28,7 +28,7 @@ class UpdateQueue:
     """The updates that a bot has not confirmed yet, and the poll that waits for more."""
 
     def __init__(self, first_id: int = 1, longest_poll: float = LONGEST_POLL) -> None:
-        self.kept: deque[Update] = deque()
+        self.pending: deque[Update] = deque()
         self._next_id = first_id
         self._longest_poll = longest_poll
         self._allowed: frozenset[str] = frozenset()
@@ -36,7 +36,7 @@ class UpdateQueue:
         self._closed = False
 
     @property
-    def polled(self) -> bool:
+    def is_polled(self) -> bool:
         """Whether a poll waits."""
         return self._poller is not None and not self._poller.done()
 
@@ -47,7 +47,7 @@ class UpdateQueue:
 
     def put_raw(self, update: Update) -> None:
         """Keep an update as it is, true to Telegram's or not, under the next id."""
-        self.kept.append({"update_id": self._next_id, **update})
+        self.pending.append({"update_id": self._next_id, **update})
         self._next_id += 1
         self._wake()
 
@@ -58,16 +58,16 @@ class UpdateQueue:
 
         A poll that comes while another waits takes its place; the earlier one gets 409.
         """
-        if self._poller and self.polled:
+        if self._poller and self.is_polled:
             self._poller.set_exception(conflict())
         if allowed is not None:
             self._allowed = frozenset(allowed)
         self._forget(offset)
-        if not self.kept and seconds > 0 and not self._closed:
+        if not self.pending and seconds > 0 and not self._closed:
             self._poller = asyncio.get_running_loop().create_future()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._poller, min(seconds, self._longest_poll))
-        return list(self.kept)[: min(max(limit, 1), MAX_LIMIT)]
+        return list(self.pending)[: min(max(limit, 1), MAX_LIMIT)]
 
     def close(self) -> None:
         """End the poll that waits, and let none wait any more."""
@@ -75,12 +75,12 @@ class UpdateQueue:
         self._wake()
 
     def _wake(self) -> None:
-        if self._poller and self.polled:
+        if self._poller and self.is_polled:
             self._poller.set_result(None)
 
     def _forget(self, offset: int) -> None:
         """A negative offset counts from the end."""
-        while self.kept and offset < 0 and len(self.kept) > -offset:
-            self.kept.popleft()
-        while self.kept and offset > 0 and self.kept[0]["update_id"] < offset:
-            self.kept.popleft()
+        while self.pending and offset < 0 and len(self.pending) > -offset:
+            self.pending.popleft()
+        while self.pending and offset > 0 and self.pending[0]["update_id"] < offset:
+            self.pending.popleft()

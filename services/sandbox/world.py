@@ -90,18 +90,18 @@ class World:
             return self._private(bot, self.people[chat_id])
         raise bad_request("chat not found")
 
-    def administers(self, room: Room, person: User) -> bool:
-        return not room.private and (person == self.owner or person.id in room.administrators)
+    def is_administrator(self, room: Room, person: User) -> bool:
+        return not room.is_private and (person == self.owner or person.id in room.administrators)
 
     def member(self, room: Room, user_id: int) -> Member:
         """Return a user as a member of the chat; all people and bots are in the group."""
         user = self.user(user_id)
-        if not room.private and user == self.owner:
+        if not room.is_private and user == self.owner:
             return ChatMemberOwner(user=user, is_anonymous=False)
         if user.id in room.administrators:
             return ChatMemberAdministrator(user=user, is_anonymous=False, **_RIGHTS)
         bots = {bot.user.id: bot.name for bot in room.bots}
-        if room.private and user.id != room.chat.id and user.id not in bots:
+        if room.is_private and user.id != room.chat.id and user.id not in bots:
             raise bad_request("user not found")
         return member(user, bots.get(user.id) in room.expelled)
 

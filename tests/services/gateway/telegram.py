@@ -120,7 +120,7 @@ class FakeTelegram:
     @property
     def updates(self) -> deque[Update]:
         """What is not confirmed yet."""
-        return self.messenger.queues[TOKEN].kept
+        return self.messenger.queues[TOKEN].pending
 
     @property
     def administrators(self) -> set[int]:
@@ -133,8 +133,8 @@ class FakeTelegram:
 
     @fault.setter
     def fault(self, fault: Fault | None) -> None:
-        self.messenger.faults.off(self._fault_id)
-        self._fault, self._fault_id = fault, self.messenger.faults.on(fault) if fault else 0
+        self.messenger.faults.switch_off(self._fault_id)
+        self._fault, self._fault_id = fault, self.messenger.faults.switch_on(fault) if fault else 0
 
     @property
     def calls(self) -> list[str]:

@@ -257,7 +257,7 @@ async def test_the_token_and_the_texts_are_never_logged(
 ) -> None:
     configure(LogSettings(log_format="json"), "gateway")
     caplog.set_level(logging.INFO)  # libraries are never heard below warning
-    world.telegram.messenger.faults.on(lost(1))
+    world.telegram.messenger.faults.switch_on(lost(1))
     world.telegram.fault = of("getUpdates", 500)
     async with world.gateway():
         await world.counts("polls_total", 2, step=1, outcome="server")

@@ -33,21 +33,21 @@ async def used_up(sandbox: Sandbox) -> None:
 )
 def test_a_fault_strikes_what_it_names(narrowed: dict[str, object], strikes: bool) -> None:
     faults = Faults()
-    faults.on(Fault.model_validate({"kind": "drop", **narrowed}))
+    faults.switch_on(Fault.model_validate({"kind": "drop", **narrowed}))
     assert (faults.take(CALL) is not None) == strikes
 
 
 def test_faults_are_counted_and_switched_off() -> None:
     faults = Faults()
-    faults.on(Fault(kind="drop", times=2))
-    lasting = faults.on(Fault(kind="error"))
+    faults.switch_on(Fault(kind="drop", times=2))
+    lasting = faults.switch_on(Fault(kind="error"))
     struck = [faults.take(CALL) for _ in range(4)]
     assert [fault and fault.kind for fault in struck] == ["drop"] * 2 + ["error"] * 2
-    faults.off(lasting)
+    faults.switch_off(lasting)
     assert faults.take(CALL) is None
-    faults.on(Fault(kind="hold"))
+    faults.switch_on(Fault(kind="hold"))
     faults.clear()
-    assert faults.listed() == []
+    assert faults.list_active() == []
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_a_dropped_connection_before_or_after_the_effect(
 
 
 async def test_bad_faults_are_refused_by_key(untouched: Sandbox) -> None:
-    for body, words in (({"on": {"kind": "flood"}}, "faults: on.kind: "), ({"no": 1}, "unknown")):
+    for body, words in (({"on": {"kind": "none"}}, "faults: on.kind: "), ({"no": 1}, "unknown")):
         await untouched.refuses("/admin/faults", body, words)
 
 
