@@ -52,7 +52,7 @@ def built(name: str) -> list[Resource]:
 
 
 def kustomized(folder: Path) -> list[Resource]:
-    command = ["kubectl", "kustomize", folder]
+    command = ["kubectl", "kustomize", str(folder)]
     build = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (build.returncode, build.stderr) == (0, "")  # deprecations go to stderr
     return list(yaml.load_all(build.stdout, Loader))

@@ -26,7 +26,7 @@ NAMES = [rule["alert"] for rule in ALERTS]
 )
 def test_promtool_agrees(check: str, file: Path) -> None:
     need("promtool", "prometheus")
-    command = ["promtool", *check.split(), file]
+    command = ["promtool", *check.split(), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
