@@ -84,9 +84,10 @@ def containers(pod: Resource) -> list[Resource]:
     return [*(pod.get("initContainers") or ()), *pod["containers"]]
 
 
-def all_containers(name: str) -> list[tuple[str, Resource]]:
-    """Return every container of a build after its pod's kind and name."""
-    return [(each, container) for each, pod in pods(name).items() for container in containers(pod)]
+def all_containers(name: str, kind: str = "") -> list[tuple[str, Resource]]:
+    """Return every container of a build after its pod's kind and name; of one kind if given."""
+    chosen = [(each, pod) for each, pod in pods(name).items() if each.startswith(kind)]
+    return [(each, container) for each, pod in chosen for container in containers(pod)]
 
 
 def environment(pod: Resource) -> dict[str, Resource]:

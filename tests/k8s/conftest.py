@@ -13,11 +13,8 @@ LISTED = yaml.safe_load((ROOT / "k8s/bots/kustomization.yaml").read_text())
 BOTS: list[str] = sorted(LISTED["resources"])
 OVERLAYS = sorted(path.parent.name for path in ROOT.glob("k8s/overlays/*/kustomization.yaml"))
 COMPONENTS = sorted(path.parent.name for path in ROOT.glob("k8s/components/*/kustomization.yaml"))
-COMBINATIONS = [
-    "+".join(some)
-    for count in range(len(COMPONENTS) + 1)
-    for some in itertools.combinations(COMPONENTS, count)
-]
+CHOICES = [("", component) for component in COMPONENTS]
+COMBINATIONS = ["+".join(filter(None, some)) for some in itertools.product(*CHOICES)]
 BUILDS = [*OVERLAYS, *COMBINATIONS]
 """The names of all builds: overlays, and base and bots with each set of components (`a+b`)."""
 WHOLE = "+".join(COMPONENTS)

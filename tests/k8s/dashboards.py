@@ -14,6 +14,8 @@ import yaml
 
 MONITORING = Path(__file__).parents[2] / "k8s" / "components" / "monitoring"
 RULES = MONITORING / "rules.yml"
+CONFIG = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
+SCRAPES: list[dict[str, Any]] = CONFIG["scrape_configs"]
 ALERTS: list[dict[str, Any]] = [
     rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
 ]
@@ -45,10 +47,6 @@ class Panel:
     @property
     def title(self) -> str:
         return str(self.raw["title"])
-
-    @property
-    def unit(self) -> str:
-        return str(self.raw["fieldConfig"]["defaults"]["unit"])
 
     @property
     def queries(self) -> list[Query]:

