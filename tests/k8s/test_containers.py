@@ -23,7 +23,7 @@ from tests.k8s.live import wait
 
 ENGINE = shlex.split(os.environ.get("CONTAINERS", "podman"))
 OPTIONS = shlex.split(os.environ.get("CONTAINER_OPTIONS", ""))
-BOT, USER = "avtobus", 10001
+BOT = "avtobus"
 SANDBOX, GATEWAY = "http://127.0.0.1:8081", "http://127.0.0.1:9465"
 pytestmark = pytest.mark.slow
 
