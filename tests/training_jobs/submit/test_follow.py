@@ -117,8 +117,7 @@ def test_another_pod_goes_on(learning: StandIn, gone: bool) -> None:
 
     done = learning.follow(replaced())
     before = "extract:\n  data set built\ntrain:\n  told to end\n"
-    assert done.stdout == f"{before}another pod goes on: {JOB}-1\n{SHOWN}"
-    assert done.exit_code == 0
+    assert (done.exit_code, done.stdout) == (0, f"{before}another pod goes on: {JOB}-1\n{SHOWN}")
 
 
 def fail(cluster: StandIn, code: int, reason: str, message: str) -> Iterator[None]:
