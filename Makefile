@@ -62,7 +62,7 @@ $(STUB_TYPES): $(PROTO) $(VENV)/.ready
 	@$(PYTHON) -m grpc_tools.protoc -I . --mypy_out=quiet:. --mypy_grpc_out=quiet:. $<
 	@touch $@
 
-SAMPLES := $(wildcard extraction_jobs/sample_chats/*.py extraction_jobs/sample_chats/*.yaml)
+SAMPLES := $(wildcard extraction_jobs/sample_chats/*.py extraction_jobs/sample_chats/*.json)
 
 $(DATA)/.samples: $(SAMPLES) | serving
 	@$(PYTHON) -m extraction_jobs.sample_chats --output $(DATA) > /dev/null

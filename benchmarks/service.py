@@ -5,7 +5,6 @@ process. Their weights are random: texts mean nothing, sizes and speed are the r
 """
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -22,7 +21,7 @@ from benchmarks.report import quantile
 from benchmarks.rugpt3 import write_rugpt3
 from contracts.model_version import BotModels
 from extraction_jobs.build_dataset import ExtractionConfig, build
-from extraction_jobs.sample_chats.chats import avtobus
+from extraction_jobs.sample_chats.__main__ import main as write_sample_chats
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.ask import is_serving
 from services.generation.client import GenerationClient, turn
@@ -41,15 +40,9 @@ def make(root: Path) -> Path:
     """Publish BOTS below `root`, unless they are there already; return the weights' folder."""
     run, models = root / "run", root / "models"
     if not (root / "made").exists():
-        root.mkdir(parents=True, exist_ok=True)
-        export = root / "result.json"
-        export.write_text(json.dumps(avtobus(), ensure_ascii=False), encoding="utf-8")
-        build(
-            "big",
-            ExtractionConfig(persona="whole-chat", heldout_share=0.01),
-            export,
-            root / "dataset",
-        )
+        write_sample_chats(root)
+        extraction = ExtractionConfig(persona="whole-chat", heldout_share=0.01)
+        build("big", extraction, root / "avtobus/exports/result.json", root / "dataset")
         config = TrainingConfig(
             base=str(write_rugpt3(root / "base")), max_steps=2, learning_rate=1e-6, block_tokens=256
         )

@@ -30,7 +30,7 @@ from transformers import TrainerCallback, TrainingArguments
 from benchmarks.report import JsonOption, Line, at_most, report
 from benchmarks.rugpt3 import write_rugpt3
 from extraction_jobs.build_dataset import ExtractionConfig, build
-from extraction_jobs.sample_chats.chats import avtobus
+from extraction_jobs.sample_chats.__main__ import main as write_sample_chats
 from telemetry.job import JobReport
 from training_jobs.config import TrainingConfig
 from training_jobs.hardware import detect_hardware, peak_memory
@@ -141,8 +141,8 @@ def apart(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
 def prepare(root: Path) -> None:
     """Write a base of ruGPT3Small's shape and a data set of the sample chat."""
     write_rugpt3(root / "base")
-    export = root / "result.json"
-    export.write_text(jsonlib.dumps(avtobus(), ensure_ascii=False), encoding="utf-8")
+    write_sample_chats(root)
+    export = root / "avtobus/exports/result.json"
     build("avtobus", ExtractionConfig(persona="whole-chat"), export, root / "dataset")
 
 

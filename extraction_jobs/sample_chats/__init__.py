@@ -1,1 +1,4 @@
-"""Two invented chats to try the project with; they come out the same each time."""
+"""The chats of the two sample bots, as Telegram Desktop exports them, a message a line.
+
+Both are invented: people and talk are made up, and no phrase is taken from any source.
+"""

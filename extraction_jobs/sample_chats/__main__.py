@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from contracts.settings import Volumes, from_environment
-from extraction_jobs.sample_chats.chats import avtobus, polkson
 from telemetry.job import job_app
 
 
@@ -16,11 +15,12 @@ def main(
         Path | None, typer.Option(help="Folder [DATA_DIR]; gets <bot>/exports/result.json.")
     ] = None,
 ) -> None:
-    """Write the sample chats, the same bytes each time."""
+    """Write the sample chats, laid out as Telegram Desktop writes its exports."""
     folder = output or from_environment(Volumes).data_dir
-    for bot, export in (("avtobus", avtobus()), ("polkson", polkson())):
-        path = folder / bot / "exports" / "result.json"
+    for kept in sorted(Path(__file__).parent.glob("*.json")):
+        path = folder / kept.stem / "exports" / "result.json"
         path.parent.mkdir(parents=True, exist_ok=True)
+        export = json.loads(kept.read_bytes())
         path.write_text(json.dumps(export, ensure_ascii=False, indent=1), encoding="utf-8")
         typer.echo(path)
 
