@@ -16,7 +16,7 @@ from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, dataset_sh
 from contracts.files import LOCK, file_sha256, write_model
 from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE
-from extraction_jobs.dialogues import named_persona, whole_chat
+from extraction_jobs.dialogues import named_persona, sessions, whole_chat
 from extraction_jobs.messages import NOBODY, ForgetList, usable
 from extraction_jobs.personas import Senders, pseudonym
 from extraction_jobs.split import Written, write_split
@@ -47,10 +47,6 @@ class ExtractionConfig(BaseModel):
     context_turns: int = Field(default=4, ge=1, le=64)
     heldout_share: float = Field(default=0.1, ge=0.0, le=0.5)
 
-    @property
-    def pause(self) -> timedelta:
-        return timedelta(minutes=self.pause_minutes)
-
 
 def build(
     bot: str,
@@ -72,10 +68,11 @@ def build(
     _prepare(folder)
     aside, dropped = folder / ASIDE, Counter[str]()
     messages = usable(_tracked(read_export(source), "building dialogues"), dropped, forget_list)
+    talks = sessions(messages, timedelta(minutes=config.pause_minutes))
     if whole:
-        records = whole_chat(messages, config.pause, config.context_turns, pseudonym, dropped)
+        records = whole_chat(talks, config.context_turns, dropped)
     else:
-        records = named_persona(messages, config.pause, personas, pseudonym, dropped)
+        records = named_persona(talks, personas, dropped)
     try:
         aside.mkdir()
         written = write_split(aside, records, config.heldout_share, whole)

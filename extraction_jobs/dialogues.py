@@ -4,7 +4,7 @@ A session is a stretch of one chat without a long pause; a turn is a burst of on
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import groupby
 
@@ -13,7 +13,6 @@ from contracts.turn import Role, Turn
 from extraction_jobs.messages import Message
 from extraction_jobs.personas import pseudonym
 
-Pseudonym = Callable[[str], str]
 UNANSWERED = "unanswered_turn"
 MOST_TURNS = 32
 """A longer session gives several records, so that its end can be held out when there are few."""
@@ -31,13 +30,13 @@ def sessions(messages: Iterable[Message], pause: timedelta) -> Iterator[list[Mes
         yield session
 
 
-def turns(session: Sequence[Message], personas: frozenset[str], name: Pseudonym) -> list[Turn]:
+def turns(session: Sequence[Message], personas: frozenset[str] = frozenset()) -> list[Turn]:
     """Join each burst of messages to a turn; senders in `personas` are the persona."""
     bursts = [(key or "", list(burst)) for key, burst in groupby(session, lambda each: each.sender)]
     position = {message.id: index for index, (_, burst) in enumerate(bursts) for message in burst}
     return [
         Turn(
-            speaker=name(sender),
+            speaker=pseudonym(sender),
             role=Role.PERSONA if sender in personas else Role.OTHER,
             messages=tuple(message.text for message in burst),
             at=burst[0].at,
@@ -67,15 +66,11 @@ def _record(session: Sequence[Message], index: int, window: Sequence[Turn]) -> R
 
 
 def named_persona(
-    messages: Iterable[Message],
-    pause: timedelta,
-    personas: frozenset[str],
-    name: Pseudonym,
-    dropped: Counter[str],
+    sessions: Iterable[list[Message]], personas: frozenset[str], dropped: Counter[str]
 ) -> Iterator[Record]:
     """Yield records that end in a persona turn: one a session, more of a session of many turns."""
-    for session in sessions(messages, pause):
-        spoken = turns(session, personas, name)
+    for session in sessions:
+        spoken = turns(session, personas)
         start, last = 0, max((i for i, turn in enumerate(spoken) if turn.is_persona), default=-1)
         for index, turn in enumerate(spoken):
             if turn.is_persona and (index == last or index + 1 - start >= MOST_TURNS):
@@ -86,11 +81,7 @@ def named_persona(
 
 
 def whole_chat(
-    messages: Iterable[Message],
-    pause: timedelta,
-    context: int,
-    name: Pseudonym,
-    dropped: Counter[str],
+    sessions: Iterable[list[Message]], context: int, dropped: Counter[str]
 ) -> Iterator[Record]:
     """Yield a record for each turn but a session's first, with up to `context` turns before it.
 
@@ -99,8 +90,8 @@ def whole_chat(
     """
     alone: list[tuple[list[Message], Turn]] = []
     any_dialogue = False
-    for session in sessions(messages, pause):
-        spoken = turns(session, frozenset(), name)
+    for session in sessions:
+        spoken = turns(session)
         if len(spoken) == 1 and not any_dialogue:
             alone.append((session, spoken[0]))
         elif len(spoken) == 1:
