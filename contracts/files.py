@@ -40,11 +40,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
     """Yield an empty folder to fill, which takes the place of `path` unless the block fails."""
     aside = path.with_name(f".{path.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    aside.mkdir(mode, parents=True)
     try:
         yield aside
         shutil.rmtree(path, ignore_errors=True)

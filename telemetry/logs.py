@@ -1,6 +1,7 @@
 """Structured logs: one JSON object a line, or coloured text on a terminal.
 
-Texts of chats are personal data and are never logged above debug.
+Texts of chats are personal data and are never logged above debug. Of an error its class is logged,
+`error=error`: its text may hold a token, an address or what people wrote.
 """
 
 import logging
@@ -38,6 +39,7 @@ def configure(settings: LogSettings, service: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _name_errors,
     ]
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
@@ -55,6 +57,13 @@ def configure(settings: LogSettings, service: str) -> None:
 
 def _name_service(service: str, _logger: object, _method: str, event: EventDict) -> EventDict:
     return {"service": service, **event}
+
+
+def _name_errors(_logger: object, _method: str, event: EventDict) -> EventDict:
+    return {
+        key: type(value).__name__ if isinstance(value, BaseException) else value
+        for key, value in event.items()
+    }
 
 
 def logger() -> FilteringBoundLogger:

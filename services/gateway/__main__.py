@@ -11,7 +11,6 @@ from contracts.refusal import Refusal, end_process
 from contracts.settings import environment_help, from_environment
 from services.gateway.bot_api import open_bot_api
 from services.gateway.config import GatewayConfig
-from services.gateway.errors import error_name
 from services.gateway.server import Outside, serve
 from services.gateway.settings import GatewaySettings
 from telemetry.logs import LogSettings, configure, logger
@@ -38,7 +37,7 @@ def main() -> None:
     except Refusal as refusal:
         end_process(refusal)
     except Exception as error:  # its traceback may hold the token
-        logger().error("gateway failed", error=error_name(error))
+        logger().error("gateway failed", error=error)
         sys.exit(1)
 
 

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from contracts.files import sync
+from contracts.files import sync, whole_folder
 from contracts.model_version import MANIFEST, BotModels
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
@@ -68,22 +68,17 @@ def copy(source: DatabasePath, volumes: Volumes, target: Path) -> int:
     """Return the database's size. Raises Refusal; a copy of that day stays as it was then."""
     if not source.database.is_file():
         raise Refusal(f"{source.database}: no database; set BOT and GATEWAY_DATA_DIR")
-    aside = target.with_name(f".{target.name}.part")
     try:
         for leftover in target.parent.glob(".*.part"):  # of a run that was killed
             shutil.rmtree(leftover)
-        aside.mkdir(mode=0o700, parents=True)
-        size = _copy_database(source.database, aside / DATABASE)
-        with suppress(FileNotFoundError):
-            forgotten = volumes.forget(source.bot)
-            shutil.copyfile(forgotten, aside / forgotten.name)
-        _copy_manifests(BotModels(volumes.models(source.bot)), aside / MANIFESTS)
-        shutil.rmtree(target, ignore_errors=True)
-        aside.rename(target)
+        with whole_folder(target, mode=0o700) as aside:
+            size = _copy_database(source.database, aside / DATABASE)
+            with suppress(FileNotFoundError):
+                forgotten = volumes.forget(source.bot)
+                shutil.copyfile(forgotten, aside / forgotten.name)
+            _copy_manifests(BotModels(volumes.models(source.bot)), aside / MANIFESTS)
     except (OSError, sqlite3.Error) as error:
         raise Refusal(f"{target}: {error}") from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return size
 
 

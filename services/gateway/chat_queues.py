@@ -14,11 +14,12 @@ I = TypeVar("I", bound=Hashable)  # noqa: E741
 
 
 class ChatQueues(Generic[K, I]):
-    """Calls `work` for each item. What `work` does not expect, a full disk say, is tried again."""
+    """Calls `work` for each item, until it succeeds; `failed` is logged where it does not."""
 
-    def __init__(self, work: Callable[[I], Awaitable[None]], clock: Clock) -> None:
+    def __init__(self, work: Callable[[I], Awaitable[None]], clock: Clock, failed: str) -> None:
         self._work = work
         self._clock = clock
+        self._policy = keep_trying(failed)
         self._queues: dict[K, dict[I, None]] = {}  # a dict is a set in order of arrival
         self._workers: dict[K, asyncio.Task[None]] = {}
         self._closing = False
@@ -44,7 +45,7 @@ class ChatQueues(Generic[K, I]):
         try:
             while queue:
                 item = next(iter(queue))
-                await retry(partial(self._work, item), self._clock, keep_trying("work failed"))
+                await retry(partial(self._work, item), self._clock, self._policy)
                 del queue[item]
                 if self._closing:
                     break

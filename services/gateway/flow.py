@@ -6,11 +6,9 @@ answer is committed, which is never made again; each transaction may be the last
 
 import sqlite3
 from contextlib import suppress
-from functools import partial
 
 from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, TelegramServerError
 
-from contracts.retry import Backoff, retry
 from services.gateway.addressing import spoken_text
 from services.gateway.answer import Answer, Outgoing, Write, answer_press, answer_to
 from services.gateway.ask import Generation
@@ -19,7 +17,6 @@ from services.gateway.commands import is_administrator, run_command
 from services.gateway.compose import HISTORY_MESSAGES, chat_key, compose_turns
 from services.gateway.context import Context
 from services.gateway.decision import NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
-from services.gateway.errors import error_name
 from services.gateway.incoming import ButtonPress, Identity, Message, Removal, Unreadable
 from services.gateway.policy import continues, decide
 from services.gateway.polling import Polling
@@ -62,17 +59,6 @@ class Flow:
         self.polling = polling
 
     async def handle_update(self, update_id: int) -> None:
-        """Handle an update to its end: what comes after it in its chat waits for that."""
-        backoff = Backoff()
-
-        def policy(error: Exception, attempt: int) -> float:
-            logger().warning("update failed", error=error_name(error), attempt=attempt + 1)
-            wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
-            return max(wanted, backoff.seconds(attempt))
-
-        await retry(partial(self._attempt, update_id), self.clock, policy)
-
-    async def _attempt(self, update_id: int) -> None:
         """Raises what is to be tried again; returns when the update has its end."""
         async with self.database.transaction() as db:
             stored = inbox.begin(db, update_id)

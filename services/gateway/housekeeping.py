@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from services.gateway.context import Context
-from services.gateway.errors import error_name
 from services.gateway.store import chats, history
 from services.gateway.store.database import find_damage
 from telemetry.logs import logger
@@ -40,7 +39,7 @@ class Housekeeping:
             try:
                 await step()
             except Exception as error:  # a full disk, say
-                logger().error(failed, error=error_name(error))
+                logger().error(failed, error=error)
             await self._clock.sleep(seconds)
 
     async def _prune(self) -> None:

@@ -16,12 +16,11 @@ from aiogram.exceptions import (
     TelegramUnauthorizedError,
 )
 
-from contracts.clock import Clock
 from contracts.retry import Backoff, retry
 from services.gateway.bot_api import REFUSED
 from services.gateway.commands import menus
 from services.gateway.context import Context
-from services.gateway.errors import TokenRefused, error_name
+from services.gateway.errors import TokenRefused
 from services.gateway.incoming import Identity
 from services.gateway.store import inbox
 from telemetry.logs import logger
@@ -48,27 +47,6 @@ _MESSAGES = {
 T = TypeVar("T")
 
 
-class Heartbeat:
-    """A clock that knows when it was last used; a long sleep is use, a call that hangs is none."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._last = clock.now()
-
-    def is_alive(self) -> bool:
-        return self._clock.now() - self._last < ALIVE_SECONDS
-
-    def now(self) -> float:
-        self._last = self._clock.now()
-        return self._last
-
-    async def sleep(self, seconds: float) -> None:
-        while seconds > 0:
-            self.now()
-            await self._clock.sleep(min(seconds, ALIVE_SECONDS / 2))
-            seconds -= ALIVE_SECONDS / 2
-
-
 class Polling:
     """`last_success` is when Telegram last answered a poll, 0 before it did."""
 
@@ -77,9 +55,17 @@ class Polling:
         self._database = context.database
         self._metrics = context.metrics
         self._backoff = Backoff()
-        self._clock = Heartbeat(context.clock)
-        self.is_alive = self._clock.is_alive
+        self._clock = context.clock
+        self._turns_by = 0.0
+        self._sign_of_life()
         self.last_success = 0.0
+
+    def is_alive(self) -> bool:
+        """Whether the loop turns in time; a pause that was asked for is in time, however long."""
+        return self._clock.now() < self._turns_by
+
+    def _sign_of_life(self, pause: float = 0.0) -> None:
+        self._turns_by = self._clock.now() + pause + ALIVE_SECONDS
 
     async def introduce(self) -> Identity:
         """Return who we are. A webhook that somebody left goes, since it forbids polling.
@@ -98,7 +84,7 @@ class Polling:
             for menu in menus():
                 await self._api.call("setMyCommands", **menu)
         except REFUSED as error:  # an older server
-            logger().warning("commands not listed", error=error_name(error))
+            logger().warning("commands not listed", error=error)
 
     async def run(self, arrived: Callable[[list[tuple[int, int]]], None]) -> None:
         """Poll for ever; `arrived` gets chat and id of each update once it is stored.
@@ -128,7 +114,7 @@ class Polling:
         """Repeat the step until it succeeds; raises TokenRefused."""
 
         async def attempt() -> T:
-            self._clock.now()  # a sign of life
+            self._sign_of_life()
             return await step()
 
         try:
@@ -142,6 +128,8 @@ class Polling:
         outcome = _OUTCOMES.get(type(error), "other")
         self._metrics.polls.labels(outcome).inc()
         message = _MESSAGES.get(outcome, "telegram did not answer")
-        logger().warning(message, outcome=outcome, error=error_name(error))
+        logger().warning(message, outcome=outcome, error=error)
         wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
-        return max(wanted, self._backoff.seconds(attempt))
+        pause = max(wanted, self._backoff.seconds(attempt))
+        self._sign_of_life(pause)
+        return pause

@@ -18,7 +18,7 @@ from services.gateway.bot_api import REFUSED, failure_code, may_have_arrived
 from services.gateway.chat_queues import ChatQueues
 from services.gateway.context import Context
 from services.gateway.decision import ChatSettings
-from services.gateway.errors import error_name, keep_trying
+from services.gateway.errors import keep_trying
 from services.gateway.policy import may_add
 from services.gateway.rate_limit import RateLimit
 from services.gateway.store import chats, history, outbox
@@ -47,7 +47,9 @@ class Sender:
         self._metrics = context.metrics
         self._rate_limit = RateLimit(context.delays)
         self._backoff = Backoff()
-        self.queues: ChatQueues[Chat, Chat] = ChatQueues(self._send_chat, context.clock)
+        self.queues: ChatQueues[Chat, Chat] = ChatQueues(
+            self._send_chat, context.clock, "sending failed"
+        )
 
     async def start(self) -> None:
         """Take up what the process before left."""
@@ -150,7 +152,7 @@ class Sender:
         except TelegramMigrateToChat as error:
             await self._migrate(row, error.migrate_to_chat_id)
         except REFUSED as error:
-            logger().warning("call refused", method=row.method, error=error_name(error))
+            logger().warning("call refused", method=row.method, error=error)
             await self._fail(row, failure_code(error))
         except Exception as error:
             await self._try_again(row, error)
@@ -217,8 +219,8 @@ class Sender:
         self.wake_all(new)
 
     async def _try_again(self, row: Planned, error: Exception) -> None:
-        name, attempt = error_name(error), row.attempts + 1
-        logger().warning("message not sent", method=row.method, error=name, attempt=attempt)
+        attempt = row.attempts + 1
+        logger().warning("message not sent", method=row.method, error=error, attempt=attempt)
         if may_have_arrived(error):
             if attempt >= MOST_AMBIGUOUS:
                 await self._fail(row, "unknown")

@@ -122,7 +122,9 @@ class Gateway:
         me = await self._introduce()
         sender = Sender(context, me.id)
         flow = Flow(context, me, self._generation, sender, self.polling)
-        updates: ChatQueues[int, int] = ChatQueues(flow.handle_update, context.clock)
+        updates: ChatQueues[int, int] = ChatQueues(
+            flow.handle_update, context.clock, "update failed"
+        )
         self._queues = [updates, sender.queues]
         async with context.database.transaction() as db:
             waiting = inbox.waiting(db)

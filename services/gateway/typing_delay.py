@@ -8,7 +8,6 @@ from itertools import accumulate
 
 from contracts.clock import Clock
 from services.gateway.bot_api import BotApi
-from services.gateway.errors import error_name
 from telemetry.logs import logger
 
 LONGEST_SECONDS = 6.0
@@ -57,4 +56,4 @@ async def _show(api: BotApi, chat: int, topic: int, clock: Clock) -> None:
             )
             await clock.sleep(INDICATOR_SECONDS)
     except Exception as error:
-        logger().info("typing not shown", error=error_name(error))
+        logger().info("typing not shown", error=error)

@@ -51,6 +51,12 @@ def test_a_line_is_an_object_with_service_level_time_and_what_was_given(
     assert line == {"event": "чат\nновый", "service": "gateway", "level": "info", **given}
 
 
+def test_of_an_error_nothing_but_its_class_is_logged(capsys: Captured) -> None:
+    configure(LogSettings(), "gateway")
+    logger().error("call failed", error=ValueError("https://api.telegram.org/bot1:secret"))
+    assert lines(capsys)[0]["error"] == "ValueError"
+
+
 def test_text_for_a_terminal_is_no_json(capsys: Captured) -> None:
     configure(LogSettings(log_format="text"), "gateway")
     logger().info("started", bot="avtobus")

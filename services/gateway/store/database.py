@@ -15,7 +15,6 @@ from pathlib import Path
 
 from contracts.files import locked, sync
 from contracts.refusal import Refusal
-from services.gateway.errors import error_name
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 """Each file brings the database of the one before up to date; a released one is never edited."""
@@ -51,7 +50,7 @@ class Database:
         except BaseException as error:
             self._open.close()
             if isinstance(error, sqlite3.Error):
-                raise Refusal(f"{path}: not a usable database ({error_name(error)})") from None
+                raise Refusal(f"{path}: not a usable database ({type(error).__name__})") from None
             raise
 
     def close(self) -> None:
@@ -131,7 +130,7 @@ def find_damage(path: Path) -> str | None:
                 return "no database of a gateway"
             return _damage(database)
     except sqlite3.Error as error:
-        return error_name(error)
+        return type(error).__name__
 
 
 def only_gateway(path: Path) -> AbstractContextManager[None]:
