@@ -26,7 +26,7 @@ from contracts.settings import Settings, Volumes
 from extraction_jobs.build_dataset import ExtractionConfig, report_card
 from moderation import Policy
 from services.gateway.backup import report_copy
-from services.gateway.config import GatewayConfig
+from services.gateway.bot_config import GatewayConfig
 from services.gateway.metrics import Metrics as GatewayMetrics
 from services.gateway.settings import GatewaySettings
 from services.gateway.texts import Texts

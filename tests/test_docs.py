@@ -11,7 +11,7 @@ from textwrap import dedent
 import pytest
 
 from contracts.bot_file import BotFile
-from services.gateway.commands import COMMANDS
+from services.gateway.command_table import COMMANDS
 from tests.conftest import Toy
 from tests.generate_docs import DOCS, PROCESSES, SECTIONS, generate
 from tests.services.generation.conftest import running

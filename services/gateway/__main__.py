@@ -10,8 +10,8 @@ from contracts.bot_file import bot_path, read_bot
 from contracts.refusal import Refusal, end_process
 from contracts.settings import environment_help, from_environment
 from services.gateway.bot_api import open_bot_api
-from services.gateway.config import GatewayConfig
-from services.gateway.server import Outside, serve
+from services.gateway.bot_config import GatewayConfig
+from services.gateway.lifecycle import Outside, serve
 from services.gateway.settings import GatewaySettings
 from telemetry.logs import LogSettings, configure, logger
 

@@ -1,4 +1,4 @@
-"""What each command does. `commands` says who may give it.
+"""What each command does. `command_table` says who may give it.
 
 A handler returns an Answer; what it writes is committed together with the answer that tells of it.
 """
@@ -11,10 +11,10 @@ from typing import Any
 
 from contracts.forget import Forgotten, append
 from services.gateway.answer import Answer, Outgoing, Write, answer_to
-from services.gateway.config import GatewayConfig, read_hours
+from services.gateway.bot_config import GatewayConfig, read_hours
 from services.gateway.context import Context
-from services.gateway.decision import ChatSettings
 from services.gateway.incoming import Identity, Message
+from services.gateway.reasons import ChatSettings
 from services.gateway.settings_keyboard import keyboard
 from services.gateway.store import chats, history, inbox, outbox
 from services.gateway.texts import Texts

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from contracts.clock import Clock
 from services.gateway.bot_api import BotApi
-from services.gateway.config import GatewayConfig
+from services.gateway.bot_config import GatewayConfig
 from services.gateway.errors import Stopping
 from services.gateway.metrics import Metrics
 from services.gateway.store.database import Database

@@ -1,101 +1,213 @@
-"""What is decided of a message, and what the decision rests on. Pure."""
+"""Does the bot answer this message? `decide` is one pure function of the message and what is known.
 
-from dataclasses import dataclass, field
-from enum import StrEnum
+First come the rules of whom the bot serves, when it keeps silent, when it talks unasked and how
+much; then `addressed`, which says whether a message is for the bot.
+"""
 
-from pydantic import BaseModel, ConfigDict
+import hashlib
+import re
+from datetime import datetime
+from functools import lru_cache
 
+from services.gateway.bot_config import GatewayConfig
+from services.gateway.command_table import COMMANDS, Trait
+from services.gateway.incoming import Identity, Message
+from services.gateway.reasons import SPEAKS, UNASKED, Minutes, Reason, View
 
-class Reason(StrEnum):
-    """Why the bot answers, or why it keeps quiet."""
-
-    PRIVATE = "private"
-    MENTION = "mention"
-    TEXT_MENTION = "text_mention"
-    REPLY = "reply"
-    NAME = "name"
-    BURST = "burst"
-    INSANITY = "insanity"
-    CHATTINESS = "chattiness"
-    WORDLESS = "wordless"
-    LIMIT_TOLD = "limit_told"
-    COMMAND = "command"
-
-    OWN = "own"
-    CHANNEL = "channel"
-    NO_TEXT = "no_text"
-    NOT_SERVED = "not_served"
-    FOREIGN_COMMAND = "foreign_command"
-    BOTS_COMMAND = "bots_command"
-
-    ALBUM = "album"
-    EDITED = "edited"
-    JOINED = "joined"
-    OPTED_OUT = "opted_out"
-    MUTED = "muted"
-    LIMITED = "limited"
-    BOT_DEPTH = "bot_depth"
-    BOT_REPEAT = "bot_repeat"
-    VIA_BOT = "via_bot"
-    STALE = "stale"
-    QUIET_HOURS = "quiet_hours"
-    BUDGET = "budget"
-    NOT_ADDRESSED = "not_addressed"
+UNASKED_SECONDS = 600.0
+"""Age at which a message that was not for the bot is not worth an answer any more."""
+COMMANDS_AN_HOUR = 30
+"""Commands of one person, other than the owner, that are answered."""
+_BY_EDIT = frozenset({Reason.MENTION, Reason.TEXT_MENTION, Reason.NAME})
 
 
-_ALL = list(Reason)
-SPEAKS = frozenset(_ALL[: _ALL.index(Reason.OWN)])
-"""The bot answers."""
-NOT_TALK = frozenset(_ALL[_ALL.index(Reason.COMMAND) : _ALL.index(Reason.ALBUM)])
-"""Not part of the conversation: the history does not keep it."""
-UNASKED = frozenset({Reason.INSANITY, Reason.CHATTINESS})
-"""Answers to messages that were not for the bot; they have a budget."""
+def decide(message: Message, me: Identity, view: View, config: GatewayConfig, now: float) -> Reason:
+    """Return whether to answer, and why."""
+    if (reason := _not_served(message, me, config)) is not None:
+        return reason
+    if not message.is_edit and is_command(message, me):
+        return _decide_command(message, me, view, config)
+    if view.opted_out:
+        return Reason.OPTED_OUT
+    if message.has_words:
+        reason = _decide_talk(message, me, view, config, now)
+    else:
+        reason = _decide_wordless(message, me, view, config, now)
+    return _within_hourly_limit(reason, message, view, config)
 
-Minutes = tuple[int, int]
 
+def is_command(message: Message, me: Identity) -> bool:
+    """Whether the message is a command, ours or another bot's.
 
-class ChatSettings(BaseModel):
-    """What administrators set for a chat or topic.
-
-    insane       it answers everything
-    chattiness   the percentage of messages not for it that it answers all the same
-    quiet        minutes of the day from which and until which it speaks only when called
-    muted_until  unix time until which it answers nothing but commands
+    In a private chat a word with a slash that is no command of ours is talk.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    insane: bool = False
-    chattiness: int = 0
-    quiet: Minutes | None = None
-    muted_until: float = 0.0
+    command = message.command
+    return command is not None and (
+        command.is_for_another(me) or command.name in COMMANDS or not message.is_private
+    )
 
 
-@dataclass(frozen=True)
-class View:
-    """What the store knows about a message before it is decided.
+def continues(later: Message, me: Identity, until: float) -> bool:
+    """Whether a later message of the same sender belongs to the burst that ends at `until`."""
+    is_talk = later.has_words and not later.is_edit and not is_command(later, me)
+    return is_talk and later.at <= until
 
-    before             why the message was answered or not when it first came; None for a new one
-    bots               messages of bots since the last one of a person, this one not counted
-    other_bots         how many bots but ours wrote those, the sender of this one counted
-    repeated           a bot said the same a short while ago
-    joined             an earlier message of its sender waits to be answered together with this one
-    album              another part of its album was answered
-    answers_in_hour    answers that its sender got within an hour
-    commands_in_hour   commands of its sender that were answered within an hour
-    limit_told         its sender was told of the limit within that hour
-    unasked_in_minute  unasked answers in its chat within a minute
+
+def _not_served(message: Message, me: Identity, config: GatewayConfig) -> Reason | None:
+    """Messages that the bot neither answers nor keeps, whatever they say."""
+    if message.sender == me.id:
+        return Reason.OWN
+    if message.chat_type == "channel" or message.is_automatic_forward:
+        return Reason.CHANNEL
+    command = message.command
+    if command and not command.is_for_another(me) and not message.is_edit:
+        known = COMMANDS.get(command.name)
+        if known and known.has(Trait.UNSERVED):
+            return None
+    return None if config.serves(message.sender, message.chat) else Reason.NOT_SERVED
+
+
+def _decide_command(message: Message, me: Identity, view: View, config: GatewayConfig) -> Reason:
+    if message.is_by_bot:
+        return Reason.BOTS_COMMAND
+    called = message.command
+    command = COMMANDS.get(called.name) if called and not called.is_for_another(me) else None
+    if command is None:
+        return Reason.FOREIGN_COMMAND
+    if view.opted_out and not command.has(Trait.OPTED_OUT):
+        return Reason.OPTED_OUT
+    has_limit = not (command.has(Trait.UNLIMITED) or message.sender in config.owner_ids)
+    too_many = has_limit and view.commands_in_hour >= COMMANDS_AN_HOUR
+    return Reason.LIMITED if too_many else Reason.COMMAND
+
+
+def _decide_wordless(
+    message: Message, me: Identity, view: View, config: GatewayConfig, now: float
+) -> Reason:
+    if message.is_edit:
+        return Reason.EDITED
+    called = message.is_private or message.replies_to(me.id)
+    if not (message.has_media and called and config.wordless) or message.is_by_bot:
+        return Reason.NO_TEXT
+    if now < view.settings.muted_until:
+        return Reason.MUTED
+    return Reason.ALBUM if view.album else Reason.WORDLESS
+
+
+def _decide_talk(
+    message: Message, me: Identity, view: View, config: GatewayConfig, now: float
+) -> Reason:
+    reason = addressed(message, me)
+    answered = view.before in SPEAKS
+    if message.is_edit and (reason not in _BY_EDIT or message.is_by_bot or answered):
+        return Reason.EDITED
+    if now < view.settings.muted_until:
+        return Reason.MUTED
+    if view.album:
+        return Reason.ALBUM
+    if reason is None:
+        reason = Reason.BURST if view.joined else _decide_unasked(message, view, config, now)
+    if reason in SPEAKS and message.is_by_bot:
+        return _decide_bot(reason, view, config)
+    return reason
+
+
+def _decide_unasked(message: Message, view: View, config: GatewayConfig, now: float) -> Reason:
+    """Whether to say something to what is not for the bot."""
+    settings = view.settings
+    if message.via_bot:
+        return Reason.VIA_BOT
+    if not settings.insane and _percentile(message) >= settings.chattiness:
+        return Reason.NOT_ADDRESSED
+    if now - message.at > UNASKED_SECONDS:
+        return Reason.STALE
+    if settings.quiet and is_quiet(settings.quiet, datetime.fromtimestamp(now, config.zone)):
+        return Reason.QUIET_HOURS
+    if view.unasked_in_minute >= config.budget:
+        return Reason.BUDGET
+    return Reason.INSANITY if settings.insane else Reason.CHATTINESS
+
+
+def _percentile(message: Message) -> int:
+    """0 to 99 by chance, but the same each time the message is decided."""
+    key = f"{message.chat}/{message.message_id}".encode()
+    return hashlib.sha256(key).digest()[0] * 100 // 256
+
+
+def is_quiet(hours: Minutes, local: datetime) -> bool:
+    """Whether the time lies within the minutes of the day, which may go over midnight."""
+    minute, (begin, end) = local.hour * 60 + local.minute, hours
+    return begin <= minute < end if begin < end else minute >= begin or minute < end
+
+
+def _decide_bot(reason: Reason, view: View, config: GatewayConfig) -> Reason:
+    if view.repeated:
+        return Reason.BOT_REPEAT
+    may = may_add(view.bots + 1, view.other_bots, config.bot_depth)
+    return reason if may else Reason.BOT_DEPTH
+
+
+def may_add(bots: int, others: int, depth: int) -> bool:
+    """Whether one more message keeps a row of bots within the depth.
+
+    `bots` messages stand in the row, written by `others` bots and ours. Each of those bots may be
+    adding one at this moment, so room is left for each.
     """
+    return bots + 1 + others <= depth
 
-    settings: ChatSettings = field(default_factory=ChatSettings)
-    opted_out: bool = False
-    before: str | None = None
-    bots: int = 0
-    other_bots: int = 0
-    repeated: bool = False
-    joined: bool = False
-    album: bool = False
-    answers_in_hour: int = 0
-    commands_in_hour: int = 0
-    limit_told: bool = False
-    unasked_in_minute: int = 0
+
+def _within_hourly_limit(
+    reason: Reason, message: Message, view: View, config: GatewayConfig
+) -> Reason:
+    """The first message over the sender's limit is told so, later ones get nothing."""
+    if reason not in SPEAKS or message.sender in config.owner_ids:
+        return reason
+    if view.answers_in_hour < config.hourly_limit:
+        return reason
+    stays_silent = view.limit_told or reason in UNASKED or message.is_by_bot
+    return Reason.LIMITED if stays_silent else Reason.LIMIT_TOLD
+
+
+def spoken_text(message: Message, me: Identity) -> str:
+    """Return what was said without the bot's own @username, which nobody says among friends."""
+    said = re.sub(rf"@{re.escape(me.username)}(?!\w)[,:;]?", "", message.text, flags=re.I)
+    return " ".join(said.split()) or message.text
+
+
+def addressed(message: Message, me: Identity) -> Reason | None:
+    """Return why the message is for the bot, None when it is not.
+
+    In words that are not the sender's own no name counts.
+    """
+    if message.is_private:
+        return Reason.PRIVATE
+    own_words = not message.is_borrowed
+    if own_words and (reason := _mentioned(message, me)) is not None:
+        return reason
+    if message.replies_to(me.id):
+        return Reason.REPLY
+    return Reason.NAME if own_words and is_called(me.names, message.text) else None
+
+
+def _mentioned(message: Message, me: Identity) -> Reason | None:
+    for entity, words in message.marked_parts():
+        if entity.type == "text_mention" and entity.user_id == me.id:
+            return Reason.TEXT_MENTION
+        if entity.type == "mention" and words.lower() == f"@{me.username}".lower():
+            return Reason.MENTION
+    return None
+
+
+def is_called(names: tuple[str, ...], text: str) -> bool:
+    """Whether a name stands in the text as a whole word; case and ё for е do not matter."""
+    return bool(names) and _any_of(names).search(_folded(text)) is not None
+
+
+@lru_cache(maxsize=8)
+def _any_of(names: tuple[str, ...]) -> re.Pattern[str]:
+    choice = "|".join(re.escape(_folded(name)) for name in names)
+    return re.compile(rf"(?<![\w@/])(?:{choice})(?!\w)")
+
+
+def _folded(text: str) -> str:
+    return text.casefold().replace("ё", "е")

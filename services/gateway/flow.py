@@ -9,17 +9,16 @@ from contextlib import suppress
 
 from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, TelegramServerError
 
-from services.gateway.addressing import spoken_text
 from services.gateway.answer import Answer, Outgoing, Write, answer_press, answer_to
-from services.gateway.ask import Generation
+from services.gateway.ask_generation import Generation
 from services.gateway.command_handlers import Order
-from services.gateway.commands import is_administrator, run_command
-from services.gateway.compose import HISTORY_MESSAGES, chat_key, compose_turns
+from services.gateway.command_table import is_administrator, run_command
 from services.gateway.context import Context
-from services.gateway.decision import NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
+from services.gateway.decision import continues, decide, spoken_text
+from services.gateway.history_turns import HISTORY_MESSAGES, chat_key, compose_turns
 from services.gateway.incoming import ButtonPress, Identity, Message, Removal, Unreadable
-from services.gateway.policy import continues, decide
 from services.gateway.polling import Polling
+from services.gateway.reasons import NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
 from services.gateway.sender import Sender
 from services.gateway.settings_keyboard import chosen_settings, keyboard
 from services.gateway.store import chats, history, inbox, outbox

@@ -32,7 +32,7 @@ class Metrics:
 
     polls                   ok, conflict, network, limited, server, disk or other; the calls that
                             come before the first one count too
-    decisions               the reason is one of `services/gateway/decision.py`
+    decisions               the reason is one of `services/gateway/reasons.py`
     replies                 candidate, repeat (said again for want of another), replaced (the bot's
                             own line, after moderation), nothing or unavailable; one for each reply
     generation_retries      calls of generation that failed, by gRPC status

@@ -18,7 +18,7 @@ from aiogram.exceptions import (
 
 from contracts.retry import Backoff, retry
 from services.gateway.bot_api import REFUSED
-from services.gateway.commands import menus
+from services.gateway.command_table import menus
 from services.gateway.context import Context
 from services.gateway.errors import TokenRefused
 from services.gateway.incoming import Identity

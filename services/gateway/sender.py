@@ -17,12 +17,12 @@ from contracts.retry import Backoff, retry
 from services.gateway.bot_api import REFUSED, failure_code, may_have_arrived
 from services.gateway.chat_queues import ChatQueues
 from services.gateway.context import Context
-from services.gateway.decision import ChatSettings
+from services.gateway.decision import may_add
 from services.gateway.errors import keep_trying
-from services.gateway.policy import may_add
-from services.gateway.rate_limit import RateLimit
+from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats, history, outbox
 from services.gateway.store.outbox import Planned
+from services.gateway.telegram_limits import RateLimit
 from services.gateway.typing_delay import LONGEST_SECONDS, typing_indicator, without_pings
 from telemetry.logs import logger
 

@@ -5,7 +5,7 @@ Each button carries the value that it sets, so that one pressed or handled twice
 
 from typing import Any
 
-from services.gateway.decision import ChatSettings
+from services.gateway.reasons import ChatSettings
 
 NIGHT = (23 * 60, 8 * 60)
 _PERCENTAGES = (0, 5, 15, 30, 100)

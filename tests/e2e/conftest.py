@@ -13,8 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.gateway.bot_api import open_bot_api
-from services.gateway.config import GatewayConfig
-from services.gateway.server import Outside, serve
+from services.gateway.bot_config import GatewayConfig
+from services.gateway.lifecycle import Outside, serve
 from tests.conftest import PATIENCE
 from tests.services.gateway.conftest import FakeGeneration, fake_generation, settings_for
 from tests.services.sandbox.conftest import TOKENS, Sandbox, running

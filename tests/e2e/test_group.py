@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.gateway.config import GatewayConfig
+from services.gateway.bot_config import GatewayConfig
 from services.gateway.texts import Texts
 from tests.e2e.conftest import Town
 

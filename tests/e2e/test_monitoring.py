@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from services.gateway import backup
 from services.gateway.bot_api import open_bot_api
-from services.gateway.config import GatewayConfig
-from services.gateway.server import Outside, serve
+from services.gateway.bot_config import GatewayConfig
+from services.gateway.lifecycle import Outside, serve
 from services.gateway.settings import GatewaySettings
 from services.generation.client import GenerationError, turn
 from services.sandbox.server import listening

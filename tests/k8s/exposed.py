@@ -10,9 +10,9 @@ from prometheus_client.exposition import start_wsgi_server
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from services.gateway.decision import Reason
 from services.gateway.metrics import Labelled
 from services.gateway.metrics import Metrics as GatewayMetrics
+from services.gateway.reasons import Reason
 from services.generation.engine.protocol import Report
 from services.generation.metrics import Metrics as GenerationMetrics
 from telemetry.job import PushSettings, job_report

@@ -7,7 +7,7 @@ from configparser import ConfigParser
 import pytest
 import yaml
 
-from services.gateway.decision import SPEAKS
+from services.gateway.reasons import SPEAKS
 from tests.k8s.builds import Resource, all_containers, kinds
 from tests.k8s.conftest import ROOT, WHOLE
 from tests.k8s.dashboards import MONITORING, SCRAPES, Panel, boards, panels

@@ -4,9 +4,9 @@ import json
 from collections import Counter
 from sqlite3 import Connection
 
-from services.gateway.decision import ChatSettings
 from services.gateway.incoming import Message, RepliedTo
-from services.gateway.store.words import words_key
+from services.gateway.reasons import ChatSettings
+from services.gateway.store.repeats import words_key
 
 WHOLE_BOT = 0
 """The chat whose settings and forbidden words hold for the bot everywhere."""

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from services.gateway.bot_api import BotApi, open_bot_api
-from services.gateway.config import GatewayConfig
-from services.gateway.server import Outside, serve
+from services.gateway.bot_config import GatewayConfig
+from services.gateway.lifecycle import Outside, serve
 from services.gateway.settings import GatewaySettings
 from services.gateway.texts import Texts
 from tests.conftest import PATIENCE

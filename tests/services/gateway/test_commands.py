@@ -8,9 +8,9 @@ import pytest
 
 from contracts.forget import read
 from contracts.settings import FORGET_FILE
+from services.gateway.bot_config import read_hours
 from services.gateway.command_handlers import REPORTS_AN_HOUR, read_span
-from services.gateway.commands import COMMANDS, For
-from services.gateway.config import read_hours
+from services.gateway.command_table import COMMANDS, For
 from services.gateway.flow import Flow
 from services.gateway.incoming import Message
 from tests.services.gateway.conftest import TEXTS, World, candidate

@@ -15,8 +15,8 @@ import pytest
 
 from contracts.refusal import Refusal
 from services.gateway.answer import Outgoing
-from services.gateway.decision import ChatSettings, Reason
 from services.gateway.incoming import read_message
+from services.gateway.reasons import ChatSettings, Reason
 from services.gateway.store import history, inbox, outbox
 from services.gateway.store.database import MIGRATIONS, Database
 from tests.conftest import PATIENCE

@@ -208,7 +208,7 @@ async def test_an_update_is_given_up_after_failures_of_its_own(
             raise failures.pop(0)
         return ["всё же"]
 
-    world.patch.setattr("services.gateway.ask.Generation.ask", break_down)
+    world.patch.setattr("services.gateway.ask_generation.Generation.ask", break_down)
     async with world.gateway():
         world.telegram.put(private("эй"))
         await world.says("всё же", step=1)
@@ -228,7 +228,7 @@ async def test_an_update_over_which_the_process_dies_is_given_up(world: World) -
 
     world.telegram.put(private("эй"))
     with world.patch.context() as patch:
-        patch.setattr("services.gateway.ask.Generation.ask", die)
+        patch.setattr("services.gateway.ask_generation.Generation.ask", die)
         patch.setattr("services.gateway.store.inbox.end_attempt", fail_to_write)
         for _ in range(MOST_CRASHES):
             died = asyncio.Event()

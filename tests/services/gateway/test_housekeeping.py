@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from services.gateway.context import Context, StoppingClock
-from services.gateway.decision import ChatSettings
 from services.gateway.housekeeping import DAY, HOUR, MINUTE, Housekeeping
 from services.gateway.metrics import Metrics
+from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats
 from services.gateway.store.database import Database, find_damage
 from tests.services.gateway.conftest import World

@@ -14,7 +14,7 @@ from contracts.bot_file import BotFile
 from contracts.refusal import BadValue, Refusal
 from contracts.settings import from_environment
 from services.gateway.bot_api import open_bot_api
-from services.gateway.config import GatewayConfig
+from services.gateway.bot_config import GatewayConfig
 from services.gateway.errors import TokenRefused
 from services.gateway.settings import GatewaySettings, token_of
 from tests.services.gateway.conftest import World, settings_for

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.decision import ChatSettings
+from services.gateway.reasons import ChatSettings
 from services.gateway.settings_keyboard import NIGHT, chosen_settings, keyboard
 from tests.services.gateway.conftest import TEXTS, World
 from tests.services.gateway.telegram import group, own, person

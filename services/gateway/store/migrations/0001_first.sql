@@ -10,7 +10,7 @@ CREATE INDEX updates_state ON updates (state);
 CREATE INDEX updates_taken ON updates (taken_at, update_id);
 
 -- Messages of chats in the order of their handling. role: persona | other. reason: a
--- decision.Reason, why it was answered or not; empty for the persona's own.
+-- reasons.Reason, why it was answered or not; empty for the persona's own.
 CREATE TABLE turns (
     id INTEGER PRIMARY KEY, chat INTEGER NOT NULL, topic INTEGER NOT NULL,
     message_id INTEGER NOT NULL, user_id INTEGER NOT NULL, role TEXT NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE asks (
 CREATE INDEX asks_user ON asks (user_id, at);
 CREATE INDEX asks_chat ON asks (chat, at);
 
--- What the bot must not say again in a chat, as words.words_key has it; chat 0 is everywhere.
+-- What the bot must not say again in a chat, as repeats.words_key has it; chat 0 is everywhere.
 CREATE TABLE denied (
     chat INTEGER NOT NULL, words TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (chat, words)
 ) WITHOUT ROWID;

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from services.gateway.config import GatewayConfig
-from services.gateway.decision import ChatSettings, Minutes, Reason, View
+from services.gateway.bot_config import GatewayConfig
+from services.gateway.decision import UNASKED_SECONDS, decide, is_quiet, may_add
 from services.gateway.incoming import read_message
-from services.gateway.policy import UNASKED_SECONDS, decide, is_quiet, may_add
-from tests.services.gateway import test_addressing
+from services.gateway.reasons import ChatSettings, Minutes, Reason, View
 from tests.services.gateway.telegram import ALBUM, SELF, another_bot, group, person, private
-from tests.services.gateway.test_addressing import CALM, INSANE, ME, NOW, answering, tagged
+from tests.services.gateway.test_addressed import CALM, INSANE, ME, NOW, TABLE, answering, tagged
 
 OWNER, NINA, CHAT = 1, 7, -100
 NIGHT, NOON = (23 * 60, 8 * 60), (10 * 60, 12 * 60)  # NOW is 11:00 in Moscow
@@ -174,8 +173,8 @@ def test_whether_the_bot_answers(case: Case) -> None:
 
 
 def test_both_halves_of_the_table_are_long_and_know_every_reason() -> None:
-    assert len(CASES) + len(test_addressing.TABLE) >= 150
-    seen = {case.reason for case in CASES} | {reason for _, _, reason, _ in test_addressing.TABLE}
+    assert len(CASES) + len(TABLE) >= 150
+    seen = {case.reason for case in CASES} | {reason for _, _, reason, _ in TABLE}
     assert seen == set(Reason) - {Reason.JOINED}  # what a message becomes while it is answered
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from contracts.turn import Role
 from protos.generation.v1 import generation_pb2 as pb
-from services.gateway.compose import chat_key, choose, compose_turns
+from services.gateway.ask_generation import choose
+from services.gateway.history_turns import chat_key, compose_turns
 from tests.services.gateway.conftest import candidate
 
 NONE, MASKED = pb.MODERATION_ACTION_NONE, pb.MODERATION_ACTION_MASKED

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from services.gateway.addressing import is_called
-from services.gateway.config import GatewayConfig
-from services.gateway.decision import ChatSettings, Reason, View
+from services.gateway.bot_config import GatewayConfig
+from services.gateway.decision import decide, is_called
 from services.gateway.incoming import Identity, read_message
-from services.gateway.policy import decide
+from services.gateway.reasons import ChatSettings, Reason, View
 from tests.services.gateway.conftest import cases
 from tests.services.gateway.telegram import (
     BOT_ID,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.rate_limit import RateLimit
+from services.gateway.telegram_limits import RateLimit
 
 
 def test_a_group_takes_twenty_a_minute_and_all_chats_thirty_a_second() -> None:

@@ -11,10 +11,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from contracts.clock import Clock, SystemClock
 from contracts.forget import read
 from contracts.settings import FORGET_FILE, Volumes, from_environment
-from services.gateway.ask import Generation
+from services.gateway.ask_generation import Generation
 from services.gateway.bot_api import BotApi
+from services.gateway.bot_config import GatewayConfig
 from services.gateway.chat_queues import ChatQueues
-from services.gateway.config import GatewayConfig
 from services.gateway.context import Context, StoppingClock
 from services.gateway.errors import TokenRefused
 from services.gateway.flow import Flow
@@ -22,7 +22,7 @@ from services.gateway.health import serve_health
 from services.gateway.housekeeping import Housekeeping
 from services.gateway.incoming import Identity
 from services.gateway.metrics import Labelled, Metrics
-from services.gateway.names import name_forms
+from services.gateway.name_forms import name_forms
 from services.gateway.polling import Polling
 from services.gateway.sender import Sender
 from services.gateway.settings import GatewaySettings

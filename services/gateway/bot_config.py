@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from services.gateway.decision import ChatSettings, Minutes
+from services.gateway.reasons import ChatSettings, Minutes
 from services.gateway.texts import Text, Texts
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]

@@ -6,22 +6,25 @@ Knows turns and the service, and neither Telegram nor the store.
 from collections.abc import Sequence
 
 from contracts.retry import Backoff, retry
-from contracts.turn import Turn
+from contracts.turn import Turn, single_line
 from protos.generation.v1 import generation_pb2 as pb
-from services.gateway.compose import CANDIDATES, choose
 from services.gateway.context import Context
 from services.gateway.store.history import Recall
+from services.gateway.store.repeats import is_repeat, words_key
 from services.generation.client import GenerationClient, GenerationError, InvalidRequest, RetryLater
 from telemetry.logs import logger
 
 OUTAGE_SECONDS = 120.0
 """Time after which people are told that there will be no answer."""
+CANDIDATES = 2
 DRAWS = 3
 """How often generation is asked for a reply that has words in it and is no repeat."""
 OVER_SECONDS = 60.0
 """Time without a failure after which an outage is over, though nobody asked since."""
 TELL_AGAIN_SECONDS = 600.0
 """Time within which a chat is told of an outage once."""
+
+_USABLE = (pb.MODERATION_ACTION_NONE, pb.MODERATION_ACTION_MASKED)
 
 
 class Generation:
@@ -111,3 +114,31 @@ class Generation:
             return False
         self._told_at[chat] = now
         return True
+
+
+def choose(
+    candidates: Sequence[pb.Candidate], recent: frozenset[str], denied: frozenset[str]
+) -> tuple[list[str], str]:
+    """Return the messages to send, and which kind of candidate they are.
+
+    candidate   the first that may be said and does not repeat what was said lately
+    replaced    else the bot's own line, where moderation took the words away
+    repeat      else the first that may be said
+    nothing     none may be said
+    """
+    spoken = [(each.moderation.action, lines) for each in candidates if (lines := _lines(each))]
+    allowed = [
+        (action, lines) for action, lines in spoken if not denied & set(map(words_key, lines))
+    ]
+    usable = [lines for action, lines in allowed if action in _USABLE]
+    for lines in usable:
+        if not any(is_repeat(line, recent) for line in lines):
+            return lines, "candidate"
+    for action, lines in allowed:
+        if action == pb.MODERATION_ACTION_REPLACED:
+            return lines, "replaced"
+    return (usable[0], "repeat") if usable else ([], "nothing")
+
+
+def _lines(candidate: pb.Candidate) -> list[str]:
+    return [line for text in candidate.messages if (line := single_line(text))]

@@ -1,0 +1,101 @@
+"""What is decided of a message, and what the decision rests on. Pure."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Reason(StrEnum):
+    """Why the bot answers, or why it keeps quiet."""
+
+    PRIVATE = "private"
+    MENTION = "mention"
+    TEXT_MENTION = "text_mention"
+    REPLY = "reply"
+    NAME = "name"
+    BURST = "burst"
+    INSANITY = "insanity"
+    CHATTINESS = "chattiness"
+    WORDLESS = "wordless"
+    LIMIT_TOLD = "limit_told"
+    COMMAND = "command"
+
+    OWN = "own"
+    CHANNEL = "channel"
+    NO_TEXT = "no_text"
+    NOT_SERVED = "not_served"
+    FOREIGN_COMMAND = "foreign_command"
+    BOTS_COMMAND = "bots_command"
+
+    ALBUM = "album"
+    EDITED = "edited"
+    JOINED = "joined"
+    OPTED_OUT = "opted_out"
+    MUTED = "muted"
+    LIMITED = "limited"
+    BOT_DEPTH = "bot_depth"
+    BOT_REPEAT = "bot_repeat"
+    VIA_BOT = "via_bot"
+    STALE = "stale"
+    QUIET_HOURS = "quiet_hours"
+    BUDGET = "budget"
+    NOT_ADDRESSED = "not_addressed"
+
+
+_ALL = list(Reason)
+SPEAKS = frozenset(_ALL[: _ALL.index(Reason.OWN)])
+"""The bot answers."""
+NOT_TALK = frozenset(_ALL[_ALL.index(Reason.COMMAND) : _ALL.index(Reason.ALBUM)])
+"""Not part of the conversation: the history does not keep it."""
+UNASKED = frozenset({Reason.INSANITY, Reason.CHATTINESS})
+"""Answers to messages that were not for the bot; they have a budget."""
+
+Minutes = tuple[int, int]
+
+
+class ChatSettings(BaseModel):
+    """What administrators set for a chat or topic.
+
+    insane       it answers everything
+    chattiness   the percentage of messages not for it that it answers all the same
+    quiet        minutes of the day from which and until which it speaks only when called
+    muted_until  unix time until which it answers nothing but commands
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    insane: bool = False
+    chattiness: int = 0
+    quiet: Minutes | None = None
+    muted_until: float = 0.0
+
+
+@dataclass(frozen=True)
+class View:
+    """What the store knows about a message before it is decided.
+
+    before             why the message was answered or not when it first came; None for a new one
+    bots               messages of bots since the last one of a person, this one not counted
+    other_bots         how many bots but ours wrote those, the sender of this one counted
+    repeated           a bot said the same a short while ago
+    joined             an earlier message of its sender waits to be answered together with this one
+    album              another part of its album was answered
+    answers_in_hour    answers that its sender got within an hour
+    commands_in_hour   commands of its sender that were answered within an hour
+    limit_told         its sender was told of the limit within that hour
+    unasked_in_minute  unasked answers in its chat within a minute
+    """
+
+    settings: ChatSettings = field(default_factory=ChatSettings)
+    opted_out: bool = False
+    before: str | None = None
+    bots: int = 0
+    other_bots: int = 0
+    repeated: bool = False
+    joined: bool = False
+    album: bool = False
+    answers_in_hour: int = 0
+    commands_in_hour: int = 0
+    limit_told: bool = False
+    unasked_in_minute: int = 0
