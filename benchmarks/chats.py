@@ -16,8 +16,8 @@ import matplotlib as mpl
 import typer
 from matplotlib import pyplot as plt
 
-from benchmarks.report import JsonOption, Line, WorkOption, quantile, report
-from benchmarks.service import NEW, asking, make, prompt, sampling, served
+from benchmarks.support.generation_service import NEW, asking, make, prompt, sampling, served
+from benchmarks.support.report import JsonOption, Line, WorkOption, quantile, report
 from services.generation.client import GenerationClient
 
 CHATS = (1, 2, 4, 8, 16, 24, 32, 48, 64)

@@ -26,8 +26,8 @@ from typing import Annotated, Any
 import grpc
 import typer
 
-from benchmarks.report import JsonOption, Line, WorkOption, at_least, at_most, report
-from benchmarks.service import Served, asking, make, prompt, sampling, served
+from benchmarks.support.generation_service import Served, asking, make, prompt, sampling, served
+from benchmarks.support.report import JsonOption, Line, WorkOption, at_least, at_most, report
 from contracts.model_version import BotModels, hash_files, read_manifest
 from services.generation.client import GenerationClient, GenerationError
 

@@ -23,8 +23,8 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.gateway_process import GatewayProcess, running_gateway
-from benchmarks.report import JsonOption, Line, at_most, median, quantile, report
+from benchmarks.support.gateway_process import GatewayProcess, running_gateway
+from benchmarks.support.report import JsonOption, Line, at_most, median, quantile, report
 from tests.services.gateway.telegram import private
 
 ROOT = Path(__file__).parents[1]

@@ -2,7 +2,8 @@
 
 Prompts of 128 tokens, each new, 64 new tokens, two threads, prompts included. The sides take turns
 in one run; figures are medians of several rounds. `python -m benchmarks.generation --json FILE`;
-with `--peers PYTHON` also against llama.cpp and CTranslate2 (see peers.py for that environment).
+with `--peers PYTHON` also against llama.cpp and CTranslate2 (support/other_engines.py tells what
+that environment needs).
 """
 
 import asyncio
@@ -23,18 +24,8 @@ import torch
 import typer
 from transformers import GPT2LMHeadModel
 
-from benchmarks import raw
-from benchmarks.report import (
-    JsonOption,
-    Line,
-    WorkOption,
-    at_least,
-    at_most,
-    median,
-    quantile,
-    report,
-)
-from benchmarks.service import (
+from benchmarks.support import raw_pipeline as raw
+from benchmarks.support.generation_service import (
     NEW,
     PROMPT,
     TOP_K,
@@ -44,6 +35,16 @@ from benchmarks.service import (
     prompt,
     sampling,
     served,
+)
+from benchmarks.support.report import (
+    JsonOption,
+    Line,
+    WorkOption,
+    at_least,
+    at_most,
+    median,
+    quantile,
+    report,
 )
 from services.generation.client import GenerationClient
 
@@ -173,7 +174,9 @@ async def flushes(client: GenerationClient) -> Line:
 async def lag(root: Path, rounds: int) -> Line:
     """Measure the event loop's lag while sixteen streams are under way."""
     file = root / "lag.json"
-    with served(root / "bots", root / "models", "benchmarks.lag", LAG_FILE=str(file)) as there:
+    with served(
+        root / "bots", root / "models", "benchmarks.support.event_loop_lag", LAG_FILE=str(file)
+    ) as there:
         async with asking(there.address) as client:
             for _ in range(rounds):
                 start = next(NUMBERS)
@@ -239,7 +242,7 @@ def sides_of(root: Path, weights: Path, peers: Path | None) -> Iterator[dict[str
         if peers is None:
             yield sides
             return
-        script = Path(__file__).with_name("peers.py")
+        script = Path(__file__).with_name("support") / "other_engines.py"
         with speaking(peers, script, weights, root / "peers") as ask_peer:
             for name in ask_peer("")["peers"]:
                 sides[name] = partial(_peer_speed, ask_peer, name)
@@ -248,7 +251,7 @@ def sides_of(root: Path, weights: Path, peers: Path | None) -> Iterator[dict[str
 
 def main(
     json: JsonOption = None,
-    peers: Annotated[Path | None, typer.Option(help="Python with the engines of peers.py.")] = None,
+    peers: Annotated[Path | None, typer.Option(help="Python with the engines of other_engines.py.")] = None,
     work: WorkOption = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 7,
 ) -> None:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import aiohttp
 import typer
 
-from benchmarks.report import JsonOption, Line, report
+from benchmarks.support.report import JsonOption, Line, report
 from contracts.refusal import Refusal, end_process
 
 PATIENCE = 30.0

@@ -27,8 +27,8 @@ import typer
 from transformers import Trainer as PlainTrainer
 from transformers import TrainerCallback, TrainingArguments
 
-from benchmarks.report import JsonOption, Line, at_most, report
-from benchmarks.rugpt3 import write_rugpt3
+from benchmarks.support.report import JsonOption, Line, at_most, report
+from benchmarks.support.rugpt3_shape import write_rugpt3
 from extraction_jobs.build_dataset import ExtractionConfig, build
 from extraction_jobs.sample_chats.__main__ import main as write_sample_chats
 from telemetry.job import JobReport

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gateway_process import gateway_environment
 from benchmarks.load import Crowd
+from benchmarks.support.gateway_process import gateway_environment
 from tests.conftest import PATIENCE, unmeasured
 from tests.services.gateway.conftest import fake_generation
 from tests.services.sandbox.conftest import TOKENS, running

@@ -2,8 +2,8 @@
 
 It runs in an environment of its own and imports nothing of ours. Fill that environment with
 `pip install llama-cpp-python gguf ctranslate2 safetensors` (llama.cpp compiles for this CPU), then
-`PYTHON benchmarks/peers.py HF_FOLDER WORK_FOLDER` converts a GPT-2 into WORK_FOLDER and
-speaks lines: `{"peers": [name, ...]}` first, then for each line `name n` on stdin
+`PYTHON benchmarks/support/other_engines.py HF_FOLDER WORK_FOLDER` converts a GPT-2 into WORK_FOLDER
+and speaks lines: `{"peers": [name, ...]}` first, then for each line `name n` on stdin
 `{"tokens_per_second": x}`: n streams at once, prompts of 128 random ids, 64 new tokens each,
 2 threads, top_k 50. Speed is all the new tokens over the whole time, prompts included.
 """

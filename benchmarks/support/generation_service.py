@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.report import quantile
-from benchmarks.rugpt3 import write_rugpt3
+from benchmarks.support.report import quantile
+from benchmarks.support.rugpt3_shape import write_rugpt3
 from contracts.model_version import BotModels
 from extraction_jobs.build_dataset import ExtractionConfig, build
 from extraction_jobs.sample_chats.__main__ import main as write_sample_chats

@@ -1,7 +1,7 @@
 """OpenVINO GenAI's pipeline alone in one process: the speed that the service loses a part of.
 
-A process of benchmarks.generation: `python -m benchmarks.raw VERSION` reads a number of streams
-from each line, and answers with tokens a second.
+A process of benchmarks.generation: `python -m benchmarks.support.raw_pipeline VERSION` reads a
+number of streams from each line, and answers with tokens a second.
 """
 
 import random
@@ -13,7 +13,7 @@ import numpy as np
 import openvino as ov
 import openvino_genai as genai
 
-from benchmarks.service import NEW, PROMPT, TOP_K
+from benchmarks.support.generation_service import NEW, PROMPT, TOP_K
 
 THREADS = 2
 

@@ -1,7 +1,7 @@
 """How much slower answers are while a bot learns on the same cores, under the manifests' weights.
 
-`python -m benchmarks.beside FOLDER`: generation and a training of ruGPT3Small's shape run in
-control groups with the shares that their CPU requests give them in Kubernetes. The training is
+`python -m benchmarks.beside_training FOLDER`: generation and a training of ruGPT3Small's shape run
+in control groups with the shares that their CPU requests give them in Kubernetes. The training is
 stopped and continued by turns. Wants root and cgroups. Ends with 1 when answers take twice as long.
 """
 
@@ -19,8 +19,8 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from benchmarks.report import JsonOption, Line, median, report
-from benchmarks.service import ask_at_once, asking, make, served
+from benchmarks.support.generation_service import ask_at_once, asking, make, served
+from benchmarks.support.report import JsonOption, Line, median, report
 from services.generation.client import GenerationClient
 
 ROOT = Path(__file__).parents[1]
