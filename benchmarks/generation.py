@@ -251,7 +251,7 @@ def sides_of(root: Path, weights: Path, peers: Path | None) -> Iterator[dict[str
 
 def main(
     json: JsonOption = None,
-    peers: Annotated[Path | None, typer.Option(help="Python with the engines of other_engines.py.")] = None,
+    peers: Annotated[Path | None, typer.Option(help="Python that has the other engines.")] = None,
     work: WorkOption = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 7,
 ) -> None:
