@@ -10,7 +10,7 @@ NOW = 1_800_000_000
 BURSTS: list[tuple[str, list[dict[str, Any]], list[str]]] = [
     ("a burst gets one answer", [private("слушай"), private("уже ушёл?")], ["эхо: уже ушёл?"]),
     ("a slash that is no command of ours is talk",
-     [private("слушай"), private("/дом стоит")], ["эхо: /дом стоит"]),
+     [private("слушай"), private("/дом стоит"), private("/dom too")], ["эхо: /dom too"]),
     ("a command does not swallow what stands before it",
      [private("эй"), private("/help")], ["эхо: эй", TEXTS.help]),
     ("who never stops is answered now and then",
