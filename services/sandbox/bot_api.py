@@ -14,9 +14,9 @@ from aiogram.types import Message, User
 from pydantic import ValidationError
 
 from services.sandbox.errors import ApiError, bad_request
-from services.sandbox.messages import accepted_markup, edit_fields
+from services.sandbox.messages import accepted_markup
 from services.sandbox.messenger import Messenger
-from services.sandbox.rooms import BotAccount, Draft
+from services.sandbox.rooms import BotAccount, Draft, Room
 from services.sandbox.update_queue import MAX_LIMIT, Update
 from services.sandbox.world import Member
 
@@ -30,8 +30,8 @@ class BotApi:
             methods.GetMe: self._get_me,
             methods.GetUpdates: self._get_updates,
             methods.SendMessage: self._send_message,
-            methods.EditMessageText: self._edit_message_text,
-            methods.EditMessageReplyMarkup: self._edit_message_reply_markup,
+            methods.EditMessageText: self._edit_message,
+            methods.EditMessageReplyMarkup: self._edit_message,
             methods.AnswerCallbackQuery: self._answer_callback_query,
             methods.DeleteMessage: self._delete_message,
             methods.SendChatAction: self._send_chat_action,
@@ -58,6 +58,9 @@ class BotApi:
             request = model.model_validate(dict(params))
         except ValidationError as error:
             raise _parameter_error(error) from None
+        # where none was given aiogram puts a marker, which is no string
+        if isinstance(getattr(request, "parse_mode", None), str):
+            raise bad_request("unsupported parse_mode")
         return await handler(bot, request)
 
     async def _get_me(self, bot: BotAccount, _: methods.GetMe) -> User:
@@ -71,7 +74,6 @@ class BotApi:
         return await queue.poll(offset, limit, params.timeout or 0, params.allowed_updates)
 
     async def _send_message(self, bot: BotAccount, params: methods.SendMessage) -> Message:
-        _check_plain(params.parse_mode)
         reply = params.reply_parameters
         draft = Draft(
             params.text,
@@ -80,22 +82,15 @@ class BotApi:
             lenient=(reply or params).allow_sending_without_reply is True,
             markup=accepted_markup(params.reply_markup),
         )
-        return self._messenger.send(self._world.room_of_bot(params.chat_id, bot), bot, draft)
+        return self._messenger.send(self._room(bot, params.chat_id), bot, draft)
 
-    async def _edit_message_text(self, bot: BotAccount, params: methods.EditMessageText) -> Message:
-        _check_plain(params.parse_mode)
-        room = self._world.room_of_bot(params.chat_id, bot)
-        text, markup = params.text or "", {"reply_markup": accepted_markup(params.reply_markup)}
-        return self._messenger.edit_sent(
-            room, bot, params.message_id or 0, lambda found: edit_fields(found, text) | markup
-        )
-
-    async def _edit_message_reply_markup(
-        self, bot: BotAccount, params: methods.EditMessageReplyMarkup
+    async def _edit_message(
+        self, bot: BotAccount, params: methods.EditMessageText | methods.EditMessageReplyMarkup
     ) -> Message:
-        change = {"reply_markup": accepted_markup(params.reply_markup)}
-        room = self._world.room_of_bot(params.chat_id, bot)
-        return self._messenger.edit_sent(room, bot, params.message_id or 0, lambda _: change)
+        room = self._room(bot, params.chat_id)
+        text = params.text or "" if isinstance(params, methods.EditMessageText) else None
+        draft = Draft(text, markup=accepted_markup(params.reply_markup))
+        return self._messenger.edit(room, bot.user, params.message_id or 0, draft)
 
     async def _answer_callback_query(
         self, bot: BotAccount, params: methods.AnswerCallbackQuery
@@ -105,13 +100,13 @@ class BotApi:
         return True
 
     async def _delete_message(self, bot: BotAccount, params: methods.DeleteMessage) -> bool:
-        self._messenger.delete(self._world.room_of_bot(params.chat_id, bot), bot, params.message_id)
+        self._messenger.delete(self._room(bot, params.chat_id), bot, params.message_id)
         return True
 
     async def _send_chat_action(self, bot: BotAccount, params: methods.SendChatAction) -> bool:
         if params.action not in _ACTIONS:
             raise bad_request("wrong parameter action in request")
-        room = self._world.room_of_bot(params.chat_id, bot)
+        room = self._room(bot, params.chat_id)
         room.check_thread(params.message_thread_id)
         self._messenger.show_action(room, bot, params.action)
         return True
@@ -127,11 +122,11 @@ class BotApi:
             self._messenger.queues[bot.token].pending.clear()
         return True
 
-
-def _check_plain(parse_mode: object) -> None:
-    """aiogram puts a marker, not a string, where none was given."""
-    if isinstance(parse_mode, str):
-        raise bad_request("unsupported parse_mode")
+    def _room(self, bot: BotAccount, chat_id: int | str | None) -> Room:
+        """Find a chat in which the bot may write."""
+        room = self._world.room_of_bot(chat_id, bot)
+        room.check_admits(bot)
+        return room
 
 
 def _parameter_error(error: ValidationError) -> ApiError:

@@ -13,9 +13,9 @@ from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, User
 
 from services.sandbox.errors import bad_request, too_many
 from services.sandbox.faults import Call, Faults
-from services.sandbox.messages import Event, buttons, edit_fields, view
+from services.sandbox.messages import Event, buttons, view
 from services.sandbox.rate_limit import RateLimit
-from services.sandbox.rooms import ANONYMOUS, BotAccount, Change, Draft, Room
+from services.sandbox.rooms import ANONYMOUS, GROUP, BotAccount, Draft, Room
 from services.sandbox.update_queue import LONGEST_POLL, UpdateQueue
 from services.sandbox.world import World, member
 
@@ -60,8 +60,9 @@ class Messenger:
             raise bad_request("not enough rights to write anonymously")
         return self._deliver(room, room.post(person, draft, self.now()))
 
-    def edit(self, room: Room, person: User, message_id: int, text: str) -> Message:
-        return self._edit(room, person, message_id, lambda found: edit_fields(found, text))
+    def edit(self, room: Room, author: User, message_id: int, draft: Draft) -> Message:
+        message = room.edit(author, message_id, draft, self.now())
+        return self._deliver(room, message, "edited_message")
 
     def press(self, room: Room, person: User, message_id: int, data: str) -> str:
         """Press a button, and return the id of the callback query that the message's bot gets."""
@@ -85,7 +86,6 @@ class Messenger:
         return person
 
     def send(self, room: Room, bot: BotAccount, draft: Draft) -> Message:
-        room.check_admits(bot)
         now, chat = self._clock(), room.chat.id
         if seconds := self.rate_limit.wait(bot.name, chat, room.is_private, now):
             raise too_many(seconds)
@@ -93,10 +93,6 @@ class Messenger:
         self.rate_limit.count(bot.name, chat, now)
         self.sent.append({"bot": bot.name, "chat": chat, **view(room.key, message)})
         return self._deliver(room, message)
-
-    def edit_sent(self, room: Room, bot: BotAccount, message_id: int, change: Change) -> Message:
-        room.check_admits(bot)
-        return self._edit(room, bot.user, message_id, change)
 
     def answer_press(self, bot: BotAccount, query: str, text: str | None, alert: bool) -> None:
         """Answer a press, once; the text is shown to who pressed."""
@@ -117,12 +113,10 @@ class Messenger:
         self._publish({"type": "answered", **answer})
 
     def delete(self, room: Room, bot: BotAccount, message_id: int) -> None:
-        room.check_admits(bot)
         room.delete(bot, message_id)
-        self._publish_deleted(room, message_id)
+        self._publish({"type": "deleted", "room": room.key, "id": message_id})
 
     def show_action(self, room: Room, bot: BotAccount, action: str) -> None:
-        room.check_admits(bot)
         self._publish({"type": "action", "room": room.key, "bot": bot.name, "action": action})
 
     def expel(self, room: Room, bot: BotAccount, by: User, expelled: bool) -> None:
@@ -153,7 +147,7 @@ class Messenger:
     def delete_topic(self, number: int) -> None:
         """Delete a topic; bots get no update of it, as in Telegram."""
         for message_id in self.world.group.delete_topic(number):
-            self._publish_deleted(self.world.group, message_id)
+            self._publish({"type": "deleted", "room": GROUP, "id": message_id})
 
     def migrate(self) -> Room:
         """Turn the group into a supergroup; the bots get a message of it in both chats."""
@@ -185,18 +179,11 @@ class Messenger:
         for watcher in self._watchers:
             watcher.put_nowait(None)
 
-    def _edit(self, room: Room, author: User, message_id: int, change: Change) -> Message:
-        message = room.edit(author, message_id, change, self.now())
-        return self._deliver(room, message, "edited_message")
-
     def _deliver(self, room: Room, message: Message, kind: str = "message") -> Message:
         for bot in room.receivers(message):
             self.queues[bot.token].put(kind, message)
         self._publish({"type": "message", **view(room.key, message)})
         return message
-
-    def _publish_deleted(self, room: Room, message_id: int) -> None:
-        self._publish({"type": "deleted", "room": room.key, "id": message_id})
 
     def _publish(self, event: Event) -> None:
         for watcher in self._watchers:

@@ -156,7 +156,7 @@ class PageRoutes:
 
     def _edit(self, body: Edit) -> Event:
         room, person = self._find(body)
-        return view(room.key, self._messenger.edit(room, person, body.message, body.text))
+        return view(room.key, self._messenger.edit(room, person, body.message, Draft(body.text)))
 
     def _press(self, body: Press) -> Event:
         return {"id": self._messenger.press(*self._find(body), body.message, body.data)}

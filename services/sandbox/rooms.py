@@ -3,7 +3,6 @@
 Knows nothing of other chats, HTTP, queues or pages. The time comes in with each message.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,13 +10,11 @@ from typing import Any
 from aiogram.types import Chat, ForumTopicCreated, InlineKeyboardMarkup, Message, User
 
 from services.sandbox.errors import bad_request, forbidden
-from services.sandbox.messages import Media, new_fields, service, shown_text
+from services.sandbox.messages import Media, edit_fields, new_fields, service, shown_text
 
 GROUP = "group"
 ANONYMOUS = User(id=1087968824, is_bot=True, first_name="Group", username="GroupAnonymousBot")
 _TOPIC_COLOR = 0x6FB9F0
-Change = Callable[[Message], dict[str, Any]]
-"""Returns the fields that an edit gives a message."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +35,12 @@ class BotAccount:
 class Draft:
     """A message before it is accepted.
 
-    text        words, or the caption of `media`
+    text        words, or the caption of `media`; None where only a keyboard is edited
     lenient     sent even if the message that it answers is gone
     anonymous   written in the group's name
     """
 
-    text: str
+    text: str | None
     reply_to: int | None = None
     thread: int | None = None
     lenient: bool = False
@@ -110,7 +107,7 @@ class Room:
 
     def post(self, author: User, draft: Draft, at: datetime) -> Message:
         """Accept a message of a person or a bot."""
-        fields = new_fields(draft.text, draft.media, draft.album, self.last_id + 1)
+        fields = new_fields(draft.text or "", draft.media, draft.album, self.last_id + 1)
         self._enter(draft.thread, author)
         answered = self._replied_to(draft)
         self.started = self.started or not author.is_bot
@@ -125,12 +122,13 @@ class Room:
             **fields,
         )
 
-    def edit(self, author: User, message_id: int, change: Change, at: datetime) -> Message:
-        """Change the author's own message."""
+    def edit(self, author: User, message_id: int, draft: Draft, at: datetime) -> Message:
+        """Change the author's own message: its text, unless there is none, and its keyboard."""
         found = self.message(message_id, "message to edit")
         if found.from_user != author:
             raise bad_request("message can't be edited")
-        changed = found.model_copy(update=change(found))
+        fields = {} if draft.text is None else edit_fields(found, draft.text)
+        changed = found.model_copy(update={**fields, "reply_markup": draft.markup})
         if changed == found:
             raise bad_request(
                 "message is not modified: specified new message content and reply markup are "
