@@ -3,19 +3,10 @@
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, Field
 
 from contracts.bot_file import SECTIONS, BotFile, BotNotFound, bot_names, bot_path, read_bot
 from contracts.refusal import BadValue, Refusal
 from contracts.sampling import Sampling
-
-
-class Inner(BaseModel, extra="forbid"):
-    steps: int = Field(default=1, ge=1)
-
-
-class Section(BaseModel, extra="forbid"):
-    schedule: Inner = Inner()
 
 
 def write(path: Path, text: str) -> Path:
@@ -35,7 +26,7 @@ def test_sections_are_validated_by_the_model_of_their_stage(tmp_path: Path) -> N
 @pytest.mark.parametrize("text", ["name: b\n", "name: b\n{}:\n", "name: b\n{}: {{}}\n"])
 def test_a_section_left_out_or_empty_has_defaults(tmp_path: Path, section: str, text: str) -> None:
     bot = BotFile.read(write(tmp_path / "bot.yaml", text.format(section)))
-    assert bot.section(section, Section) == Section()
+    assert bot.section(section, Sampling) == Sampling()
 
 
 @pytest.mark.parametrize(
@@ -96,15 +87,14 @@ def test_every_unknown_section_is_named(tmp_path: Path) -> None:
 
 
 def test_a_bad_value_in_a_section_is_named_by_its_dotted_path(tmp_path: Path) -> None:
-    text = "name: b\ntraining: {scedule: {}, schedule: {stepz: 1, steps: 0}}\n"
+    text = "name: b\nsampling: {topk: 1, stop: [a, '']}\n"
     bot = BotFile.read(write(tmp_path / "bot.yaml", text))
     with pytest.raises(BadValue) as refused:
-        bot.section("training", Section)
+        bot.section("sampling", Sampling)
     assert refused.value.source == str(bot.path)
     assert refused.value.problems == [
-        ("training.schedule.steps", "input should be greater than or equal to 1 (given: 0)"),
-        ("training.schedule.stepz", "unknown key"),
-        ("training.scedule", "unknown key"),
+        ("sampling.stop.1", "string should have at least 1 character (given: '')"),
+        ("sampling.topk", "unknown key"),
     ]
 
 
@@ -119,6 +109,7 @@ def test_bots_are_found_as_a_file_or_a_folder(tmp_path: Path) -> None:
     assert bot_path(tmp_path, "polkson") == as_file
     assert bot_path(tmp_path, "avtobus") == as_folder
     assert bot_names(tmp_path) == ["avtobus", "polkson"]
+    assert bot_names(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "../outside", "Bad", "sub/bot", "kustomization"])
@@ -128,10 +119,6 @@ def test_a_bot_that_is_not_there_is_not_found(tmp_path: Path, name: str) -> None
     write(tmp_path / "outside.yaml", "name: b\n")
     with pytest.raises(BotNotFound, match="no bot"):
         bot_path(tmp_path / "bots", name)
-
-
-def test_a_folder_that_is_not_there_has_no_bots(tmp_path: Path) -> None:
-    assert bot_names(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize("value", ["off", "[]", "0", "''"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, Field, field_validator
 
-from contracts.refusal import BadValue, Refusal, end_process, parse, refusing
+from contracts.refusal import BadValue, Refusal, end_process, parse
 
 
 class Inner(BaseModel, extra="forbid"):
@@ -37,11 +37,7 @@ class Outer(BaseModel, extra="forbid"):
             "box.sizes.1",
             "input should be a valid integer, unable to parse string as an integer (given: 'x')",
         ),
-        (
-            5,
-            "box",
-            "input should be a valid dictionary or instance of Outer (given: 5)",
-        ),
+        (5, "box", "input should be a valid dictionary or instance of Outer (given: 5)"),
     ],
 )
 def test_a_bad_value_is_named_by_path_value_and_what_is_allowed(
@@ -59,17 +55,6 @@ def test_all_bad_values_are_named_at_once_and_good_ones_are_returned() -> None:
         parse(Outer, {"inner": {"size": 0}, "colour": 1}, "bot.yaml")
     assert [path for path, _ in refused.value.problems] == ["inner.size", "colour"]
     assert parse(Outer, {"inner": {"size": 3}}, "bot.yaml") == Outer(inner=Inner(size=3))
-
-
-def test_names_of_the_environment_are_in_capitals() -> None:
-    with pytest.raises(BadValue) as refused, refusing("environment", upper=True):
-        Inner.model_validate({"size": 0})
-    assert [path for path, _ in refused.value.problems] == ["SIZE"]
-
-
-def test_other_errors_pass_through_refusing() -> None:
-    with pytest.raises(KeyError), refusing("environment"):
-        raise KeyError
 
 
 def test_a_refused_process_ends_with_code_2_and_one_line_that_a_pod_keeps(

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import structlog
 
-from contracts.refusal import BadValue
-from contracts.settings import from_environment
 from telemetry.logs import Level, LogSettings, configure, logger
 
 LEVELS: list[Level] = ["debug", "info", "warning", "error"]
@@ -112,20 +110,3 @@ def test_configuring_again_replaces_the_first_for_all_threads(
     thread.join()
     found = [(line["event"], line["service"]) for line in lines(capsys)]
     assert found == [(name, "generation") for name in ("ours", "theirs", "a thread's")]
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "allowed"),
-    [
-        ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
-        ("LOG_LEVEL", "10", "'debug', 'info', 'warning' or 'error'"),
-        ("LOG_FORMAT", "xml", "'auto', 'json' or 'text'"),
-    ],
-)
-def test_a_level_or_format_that_is_none_is_refused(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, allowed: str
-) -> None:
-    monkeypatch.setenv(variable, value)
-    with pytest.raises(BadValue) as refused:
-        from_environment(LogSettings)
-    assert refused.value.problems == [(variable, f"input should be {allowed} (given: {value!r})")]
