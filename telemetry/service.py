@@ -1,0 +1,34 @@
+"""The frame of a service's process: its command line, its logs, and what ends it."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import typer
+
+from contracts.settings import Settings, environment_help, from_environment
+from telemetry.job import command
+from telemetry.logs import LogSettings
+
+S = TypeVar("S", bound=Settings)
+
+
+def service_app(
+    name: str, about: str, settings: type[S], run: Callable[[S, asyncio.Event], Awaitable[None]]
+) -> typer.Typer:
+    """Return the command line that runs a service; SIGTERM and Ctrl-C set the event."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+    async def run_until_told(given: S) -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run(given, stop)
+
+    @app.command(help=about, epilog=environment_help(settings, LogSettings))
+    def main() -> None:
+        with command(name):
+            asyncio.run(run_until_told(from_environment(settings)))
+
+    return app
