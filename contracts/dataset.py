@@ -20,14 +20,13 @@ WHOLE_CHAT = "whole-chat"
 
 
 class Record(BaseModel):
-    """Version 1. `chat` and `topic` are names or pseudonyms; `started_at` is the first turn's."""
+    """Version 1. `chat` is a name or a pseudonym; `started_at` is the first turn's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     v: Literal[1] = 1
     id: str
     chat: str
-    topic: str | None = None
     started_at: datetime | None = None
     turns: tuple[Turn, ...] = Field(min_length=1)
 

@@ -48,7 +48,6 @@ records = st.builds(
     Record,
     id=names,
     chat=names,
-    topic=st.none() | names,
     started_at=times,
     turns=st.lists(turns, max_size=3).map(lambda before: (*before, PERSONA)),
 )
