@@ -15,7 +15,7 @@ GenerationError        any failed call: `code`, `text`
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from hashlib import blake2b
 from typing import Any, Protocol, TypedDict, Unpack
 
@@ -214,13 +214,10 @@ class _Client:
         return self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout)
 
 
-class GenerationClient(_Client):
+class GenerationClient(_Client, AbstractAsyncContextManager["GenerationClient"]):
     """For asyncio. Use as `async with GenerationClient(address) as client`."""
 
     _open_channel = staticmethod(grpc.aio.insecure_channel)
-
-    async def __aenter__(self) -> "GenerationClient":
-        return self
 
     async def __aexit__(self, *error: object) -> None:
         await self._channel.close()
@@ -250,13 +247,10 @@ class GenerationClient(_Client):
             return list((await self._start_list()).models)
 
 
-class SyncGenerationClient(_Client):
+class SyncGenerationClient(_Client, AbstractContextManager["SyncGenerationClient"]):
     """For scripts and notebooks. Use as `with SyncGenerationClient(address) as client`."""
 
     _open_channel = staticmethod(grpc.insecure_channel)
-
-    def __enter__(self) -> "SyncGenerationClient":
-        return self
 
     def __exit__(self, *error: object) -> None:
         self._channel.close()
