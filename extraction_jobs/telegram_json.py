@@ -63,15 +63,10 @@ def read_export(path: Path) -> Iterator[Message]:
         raise Refusal(f"{path}: no such file; {HINT}") from None
     except OSError as error:
         raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
-    except ijson.IncompleteJSONError as error:
-        raise Refusal(f"{path}: broken or cut off JSON ({_one_line(error)})") from None
     except (ijson.JSONError, UnicodeDecodeError) as error:
-        raise Refusal(f"{path}: not valid JSON ({_one_line(error)})") from None
-
-
-def _one_line(error: Exception) -> str:
-    """Return the parser's message without the excerpt of the file that follows it."""
-    return str(error).strip().split("\n")[0][:100]
+        # the parser's message goes on with an excerpt of the file
+        why = str(error).strip().split("\n")[0][:100]
+        raise Refusal(f"{path}: broken or cut off JSON ({why})") from None
 
 
 def _check_start(path: Path, start: bytes) -> None:
