@@ -55,14 +55,6 @@ def test_waiting_as_long_as_told_is_enough() -> None:
         now += 0.2
 
 
-def test_off_it_refuses_nothing_and_on_again_it_has_forgotten() -> None:
-    limit = RateLimit()
-    assert wait_after(limit, [0.0] * 50) == 0
-    limit.switch(on=True)
-    assert wait_after(limit, [0.0] * 3) == 0
-    assert limit.refused == 0
-
-
 async def refusal(one: Bot, chat_id: int) -> int:
     with pytest.raises(exceptions.TelegramRetryAfter, match="Too Many Requests") as raised:
         await one.send_message(chat_id, "ещё")
