@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from services.gateway.bot_config import GatewayConfig
-from services.gateway.command_table import COMMANDS, Trait
+from services.gateway.command_table import COMMANDS, CommandEntry, Trait
 from services.gateway.incoming import Identity, Message
 from services.gateway.reasons import SPEAKS, UNASKED, Minutes, Reason, View
 
@@ -43,8 +43,15 @@ def is_command(message: Message, me: Identity) -> bool:
     """
     command = message.command
     return command is not None and (
-        command.is_for_another(me) or command.name in COMMANDS or not message.is_private
+        _own_command(message, me) is not None
+        or command.is_for_another(me)
+        or not message.is_private
     )
+
+
+def _own_command(message: Message, me: Identity) -> CommandEntry | None:
+    command = message.command
+    return COMMANDS.get(command.name) if command and not command.is_for_another(me) else None
 
 
 def continues(later: Message, me: Identity, until: float) -> bool:
@@ -59,20 +66,15 @@ def _not_served(message: Message, me: Identity, config: GatewayConfig) -> Reason
         return Reason.OWN
     if message.chat_type == "channel" or message.is_automatic_forward:
         return Reason.CHANNEL
-    command = message.command
-    if command and not command.is_for_another(me) and not message.is_edit:
-        known = COMMANDS.get(command.name)
-        if known and known.has(Trait.UNSERVED):
-            return None
-    return None if config.serves(message.sender, message.chat) else Reason.NOT_SERVED
+    command = None if message.is_edit else _own_command(message, me)
+    is_for_all = command is not None and command.has(Trait.UNSERVED)
+    return None if is_for_all or config.serves(message.sender, message.chat) else Reason.NOT_SERVED
 
 
 def _decide_command(message: Message, me: Identity, view: View, config: GatewayConfig) -> Reason:
     if message.is_by_bot:
         return Reason.BOTS_COMMAND
-    called = message.command
-    command = COMMANDS.get(called.name) if called and not called.is_for_another(me) else None
-    if command is None:
+    if (command := _own_command(message, me)) is None:
         return Reason.FOREIGN_COMMAND
     if view.opted_out and not command.has(Trait.OPTED_OUT):
         return Reason.OPTED_OUT

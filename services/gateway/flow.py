@@ -221,13 +221,7 @@ class Flow:
 
 def _answered(message: Message, reason: Reason, calls: tuple[Outgoing, ...]) -> Answer:
     """An answer to talk: the message and those that waited to be answered with it are."""
-    return Answer(
-        calls,
-        (
-            lambda db: history.end_burst(db, message),
-            lambda db: history.set_reason(db, message, reason),
-        ),
-    )
+    return Answer(calls, (lambda db: history.set_answered(db, message, reason),))
 
 
 def _counted(answer: Answer, message: Message, kind: str, now: float) -> Answer:

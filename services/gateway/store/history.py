@@ -138,8 +138,9 @@ def set_reason(db: Connection, message: Message, reason: Reason) -> None:
     db.execute(query, {**message.facts(), "reason": reason})
 
 
-def end_burst(db: Connection, message: Message) -> None:
-    """What waited to be answered together with the message has been answered."""
+def set_answered(db: Connection, message: Message, reason: Reason) -> None:
+    """Say why the message was answered, and that what waited to be answered with it is."""
+    set_reason(db, message, reason)
     db.execute(
         """UPDATE turns SET reason = 'burst' WHERE chat = :chat AND topic = :topic
         AND user_id = :sender AND reason = 'joined' AND at > :at - :waited_seconds""",
