@@ -216,7 +216,7 @@ class World:
         self.telegram.fault = None
 
     async def wait_out(self, seconds: float, unchanged: Callable[[], object]) -> None:
-        """Somebody sleeps for so long; until shortly before its end nothing changes, then it does."""
+        """Somebody sleeps for so long; shortly before its end nothing has changed, then it does."""
         await self.until(lambda: self.clock.sleeps(seconds))
         before = unchanged()
         self.clock.advance(seconds - 0.1)
