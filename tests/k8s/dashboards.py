@@ -1,9 +1,7 @@
 """Read the files of dashboards and alerts, and query a Prometheus through its API."""
 
 import json
-import math
 import re
-import time
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -27,11 +25,10 @@ class Query:
 
     expr: str
     legend: str
-    instant: bool
 
-    def filled(self, rate: str, bots: str = ".*") -> str:
-        """Return the expression with values; `rate` is the window of rates, such as 1m."""
-        return self.expr.replace("$__rate_interval", rate).replace("$bot", bots)
+    def filled(self) -> str:
+        """Return the expression for all bots, with rates of five minutes."""
+        return self.expr.replace("$__rate_interval", "5m").replace("$bot", ".*")
 
     def name(self, labels: dict[str, str]) -> str:
         return re.sub(r"{{(\w+)}}", lambda found: labels.get(found[1], ""), self.legend).strip()
@@ -50,10 +47,7 @@ class Panel:
 
     @property
     def queries(self) -> list[Query]:
-        return [
-            Query(one["expr"], one["legendFormat"], one.get("instant", False))
-            for one in self.raw.get("targets", ())
-        ]
+        return [Query(one["expr"], one["legendFormat"]) for one in self.raw.get("targets", ())]
 
 
 def boards() -> dict[str, dict[str, Any]]:
@@ -68,10 +62,8 @@ def panels() -> list[Panel]:
 
 @dataclass(frozen=True)
 class Series:
-    """A result's labels, and its values that are finite numbers."""
-
     labels: dict[str, str]
-    numbers: list[float]
+    value: float
 
 
 @dataclass(frozen=True)
@@ -90,15 +82,4 @@ class Prometheus:
     def now(self, expr: str) -> list[Series]:
         at = {} if self.at is None else {"time": str(self.at)}
         found = self.get("query", query=expr, **at)["result"]
-        return [Series(one["metric"], _numbers([one["value"]])) for one in found]
-
-    def lately(self, expr: str, seconds: float, steps: int) -> list[Series]:
-        """Return the values of the last seconds."""
-        end = self.at or time.time()
-        ends = {"start": str(end - seconds), "end": str(end), "step": str(seconds / steps)}
-        found = self.get("query_range", query=expr, **ends)["result"]
-        return [Series(one["metric"], _numbers(one["values"])) for one in found]
-
-
-def _numbers(points: list[tuple[float, str]]) -> list[float]:
-    return [float(value) for _, value in points if math.isfinite(float(value))]
+        return [Series(one["metric"], float(one["value"][1])) for one in found]
