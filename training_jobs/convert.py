@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 from transformers.pytorch_utils import Conv1D
 
 from contracts.dataset import HELDOUT, read_card, read_records
@@ -22,11 +23,11 @@ from contracts.refusal import Refusal
 from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
 from training_jobs.config import TrainingConfig
-from training_jobs.fidelity.contexts import select_contexts
+from training_jobs.evaluation.contexts import select_contexts
 from training_jobs.gate import ALLOWED_DRIFT
 from training_jobs.hardware import detect_hardware
 from training_jobs.language_model import LanguageModel, load_model
-from training_jobs.libraries import quieten, silence
+from training_jobs.libraries import silence
 from training_jobs.loss import document_losses
 from training_jobs.packing import Document
 from training_jobs.run_folder import (
@@ -46,10 +47,6 @@ INT4_GROUP = 64
 """Weights that share a scale."""
 
 
-class ConversionFailed(Refusal):
-    """OpenVINO could not take the model."""
-
-
 def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int8"]) -> Conversion:
     """Convert to the first precision that keeps the perplexity, or else to the last one allowed."""
     read_run(folder)
@@ -65,7 +62,7 @@ def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int
         for name in wanted:
             try:
                 export(model, output, 4 if name == "int4" else 8)
-            except ConversionFailed:
+            except Refusal:
                 if name == wanted[-1]:
                     raise
                 logger().info("not converted", precision=name)  # too narrow for groups of 64, say
@@ -118,7 +115,7 @@ def export(model: LanguageModel, output: Path, bits: Literal[4, 8]) -> None:
             model.tokenizer.save(str(output / "tokenizer.json"))
     except Exception as error:  # torch, transformers and OpenVINO errors share no base class
         reason = f"cannot be converted to OpenVINO ({' '.join(str(error).split())[:200]})"
-        raise ConversionFailed(f"{model.name}: {reason}") from None
+        raise Refusal(f"{model.name}: {reason}") from None
 
 
 def _use_linear_layers(model: nn.Module) -> None:
@@ -134,30 +131,21 @@ def _use_linear_layers(model: nn.Module) -> None:
 
 def converted_losses(model: Path, documents: Sequence[Document]) -> list[float]:
     """Return the summed loss of each document, in nats, by the OpenVINO model."""
-    import openvino as ov
+    from optimum.intel import OVModelForCausalLM
 
-    request = ov.Core().compile_model(model / "openvino_model.xml", "CPU").create_infer_request()
-    known = {name for each in request.model_inputs for name in each.get_names()}
     losses = []
-    for document in documents:
-        request.reset_state()
-        ids = torch.tensor([document.ids])
-        inputs = {
-            "input_ids": ids,
-            "attention_mask": torch.ones_like(ids),
-            "position_ids": torch.arange(ids.numel())[None],
-            "beam_idx": torch.zeros(1, dtype=torch.int32),
-        }
-        found = request.infer({name: inputs[name].numpy() for name in known & inputs.keys()})
-        logits = torch.from_numpy(found["logits"][0, :-1]).double()
-        each = nn.functional.cross_entropy(logits, ids[0, 1:], reduction="none")
-        losses.append(float(each[document.loss_mask[1:]].sum()))
+    with silence():
+        converted = OVModelForCausalLM.from_pretrained(model)
+        for document in documents:
+            ids = torch.tensor([document.ids])
+            logits = converted(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+            each = cross_entropy(logits[0, :-1].double(), ids[0, 1:], reduction="none")
+            losses.append(float(each[document.loss_mask[1:]].sum()))
     return losses
 
 
 def adopt(bot: str, source: Path, prompt_format: PromptFormat, folder: Path) -> None:
     """Make a run folder of a model that was fine-tuned elsewhere; code in it is not run."""
-    quieten()
     model = load_model(source)
     run = Run(
         bot=bot,
@@ -190,7 +178,6 @@ def main(
 ) -> None:
     """Convert a fine-tuned model to what generation serves."""
     with job("conversion", bot, run, skip_unchanged) as context:
-        quieten()
         name, volumes = context.bot.name, context.volumes
         folder, source = run or volumes.run(name), dataset or volumes.dataset(name)
         weights = context.bot.section("training", TrainingConfig).weights

@@ -14,10 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
+from jinja2 import Environment, StrictUndefined
 
 from contracts.bot_file import BotFile
 from contracts.dataset import dataset_sha256
-from contracts.files import write_model
+from contracts.files import write_model, write_whole
 from contracts.model_version import BotModels, read_manifest
 from contracts.prompt import Encode, PromptFormat
 from contracts.refusal import Refusal
@@ -27,13 +28,11 @@ from moderation import Action, Moderator, Policy
 from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
 from training_jobs.convert import export
-from training_jobs.fidelity import texts
-from training_jobs.fidelity.contexts import BUDGET, EvaluationData, Scores, score
-from training_jobs.fidelity.replies import Reply, generate_replies
-from training_jobs.fidelity.report import write_report
-from training_jobs.fidelity.results import Evaluation, figures, read_evaluation
+from training_jobs.evaluation import texts
+from training_jobs.evaluation.contexts import BUDGET, EvaluationData, Scores, score
+from training_jobs.evaluation.replies import Reply, generate_replies
+from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
 from training_jobs.language_model import SCRATCH, find_base, load_model
-from training_jobs.libraries import quieten
 from training_jobs.run_folder import (
     CONVERTED,
     EVALUATION,
@@ -44,6 +43,7 @@ from training_jobs.run_folder import (
     served,
 )
 
+TEMPLATE = Path(__file__).parent / "evaluation" / "report.html.j2"
 MOST_CONTEXTS, FEWEST_CONTEXTS, EXAMPLES = 300, 5, 10
 
 
@@ -86,7 +86,9 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) ->
     answers["real"] = [context.answer.messages for context in data.contexts]
     _measure_texts(evaluation, answers, data, tuned.vocabulary.encode)
     write_model(folder / EVALUATION, evaluation)
-    write_report(folder / REPORT, run, evaluation)
+    page = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+    template = page.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    write_whole(folder / REPORT, template.render(run=run, evaluation=evaluation))
     return evaluation
 
 
@@ -169,7 +171,6 @@ def main(
 ) -> None:
     """Measure how well a converted run sounds like its persona."""
     with job("evaluation", bot, run, skip_unchanged) as context:
-        quieten()
         file, volumes = context.bot, context.volumes
         folder, source = run or volumes.run(file.name), dataset or volumes.dataset(file.name)
         sections = file.section("sampling", Sampling), file.section("moderation", Policy)

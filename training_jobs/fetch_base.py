@@ -9,7 +9,6 @@ from telemetry.job import command, job_app
 from telemetry.logs import logger
 from training_jobs.config import DEFAULT_BASE
 from training_jobs.language_model import find_base, load_model
-from training_jobs.libraries import quieten
 
 
 def main(
@@ -17,7 +16,6 @@ def main(
 ) -> None:
     """Download a base model into BASE_DIR, where fine-tuning looks for it first, and load it."""
     with command("fetching"):
-        quieten()
         folder = find_base(base, from_environment(Volumes))
         size = load_model(folder).model.num_parameters()
         logger().info("fetched", base=base, folder=str(folder), parameters=size)

@@ -29,13 +29,18 @@ from telemetry.job import BotOption, DatasetOption, JobReport, SkipOption, comma
 from telemetry.logs import logger
 from training_jobs.config import BaseOption, EpochsOption, MethodOption, StepsOption, TrainingConfig
 from training_jobs.hardware import detect_hardware, peak_memory, refuse_out_of_memory
-from training_jobs.libraries import quieten
 from training_jobs.loop import train
-from training_jobs.progress import TrainingProgress, format_metrics
+from training_jobs.progress import TrainingProgress
 from training_jobs.run_folder import Run, prepare, read_run, write_run
 from training_jobs.training_run import TrainingRun
 
 ESTIMATE_STEPS = 3
+TABLES = {
+    "train": ("train_",),
+    "eval": ("eval_", "perplexity"),
+    "held-out persona": ("heldout_",),
+}
+"""Titles of the tables that are printed, with the beginnings of the figures' names."""
 
 
 def finetune(
@@ -133,14 +138,12 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
     ):
         began = time.monotonic()
         training = TrainingRun(config, dataset, Path(folder), hardware)
-        tried = config.model_copy(update={"max_steps": ESTIMATE_STEPS, "measure_share": 1.0})
-        steps, tokens = training.steps, training.tokens
-        training.config = tried
-        loaded = time.monotonic()
+        steps, tokens, loaded = training.steps, training.tokens, time.monotonic()
         if training.measured:
             training.measure_heldout()
         measuring = (time.monotonic() - loaded) * (1 + math.ceil(1 / config.measure_share))
         training.measured.clear()
+        training.config = config.model_copy(update={"max_steps": ESTIMATE_STEPS})
         progress = train(training, JobReport("training", ""), lambda: False)
     rate = progress.tokens_per_second
     most = timedelta(seconds=round(tokens / rate + measuring + loaded - began))
@@ -151,18 +154,21 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
     )
 
 
-def _print(metrics: dict[str, float]) -> None:
-    """Print the figures in blocks as run_clm does."""
-    runtime = timedelta(seconds=round(metrics["train_runtime"]))
-    shown: dict[str, float | str] = {**metrics, "train_runtime": str(runtime)}
-    blocks = {
-        "train": ("train_",),
-        "eval": ("eval_", "perplexity"),
-        "held-out persona": ("heldout_",),
-    }
-    for title, prefixes in blocks.items():
-        if chosen := {key: value for key, value in shown.items() if key.startswith(prefixes)}:
-            print(format_metrics(title, chosen))
+def format_metrics(metrics: Mapping[str, float]) -> str:
+    """Return tables as run_clm's log_metrics prints them: of training, and of each measurement."""
+    lines = []
+    for title, prefixes in TABLES.items():
+        chosen = {
+            name: value for name, value in sorted(metrics.items()) if name.startswith(prefixes)
+        }
+        lines += [f"***** {title} metrics *****"] if chosen else []
+        for name, value in chosen.items():
+            decimals = 0 if name.endswith(("_samples", "_steps", "_tokens")) else 4
+            text = f"{value:.{decimals}f}"
+            if name.endswith("_runtime"):
+                text = str(timedelta(seconds=round(value)))
+            lines.append(f"  {name:<{max(map(len, chosen))}} = {text:>10}")
+    return "\n".join(lines)
 
 
 def report_run(report: JobReport, done: Run) -> None:
@@ -211,13 +217,11 @@ def main(
     given = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
     if estimate_only:
         with command("training"):
-            quieten()
             file = BotFile.read(bot)
             source = dataset or from_environment(Volumes).dataset(file.name)
             print(estimate(_config(file, given), source))
         return
     with job("training", bot, output, skip_unchanged) as context:
-        quieten()
         stop = Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         name, volumes = context.bot.name, context.volumes
@@ -230,7 +234,7 @@ def main(
             make=lambda: finetune(name, config, source, folder, context.report, stop.is_set),
         )
         report_run(context.report, done)
-        _print(done.metrics)
+        print(format_metrics(done.metrics))
         logger().info("fine-tuned", bot=name, base=done.base, folder=str(folder))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from training_jobs.fidelity.results import Evaluation
+from training_jobs.evaluation.results import Evaluation
 from training_jobs.run_folder import Conversion
 
 ALLOWED_DRIFT = 0.01

@@ -15,6 +15,7 @@ import torch
 from pydantic import BaseModel
 from tokenizers import Tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
+from transformers.utils import logging
 
 from contracts.files import read_model
 from contracts.prompt import Vocabulary
@@ -87,6 +88,7 @@ def _download(name: str, folder: Path) -> Path:
     """Download a hub's model; a download that was cut off is continued."""
     from huggingface_hub import snapshot_download
 
+    _quieten()
     part = folder.with_name(f".{folder.name}.part")
     try:
         snapshot_download(name, local_dir=part, allow_patterns=DOWNLOADED)
@@ -127,6 +129,7 @@ def load_model(folder: Path) -> LanguageModel:
 
 def make_model(texts: Iterable[str], seed: int) -> LanguageModel:
     """Return a tiny GPT-2 with random weights and a tokenizer trained on the texts."""
+    _quieten()
     tokenizer = train_tokenizer(texts, size=1024)
     torch.manual_seed(seed)
     shape = {"n_positions": 256, "n_embd": 64, "n_layer": 2, "n_head": 2}
@@ -134,6 +137,12 @@ def make_model(texts: Iterable[str], seed: int) -> LanguageModel:
     config._attn_implementation = ATTENTION
     model = GPT2LMHeadModel(config)  # type: ignore[no-untyped-call]
     return LanguageModel(SCRATCH, model, tokenizer)
+
+
+def _quieten() -> None:
+    """Let transformers report nothing but errors; they reach us as exceptions."""
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _licence(folder: Path) -> str:
@@ -149,6 +158,7 @@ class _Config(BaseModel):
 
 def _load_weights(folder: Path) -> GPT2LMHeadModel:
     """Load the weights alone: code in a pytorch_model.bin is refused, not run."""
+    _quieten()
     try:
         loaded: Any = GPT2LMHeadModel.from_pretrained(
             folder,

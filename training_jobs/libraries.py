@@ -16,20 +16,11 @@ def require_training_packages() -> None:
         end_process(Refusal("training needs packages that `make setup` installs"))
 
 
-def quieten() -> None:
-    """Let transformers report nothing but errors; they reach us as exceptions."""
-    import transformers
-
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-
 @contextmanager
 def silence() -> Iterator[None]:
     """Keep the warnings, logs and progress bars of the conversion's libraries off the terminal."""
     import rich
 
-    quieten()
     import_module("nncf")  # sets its logger's level when it is imported
     console, loggers = rich.get_console(), [logging.getLogger(name) for name in LOGGERS]
     was_quiet, levels = console.quiet, [logger.level for logger in loggers]

@@ -1,10 +1,9 @@
 """How far a training run has come, and how it is shown.
 
-A progress bar on a terminal, else log lines; metrics in the Pushgateway; run_clm's tables.
+A progress bar on a terminal, else log lines; metrics in the Pushgateway.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -97,14 +96,3 @@ class ProgressDisplay:
         if self.bar.disable:
             rounded = {name: round(value, 3) for name, value in values.items()}
             logger().info("training", step=progress.steps, **rounded)
-
-
-def format_metrics(title: str, metrics: Mapping[str, float | str]) -> str:
-    """Return a table as run_clm's log_metrics prints it."""
-    width = max(map(len, metrics))
-    lines = [f"***** {title} metrics *****"]
-    for name, value in sorted(metrics.items()):
-        decimals = 0 if name.endswith(("_samples", "_steps", "_tokens")) else 4
-        text = value if isinstance(value, str) else f"{value:.{decimals}f}"
-        lines.append(f"  {name:<{width}} = {text:>10}")
-    return "\n".join(lines)

@@ -16,7 +16,7 @@ from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 from telemetry.job import BotOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
-from training_jobs.fidelity.results import Evaluation, figures, read_evaluation
+from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
 from training_jobs.gate import objections
 from training_jobs.libraries import require_training_packages
 from training_jobs.run_folder import (

@@ -18,9 +18,9 @@ from tests.conftest import BOT, Toy
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.convert import converted_losses
 from training_jobs.evaluate import app
-from training_jobs.fidelity import texts
-from training_jobs.fidelity.contexts import Context, EvaluationData, Messages, select_contexts
-from training_jobs.fidelity.results import Estimate, Evaluation, mean, ratio, read_evaluation
+from training_jobs.evaluation import texts
+from training_jobs.evaluation.contexts import Context, EvaluationData, Messages, select_contexts
+from training_jobs.evaluation.results import Estimate, Evaluation, mean, ratio, read_evaluation
 from training_jobs.gate import objections
 from training_jobs.hardware import Hardware
 from training_jobs.language_model import load_model

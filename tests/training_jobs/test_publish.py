@@ -13,7 +13,7 @@ from contracts.model_version import MODEL_FILES, BotModels, Manifest, verify
 from contracts.refusal import Refusal
 from telemetry.job import JobReport
 from tests.conftest import BOT, Toy
-from training_jobs.fidelity.results import Estimate, Evaluation, Likelihood
+from training_jobs.evaluation.results import Estimate, Evaluation, Likelihood
 from training_jobs.publish import app, publish, report_version
 from training_jobs.run_folder import EVALUATION, read_run
 

@@ -18,13 +18,12 @@ from telemetry.job import Interrupted
 from tests.conftest import BOT, Toy
 from tests.training_jobs.conftest import write_gpt2
 from training_jobs.config import TrainingConfig
-from training_jobs.finetune import app, finetune
+from training_jobs.finetune import app, finetune, format_metrics
 from training_jobs.hardware import Hardware
 from training_jobs.language_model import make_model
 from training_jobs.loop import schedule
 from training_jobs.loss import measure, summed_loss
 from training_jobs.packing import Batch, Document, clm_blocks, collate, pack, render_documents
-from training_jobs.progress import format_metrics
 from training_jobs.run_folder import read_run
 
 TINY = TrainingConfig(base="scratch", max_steps=3, block_tokens=64, tokens_per_step=256)
@@ -135,8 +134,10 @@ def test_the_default_rate_depends_on_the_size(
 
 
 def test_figures_are_printed_as_run_clm_prints_them() -> None:
-    text = format_metrics("eval", {"eval_loss": 2.5, "perplexity": 12.1825})
+    text = format_metrics({"perplexity": 12.1825, "eval_loss": 2.5, "train_runtime": 61.2})
     assert text.splitlines() == [
+        "***** train metrics *****",
+        "  train_runtime =    0:01:01",
         "***** eval metrics *****",
         "  eval_loss  =     2.5000",
         "  perplexity =    12.1825",

@@ -17,7 +17,7 @@ from contracts.bot_file import BotFile
 from contracts.files import file_sha256, read_model, whole_folder, write_model
 from contracts.model_version import BotModels, is_whole, read_manifest
 from contracts.refusal import Refusal
-from training_jobs.fidelity.results import read_evaluation
+from training_jobs.evaluation.results import read_evaluation
 from training_jobs.publish import MODEL_CARD, model_card, publish
 from training_jobs.run_folder import (
     CONVERSION,

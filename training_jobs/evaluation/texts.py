@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from contracts.prompt import Encode
-from training_jobs.fidelity.contexts import EvaluationData, Messages
-from training_jobs.fidelity.results import Estimate, mean
+from training_jobs.evaluation.contexts import EvaluationData, Messages
+from training_jobs.evaluation.results import Estimate, mean
 
 FEWEST, MOST = 50, 20_000
 """Turns of each side that are needed to learn anything of it, and that are used at most."""

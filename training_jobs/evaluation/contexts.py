@@ -11,7 +11,7 @@ from pathlib import Path
 from contracts.dataset import HELDOUT, TRAIN, Record, read_card, read_records
 from contracts.prompt import PromptFormat, Vocabulary, render
 from contracts.turn import Turn
-from training_jobs.fidelity.results import Estimate, Likelihood, ratio
+from training_jobs.evaluation.results import Estimate, Likelihood, ratio
 from training_jobs.hardware import detect_hardware
 from training_jobs.language_model import LanguageModel
 from training_jobs.loss import document_losses

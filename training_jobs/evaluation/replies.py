@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino as ov
+import openvino_genai as genai
 
 from contracts.prompt import PromptFormat, render_prompt, reply_messages
 from contracts.sampling import Sampling
-from training_jobs.fidelity.contexts import BUDGET, Context
+from training_jobs.evaluation.contexts import BUDGET, Context
 from training_jobs.language_model import LanguageModel
 
 CACHE_GB, FIRST_SEED = 1, 1
@@ -31,9 +33,6 @@ def generate_replies(
     converted  folder of the OpenVINO model
     model      what it was converted from, which knows the tokenizer and the context's length
     """
-    import openvino as ov
-    import openvino_genai as genai
-
     longest = min(sampling.max_new_tokens, model.context_length // 2)
     sampling = sampling.model_copy(update={"max_new_tokens": longest})
     budget = min(BUDGET, model.context_length - longest)
@@ -41,18 +40,16 @@ def generate_replies(
     scheduler = genai.SchedulerConfig()
     scheduler.cache_size = CACHE_GB
     pipeline = genai.ContinuousBatchingPipeline(str(converted), scheduler, "CPU", {})
-    handles = []
-    for number, context in enumerate(contexts):
+    prompts, configs = [], []
+    for seed, context in enumerate(contexts, FIRST_SEED):
         prompt = render_prompt(context.turns, PromptFormat.TURNS_1, vocabulary, budget)
-        ids = ov.Tensor(np.array([prompt.ids], dtype=np.int64))
-        config = _generation_config(genai, sampling, vocabulary.eos, FIRST_SEED + number)
-        handles.append(pipeline.add_request(number, ids, config))
-    while pipeline.has_non_finished_requests():
-        pipeline.step()
-    return [_reply(handle.read_all()[0].generated_ids, model, sampling.stop) for handle in handles]
+        prompts.append(ov.Tensor(np.array([prompt.ids], dtype=np.int64)))
+        configs.append(_generation_config(sampling, vocabulary.eos, seed))
+    found = pipeline.generate(prompts, configs)
+    return [_reply(each.m_generation_ids[0], model, sampling.stop) for each in found]
 
 
-def _generation_config(genai: Any, sampling: Sampling, eos: int, seed: int) -> Any:
+def _generation_config(sampling: Sampling, eos: int, seed: int) -> Any:
     return genai.GenerationConfig(
         max_new_tokens=sampling.max_new_tokens,
         min_new_tokens=1,

@@ -1,1 +1,0 @@
-"""How well a fine-tuned model sounds like its persona: what the evaluation job measures."""
