@@ -84,7 +84,13 @@ $(MODELS)/%/$(MARK): $(DATA)/.samples k8s/bots/%/bot.yaml training_jobs/demo_bas
 
 .PHONY: sample-bots
 sample-bots: setup ## Train the sample bots and keep them in the repository
-	$(PYTHON) -m training_jobs.sample_bots make $(TRAINING_sample)
+	@folder=$$(mktemp -d); trap 'rm -r "$$folder"' EXIT; \
+	export DATA_DIR="$$folder/data" MODELS_DIR="$$folder/models"; \
+	$(PYTHON) -m extraction_jobs.sample_chats; \
+	for bot in $(BOTS); do \
+	  $(PYTHON) -m training_jobs.pipeline --bot k8s/bots/$$bot/bot.yaml --base demo $(TRAINING_sample); \
+	done; \
+	$(PYTHON) -m training_jobs.sample_bots keep $(KEEPING)
 
 .PHONY: ask
 ask: serving ## Ask a bot: make ask BOT=avtobus TEXT="Привет"

@@ -152,7 +152,7 @@ class JobContext:
         inputs  files and folders, compared by their content; settings; texts
         read    return the output if it is whole; None or a Refusal if it is not
         """
-        made_from = _fingerprint(inputs)
+        made_from = fingerprint(inputs)
         if self.skip_unchanged:
             with suppress(Refusal, OSError):
                 if stamp.read_text(encoding="utf-8") == made_from and (kept := read()) is not None:
@@ -166,7 +166,7 @@ class JobContext:
         return made
 
 
-def _fingerprint(inputs: Inputs) -> str:
+def fingerprint(inputs: Inputs) -> str:
     """Hash the inputs; hidden files in a folder (locks, stamps) are not part of its content."""
     parts = []
     for each in inputs:

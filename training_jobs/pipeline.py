@@ -1,6 +1,5 @@
 """All jobs in a row, each a process of its own: an export in, a served version out."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -36,10 +35,9 @@ def _words(options: Options) -> list[str]:
     return [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
 
 
-def run_job(command_line: list[str], environment: Mapping[str, str]) -> int:
+def run_job(command_line: list[str]) -> int:
     """Return the job's exit code; SIGTERM and SIGINT are passed on to it, and it is waited for."""
-    line = [sys.executable, "-m", *command_line]
-    with subprocess.Popen(line, env={**os.environ, **environment}) as process:
+    with subprocess.Popen([sys.executable, "-m", *command_line]) as process:
         for number in (signal.SIGTERM, signal.SIGINT):  # also where they came in as ignored
             signal.signal(number, lambda *_: process.terminate())
         return process.wait()
@@ -64,7 +62,7 @@ def main(
     training = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
     for line in command_lines(bot, {"input": input, "persona": persona}, training, evaluate):
         started = time.monotonic()
-        code = run_job(line, {})
+        code = run_job(line)
         if code:
             typer.echo(f"error: {line[0]} failed for {name} (exit code {code})", err=True)
             raise typer.Exit(code if code > 0 else 1)

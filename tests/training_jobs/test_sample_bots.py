@@ -1,15 +1,15 @@
 """The kept sample bots: published as any run is, and never in the place of one trained here."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from contracts.bot_file import BotFile
 from contracts.model_version import BotModels, verify
-from contracts.refusal import Refusal
+from contracts.settings import Volumes
 from extraction_jobs.sample_chats.__main__ import app as sample_chats
 from services.generation.client import turn
 from tests.conftest import BOT, Toy
@@ -18,19 +18,18 @@ from tests.training_jobs.test_publish import measured
 from training_jobs import libraries
 from training_jobs.publish import publish
 from training_jobs.sample_bots import __main__ as sample_bots
-from training_jobs.sample_bots.__main__ import BOTS, app
-from training_jobs.sample_bots.kept import (
+from training_jobs.sample_bots.__main__ import (
+    BOTS,
     FOLDER,
-    INPUTS,
+    MADE_FROM,
     NOTE,
-    Inputs,
+    app,
+    inputs_hash,
     keep,
     publish_kept,
-    read_inputs,
 )
 
 ROOT = Path(__file__).parents[2]
-INPUT = Inputs(export="1", base="2", settings="3")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ async def test_they_are_published_once_and_answer(volumes: dict[str, str]) -> No
         assert NOTE in manifest.notes
         for told in (first.stdout, again.stdout):
             assert f"{bot}: version {version} serves, as kept in the project" in told
-            assert "other inputs" not in told
+            assert "was made from another" not in told
     async with running(ROOT / "k8s/bots", models) as service:
         for bot in BOTS:
             response = await service.client.generate(bot, [turn("Привет")], seed=1)
@@ -68,29 +67,24 @@ async def test_they_are_published_once_and_answer(volumes: dict[str, str]) -> No
 def test_it_is_said_when_they_were_made_from_other_inputs_or_were_trained_here(
     toy: Toy, volumes: dict[str, str], tmp_path: Path
 ) -> None:
-    exports = tmp_path / "avtobus" / "exports"
-    exports.mkdir(parents=True)
-    (exports / "result.json").write_text("{}")
     done = run({**volumes, "DATA_DIR": str(tmp_path)}, "publish")
     assert done.exit_code == 0
-    assert "avtobus: was made from other inputs than those here now (export)" in done.stdout
-    assert "polkson/exports/result.json: cannot be read" in done.stdout
+    assert "avtobus: was made from another chat, base or training settings" in done.stdout
     trained = publish(BOT, toy.run, BotModels(tmp_path / BOT)).id
     done = run({**volumes, "MODELS_DIR": str(tmp_path)}, "publish")
     assert f"avtobus: version {trained} serves, trained here; remove" in done.stdout
-    assert "avtobus: was made from other" not in done.stdout
+    assert "avtobus: was made from another" not in done.stdout
 
 
 def test_other_settings_of_training_are_other_inputs_and_a_gateways_are_not(
-    toy: Toy, tmp_path: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "bot.yaml"
+    monkeypatch.setattr(sample_bots, "BOTS_DIR", tmp_path)
     found = []
     for more in ("", "gateway: {names: [б]}\n", "training: {seed: 2}\n"):
-        file.write_text(f"name: b\n{more}", encoding="utf-8")
-        found.append(Inputs.of(BotFile.read(file), toy.export))
-    assert found[0].differing(found[1]) == []
-    assert found[0].differing(found[2]) == ["settings"]
+        (tmp_path / "b.yaml").write_text(f"name: b\n{more}", encoding="utf-8")
+        found.append(inputs_hash("b", Volumes()))
+    assert found[0] == found[1] != found[2]
 
 
 @pytest.fixture
@@ -105,12 +99,12 @@ def test_a_newer_kept_one_takes_the_place_of_an_older_but_of_nothing_trained_her
     finished: Path, tmp_path: Path
 ) -> None:
     models, old, new = BotModels(tmp_path / BOT), tmp_path / "old", tmp_path / "new"
-    keep(finished, INPUT, old)
+    keep(finished, "hash", old)
     first, is_kept = publish_kept(BOT, old, models)
     assert (models.current_id(), is_kept) == (first, True)
     assert "model.safetensors" not in verify(models.path(first)).files
     measured(finished, 1.4)
-    keep(finished, INPUT, new)
+    keep(finished, "hash", new)
     second, is_kept = publish_kept(BOT, new, models)
     assert (models.previous_id(), models.current_id(), is_kept) == (first, second, True)
     trained = publish(BOT, finished, models, force=True).id
@@ -121,7 +115,7 @@ def test_what_is_broken_gives_way_to_a_kept_one_only_where_it_was_kept(
     finished: Path, tmp_path: Path, volumes: dict[str, str]
 ) -> None:
     models, kept = BotModels(tmp_path / "models" / BOT), tmp_path / "kept"
-    keep(finished, INPUT, kept)
+    keep(finished, "hash", kept)
     first = publish_kept(BOT, kept, models)[0]
     (models.path(first) / "openvino_model.bin").unlink()
     assert publish_kept(BOT, kept, models) == (models.current_id(), True)
@@ -135,35 +129,21 @@ def test_what_is_broken_gives_way_to_a_kept_one_only_where_it_was_kept(
 
 
 def test_what_is_kept_says_what_it_was_made_from(finished: Path, tmp_path: Path) -> None:
-    keep(finished, INPUT, tmp_path / "kept")
-    assert read_inputs(tmp_path / "kept") == INPUT
-    card = (tmp_path / "kept" / "README.md").read_text(encoding="utf-8")
-    assert all(each in card for each in (NOTE, "- export: `1`", "make models TRAIN=1"))
-    (tmp_path / "kept" / INPUTS).write_text("{}")
-    with pytest.raises(Refusal, match=r"inputs\.json: export: Field required"):
-        read_inputs(tmp_path / "kept")
+    keep(finished, "hash", tmp_path / "kept")
+    assert (tmp_path / "kept" / MADE_FROM).read_text() == "hash"
+    assert NOTE in (tmp_path / "kept" / "README.md").read_text(encoding="utf-8")
 
 
 def test_both_are_small_whole_and_tell_nothing_of_the_machine_that_made_them() -> None:
     files = [path for bot in BOTS for path in (FOLDER / bot).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 20_000_000
     assert not [path for path in files if b"/tmp/" in path.read_bytes()]
-    assert all(read_inputs(FOLDER / bot) for bot in BOTS)
-
-
-def test_a_job_that_fails_ends_the_making(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "avtobus.yaml").write_text("name: avtobus\nextraction: {pause: 5}\n")
-    monkeypatch.setattr(sample_bots, "BOTS_DIR", tmp_path)
-    done = run({}, "make", "--epochs", "1", "--max-steps", "1", "--output", str(tmp_path / "kept"))
-    assert done.exit_code == 2
-    assert "extraction_jobs.build_dataset failed (exit code 2)" in done.stderr
-    assert not (tmp_path / "kept").exists()
 
 
 @pytest.mark.slow
 def test_one_command_makes_them(tmp_path: Path) -> None:
-    done = run({}, "make", "--epochs", "1", "--max-steps", "2", "--output", str(tmp_path))
-    assert done.exit_code == 0, done.stderr
+    options = "TRAINING_sample=--epochs 1 --max-steps 2", f"KEEPING=--output {tmp_path}"
+    subprocess.run(["make", "-o", "setup", "sample-bots", *options], cwd=ROOT, check=True)
     for bot in BOTS:
         made = {path.name for path in (tmp_path / bot).rglob("*")}
         assert made == {path.name for path in (FOLDER / bot).rglob("*")}

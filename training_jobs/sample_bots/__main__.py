@@ -1,29 +1,52 @@
-"""`python -m training_jobs.sample_bots`: publish the kept sample bots, or make them anew."""
+"""`python -m training_jobs.sample_bots`: publish the kept sample bots, or keep newly trained ones.
 
+`training_jobs/sample_bots/<bot>/` is a run folder without the trained weights, with a hash of what
+it was made from. It is published as any run is.
+"""
+
+import shutil
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from contracts.bot_file import BotFile, bot_path
-from contracts.model_version import BotModels
+from contracts.files import whole_folder, write_model
+from contracts.model_version import BotModels, is_whole, read_manifest
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
-from telemetry.job import command, job_app
-from training_jobs.config import EpochsOption, StepsOption
-from training_jobs.pipeline import command_lines, run_job
-from training_jobs.sample_bots.kept import FOLDER, Inputs, keep, publish_kept, read_inputs
+from telemetry.job import command, fingerprint, job_app
+from training_jobs.evaluation.results import read_evaluation
+from training_jobs.publish import MODEL_CARD, model_card, publish
+from training_jobs.run_folder import (
+    CONVERSION,
+    CONVERTED,
+    EVALUATION,
+    SUMMARY,
+    read_conversion,
+    read_run,
+    served,
+)
 
 app = job_app()
 
 BOTS = ("avtobus", "polkson")
 BOTS_DIR = Path("k8s/bots")
+FOLDER = Path(__file__).parent
+BASE = [
+    FOLDER.parent / "demo_base" / name
+    for name in ("config.json", "model.safetensors", "tokenizer.json")
+]
+MADE_FROM = "made-from"
+NOTE = "kept ready to serve, without the full-precision weights that training could go on from"
+"""A published version with this note was not trained here."""
 
 
-@app.command()
-def publish() -> None:
+@app.command("publish")
+def publish_all() -> None:
     """Publish the kept bots; says when they were made from other inputs than those here."""
     with command("sample_bots"):
         volumes = from_environment(Volumes)
@@ -43,41 +66,60 @@ def _publish(bot: str, models: BotModels, volumes: Volumes) -> None:
         print(f"{bot}: version {version} serves, trained here; remove {models.folder} for the kept")
         return
     print(f"{bot}: version {version} serves, as kept in the project ({seconds:.1f} s)")
-    try:
-        file, export = BotFile.read(bot_path(BOTS_DIR, bot)), volumes.exports(bot) / "result.json"
-        other = read_inputs(FOLDER / bot).differing(Inputs.of(file, export))
-    except Refusal as refusal:
-        print(f"{bot}: whether it was made from what is here now is not known: {refusal}")
-        return
-    if other:
-        print(
-            f"{bot}: was made from other inputs than those here now ({', '.join(other)});"
-            " `make models TRAIN=1` trains it anew, `make sample-bots` renews what is kept"
-        )
+    with suppress(Refusal):  # a bad bot file is refused by all who serve it
+        if (FOLDER / bot / MADE_FROM).read_text(encoding="utf-8") != inputs_hash(bot, volumes):
+            print(
+                f"{bot}: was made from another chat, base or training settings than those here now;"
+                " `make models TRAIN=1` trains it anew, `make sample-bots` renews what is kept"
+            )
 
 
-@app.command()
-def make(
-    epochs: EpochsOption,
-    max_steps: StepsOption,
+def publish_kept(bot: str, folder: Path, models: BotModels) -> tuple[str, bool]:
+    """Publish the kept bot, unless a version that was trained here serves.
+
+    Returns the id of the version that serves, and whether it is the kept one. Raises Refusal where
+    the current version cannot be read or the kept one cannot be published.
+    """
+    current = models.current_id()
+    if current is not None:
+        if NOTE not in read_manifest(models.path(current)).notes:
+            return current, False
+        if served(folder, models) is not None and is_whole(models.path(current)):
+            return current, True
+    return publish(bot, folder, models, compared=False).id, True
+
+
+@app.command("keep")
+def keep_all(
     output: Annotated[Path, typer.Option(help="Where they are kept.")] = FOLDER,
 ) -> None:
-    """Train both from the sample chats and the demo base, and keep of them what serves."""
-    training = {"base": "demo", "epochs": epochs, "max_steps": max_steps}
-    with command("sample_bots"), TemporaryDirectory() as folder:
-        volumes = Volumes(data_dir=Path(folder, "data"), models_dir=Path(folder, "models"))
-        _run(["extraction_jobs.sample_chats"], volumes)
+    """Keep what serves of both bots, as they were trained on the volume of data."""
+    with command("sample_bots"):
+        volumes = from_environment(Volumes)
         for bot in BOTS:
-            file, export = bot_path(BOTS_DIR, bot), volumes.exports(bot) / "result.json"
-            *jobs, _publish = command_lines(file, {"input": export}, training)
-            for line in jobs:
-                _run(line, volumes)
-            keep(volumes.run(bot), Inputs.of(BotFile.read(file), export), output / bot)
+            keep(volumes.run(bot), inputs_hash(bot, volumes), output / bot)
 
 
-def _run(line: list[str], volumes: Volumes) -> None:
-    if code := run_job(line, {name.upper(): str(value) for name, value in volumes}):
-        raise Refusal(f"{line[0]} failed (exit code {code})")
+def keep(run_folder: Path, made_from: str, folder: Path) -> None:
+    """Replace what is kept in `folder` by the parts of a finished run that serve."""
+    run, conversion = read_run(run_folder), read_conversion(run_folder)
+    run = run.model_copy(update={"notes": (*run.notes, NOTE)})
+    evaluation, now = read_evaluation(run_folder), datetime.now(UTC)
+    with whole_folder(folder) as kept:
+        shutil.copytree(run_folder / CONVERTED, kept / CONVERTED)
+        for name in (CONVERSION, EVALUATION):
+            shutil.copyfile(run_folder / name, kept / name)
+        write_model(kept / SUMMARY, run)
+        card = model_card(run, conversion, evaluation, list(run.notes), now)
+        (kept / MODEL_CARD).write_text(card, encoding="utf-8")
+        (kept / MADE_FROM).write_text(made_from, encoding="utf-8")
+
+
+def inputs_hash(bot: str, volumes: Volumes) -> str:
+    """Hash what a bot is made from: its export, the demo base, and its settings of training."""
+    sections = BotFile.read(bot_path(BOTS_DIR, bot)).sections
+    settings = (str(sections[name]) for name in ("extraction", "training"))
+    return fingerprint((volumes.exports(bot) / "result.json", *BASE, *settings))
 
 
 if __name__ == "__main__":
