@@ -8,12 +8,10 @@ A version that cannot be used raises Refusal; OSError means that it cannot be re
 nothing about it.
 """
 
-import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -144,13 +142,6 @@ class BotModels:
             return (self.folder / link).readlink().name
         except OSError:  # no link, or something else in its place
             return None
-
-    def new_id(self, now: datetime, files: dict[str, str]) -> str:
-        """Return an id that sorts by time and that no version has, not even one of this second."""
-        content = hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest()
-        first = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{content[:8]}"
-        names = chain([first], (f"{first}-{number}" for number in count(2)))
-        return next(name for name in names if not self.path(name).exists())
 
     @contextmanager
     def staging(self) -> Iterator[Path]:

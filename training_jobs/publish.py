@@ -16,17 +16,10 @@ from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 from telemetry.job import BotOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
+from training_jobs import run_folder
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
 from training_jobs.gate import objections
 from training_jobs.libraries import require_training_packages
-from training_jobs.run_folder import (
-    Conversion,
-    Run,
-    published_files,
-    read_conversion,
-    read_run,
-    served,
-)
 
 MODEL_CARD = "README.md"
 REPORTED = ("bits_per_character", "attribution_tuned", "memorised_share")
@@ -43,7 +36,7 @@ def publish(
 
     Raises Refusal, with the number that is against it.
     """
-    run, conversion = read_run(folder), read_conversion(folder)
+    run, conversion = run_folder.read_run(folder), run_folder.read_conversion(folder)
     evaluation = read_evaluation(folder)
     if run.bot != bot:
         raise Refusal(f"{folder}: is a run of bot {run.bot!r}, not of {bot!r}")
@@ -59,14 +52,13 @@ def publish(
                 raise Refusal(f"{folder}: {reasons}. --force publishes it all the same")
             notes = [*run.notes, *(f"published by force: {each}" for each in against)]
             notes += [] if evaluation else ["not evaluated"]
-            for path in published_files(folder):
+            for path in run_folder.published_files(folder):
                 shutil.copyfile(path, staged / path.name)
             card = model_card(run, conversion, evaluation, notes, now)
             (staged / MODEL_CARD).write_text(card, encoding="utf-8")
-            files = hash_files(staged)
             manifest = Manifest(
                 schema=SCHEMA,
-                id=models.new_id(now, files),
+                id=f"{now:%Y%m%d-%H%M%S-%f}",
                 bot=run.bot,
                 created=now,
                 base=run.base,
@@ -76,7 +68,7 @@ def publish(
                 precision=conversion.precision,
                 metrics={k: v for k, v in run.metrics.items() if math.isfinite(v)},
                 notes=tuple(notes),
-                files=files,
+                files=hash_files(staged),
             )
             models.publish(staged, manifest)
     except OSError as error:
@@ -90,7 +82,11 @@ def publish(
 
 
 def model_card(
-    run: Run, conversion: Conversion, evaluation: Evaluation | None, notes: list[str], now: datetime
+    run: run_folder.Run,
+    conversion: run_folder.Conversion,
+    evaluation: Evaluation | None,
+    notes: list[str],
+    now: datetime,
 ) -> str:
     """Return the text of a version's README.md."""
     drift = conversion.perplexity_drift
@@ -136,15 +132,6 @@ def report_version(report: JobReport, models: BotModels, manifest: Manifest) -> 
         report.gauges(text, {f"{name}_{each}": found[each] for each in REPORTED})
 
 
-def _adopt(bot: str, source: Path, prompt_format: PromptFormat, folder: Path) -> None:
-    if not source.is_dir():
-        raise Refusal(f"--from {source}: no such folder")
-    require_training_packages()
-    from training_jobs.convert import adopt  # needs torch: publishing alone does not
-
-    adopt(bot, source, prompt_format, folder)
-
-
 def main(
     bot: BotOption,
     run: RunOption = None,
@@ -164,9 +151,12 @@ def main(
         name = context.bot.name
         models, folder = BotModels(context.volumes.models(name)), run or context.volumes.run(name)
         if source is not None:
+            require_training_packages()
+            from training_jobs.convert import adopt  # needs torch: publishing alone does not
+
             folder = Path(adopted)
-            _adopt(name, source, prompt_format, folder)
-        manifest = served(folder, models) if skip_unchanged else None
+            adopt(name, source, prompt_format, folder)
+        manifest = run_folder.served(folder, models) if skip_unchanged else None
         if manifest is None:
             manifest = publish(name, folder, models, force=force)
         else:

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -56,16 +55,6 @@ def test_versions_are_listed_oldest_first_without_leftovers(models: BotModels) -
         publish(models, version_id)
     (models.versions / ".staging").mkdir()
     assert models.ids() == ["20231231-9", "20240501-1", "20240501-2"]
-
-
-def test_ids_sort_by_time_in_any_zone_and_tell_contents_apart(models: BotModels) -> None:
-    noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
-    moscow = (noon + timedelta(seconds=1)).astimezone(timezone(timedelta(hours=3)))
-    earlier, later = models.new_id(noon, {"a": "f"}), models.new_id(moscow, {})
-    assert (earlier[:16], later[:16]) == ("20240501-120000-", "20240501-120001-")
-    assert earlier[16:] != later[16:]
-    models.path(earlier).mkdir(parents=True)
-    assert models.new_id(noon, {"a": "f"}) == f"{earlier}-2"  # another one of that second
 
 
 @pytest.mark.parametrize(
