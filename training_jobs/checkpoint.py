@@ -54,8 +54,7 @@ class Checkpoints:
             part.rename(path)
         except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
             part.unlink(missing_ok=True)
-            cause = error if isinstance(error, OSError) else error.__context__
-            reason = cause.strerror if isinstance(cause, OSError) else error
+            reason = error.__context__ or error
             raise Refusal(f"{path}: cannot write a checkpoint ({reason})") from None
 
     def _read(self, path: Path) -> State | None:

@@ -22,6 +22,7 @@ from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
+from training_jobs import run_folder
 from training_jobs.config import TrainingConfig
 from training_jobs.evaluation.contexts import select_contexts
 from training_jobs.gate import ALLOWED_DRIFT
@@ -30,27 +31,18 @@ from training_jobs.language_model import LanguageModel, load_model
 from training_jobs.libraries import silence
 from training_jobs.loss import document_losses
 from training_jobs.packing import Document
-from training_jobs.run_folder import (
-    CONVERSION,
-    CONVERTED,
-    MODEL,
-    Conversion,
-    Run,
-    discard_conversion,
-    read_conversion,
-    read_run,
-    write_run,
-)
 
 MOST_CONTEXTS, BUDGET = 100, 256
 INT4_GROUP = 64
 """Weights that share a scale."""
 
 
-def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int8"]) -> Conversion:
+def convert(
+    folder: Path, dataset: Path, precision: Literal["auto", "int4", "int8"]
+) -> run_folder.Conversion:
     """Convert to the first precision that keeps the perplexity, or else to the last one allowed."""
-    read_run(folder)
-    model = load_model(folder / MODEL)
+    run_folder.read_run(folder)
+    model = load_model(folder / run_folder.MODEL)
     documents = _heldout_documents(dataset, model)
     with detect_hardware("fp32") as hardware:
         trained = sum(document_losses(model.model, documents, hardware))
@@ -58,7 +50,7 @@ def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int
     wanted = ["int4", "int8"] if count else ["int8"]
     if precision != "auto":
         wanted = [precision]
-    with whole_folder(folder / CONVERTED) as output:
+    with whole_folder(folder / run_folder.CONVERTED) as output:
         for name in wanted:
             try:
                 export(model, output, 4 if name == "int4" else 8)
@@ -73,9 +65,9 @@ def convert(folder: Path, dataset: Path, precision: Literal["auto", "int4", "int
             logger().info("converted", precision=name, perplexity_drift=drift)
             if abs(drift or 0.0) <= ALLOWED_DRIFT:
                 break
-        discard_conversion(folder)
-    done = Conversion(precision=name, perplexity_drift=drift)
-    write_model(folder / CONVERSION, done)
+        run_folder.discard_conversion(folder)
+    done = run_folder.Conversion(precision=name, perplexity_drift=drift)
+    write_model(folder / run_folder.CONVERSION, done)
     return done
 
 
@@ -147,7 +139,7 @@ def converted_losses(model: Path, documents: Sequence[Document]) -> list[float]:
 def adopt(bot: str, source: Path, prompt_format: PromptFormat, folder: Path) -> None:
     """Make a run folder of a model that was fine-tuned elsewhere; code in it is not run."""
     model = load_model(source)
-    run = Run(
+    run = run_folder.Run(
         bot=bot,
         base=source.name,
         dataset_sha256="",
@@ -157,13 +149,16 @@ def adopt(bot: str, source: Path, prompt_format: PromptFormat, folder: Path) -> 
         notes=("fine-tuned elsewhere",),
         metrics={},
     )
-    write_run(folder, model, run)
-    with whole_folder(folder / CONVERTED) as output:
+    run_folder.write_run(folder, model, run)
+    with whole_folder(folder / run_folder.CONVERTED) as output:
         export(model, output, 8)
-    write_model(folder / CONVERSION, Conversion(precision="int8", perplexity_drift=None))
+    write_model(
+        folder / run_folder.CONVERSION,
+        run_folder.Conversion(precision="int8", perplexity_drift=None),
+    )
 
 
-def report_conversion(report: JobReport, done: Conversion, model: Path) -> None:
+def report_conversion(report: JobReport, done: run_folder.Conversion, model: Path) -> None:
     drift = "Share by which the converted model's perplexity differs from the trained one's."
     report.gauge("perplexity_drift_ratio", drift, done.perplexity_drift)
     size = sum(path.stat().st_size for path in model.iterdir())
@@ -183,11 +178,11 @@ def main(
         weights = context.bot.section("training", TrainingConfig).weights
         done = context.make_if_changed(
             folder / "conversion.made-from",
-            (folder / MODEL, source / HELDOUT, weights),
-            read=lambda: read_conversion(folder),
+            (folder / run_folder.MODEL, source / HELDOUT, weights),
+            read=lambda: run_folder.read_conversion(folder),
             make=lambda: convert(folder, source, weights),
         )
-        report_conversion(context.report, done, folder / CONVERTED)
+        report_conversion(context.report, done, folder / run_folder.CONVERTED)
 
 
 app = job_app(main)

@@ -27,21 +27,13 @@ from contracts.settings import Volumes, from_environment
 from moderation import Action, Moderator, Policy
 from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
+from training_jobs import run_folder
 from training_jobs.convert import export
 from training_jobs.evaluation import texts
 from training_jobs.evaluation.contexts import BUDGET, EvaluationData, Scores, score
 from training_jobs.evaluation.replies import Reply, generate_replies
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
 from training_jobs.language_model import SCRATCH, find_base, load_model
-from training_jobs.run_folder import (
-    CONVERTED,
-    EVALUATION,
-    MODEL,
-    REPORT,
-    read_conversion,
-    read_run,
-    served,
-)
 
 TEMPLATE = Path(__file__).parent / "evaluation" / "report.html.j2"
 MOST_CONTEXTS, FEWEST_CONTEXTS, EXAMPLES = 300, 5, 10
@@ -54,11 +46,11 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) ->
     where too little is held out to measure by. Raises Refusal where the run was not trained on this
     data set or is not converted.
     """
-    run = read_run(folder)
+    run = run_folder.read_run(folder)
     if run.dataset_sha256 != dataset_sha256(dataset):
         raise Refusal(f"{folder}: was not trained on {dataset}; fine-tune again")
-    read_conversion(folder)
-    tuned = load_model(folder / MODEL)
+    run_folder.read_conversion(folder)
+    tuned = load_model(folder / run_folder.MODEL)
     longest = min(BUDGET, tuned.context_length)
     data = EvaluationData.read(dataset, against, MOST_CONTEXTS, longest)
     if (count := len(data.contexts)) < FEWEST_CONTEXTS:
@@ -73,7 +65,7 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) ->
     )
     volumes, sampling = from_environment(Volumes), bot.section("sampling", Sampling)
     _compare_with_current(evaluation, BotModels(volumes.models(bot.name)), scores, data)
-    replies = generate_replies(folder / CONVERTED, tuned, data.contexts, sampling)
+    replies = generate_replies(folder / run_folder.CONVERTED, tuned, data.contexts, sampling)
     _measure_replies(evaluation, replies, bot.section("moderation", Policy))
     answers: texts.Answers = {"tuned": [reply.messages for reply in replies]}
     if run.base != SCRATCH:
@@ -85,10 +77,10 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) ->
         answers["base"] = [reply.messages for reply in replies]
     answers["real"] = [context.answer.messages for context in data.contexts]
     _measure_texts(evaluation, answers, data, tuned.vocabulary.encode)
-    write_model(folder / EVALUATION, evaluation)
+    write_model(folder / run_folder.EVALUATION, evaluation)
     page = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
     template = page.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    write_whole(folder / REPORT, template.render(run=run, evaluation=evaluation))
+    write_whole(folder / run_folder.REPORT, template.render(run=run, evaluation=evaluation))
     return evaluation
 
 
@@ -152,12 +144,12 @@ def report_figures(report: JobReport, evaluation: Evaluation | None) -> None:
     report.gauges("Of the last evaluated run, on the held-out part.", figures(evaluation))
 
 
-def _compared_evaluation(folder: Path, bot: str) -> Evaluation | None:
+def _compared_evaluation(folder: Path, models: BotModels) -> Evaluation | None:
     """Return the evaluation if it compares with the version that serves, or that is this run's."""
-    models, evaluation = BotModels(from_environment(Volumes).models(bot)), read_evaluation(folder)
-    if evaluation is None or evaluation.current_id == models.current_id() or served(folder, models):
-        return evaluation
-    return None
+    evaluation = read_evaluation(folder)
+    if evaluation and evaluation.current_id != models.current_id():
+        return evaluation if run_folder.served(folder, models) else None
+    return evaluation
 
 
 def main(
@@ -176,8 +168,8 @@ def main(
         sections = file.section("sampling", Sampling), file.section("moderation", Policy)
         evaluation = context.make_if_changed(
             folder / "evaluation.made-from",
-            (folder / MODEL, folder / CONVERTED, source, against, *sections),
-            read=lambda: _compared_evaluation(folder, file.name),
+            (folder / run_folder.MODEL, folder / run_folder.CONVERTED, source, against, *sections),
+            read=lambda: _compared_evaluation(folder, BotModels(volumes.models(file.name))),
             make=lambda: evaluate(file, folder, source, against),
         )
         report_figures(context.report, evaluation)

@@ -103,7 +103,7 @@ def _metrics(training: TrainingRun, progress: TrainingProgress) -> dict[str, flo
     """
     blocks = progress.tokens / training.block_tokens
     metrics = {
-        "train_loss": progress.mean_loss,
+        "train_loss": sum(progress.losses) / progress.steps,
         "train_steps": float(progress.steps),
         "train_tokens": float(progress.tokens),
         "train_runtime": progress.seconds,

@@ -1,11 +1,10 @@
 """The model libraries: are they installed, and do they keep quiet? Importing this is cheap."""
 
-import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
+from io import StringIO
 
 from contracts.refusal import Refusal, end_process
 
@@ -18,23 +17,10 @@ def require_training_packages() -> None:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keep the warnings, logs and progress bars of the conversion's libraries off the terminal."""
-    import rich
-
-    import_module("nncf")  # sets its logger's level when it is imported
-    console, loggers = rich.get_console(), [logging.getLogger(name) for name in LOGGERS]
-    was_quiet, levels = console.quiet, [logger.level for logger in loggers]
-    console.quiet = True
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        console.quiet = was_quiet
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-LOGGERS = ("", "nncf", "torch", "optimum")
-"""The standard library's root logger and those of libraries; ours write directly."""
+    """Keep what the conversion's libraries say off the terminal; what fails they raise."""
+    with (
+        redirect_stdout(StringIO()),
+        redirect_stderr(StringIO()),
+        warnings.catch_warnings(action="ignore"),
+    ):
+        yield

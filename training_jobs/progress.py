@@ -35,11 +35,6 @@ class TrainingProgress:
         return len(self.losses)
 
     @property
-    def mean_loss(self) -> float:
-        """Mean over the whole run, as run_clm's train_loss."""
-        return sum(self.losses) / len(self.losses)
-
-    @property
     def tokens_per_second(self) -> float:
         return self.tokens / max(self.seconds, 1e-9)
 

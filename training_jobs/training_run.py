@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from random import Random
 
-from contracts.dataset import HELDOUT, TRAIN, Card, dataset_sha256, read_card, read_records
+from contracts.dataset import HELDOUT, TRAIN, dataset_sha256, read_card, read_records
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from training_jobs.checkpoint import FOLDER, Checkpoints
@@ -42,7 +42,10 @@ class TrainingRun:
         self.config = config
         self.hardware = hardware
         self.dataset = dataset
-        self.card = _read_card(dataset)
+        self.card = read_card(dataset)
+        if dataset_sha256(dataset) != self.card.sha256:
+            reason = "the records are not those of the card; build the data set again"
+            raise Refusal(f"{dataset}: {reason}")
         self.base = self.load_base()
         if config.method == "lora" and self.base.notes:  # its embedding would have to learn
             raise Refusal(
@@ -135,10 +138,3 @@ class TrainingRun:
 
     def _measure(self, blocks: list[list[Document]]) -> TokenMetrics:
         return measure(self.base.model, self._batches(blocks, MEASURED_TOKENS), self.hardware)
-
-
-def _read_card(dataset: Path) -> Card:
-    card = read_card(dataset)
-    if dataset_sha256(dataset) != card.sha256:
-        raise Refusal(f"{dataset}: the records are not those of the card; build the data set again")
-    return card

@@ -35,13 +35,6 @@ def test_a_version_has_all_that_the_contract_names(toy: Toy) -> None:
     assert run.dataset_sha256 in card
 
 
-def test_publishing_the_same_run_again_keeps_the_version_before(toy: Toy, tmp_path: Path) -> None:
-    models = BotModels(tmp_path / BOT)
-    first, second = [publish(BOT, toy.run, models).id for _ in range(2)]
-    assert (models.previous_id(), models.current_id()) == (first, second)
-    assert models.ids() == [first, second]
-
-
 def test_another_bots_run_is_refused(toy: Toy, tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="of bot 'avtobus'"):
         publish("polkson", toy.run, BotModels(tmp_path / "polkson"))
@@ -140,7 +133,7 @@ def test_a_model_fine_tuned_elsewhere_is_published_with_its_format_under_the_bot
 
 
 @pytest.mark.parametrize(
-    ("option", "says"), [("--run", "no finished run"), ("--from", "no such folder")]
+    ("option", "says"), [("--run", "no finished run"), ("--from", "no model folder")]
 )
 def test_the_command_refuses_with_one_line_and_exit_code_2(
     toy: Toy, tmp_path: Path, option: str, says: str

@@ -23,7 +23,7 @@ def models(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BotMode
     return found
 
 
-def test_versions_are_listed_and_rolled_back(toy: Toy, models: BotModels) -> None:
+def test_versions_are_listed_and_rolled_back_to_the_one_before(toy: Toy, models: BotModels) -> None:
     first, second = models.ids()
     (models.path(first) / "manifest.json").write_text("{")
     bot = ["--bot", str(toy.bot_file)]
@@ -34,12 +34,8 @@ def test_versions_are_listed_and_rolled_back(toy: Toy, models: BotModels) -> Non
     assert refused.exit_code == 2
     shutil.copy(models.path(second) / "manifest.json", models.path(first) / "manifest.json")
     assert models.current_id() == second
-
-
-def test_rolling_back_goes_to_the_version_before(toy: Toy, models: BotModels) -> None:
-    first, _ = models.ids()
-    done = CliRunner().invoke(app, ["rollback", "--bot", str(toy.bot_file)])
-    assert done.output.strip() == first == models.current_id()
+    assert CliRunner().invoke(app, ["rollback", *bot]).output.strip() == first
+    assert models.current_id() == first
 
 
 def test_pruning_keeps_current_previous_and_young_versions_and_waits_for_who_publishes(

@@ -19,17 +19,9 @@ from contracts.model_version import BotModels, is_whole, read_manifest
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from telemetry.job import command, fingerprint, job_app
+from training_jobs import run_folder
 from training_jobs.evaluation.results import read_evaluation
 from training_jobs.publish import MODEL_CARD, model_card, publish
-from training_jobs.run_folder import (
-    CONVERSION,
-    CONVERTED,
-    EVALUATION,
-    SUMMARY,
-    read_conversion,
-    read_run,
-    served,
-)
 
 app = job_app()
 
@@ -84,7 +76,7 @@ def publish_kept(bot: str, folder: Path, models: BotModels) -> tuple[str, bool]:
     if current is not None:
         if NOTE not in read_manifest(models.path(current)).notes:
             return current, False
-        if served(folder, models) is not None and is_whole(models.path(current)):
+        if run_folder.served(folder, models) is not None and is_whole(models.path(current)):
             return current, True
     return publish(bot, folder, models, compared=False).id, True
 
@@ -100,16 +92,16 @@ def keep_all(
             keep(volumes.run(bot), inputs_hash(bot, volumes), output / bot)
 
 
-def keep(run_folder: Path, made_from: str, folder: Path) -> None:
+def keep(finished: Path, made_from: str, folder: Path) -> None:
     """Replace what is kept in `folder` by the parts of a finished run that serve."""
-    run, conversion = read_run(run_folder), read_conversion(run_folder)
+    run, conversion = run_folder.read_run(finished), run_folder.read_conversion(finished)
     run = run.model_copy(update={"notes": (*run.notes, NOTE)})
-    evaluation, now = read_evaluation(run_folder), datetime.now(UTC)
+    evaluation, now = read_evaluation(finished), datetime.now(UTC)
     with whole_folder(folder) as kept:
-        shutil.copytree(run_folder / CONVERTED, kept / CONVERTED)
-        for name in (CONVERSION, EVALUATION):
-            shutil.copyfile(run_folder / name, kept / name)
-        write_model(kept / SUMMARY, run)
+        shutil.copytree(finished / run_folder.CONVERTED, kept / run_folder.CONVERTED)
+        for name in (run_folder.CONVERSION, run_folder.EVALUATION):
+            shutil.copyfile(finished / name, kept / name)
+        write_model(kept / run_folder.SUMMARY, run)
         card = model_card(run, conversion, evaluation, list(run.notes), now)
         (kept / MODEL_CARD).write_text(card, encoding="utf-8")
         (kept / MADE_FROM).write_text(made_from, encoding="utf-8")
