@@ -26,10 +26,6 @@ def preload_jemalloc() -> None:
     if library is None or os.environ.get(PRELOADED) or sys.platform != "linux":
         return
     preloaded = " ".join(filter(None, (os.environ.get("LD_PRELOAD"), library)))
-    environment = {
-        **os.environ,
-        PRELOADED: "1",
-        "LD_PRELOAD": preloaded,
-        "MALLOC_CONF": "narenas:1,oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:0",
-    }
-    os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606 (ourselves)
+    options = "narenas:1,oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:0"
+    os.environ |= {PRELOADED: "1", "LD_PRELOAD": preloaded, "MALLOC_CONF": options}
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 (ourselves)

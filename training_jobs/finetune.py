@@ -158,15 +158,13 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
     """Return tables as run_clm's log_metrics prints them: of training, and of each measurement."""
     lines = []
     for title, prefixes in TABLES.items():
-        chosen = {
-            name: value for name, value in sorted(metrics.items()) if name.startswith(prefixes)
-        }
+        chosen = [name for name in sorted(metrics) if name.startswith(prefixes)]
         lines += [f"***** {title} metrics *****"] if chosen else []
-        for name, value in chosen.items():
+        for name in chosen:
             decimals = 0 if name.endswith(("_samples", "_steps", "_tokens")) else 4
-            text = f"{value:.{decimals}f}"
+            text = f"{metrics[name]:.{decimals}f}"
             if name.endswith("_runtime"):
-                text = str(timedelta(seconds=round(value)))
+                text = str(timedelta(seconds=round(metrics[name])))
             lines.append(f"  {name:<{max(map(len, chosen))}} = {text:>10}")
     return "\n".join(lines)
 

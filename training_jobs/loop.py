@@ -95,7 +95,6 @@ class Trainer:
         progress, steps = self._progress, self._run.steps
         measure_every = max(1, math.ceil(steps * self._config.measure_share))
         saved_at = time.monotonic()
-        self._model.train()
         while progress.steps < steps and not self._is_overfitting():
             started = time.monotonic()
             self._step(progress.steps)
@@ -124,6 +123,7 @@ class Trainer:
     def _step(self, number: int) -> None:
         # Dropout is drawn from the step's own seed: a resumed run draws what the whole one did.
         torch.manual_seed(hash((self._config.seed, number, self._hardware.rank)))
+        self._model.train()
         passes = self._run.step(number)
         warmup = max(1, int(self._run.steps * self._config.warmup_share))
         rate = self._rate * schedule(number, self._run.steps, warmup)

@@ -90,8 +90,7 @@ class TokenMetrics:
 
 @torch.no_grad()
 def measure(model: GPT2LMHeadModel, batches: Iterable[Batch], hardware: Hardware) -> TokenMetrics:
-    """Return the metrics of the model on the batches, with dropout off."""
-    was_training = model.training
+    """Return the metrics of the model on the batches, with dropout off; it stays off."""
     model.train(False)
     loss, correct, tokens, blocks = 0.0, 0, 0, 0
     for batch in batches:
@@ -104,7 +103,6 @@ def measure(model: GPT2LMHeadModel, batches: Iterable[Batch], hardware: Hardware
                 loss += float(cross_entropy(logits, wanted, reduction="sum"))
                 correct += int((logits.argmax(-1) == wanted).sum())
                 tokens += len(wanted)
-    model.train(was_training)
     return TokenMetrics(loss / tokens, correct / tokens, blocks)
 
 

@@ -21,14 +21,10 @@ def write_gpt2(folder: Path, special: tuple[str, ...] = SPECIAL, extra_rows: int
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(TEXTS, 320)
-    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    tokenizer.model.save(str(folder))
+    vocabulary = tokenizer.get_vocab()
     kept = sorted((t for t in vocabulary if t in special or t not in SPECIAL), key=vocabulary.get)
-    (folder / "vocab.json").write_text(
-        json.dumps({token: index for index, token in enumerate(kept)}, ensure_ascii=False)
-    )
-    merges = json.loads(tokenizer.to_str())["model"]["merges"]
-    lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
-    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(kept)}))
     torch.manual_seed(0)
     shape = {"n_positions": 64, "n_embd": 16, "n_layer": 1, "n_head": 2}
     declared = {"vocab_size": len(kept) + extra_rows, "bos_token_id": 11, "eos_token_id": 12}

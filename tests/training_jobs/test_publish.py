@@ -35,16 +35,11 @@ def test_a_version_has_all_that_the_contract_names(toy: Toy) -> None:
     assert run.dataset_sha256 in card
 
 
-def test_another_bots_run_is_refused(toy: Toy, tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="of bot 'avtobus'"):
-        publish("polkson", toy.run, BotModels(tmp_path / "polkson"))
-
-
 @pytest.mark.parametrize(
     "name",
     ["run.json", "conversion.json", "model/model.safetensors", "openvino/openvino_model.bin"],
 )
-def test_an_unfinished_run_is_refused_and_nothing_is_published(
+def test_an_unfinished_run_or_another_bots_is_refused_and_nothing_is_published(
     toy: Toy, tmp_path: Path, name: str
 ) -> None:
     run = shutil.copytree(toy.run, tmp_path / "run")
@@ -52,6 +47,8 @@ def test_an_unfinished_run_is_refused_and_nothing_is_published(
     models = BotModels(tmp_path / "models" / BOT)
     with pytest.raises(Refusal):
         publish(BOT, run, models)
+    with pytest.raises(Refusal, match="of bot 'avtobus'"):
+        publish("polkson", toy.run, models)
     assert models.current_id() is None
     assert models.ids() == []
 

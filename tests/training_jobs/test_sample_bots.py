@@ -100,6 +100,8 @@ def test_a_newer_kept_one_takes_the_place_of_an_older_but_of_nothing_trained_her
 ) -> None:
     models, old, new = BotModels(tmp_path / BOT), tmp_path / "old", tmp_path / "new"
     keep(finished, "hash", old)
+    assert (old / MADE_FROM).read_text() == "hash"
+    assert NOTE in (old / "README.md").read_text(encoding="utf-8")
     first, is_kept = publish_kept(BOT, old, models)
     assert (models.current_id(), is_kept) == (first, True)
     assert "model.safetensors" not in verify(models.path(first)).files
@@ -126,12 +128,6 @@ def test_what_is_broken_gives_way_to_a_kept_one_only_where_it_was_kept(
     assert f"avtobus: {models.path(trained)}: no model version here (manifest.json" in done.stdout
     assert models.current_id() == trained
     assert "polkson: version" in done.stdout  # and goes on
-
-
-def test_what_is_kept_says_what_it_was_made_from(finished: Path, tmp_path: Path) -> None:
-    keep(finished, "hash", tmp_path / "kept")
-    assert (tmp_path / "kept" / MADE_FROM).read_text() == "hash"
-    assert NOTE in (tmp_path / "kept" / "README.md").read_text(encoding="utf-8")
 
 
 def test_both_are_small_whole_and_tell_nothing_of_the_machine_that_made_them() -> None:

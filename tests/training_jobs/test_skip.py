@@ -40,6 +40,8 @@ def learn(bot: Path) -> list[bool]:
     for app in APPS:
         done = CliRunner().invoke(app, ["--bot", str(bot), "--skip-unchanged"])
         assert done.exit_code == 0, done.stderr
+        if app is finetune.app:
+            assert all(name in done.stdout for name in ("train_loss", "eval_loss", "perplexity"))
         skipped.append('"unchanged"' in done.stderr)
     return skipped
 

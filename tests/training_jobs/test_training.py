@@ -16,7 +16,6 @@ from contracts.dataset import read_records
 from contracts.refusal import Refusal
 from telemetry.job import Interrupted
 from tests.conftest import BOT, Toy
-from tests.training_jobs.conftest import write_gpt2
 from training_jobs.config import TrainingConfig
 from training_jobs.finetune import app, finetune, format_metrics
 from training_jobs.hardware import Hardware
@@ -137,19 +136,6 @@ def test_figures_are_printed_as_run_clm_prints_them() -> None:
         "  eval_loss  =     2.5000",
         "  perplexity =    12.1825",
     ]
-
-
-def test_the_job_writes_a_run_and_prints_its_figures(toy: Toy, tmp_path: Path) -> None:
-    base = write_gpt2(tmp_path / "base", extra_rows=3)
-    given = {"bot": toy.bot_file, "dataset": toy.dataset, "output": tmp_path / "r", "base": base}
-    words = [f"--{name}={value}" for name, value in given.items()]
-    result = CliRunner().invoke(app, [*words, "--max-steps=2"])
-    assert result.exit_code == 0, result.output
-    for figure in ("train_loss", "eval_loss", "eval_accuracy", "perplexity", "train_runtime"):
-        assert figure in result.output
-    run = read_run(tmp_path / "r")
-    assert (run.bot, run.eos) == (BOT, 2)
-    assert len(run.losses) == 2
 
 
 @pytest.mark.parametrize(
