@@ -26,7 +26,6 @@ from training_jobs import run_folder
 from training_jobs.config import TrainingConfig
 from training_jobs.evaluation.contexts import select_contexts
 from training_jobs.gate import ALLOWED_DRIFT
-from training_jobs.hardware import detect_hardware
 from training_jobs.language_model import LanguageModel, load_model
 from training_jobs.libraries import silence
 from training_jobs.loss import document_losses
@@ -44,8 +43,7 @@ def convert(
     run_folder.read_run(folder)
     model = load_model(folder / run_folder.MODEL)
     documents = _heldout_documents(dataset, model)
-    with detect_hardware("fp32") as hardware:
-        trained = sum(document_losses(model.model, documents, hardware))
+    trained = sum(document_losses(model.model, documents, "fp32"))
     count = sum(document.loss_tokens for document in documents)
     wanted = ["int4", "int8"] if count else ["int8"]
     if precision != "auto":

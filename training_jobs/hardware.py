@@ -13,6 +13,8 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from contracts.refusal import Refusal
 
+Precision = Literal["auto", "fp32", "bf16"]
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -47,7 +49,7 @@ class Hardware:
 
 
 @contextmanager
-def detect_hardware(precision: Literal["auto", "fp32", "bf16"]) -> Iterator[Hardware]:
+def detect_hardware(precision: Precision) -> Iterator[Hardware]:
     """Yield what to compute on.
 
     Where torchrun or Kubernetes has set WORLD_SIZE and RANK, the process is in their process group

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy
 from transformers import GPT2LMHeadModel
 
-from training_jobs.hardware import Hardware
+from training_jobs.hardware import Hardware, Precision, detect_hardware
 from training_jobs.packing import IGNORED, Batch, Document, collate
 
 CHUNK = 128
@@ -108,21 +108,22 @@ def measure(model: GPT2LMHeadModel, batches: Iterable[Batch], hardware: Hardware
 
 @torch.no_grad()
 def document_losses(
-    model: GPT2LMHeadModel, documents: Sequence[Document], hardware: Hardware
+    model: GPT2LMHeadModel, documents: Sequence[Document], precision: Precision
 ) -> list[float]:
     """Return the summed loss of each document in nats; leaves the model as for use."""
-    model.to(hardware.device).train(False)  # type: ignore[arg-type]
     losses = [0.0] * len(documents)
     # documents of about one length together need the least padding
     order = sorted(range(len(documents)), key=lambda index: len(documents[index].ids))
-    for start in range(0, len(order), DOCUMENTS_AT_ONCE):
-        chosen = order[start : start + DOCUMENTS_AT_ONCE]
-        longest = len(documents[chosen[-1]].ids)
-        batch = collate([[documents[i]] for i in chosen], longest, 0).to(hardware.device)
-        with hardware.autocast():
-            logits = model(**batch.inputs).logits[:, :-1]
-        logits = logits.float().transpose(1, 2)
-        by_token = cross_entropy(logits, batch.labels[:, 1:], reduction="none")
-        for index, loss in zip(chosen, by_token.sum(1).tolist(), strict=True):
-            losses[index] = loss
+    with detect_hardware(precision) as hardware:
+        model.to(hardware.device).train(False)  # type: ignore[arg-type]
+        for start in range(0, len(order), DOCUMENTS_AT_ONCE):
+            chosen = order[start : start + DOCUMENTS_AT_ONCE]
+            longest = len(documents[chosen[-1]].ids)
+            batch = collate([[documents[i]] for i in chosen], longest, 0).to(hardware.device)
+            with hardware.autocast():
+                logits = model(**batch.inputs).logits[:, :-1]
+            logits = logits.float().transpose(1, 2)
+            by_token = cross_entropy(logits, batch.labels[:, 1:], reduction="none")
+            for index, loss in zip(chosen, by_token.sum(1).tolist(), strict=True):
+                losses[index] = loss
     return losses

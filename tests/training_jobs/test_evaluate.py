@@ -22,13 +22,10 @@ from training_jobs.evaluation import texts
 from training_jobs.evaluation.contexts import Context, EvaluationData, Messages, select_contexts
 from training_jobs.evaluation.results import Estimate, Evaluation, mean, ratio, read_evaluation
 from training_jobs.gate import objections
-from training_jobs.hardware import Hardware
 from training_jobs.language_model import load_model
 from training_jobs.loss import document_losses
 from training_jobs.publish import publish
 from training_jobs.run_folder import EVALUATION, REPORT, Conversion
-
-CPU = Hardware(torch.device("cpu"), bf16=False)
 
 
 def evaluate(toy: Toy, run: Path, **environment: str) -> Result:
@@ -82,7 +79,7 @@ def contexts(toy: Toy, longest: int = 100) -> list[Context]:
 def test_document_losses_are_those_of_the_plain_model_and_of_the_converted_one(toy: Toy) -> None:
     tuned = load_model(toy.run / "model")
     documents = [each.document(tuned.vocabulary, 100) for each in contexts(toy)]
-    losses = document_losses(tuned.model, documents, CPU)
+    losses = document_losses(tuned.model, documents, "fp32")
     for document, loss in zip(documents, losses, strict=True):
         with torch.no_grad():
             logs = tuned.model(input_ids=torch.tensor([document.ids])).logits[0].log_softmax(-1)

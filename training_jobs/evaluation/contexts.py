@@ -12,7 +12,6 @@ from contracts.dataset import HELDOUT, TRAIN, Record, read_card, read_records
 from contracts.prompt import PromptFormat, Vocabulary, render
 from contracts.turn import Turn
 from training_jobs.evaluation.results import Estimate, Likelihood, ratio
-from training_jobs.hardware import detect_hardware
 from training_jobs.language_model import LanguageModel
 from training_jobs.loss import document_losses
 from training_jobs.packing import Document
@@ -83,8 +82,7 @@ class Scores:
 def score(model: LanguageModel, contexts: Sequence[Context]) -> Scores:
     budget = min(BUDGET, model.context_length)
     documents = [each.document(model.vocabulary, budget) for each in contexts]
-    with detect_hardware("auto") as hardware:
-        losses = document_losses(model.model, documents, hardware)
+    losses = document_losses(model.model, documents, "auto")
     tokens = [document.loss_tokens for document in documents]
     characters = [len(each.answer.text) + 1 for each in contexts]  # the end is one, too
     return Scores(losses, tokens, characters)
