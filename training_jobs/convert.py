@@ -147,7 +147,7 @@ def adopt(bot: str, source: Path, prompt_format: PromptFormat, folder: Path) -> 
         notes=("fine-tuned elsewhere",),
         metrics={},
     )
-    run_folder.write_run(folder, model, run)
+    run_folder.write_run(folder, model.save, run)
     with whole_folder(folder / run_folder.CONVERTED) as output:
         export(model, output, 8)
     write_model(

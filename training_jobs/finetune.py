@@ -61,7 +61,7 @@ def finetune(
         progress = train(training, report or JobReport("training", bot), should_stop)
         run = _describe(bot, training, progress)
         if hardware.is_leader:
-            write_run(output, training.base, run)
+            write_run(output, training.base.save, run)
             training.checkpoints.clear()
     return run
 

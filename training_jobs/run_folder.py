@@ -8,9 +8,9 @@ evaluation.json   what was measured, and report.html
 """
 
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,9 +18,6 @@ from contracts.files import file_sha256, read_model, whole_folder, write_model
 from contracts.model_version import MODEL_FILES, BotModels, Manifest, read_manifest
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
-
-if TYPE_CHECKING:  # publishing works without torch
-    from training_jobs.language_model import LanguageModel
 
 MODEL, SUMMARY = "model", "run.json"
 CONVERTED, CONVERSION = "openvino", "conversion.json"
@@ -82,11 +79,11 @@ def discard_conversion(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def write_run(folder: Path, model: "LanguageModel", run: Run) -> None:
+def write_run(folder: Path, save_model: Callable[[Path], None], run: Run) -> None:
     """Write the model, then run.json."""
     try:
         with whole_folder(folder / MODEL) as output:
-            model.save(output)
+            save_model(output)
         write_model(folder / SUMMARY, run)
     except Exception as error:  # safetensors and tokenizers have kinds of their own for a full disk
         raise Refusal(f"{folder}: cannot write the model ({error})") from None

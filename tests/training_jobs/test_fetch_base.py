@@ -1,13 +1,13 @@
 """The base model comes from the hub once: its client is real, the hub a stand-in over HTTP."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from huggingface_hub import constants
@@ -22,40 +22,28 @@ FILES = "/{repo_id}/resolve/{revision}/{filename}"
 @contextmanager
 def hub(model: Path) -> Iterator[str]:
     """Serves a model's folder as the hub does; yields its address."""
+    files = [{"rfilename": path.name} for path in model.iterdir()]
+    facts = {"private": False, "tags": [], "downloads": 0}
+    listing = model.with_name("listing.json")
+    listing.write_text(json.dumps({"id": NAME, "sha": COMMIT, "siblings": files, **facts}))
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            listing = {
-                "id": NAME, "sha": COMMIT, "private": False, "tags": [], "downloads": 0,
-                "siblings": [{"rfilename": path.name} for path in model.iterdir()],
-            }  # fmt: skip
-            path = self.path.partition("?")[0]
-            if path.startswith(f"/api/models/{NAME}"):
-                self._answer(json.dumps(listing).encode())
-            elif (file := model / Path(path).name).is_file() and f"/{NAME}/resolve/" in path:
-                self._answer(file.read_bytes())
-            else:
-                self.send_error(404)
+    class Handler(SimpleHTTPRequestHandler):
+        def translate_path(self, path: str) -> str:
+            is_listing = path.startswith(f"/api/models/{NAME}")
+            return str(listing if is_listing else model / Path(urlsplit(path).path).name)
 
-        do_HEAD = do_GET  # noqa: N815
-
-        def _answer(self, body: bytes) -> None:
-            self.send_response(200)
-            self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        def end_headers(self) -> None:
             self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
+            self.send_header("ETag", f'"{Path(self.translate_path(self.path)).name}"')
+            super().end_headers()
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture
