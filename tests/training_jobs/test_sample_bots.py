@@ -136,6 +136,14 @@ def test_both_are_small_whole_and_tell_nothing_of_the_machine_that_made_them() -
     assert not [path for path in files if b"/tmp/" in path.read_bytes()]
 
 
+def test_what_was_trained_on_the_volume_is_kept(finished: Path, tmp_path: Path) -> None:
+    for bot in BOTS:
+        shutil.copytree(finished, tmp_path / bot / "run")
+    done = run({"DATA_DIR": str(tmp_path)}, "keep", "--output", str(tmp_path / "kept"))
+    assert done.exit_code == 0, done.stderr
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {*BOTS}
+
+
 @pytest.mark.slow
 def test_one_command_makes_them(tmp_path: Path) -> None:
     options = "TRAINING_sample=--epochs 1 --max-steps 2", f"KEEPING=--output {tmp_path}"
