@@ -3,7 +3,6 @@
 import itertools
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from contracts.clock import Clock
@@ -14,22 +13,12 @@ RetryPolicy = Callable[[Exception, int], float | None]
 """Seconds to wait after the attempt with that number (the first is 0) failed; None gives up."""
 
 
-@dataclass(frozen=True)
-class Backoff:
-    """A policy that never gives up: pauses that double from `first` up to `longest` seconds.
+def backoff(attempt: int, first: float = 0.5, longest: float = 15.0) -> float:
+    """Return a pause that doubles with each attempt, from `first` up to `longest` seconds.
 
-    Half of each pause is random, so that many who failed at once do not come back at once.
+    Half of it is random, so that many who failed at once do not come back at once.
     """
-
-    first: float = 0.5
-    longest: float = 15.0
-    random: Callable[[], float] = random.random
-
-    def seconds(self, attempt: int) -> float:
-        return min(self.longest, self.first * 2.0 ** min(attempt, 30)) * (0.5 + 0.5 * self.random())
-
-    def __call__(self, error: Exception, attempt: int) -> float | None:
-        return self.seconds(attempt)
+    return min(longest, first * 2.0 ** min(attempt, 30)) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 async def retry(step: Callable[[], Awaitable[T]], clock: Clock, policy: RetryPolicy) -> T:

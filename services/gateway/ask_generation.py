@@ -5,7 +5,7 @@ Knows turns and the service, and neither Telegram nor the store.
 
 from collections.abc import Sequence
 
-from contracts.retry import Backoff, retry
+from contracts.retry import backoff, retry
 from contracts.turn import Turn, single_line
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.context import Context
@@ -35,7 +35,6 @@ class Generation:
         self._bot = context.bot
         self._clock = context.clock
         self._metrics = context.metrics
-        self._backoff = Backoff()
         self._told_at: dict[int, float] = {}
         self._down_since: float | None = None
         self._failed_at = 0.0
@@ -102,7 +101,7 @@ class Generation:
             return None
         self._metrics.retries.labels(error.code.name).inc()
         wanted = error.retry_after if isinstance(error, RetryLater) else 0.0
-        return min(left, max(wanted, self._backoff.seconds(attempt)))
+        return min(left, max(wanted, backoff(attempt)))
 
     def may_tell(self, chat: int) -> bool:
         """Whether to tell the chat of the outage now: not if it just heard of it."""

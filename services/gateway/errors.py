@@ -15,7 +15,7 @@ import asyncio
 from aiogram.exceptions import TelegramRetryAfter
 
 from contracts.refusal import Refusal
-from contracts.retry import Backoff, RetryPolicy
+from contracts.retry import RetryPolicy, backoff
 from telemetry.logs import logger
 
 
@@ -32,11 +32,10 @@ def keep_trying(event: str) -> RetryPolicy:
 
     Where Telegram asks for a pause it waits as long as that.
     """
-    backoff = Backoff()
 
     def policy(error: Exception, attempt: int) -> float:
         logger().error(event, error=error, attempt=attempt + 1)
         wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0.0
-        return max(wanted, backoff.seconds(attempt))
+        return max(wanted, backoff(attempt))
 
     return policy

@@ -16,7 +16,7 @@ from aiogram.exceptions import (
     TelegramUnauthorizedError,
 )
 
-from contracts.retry import Backoff, retry
+from contracts.retry import backoff, retry
 from services.gateway.bot_api import REFUSED
 from services.gateway.command_table import menus
 from services.gateway.context import Context
@@ -54,7 +54,6 @@ class Polling:
         self._api = context.api
         self._database = context.database
         self._metrics = context.metrics
-        self._backoff = Backoff()
         self._clock = context.clock
         self._turns_by = 0.0
         self._sign_of_life()
@@ -130,6 +129,6 @@ class Polling:
         message = _MESSAGES.get(outcome, "telegram did not answer")
         logger().warning(message, outcome=outcome, error=error)
         wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
-        pause = max(wanted, self._backoff.seconds(attempt))
+        pause = max(wanted, backoff(attempt))
         self._sign_of_life(pause)
         return pause

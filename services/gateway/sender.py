@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from aiogram.exceptions import TelegramMigrateToChat, TelegramRetryAfter
 
-from contracts.retry import Backoff, retry
+from contracts.retry import backoff, retry
 from services.gateway.bot_api import REFUSED, failure_code, may_have_arrived
 from services.gateway.chat_queues import ChatQueues
 from services.gateway.context import Context
@@ -46,7 +46,6 @@ class Sender:
         self._clock = context.clock
         self._metrics = context.metrics
         self._rate_limit = RateLimit(context.delays)
-        self._backoff = Backoff()
         self.queues: ChatQueues[Chat, Chat] = ChatQueues(
             self._send_chat, context.clock, "sending failed"
         )
@@ -226,7 +225,7 @@ class Sender:
                 await self._fail(row, "unknown")
                 return
             self._note_doubled(int(row.is_message))
-        await self._postpone(row, self._backoff.seconds(row.attempts))
+        await self._postpone(row, backoff(row.attempts))
 
     def _note_doubled(self, count: int) -> None:
         if count:

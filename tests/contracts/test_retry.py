@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from contracts.retry import Backoff, retry
+from contracts.retry import backoff, retry
 
 
 @dataclass
@@ -39,10 +39,10 @@ async def test_it_tries_until_a_step_succeeds_or_its_policy_gives_up() -> None:
     assert clock.slept == [0, 1, 2, 0, 1]
 
 
-@pytest.mark.parametrize(("random", "share"), [(0.0, 0.5), (1.0, 1.0)])
 def test_pauses_double_up_to_the_longest_and_half_of_each_is_random(
-    random: float, share: float
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    policy = Backoff(first=1.0, longest=5.0, random=lambda: random)
-    pauses = [policy(ConnectionError(), number) for number in (0, 1, 2, 3, 10**6)]
-    assert pauses == [share * seconds for seconds in (1, 2, 4, 5, 5)]
+    for share in (min, max):
+        monkeypatch.setattr("random.uniform", lambda *bounds, share=share: share(bounds))
+        pauses = [backoff(number, first=1.0, longest=5.0) for number in (0, 1, 2, 3, 10**6)]
+        assert pauses == [share(0.5, 1.0) * seconds for seconds in (1, 2, 4, 5, 5)]

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from contracts.clock import Clock
-from contracts.retry import Backoff, retry
+from contracts.retry import backoff, retry
 from services.generation.engine import protocol
 from services.generation.errors import EngineDown
 from services.generation.model_store import Version
@@ -27,8 +27,6 @@ START_SECONDS = 60.0
 """Time in which a child has to say that it runs."""
 END_SECONDS = 5.0
 """Time in which the child has to end when it is closed."""
-RESTART = Backoff(first=0.1, longest=5.0)
-"""Pauses before the next start while children die without having answered anything."""
 
 
 class LoadFailed(Exception):
@@ -209,4 +207,6 @@ class Engine:
 
 
 def _restart_pause(error: Exception, attempt: int) -> float | None:
-    return RESTART(error, attempt) if isinstance(error, EngineDown | OSError) else None
+    """Return the pause before the next start while children die without having answered."""
+    died = isinstance(error, EngineDown | OSError)
+    return backoff(attempt, first=0.1, longest=5.0) if died else None

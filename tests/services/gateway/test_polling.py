@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from aiohttp import ClientSession
 
-from contracts.retry import Backoff
+from services.gateway import polling
 from services.gateway.bot_api import open_bot_api
 from services.gateway.errors import TokenRefused
 from services.gateway.polling import ALIVE_SECONDS as ALIVE
@@ -50,7 +50,7 @@ async def test_polling_waits_as_long_as_it_is_told_to_and_is_alive(world: World)
 
 
 async def test_failing_polls_are_a_sign_of_life(world: World) -> None:
-    world.patch.setattr(Backoff, "seconds", lambda *_: 13.0)  # no other pause ends with one of it
+    world.patch.setattr(polling, "backoff", lambda _: 13.0)  # no other pause ends with one of it
     world.telegram.fault = of("getUpdates", 500)
     began = world.clock.now()
     async with world.gateway():
