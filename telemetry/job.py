@@ -31,6 +31,7 @@ from contracts.bot_file import BotFile
 from contracts.files import file_sha256, locked, write_whole
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Settings, Volumes, environment_help, from_environment
+from telemetry.command_line import command_line
 from telemetry.logs import LogSettings, configure, logger
 
 BotOption = Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")]
@@ -65,7 +66,7 @@ class PushSettings(Settings):
 
 def job_app(main: Callable[..., None] | None = None) -> typer.Typer:
     """Return a command line: of one command, or one to which commands are added."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app = command_line()
     app.info.epilog = environment_help(Volumes, LogSettings, PushSettings)
     if main is not None:
         app.command(epilog=app.info.epilog)(main)

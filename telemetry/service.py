@@ -8,6 +8,7 @@ from typing import TypeVar
 import typer
 
 from contracts.settings import Settings, environment_help, from_environment
+from telemetry.command_line import command_line
 from telemetry.job import command
 from telemetry.logs import LogSettings
 
@@ -18,7 +19,7 @@ def service_app(
     name: str, about: str, settings: type[S], run: Callable[[S, asyncio.Event], Awaitable[None]]
 ) -> typer.Typer:
     """Return the command line that runs a service; SIGTERM and Ctrl-C set the event."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app = command_line()
 
     async def run_until_told(given: S) -> None:
         stop = asyncio.Event()

@@ -25,8 +25,9 @@ from services.generation.client import (
     SyncGenerationClient,
     turn,
 )
+from telemetry.command_line import command_line
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = command_line()
 
 START_SECONDS = 30.0
 ADDRESS = re.compile(r"[^\s:]+:\d{1,5}")

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 
 import aiohttp
-import typer
 from pydantic import Field
 
 from contracts.bot_file import bot_names, bot_path
@@ -25,10 +24,11 @@ from contracts.refusal import Refusal, end_process
 from contracts.settings import Settings, environment_help, from_environment
 from services.sandbox.demo_processes import Demo, token_variable
 from services.sandbox.settings import sandbox_token
+from telemetry.command_line import command_line
 
 GRPC_PORT = 50051
 HELLO = "Привет"
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = command_line()
 
 
 class DemoSettings(Settings):

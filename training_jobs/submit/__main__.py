@@ -25,9 +25,10 @@ from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 from contracts.clock import SystemClock
 from contracts.files import file_sha256
 from contracts.refusal import Refusal, end_process
+from telemetry.command_line import command_line
 from training_jobs.submit.cluster import Cluster, JobFailed, NotReady, connect, ends, follow
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = command_line()
 NAMESPACE = "persona-bots"
 BOT, NAME = "persona-bots/bot", "app.kubernetes.io/name"
 MOUNTS = ("/data", "/tmp")  # noqa: S108 (the container's)
