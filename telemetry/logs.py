@@ -1,16 +1,18 @@
 """Structured logs: one JSON object a line, or coloured text on a terminal.
 
 Texts of chats are personal data and are never logged above debug. Of an error its class is logged,
-`error=error`: its text may hold a token, an address or what people wrote.
+`error=error`, and its traceback where a library gives it: its text may hold a token, an address or
+what people wrote.
 """
 
 import logging
 import sys
+import traceback
 from functools import partial
 from typing import Literal
 
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor
+from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor
 
 from contracts.settings import Settings
 
@@ -38,7 +40,7 @@ def configure(settings: LogSettings, service: str) -> None:
         partial(_name_service, service),  # no context variable: threads do not inherit those
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(_traceback),
         _name_errors,
     ]
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -52,6 +54,7 @@ def configure(settings: LogSettings, service: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
     )
+    handler.addFilter(_name_errors_of_library)
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
 
 
@@ -59,11 +62,25 @@ def _name_service(service: str, _logger: object, _method: str, event: EventDict)
     return {"service": service, **event}
 
 
+def _name(value: object) -> object:
+    return type(value).__name__ if isinstance(value, BaseException) else value
+
+
 def _name_errors(_logger: object, _method: str, event: EventDict) -> EventDict:
-    return {
-        key: type(value).__name__ if isinstance(value, BaseException) else value
-        for key, value in event.items()
-    }
+    return {key: _name(value) for key, value in event.items()}
+
+
+def _name_errors_of_library(record: logging.LogRecord) -> bool:
+    record.msg = str(_name(record.msg))
+    if isinstance(record.args, tuple):
+        record.args = tuple(map(_name, record.args))
+    if record.exc_info and (error := record.exc_info[1]):  # asyncio puts it into the message too
+        record.msg = record.msg.replace(repr(error), type(error).__name__)
+    return True
+
+
+def _traceback(exc_info: ExcInfo) -> str:
+    return "".join((*traceback.format_tb(exc_info[2]), exc_info[0].__name__))
 
 
 def logger() -> FilteringBoundLogger:

@@ -72,15 +72,21 @@ def test_nothing_below_the_level_is_written(capsys: Captured, level: Level) -> N
     assert [line["level"] for line in lines(capsys)] == LEVELS[LEVELS.index(level) :]
 
 
-def test_an_exception_is_one_line_with_its_traceback(capsys: Captured) -> None:
+def test_of_an_exception_its_class_and_traceback_are_logged_without_its_text(
+    capsys: Captured,
+) -> None:
     configure(LogSettings(log_format="json"), "gateway")
+    token = "token"  # noqa: S105
     try:
-        raise KeyError("token")
-    except KeyError:
-        logger().exception("failed")
-    [line] = lines(capsys)
-    assert (line["event"], line["level"]) == ("failed", "error")
-    assert line["exception"].endswith("KeyError: 'token'")
+        raise KeyError(token)
+    except KeyError as error:
+        logging.getLogger("asyncio").exception(f"Task failed: <Task exception={error!r}>")
+        logging.getLogger("some.library").error("%s: %d", error, 5)
+    first, second = lines(capsys)
+    assert (first["event"], first["level"]) == ("Task failed: <Task exception=KeyError>", "error")
+    assert "raise KeyError(token)" in first["exception"]
+    assert first["exception"].endswith("\nKeyError")
+    assert second["event"] == "KeyError: 5"
 
 
 @pytest.mark.parametrize(("level", "written"), [("debug", ["slow", "lost"]), ("error", ["lost"])])
