@@ -82,13 +82,14 @@ def file_sha256(path: Path) -> str:
 def locked(folder: Path, busy: str, clean_up: bool = False, mode: int = 0o777) -> Iterator[None]:
     """Hold the folder's lock, making the folder with that mode if need be.
 
-    clean_up  remove the lock file at the end, and the folder if nothing else is in it
+    clean_up  remove the lock file at the end, and a folder made here if nothing else is in it
 
     Raises Locked, with the text `busy`, while another process has it, and Refusal where the folder
     cannot be written.
     """
     path = folder / LOCK
     try:
+        is_new = not folder.exists()
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
         file = path.open("w")
     except (FileExistsError, NotADirectoryError):
@@ -110,4 +111,5 @@ def locked(folder: Path, busy: str, clean_up: bool = False, mode: int = 0o777) -
             if clean_up:
                 with suppress(OSError):  # the folder is not empty
                     path.unlink(missing_ok=True)
-                    folder.rmdir()
+                    if is_new:
+                        folder.rmdir()

@@ -2,8 +2,9 @@
 
 A job is one `main` that reads as a recipe inside `with job(...) as context:`.
 
-Exit codes: 0 done; 2 refused, one line on standard error says why; 75 (EX_TEMPFAIL) interrupted,
-the same command goes on where it was.
+Exit codes: 0 done; 2 refused, which a full disk is too, one line on standard error says why;
+1 failed: a file or a connection that cannot be read now, in one line, or a fault of ours, with its
+traceback; 75 (EX_TEMPFAIL) interrupted, the same command goes on where it was.
 
 Nothing is pushed unless PUSHGATEWAY_URL is set, and a Pushgateway that does not answer never fails
 a job. A push adds to what the gateway has of the group (job and bot): the time of the last failure
@@ -11,11 +12,11 @@ stays there when a run succeeds, and the reverse. A figure of an earlier run tha
 measure would stay too, so it is pushed as NaN, which no graph draws and no alert fires on.
 """
 
+import errno
 import hashlib
 import math
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -28,8 +29,9 @@ from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway
 from pydantic import BaseModel
 
 from contracts.bot_file import BotFile
+from contracts.clock import Clock, SystemClock
 from contracts.files import file_sha256, locked, write_whole
-from contracts.refusal import Refusal, end_process
+from contracts.refusal import EXIT_CODE, Refusal, end_process
 from contracts.settings import Settings, Volumes, environment_help, from_environment
 from telemetry.command_line import command_line
 from telemetry.logs import LogSettings, configure, logger
@@ -53,6 +55,7 @@ SkipOption = Annotated[
 ]
 
 INTERRUPTED = 75
+FULL = (errno.ENOSPC, errno.EDQUOT)
 BUSY = "another job works there; wait for its end"
 Inputs = tuple[Path | BaseModel | str | None, ...]
 T = TypeVar("T")
@@ -104,12 +107,12 @@ class JobReport:
         try:
             pushadd_to_gateway(self.url, self.job, self.registry, {"bot": self.bot}, timeout=5)
         except (OSError, ValueError, HTTPException) as error:  # unreachable, a bad URL, no HTTP
-            logger().warning("pushgateway did not answer", job=self.job, error=str(error))
+            logger().warning("pushgateway did not answer", job=self.job, error=error)
 
 
 @contextmanager
 def job_report(
-    job: str, bot: str, settings: PushSettings, now: Callable[[], float] = time.time
+    job: str, bot: str, settings: PushSettings, clock: Clock | None = None
 ) -> Iterator[JobReport]:
     """Push the start of the block at once, then its duration and the time of success or failure.
 
@@ -117,7 +120,8 @@ def job_report(
     succeeded nor failed.
     """
     report = JobReport(job, bot, settings.pushgateway_url)
-    started = now()
+    clock = clock or SystemClock()
+    started = clock.now()
     report.gauge("last_start_timestamp_seconds", "Time of the last start.", started)
     report.push()
     outcome = "failure"
@@ -128,7 +132,7 @@ def job_report(
         outcome = ""
         raise
     finally:
-        ended = now()
+        ended = clock.now()
         report.gauge("duration_seconds", "Duration of the last run.", ended - started)
         if outcome:
             report.gauge(f"last_{outcome}_timestamp_seconds", f"Time of the last {outcome}.", ended)
@@ -209,7 +213,8 @@ def command(service: str) -> Iterator[None]:
         logger().info("interrupted; the same command goes on where it was")
         sys.exit(INTERRUPTED)
     except OSError as error:
-        end_process(Refusal(f"{service}: {error}"))
+        line = f"{service}: {str(error) or type(error).__name__}"
+        end_process(Refusal(line), EXIT_CODE if error.errno in FULL else 1)
 
 
 def _is_first_process() -> bool:
@@ -219,11 +224,17 @@ def _is_first_process() -> bool:
 
 @contextmanager
 def _alone(data_dir: Path, bot: str, output: Path | None) -> Iterator[None]:
-    """Hold the bot's folder of data, and the output if that lies elsewhere; raises Locked."""
-    own = (data_dir / bot).resolve()
+    """Hold the bot's folder of data, and what the output lies in elsewhere; raises Locked.
+
+    That is the folder of another bot, or the output itself, of which no lock stays.
+    """
+    root, own = data_dir.resolve(), (data_dir / bot).resolve()
     with ExitStack() as stack:
         if _is_first_process():
             stack.enter_context(locked(own, BUSY))
-            if output is not None and not output.resolve().is_relative_to(own):
-                stack.enter_context(locked(output, BUSY, clean_up=True))
+            if output is not None and not (place := output.resolve()).is_relative_to(own):
+                other = next(
+                    (each for each in (place, *place.parents) if each.parent == root), None
+                )
+                stack.enter_context(locked(other or place, BUSY, clean_up=other is None))
         yield

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from contracts.bot_file import BotFile
+from contracts.clock import SystemClock
 from contracts.files import LOCK
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
@@ -48,10 +49,13 @@ def pushed_by(
     gateway: Pushgateway, raised: BaseException | None, **figures: float | None
 ) -> dict[str, float]:
     """Run a job from second 1000 to 1003, and return what it has pushed when it ends."""
-    now = iter((1000.0, 1003.0)).__next__
+
+    class Clock(SystemClock):
+        now = iter((1000.0, 1003.0)).__next__
+
     settings = PushSettings(pushgateway_url=gateway.url)
     with suppress(RuntimeError, KeyboardInterrupt, SystemExit, Interrupted):
-        with job_report("training", "avtobus", settings, now) as report:
+        with job_report("training", "avtobus", settings, Clock()) as report:
             report.gauges("Figures.", figures)
             if raised is not None:
                 raise raised
@@ -98,7 +102,7 @@ def test_a_gateway_that_fails_is_logged_and_fails_no_job(
     gateway: Pushgateway, logged: list[EventDict], closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway.status = 500
-    bad = (gateway.url, f"http://127.0.0.1:{closed_port}", "http://host:abc", "http://[::1")
+    bad = (gateway.url, f"http://127.0.0.1:{closed_port}", "http://user:secret@a", "http://[::1")
     for url in bad:
         monkeypatch.setenv("PUSHGATEWAY_URL", url)
         with job_report("training", "avtobus", PushSettings()) as report:
@@ -108,6 +112,8 @@ def test_a_gateway_that_fails_is_logged_and_fails_no_job(
     assert {(each["log_level"], each["event"], each["job"]) for each in logged} == {
         ("warning", "pushgateway did not answer", "training")
     }
+    # logs show nothing but the class of an error that they are given
+    assert all(isinstance(each["error"], Exception) for each in logged)
 
 
 @pytest.fixture
@@ -147,6 +153,16 @@ def test_two_bots_refuse_each_other_only_in_the_same_output(bot: Path, tmp_path:
     assert not is_refused(other, tmp_path / "runs" / "a")
 
 
+def test_an_output_in_the_folder_of_another_bot_holds_that_folder(
+    bot: Path, tmp_path: Path
+) -> None:
+    other = bot.with_name("polkson.yaml")
+    with job("extraction", bot, tmp_path / "data" / "polkson" / "dataset"):
+        assert is_refused(other)
+    with job("extraction", other):
+        assert is_refused(bot, tmp_path / "data" / "polkson" / "dataset")
+
+
 def test_no_lock_stays_outside_the_data_volume(bot: Path, tmp_path: Path) -> None:
     (tmp_path / "runs" / "kept").mkdir(parents=True)
     (tmp_path / "runs" / "kept" / "model").write_text("")
@@ -154,6 +170,10 @@ def test_no_lock_stays_outside_the_data_volume(bot: Path, tmp_path: Path) -> Non
         with job("training", bot, tmp_path / "runs" / name):
             assert (tmp_path / "runs" / name / LOCK).exists()
     assert [path.name for path in (tmp_path / "runs").rglob("*")] == ["kept", "model"]
+    (tmp_path / "runs" / "empty").mkdir()
+    with job("training", bot, tmp_path / "runs" / "empty"):
+        pass
+    assert not list((tmp_path / "runs" / "empty").iterdir())
     with job("training", bot, tmp_path / "data" / "avtobus" / "run"):
         pass
     assert [path.name for path in (tmp_path / "data").rglob("*")] == ["avtobus", LOCK]
@@ -176,6 +196,8 @@ def test_of_the_processes_of_one_training_only_the_first_locks_and_writes_the_st
     [
         (Refusal("no such model"), 2, "error: no such model"),
         (OSError(28, "No space left on device"), 2, "No space left on device"),
+        (OSError(5, "Input/output error", "/data/a"), 1, "Input/output error: '/data/a'"),
+        (TimeoutError(), 1, "error: training: TimeoutError"),
         (Interrupted(), INTERRUPTED, "the same command goes on"),
     ],
 )
