@@ -67,10 +67,13 @@ class PushSettings(Settings):
     pushgateway_url: str | None = None
 
 
-def job_app(main: Callable[..., None] | None = None) -> typer.Typer:
-    """Return a command line: of one command, or one to which commands are added."""
+def job_app(main: Callable[..., None] | None = None, *settings: type[Settings]) -> typer.Typer:
+    """Return a command line: of one command, or one to which commands are added.
+
+    settings  what the command reads besides LogSettings; without any, what `job` reads
+    """
     app = command_line()
-    app.info.epilog = environment_help(Volumes, LogSettings, PushSettings)
+    app.info.epilog = environment_help(*(settings or (Volumes, PushSettings)), LogSettings)
     if main is not None:
         app.command(epilog=app.info.epilog)(main)
     return app

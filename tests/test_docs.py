@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import importlib
 import re
 import runpy
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from typer.testing import CliRunner
 
 from contracts.bot_file import BotFile
 from services.gateway.command_table import COMMANDS
@@ -17,6 +19,7 @@ from tests.generate_docs import DOCS, PROCESSES, SECTIONS, generate
 from tests.services.generation.conftest import running
 
 ROOT = DOCS.parent
+JOB = {"DATA_DIR", "MODELS_DIR", "BASE_DIR", "LOG_LEVEL", "LOG_FORMAT"}
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 
 
@@ -94,6 +97,26 @@ def test_a_process_that_is_asked_for_help_helps_and_takes_no_argument(
     assert variable in out
     assert f"python -m {module}" in err
     assert "--port" in err
+
+
+@pytest.mark.parametrize(
+    ("module", "variables"),
+    [
+        ("training_jobs.finetune", {*JOB, "PUSHGATEWAY_URL"}),
+        ("training_jobs.fetch_base", JOB),
+        ("training_jobs.versions", JOB),
+        ("training_jobs.sample_bots.__main__", JOB),
+        ("extraction_jobs.sample_chats.__main__", JOB),
+        ("services.gateway.backup", {*JOB, "PUSHGATEWAY_URL", "BOT", "GATEWAY_DATA_DIR"}),
+        ("training_jobs.submit.__main__", {"KUBECONFIG"}),
+    ],
+)
+def test_the_help_of_a_job_names_the_variables_that_it_reads_and_cuts_nothing_off(
+    module: str, variables: set[str]
+) -> None:
+    text = CliRunner().invoke(importlib.import_module(module).app, ["--help"]).stdout
+    assert set(re.findall(r"^ +([A-Z_]+)(?: |$)", text, re.MULTILINE)) == variables
+    assert not re.search(r"\w\.\.\.$", text, re.MULTILINE)
 
 
 def test_bot_files_and_examples_of_them_are_valid(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def main(
         logger().info("fetched", base=base, folder=str(folder), parameters=size)
 
 
-app = job_app(main)
+app = job_app(main, Volumes)
 
 if __name__ == "__main__":
     app()

@@ -9,7 +9,7 @@ from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from telemetry.job import BotOption, command, job_app
 
-app = job_app()
+app = job_app(None, Volumes)
 
 
 def _models(bot: Path) -> BotModels:
@@ -39,14 +39,14 @@ def _describe(version: Path) -> str:
 
 @app.command()
 def rollback(bot: BotOption) -> None:
-    """Serve the version before again; a running service switches to it."""
+    """Serve the previous version again. A running service switches to it."""
     with command("versions"):
         print(_models(bot).roll_back())
 
 
 @app.command()
 def prune(bot: BotOption) -> None:
-    """Remove versions older than a day, but not the current one and the one before."""
+    """Remove versions older than a day. The current and the previous one stay."""
     with command("versions"):
         for version in _models(bot).prune(datetime.now(UTC)):
             print(version)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from contracts.settings import Volumes, from_environment
-from telemetry.job import job_app
+from telemetry.job import command, job_app
 
 
 def main(
@@ -16,16 +16,17 @@ def main(
     ] = None,
 ) -> None:
     """Write the sample chats, laid out as Telegram Desktop writes its exports."""
-    folder = output or from_environment(Volumes).data_dir
-    for kept in sorted(Path(__file__).parent.glob("*.json")):
-        path = folder / kept.stem / "exports" / "result.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        export = json.loads(kept.read_bytes())
-        path.write_text(json.dumps(export, ensure_ascii=False, indent=1), encoding="utf-8")
-        typer.echo(path)
+    with command("sample_chats"):
+        folder = output or from_environment(Volumes).data_dir
+        for kept in sorted(Path(__file__).parent.glob("*.json")):
+            path = folder / kept.stem / "exports" / "result.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            export = json.loads(kept.read_bytes())
+            path.write_text(json.dumps(export, ensure_ascii=False, indent=1), encoding="utf-8")
+            typer.echo(path)
 
 
-app = job_app(main)
+app = job_app(main, Volumes)
 
 if __name__ == "__main__":
     app()

@@ -25,7 +25,7 @@ from services.gateway.settings import DatabasePath
 from services.gateway.store.database import find_damage, merge_log, only_gateway
 from telemetry.job import JobReport, PushSettings, command, job_app, job_report
 
-app = job_app()
+app = job_app(None, DatabasePath, Volumes, PushSettings)
 
 KEEP_DAYS = 14
 DATABASE = "gateway.sqlite3"
@@ -38,7 +38,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Also in place of a w
 
 @app.command()
 def save(folder: Folder, days: DaysOption = KEEP_DAYS) -> None:
-    """Copy the database of BOT in GATEWAY_DATA_DIR, whether its gateway runs or not."""
+    """Copy the database of BOT in GATEWAY_DATA_DIR. Its gateway may run."""
     with command("backup"):
         source, push = from_environment(DatabasePath), from_environment(PushSettings)
         today = datetime.now(UTC).date()
@@ -52,7 +52,7 @@ def save(folder: Folder, days: DaysOption = KEEP_DAYS) -> None:
 
 @app.command()
 def restore(folder: Folder, day: DateOption = "newest", force: ForceOption = False) -> None:
-    """Put a copy in the place of the database of BOT in GATEWAY_DATA_DIR."""
+    """Put a copy in the place of BOT's database in GATEWAY_DATA_DIR."""
     with command("backup"):
         place = from_environment(DatabasePath)
         chosen = _chosen(folder / place.bot, day)

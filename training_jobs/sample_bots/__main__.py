@@ -23,7 +23,7 @@ from training_jobs import run_folder
 from training_jobs.evaluation.results import read_evaluation
 from training_jobs.publish import MODEL_CARD, model_card, publish
 
-app = job_app()
+app = job_app(None, Volumes)
 
 BOTS = ("avtobus", "polkson")
 BOTS_DIR = Path("k8s/bots")
@@ -39,7 +39,7 @@ NOTE = "kept ready to serve, without the full-precision weights that training co
 
 @app.command("publish")
 def publish_all() -> None:
-    """Publish the kept bots; says when they were made from other inputs than those here."""
+    """Publish the kept bots. Says when they were made from other inputs than those here."""
     with command("sample_bots"):
         volumes = from_environment(Volumes)
     for bot in BOTS:
@@ -85,7 +85,7 @@ def publish_kept(bot: str, folder: Path, models: BotModels) -> tuple[str, bool]:
 def keep_all(
     output: Annotated[Path, typer.Option(help="Where they are kept.")] = FOLDER,
 ) -> None:
-    """Keep what serves of both bots, as they were trained on the volume of data."""
+    """Keep what serves of both bots. They were trained on the volume of data."""
     with command("sample_bots"):
         volumes = from_environment(Volumes)
         for bot in BOTS:

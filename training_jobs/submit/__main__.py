@@ -25,6 +25,7 @@ from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 from contracts.clock import SystemClock
 from contracts.files import file_sha256
 from contracts.refusal import Refusal, end_process
+from contracts.settings import Settings, environment_help, from_environment
 from telemetry.command_line import command_line
 from training_jobs.submit.cluster import Cluster, JobFailed, NotReady, connect, ends, follow
 
@@ -55,6 +56,12 @@ deletes before it prints, because printing to a lost connection ends the script 
 """
 KUBECTLS_OWN = re.compile(r"command terminated with|[EFIW]\d{4} ")
 """Lines that kubectl adds to the errors of the script."""
+
+
+class KubernetesSettings(Settings):
+    """kubeconfig  how to reach the cluster; without it `~/.kube/config`, else the file of k3s"""
+
+    kubeconfig: str | None = None
 
 
 def submit(cluster: Cluster, bot: str, export: Path) -> str:
@@ -184,7 +191,7 @@ def start(cluster: Cluster, cronjob: Any, bot: str) -> str:
     return str(cluster.ask(cluster.batch.create_namespaced_job, body=job).metadata.name)
 
 
-@app.command()
+@app.command(epilog=environment_help(KubernetesSettings))
 def main(
     settings: typer.Context,
     bot: Annotated[str, typer.Option(help="The bot's name, e.g. avtobus.")],
@@ -201,7 +208,8 @@ def main(
     try:
         if (export is None) == (job is None):
             raise Refusal("give either --export FILE or --follow JOB")
-        cluster = connect(namespace, context, settings.obj or SystemClock())
+        kubeconfig, clock = from_environment(KubernetesSettings).kubeconfig, settings.obj
+        cluster = connect(kubeconfig, namespace, context, clock or SystemClock())
         if export is not None:
             job = submit(cluster, bot, export)
             typer.echo(f"started {job}")

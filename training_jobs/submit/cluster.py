@@ -117,11 +117,11 @@ def _message(error: Any) -> str:
         return " ".join(str(error.reason).split())
 
 
-def connect(namespace: str, context: str | None, clock: Clock) -> Cluster:
-    """Read the kubeconfig: KUBECONFIG, else the user's, else that of k3s. Raises Refusal."""
+def connect(kubeconfig: str | None, namespace: str, context: str | None, clock: Clock) -> Cluster:
+    """Read the kubeconfig, else the user's, else that of k3s. Raises Refusal."""
     usual = Path("~/.kube/config").expanduser()
     files = [str(path) for path in (usual, K3S) if os.access(path, os.R_OK)]
-    if not (source := os.environ.get("KUBECONFIG") or next(iter(files), "")):
+    if not (source := kubeconfig or next(iter(files), "")):
         raise Refusal(
             f"{usual}: no such kubeconfig; set KUBECONFIG, or on the server itself:"
             f" mkdir -p ~/.kube && sudo cat {K3S} > ~/.kube/config"
