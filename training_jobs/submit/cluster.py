@@ -7,6 +7,7 @@ A followed job is read anew every second, so that a lost connection or a replace
 import asyncio
 import json
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import inf
@@ -82,20 +83,29 @@ class Cluster:
             raise NotReady(text, PATIENCE if is_away else 0) from None
 
     def watch(self, look: Callable[[], Awaitable[None]]) -> None:
-        """Call `look` every second while it raises NotReady, until the error's patience ends."""
-        last_well, shown = self.clock.now(), ""
+        """Call `look` every second while it raises NotReady, until the error's patience ends.
+
+        A pod that starts slowly shows that the cluster is back, a job at work that its pod runs:
+        an error ends those of less patience, which are timed anew when they come again.
+        """
+        since, shown = dict[float, float](), ""
+        handler = signal.getsignal(signal.SIGINT)
 
         def policy(error: Exception, attempt: int) -> float | None:
-            nonlocal last_well, shown
+            nonlocal since, shown
             patience = error.patience if isinstance(error, NotReady) else 0
-            if patience == inf:
-                last_well = self.clock.now()
+            since = {each: began for each, began in since.items() if each >= patience}
+            began = since.setdefault(patience, self.clock.now())
             if patience == PATIENCE and str(error) != shown:
                 shown = str(error)
                 typer.echo(f"waiting: {shown}")
-            return 1.0 if self.clock.now() - last_well < patience else None
+            return 1.0 if self.clock.now() - began < patience else None
 
-        asyncio.run(retry(look, self.clock, policy))
+        async def look_until_ready() -> None:
+            signal.signal(signal.SIGINT, handler)  # asyncio's own waits for the end of a call
+            await retry(look, self.clock, policy)
+
+        asyncio.run(look_until_ready())
 
     def wait_until_running(self, name: str) -> None:
         """Raise NotReady if the pod does not start, Refusal if it has ended."""

@@ -1,5 +1,8 @@
 """A job is followed from its start to its end, across replaced pods and lost connections."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -99,6 +102,20 @@ def test_a_lost_connection_costs_no_line_and_doubles_none(learning: StandIn) -> 
     assert shown != lines
 
 
+def test_a_connection_lost_after_a_slow_start_is_waited_for_as_long(learning: StandIn) -> None:
+    def slow() -> Iterator[None]:
+        pod = learning.start_pod()
+        learning.put(pod, "extract", state("PodInitializing"))
+        yield from [None] * 60
+        learning.away = 11
+        yield from [None] * 30
+        yield from run_steps(learning, pod, *STEPS)
+        learning.finish()
+
+    done = learning.follow(slow())
+    assert (done.exit_code, done.stdout.splitlines()[1:]) == (0, SHOWN.splitlines())
+
+
 @pytest.mark.parametrize("gone", [False, True])
 def test_another_pod_goes_on(learning: StandIn, gone: bool) -> None:
     def replaced() -> Iterator[None]:
@@ -172,6 +189,21 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(learning: StandIn) 
     line = f"\nstopped; {JOB} goes on by itself; {HINT}\n"
     assert (done.exit_code, done.stderr) == (130, line)
     assert JOB in learning.kept["jobs"]
+
+
+def test_ctrl_c_does_not_wait_for_an_answer(
+    learning: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, waited = threading.Event(), list[bool]()
+
+    def interrupt(*_: object) -> tuple[int, Resource]:
+        os.kill(os.getpid(), signal.SIGINT)
+        waited.append(answered.wait(5))
+        return 500, {}
+
+    monkeypatch.setattr(learning, "answer", interrupt)
+    assert (learning.follow().exit_code, waited) == (130, [])
+    answered.set()
 
 
 def test_a_job_that_does_not_exist_is_refused(cluster: StandIn) -> None:
