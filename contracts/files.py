@@ -33,9 +33,12 @@ def sync(path: Path) -> None:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write aside, sync and rename: a crash leaves the old file or the new one. Raises OSError."""
     part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content.encode() if isinstance(content, str) else content)
-    sync(part)
-    part.replace(path)
+    try:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        sync(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     sync(path.parent)
 
 

@@ -26,7 +26,8 @@ from telemetry.logs import logger
 
 FEW_MESSAGES = 300
 STAMP, ASIDE = ".made-from", ".part"
-OURS = {TRAIN, HELDOUT, CARD, STAMP, ASIDE, LOCK, "report.html"}
+OURS = {TRAIN, HELDOUT, CARD, STAMP, "", LOCK, "report.html"}
+"""What a folder of a data set holds, and with ASIDE behind the name what a killed job left."""
 T = TypeVar("T")
 
 
@@ -109,7 +110,8 @@ def _prepare(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Refusal(f"{folder}: cannot be made ({error.strerror})") from None
-    strange = [path.name for path in folder.iterdir() if path.name not in OURS]
+    names = [path.name for path in folder.iterdir()]
+    strange = [name for name in names if name.removesuffix(ASIDE) not in OURS]
     if strange:
         raise Refusal(f"{folder}: holds {strange[0]!r}; give an empty folder or one of a data set")
     shutil.rmtree(folder / ASIDE, ignore_errors=True)

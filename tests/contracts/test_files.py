@@ -22,6 +22,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(
     with pytest.raises(OSError, match="No space left"):
         write_whole(path, "new")
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_cannot_be_filled_stays_as_it_was(tmp_path: Path) -> None:

@@ -85,7 +85,12 @@ def test_the_forgotten_are_left_out(
     assert set(card.inputs) == {"result.json", "forget.jsonl"}
 
 
-@pytest.mark.parametrize("present", [(), (TRAIN, HELDOUT, CARD, "report.html")])
+LEFT_BY_A_KILLED_JOB = (f"{CARD}.part", ".made-from.part")
+
+
+@pytest.mark.parametrize(
+    "present", [(), (TRAIN, HELDOUT, CARD, "report.html"), LEFT_BY_A_KILLED_JOB]
+)
 def test_an_empty_folder_or_an_older_data_set_is_a_fine_output(
     command: Command, output: Path, present: tuple[str, ...]
 ) -> None:
