@@ -120,7 +120,7 @@ $(IMAGES:%=image-%): image-%:
 .PHONY: new-bot
 new-bot: ## Make the folder of a new bot: make new-bot NAME=vasya
 	@[[ "$(NAME)" =~ ^[a-z][a-z0-9-]{0,31}$$ && "$(NAME)" != kustomization ]] || \
-	  { echo "error: NAME=$(NAME): must be lower-case letters, digits and dashes, a letter first" >&2; exit 2; }
+	  { echo "error: NAME=$(NAME): must be lower-case letters, digits and dashes, a letter first, and not kustomization" >&2; exit 2; }
 	@[ ! -e k8s/bots/$(NAME) ] || { echo "error: k8s/bots/$(NAME) exists already" >&2; exit 2; }
 	@mkdir k8s/bots/$(NAME)
 	@sed 's/avtobus/$(NAME)/g' k8s/bots/avtobus/kustomization.yaml > k8s/bots/$(NAME)/kustomization.yaml

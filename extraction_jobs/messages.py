@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from contracts import forget
+from contracts.command import read_command
 from contracts.files import file_sha256
 from contracts.turn import single_line
 
@@ -83,7 +84,7 @@ FILTERS: tuple[tuple[str, Callable[[Message], bool]], ...] = (
     ("forwarded", lambda message: message.forwarded),
     ("via_bot", lambda message: message.via_bot),
     ("no_text", lambda message: not single_line(message.text)),
-    ("bot_command", lambda message: message.text.startswith("/")),
+    ("bot_command", lambda message: read_command(message.text) is not None),
     ("too_long", lambda message: len(message.text) > MAX_CHARACTERS),
 )
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from contracts.files import write_whole
 from contracts.settings import Volumes, from_environment
 from telemetry.job import command, job_app
 
@@ -22,7 +23,7 @@ def main(
             path = folder / kept.stem / "exports" / "result.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             export = json.loads(kept.read_bytes())
-            path.write_text(json.dumps(export, ensure_ascii=False, indent=1), encoding="utf-8")
+            write_whole(path, json.dumps(export, ensure_ascii=False, indent=1))
             typer.echo(path)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from services.gateway.incoming import ButtonPress, Message
 
 Write = Callable[[Connection], int | None]
-"""A write of the store's that may be done twice. Returns how many planned messages it gave up."""
+"""A write of the store's. Returns how many planned calls it gave up."""
 
 
 @dataclass(frozen=True)

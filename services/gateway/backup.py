@@ -8,6 +8,7 @@ Copies hold what people wrote: they are deleted after the two weeks that /forget
 """
 
 import os
+import re
 import shutil
 import sqlite3
 from contextlib import closing, suppress
@@ -17,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from contracts.files import sync, whole_folder
+from contracts.files import sync, whole_folder, write_whole
 from contracts.model_version import MANIFEST, BotModels
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
@@ -28,6 +29,7 @@ from telemetry.job import JobReport, PushSettings, command, job_app, job_report
 app = job_app(None, DatabasePath, Volumes, PushSettings)
 
 KEEP_DAYS = 14
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 DATABASE = "gateway.sqlite3"
 MANIFESTS = "manifests"
 Folder = Annotated[Path, typer.Argument(help="Where the copies lie, a folder a bot.")]
@@ -86,6 +88,7 @@ def _copy_database(source: Path, target: Path) -> int:
     os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o600))
     with closing(sqlite3.connect(source)) as ours, closing(sqlite3.connect(target)) as theirs:
         ours.backup(theirs)
+        theirs.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
     if found := find_damage(target):
         raise Refusal(f"{source}: damaged: {found}")
     return target.stat().st_size
@@ -116,8 +119,9 @@ def _chosen(folder: Path, day: str) -> Path:
 
 
 def _copies(folder: Path) -> list[str]:
-    """Return the days of the copies, the oldest first; unfinished ones are none."""
-    return sorted(path.name for path in folder.glob("[0-9]*-[0-9]*-[0-9]*"))
+    """Return the days of the copies, the oldest first; what has another name is none."""
+    found = (path for path in folder.glob("*") if _DAY.fullmatch(path.name) and path.is_dir())
+    return sorted(path.name for path in found)
 
 
 def put_back(chosen: Path, place: DatabasePath, volumes: Volumes, force: bool) -> None:
@@ -145,7 +149,7 @@ def put_back(chosen: Path, place: DatabasePath, volumes: Volumes, force: bool) -
             forgotten = volumes.forget(place.bot)
             if (chosen / forgotten.name).is_file() and not forgotten.exists():
                 forgotten.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(chosen / forgotten.name, forgotten)
+                write_whole(forgotten, (chosen / forgotten.name).read_bytes())
         except OSError as error:
             raise Refusal(f"{database}: {error.strerror}") from None
 

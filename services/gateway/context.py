@@ -1,15 +1,21 @@
 """What all parts of one bot's gateway share."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import Connection
+from typing import TypeVar
 
 from contracts.clock import Clock
+from contracts.retry import retry
 from services.gateway.bot_api import BotApi
 from services.gateway.bot_config import GatewayConfig
-from services.gateway.errors import Stopping
+from services.gateway.errors import Stopping, keep_trying
 from services.gateway.metrics import Metrics
 from services.gateway.store.database import Database
+
+T = TypeVar("T")
 
 
 class StoppingClock:
@@ -54,3 +60,12 @@ class Context:
     delays: float
     metrics: Metrics
     forget_file: Path
+
+    async def write(self, step: Callable[[Connection], T]) -> T:
+        """Run the step in a transaction, however long the disk refuses it."""
+
+        async def attempt() -> T:
+            async with self.database.transaction() as db:
+                return step(db)
+
+        return await retry(attempt, self.clock, keep_trying("disk refuses"))

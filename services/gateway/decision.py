@@ -9,6 +9,7 @@ import re
 from datetime import datetime
 from functools import lru_cache
 
+from contracts.command import Command
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.command_table import COMMANDS, CommandEntry, Trait
 from services.gateway.incoming import Identity, Message
@@ -44,14 +45,18 @@ def is_command(message: Message, me: Identity) -> bool:
     command = message.command
     return command is not None and (
         _own_command(message, me) is not None
-        or command.is_for_another(me)
+        or _is_for_another(command, me)
         or not message.is_private
     )
 
 
 def _own_command(message: Message, me: Identity) -> CommandEntry | None:
     command = message.command
-    return COMMANDS.get(command.name) if command and not command.is_for_another(me) else None
+    return COMMANDS.get(command.name) if command and not _is_for_another(command, me) else None
+
+
+def _is_for_another(command: Command, me: Identity) -> bool:
+    return bool(command.target) and command.target.lower() != me.username.lower()
 
 
 def continues(later: Message, me: Identity, until: float) -> bool:

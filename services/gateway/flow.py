@@ -7,7 +7,12 @@ answer is committed, which is never made again; each transaction may be the last
 import sqlite3
 from contextlib import suppress
 
-from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, TelegramServerError
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+    TelegramServerError,
+)
 
 from services.gateway.answer import Answer, Outgoing, Write, answer_press, answer_to
 from services.gateway.ask_generation import Generation
@@ -35,7 +40,7 @@ LONGEST_BURST = 15.0
 BURST_OVER = 10.0
 """Age in seconds at which a message has waited long enough for its sender's next."""
 _OUTSIDE = (
-    *(TelegramNetworkError, TelegramRetryAfter, TelegramServerError),
+    *(TelegramNetworkError, TelegramRetryAfter, TelegramServerError, ClientDecodeError),
     *(sqlite3.OperationalError, OSError),
 )
 """Failures of Telegram, generation or the disk: they pass, however long they take."""
@@ -70,7 +75,8 @@ class Flow:
         except Unreadable:
             pass
         except BaseException as error:  # a cancellation as well: the process survived the attempt
-            is_own = isinstance(error, Exception) and not isinstance(error, _OUTSIDE)
+            is_damage = type(error) is sqlite3.DatabaseError  # its subclasses are our mistakes
+            is_own = isinstance(error, Exception) and not (isinstance(error, _OUTSIDE) or is_damage)
             failures = 0
             with suppress(Exception):  # the disk refuses that as well: `error` is what counts
                 async with self.database.transaction() as db:

@@ -4,7 +4,6 @@ Every fact of a message is derived here and nowhere else. A field that is missin
 type or new counts as not given; only an update without chat, sender or id is unreadable.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -12,7 +11,8 @@ from typing import Annotated, Any
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?(?!\S)\s*(.*)", re.DOTALL)
+from contracts.command import Command, read_command
+
 _MEDIA = (*("sticker", "voice", "video_note", "photo", "video", "animation", "audio", "document"),)
 """Fields of a message by which a person shows or says something without writing."""
 
@@ -31,18 +31,6 @@ class Identity:
     id: int
     username: str
     names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Command:
-    """A text that begins with a slash and a word; `target` is the bot it names, if any."""
-
-    name: str
-    target: str
-    arguments: str
-
-    def is_for_another(self, me: Identity) -> bool:
-        return bool(self.target) and self.target.lower() != me.username.lower()
 
 
 class Tolerant(BaseModel):
@@ -159,8 +147,7 @@ class Message(RepliedTo):
 
     @property
     def command(self) -> Command | None:
-        found = _COMMAND.match(self.plain)
-        return Command(found[1].lower(), found[2] or "", found[3].strip()) if found else None
+        return read_command(self.plain)
 
     @property
     def is_borrowed(self) -> bool:

@@ -4,12 +4,13 @@ import asyncio
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from contracts.clock import Clock, SystemClock
-from contracts.forget import read
+from contracts.forget import Forgotten, read
 from contracts.settings import FORGET_FILE, Volumes, from_environment
 from services.gateway.ask_generation import Generation
 from services.gateway.bot_api import BotApi
@@ -52,10 +53,6 @@ async def serve(
     """Serve until `stop` is set, then finish what is in hand; `started` gets the metrics port."""
     forget_file = forget_file_of(settings)
     with closing(Database(settings.database)) as database:
-        people = read(forget_file)
-        async with database.transaction() as db:
-            for each in people:  # a backup may have brought them back
-                history.forget(db, each.user_id, before=each.at)
         metrics = Metrics(outside.registry)
         metrics.intact.set(1)  # or it would not have been opened
         watch_volumes("gateway", settings.volumes, outside.registry)
@@ -63,6 +60,8 @@ async def serve(
             settings.bot, config, outside.api, database, StoppingClock(outside.clock),
             settings.gateway_delays, metrics, forget_file,
         )  # fmt: skip
+        people = read(forget_file)
+        await context.write(lambda db: _forget_again(db, people))
         async with GenerationClient(settings.generation_address, retry=False) as client:
             gateway = Gateway(context, settings, Generation(client, context))
             async with serve_health(
@@ -77,6 +76,12 @@ async def serve(
                     started.set_result(port)
                 await gateway.run(stop)
     logger().info("stopped")
+
+
+def _forget_again(db: Connection, people: list[Forgotten]) -> None:
+    """A backup may have brought them back."""
+    for each in people:
+        history.forget(db, each.user_id, before=each.at)
 
 
 def forget_file_of(settings: GatewaySettings) -> Path:
@@ -126,9 +131,7 @@ class Gateway:
             flow.handle_update, context.clock, "update failed"
         )
         self._queues = [updates, sender.queues]
-        async with context.database.transaction() as db:
-            waiting = inbox.waiting(db)
-        updates.put_all(waiting)
+        updates.put_all(await context.write(inbox.waiting))
         await sender.start()
         logger().info("ready", bot=context.bot)
         self.is_ready = True
@@ -144,8 +147,7 @@ class Gateway:
     async def _introduce(self) -> Identity:
         """Return who we are; raises TokenRefused when the database is another bot's."""
         me = await self.polling.introduce()
-        async with self._context.database.transaction() as db:
-            known = history.persona_id(db)
+        known = await self._context.write(history.persona_id)
         if known not in (None, me.id):
             raise TokenRefused(
                 f"TELEGRAM_TOKEN: is of @{me.username} (id {me.id}), and the database of the bot"

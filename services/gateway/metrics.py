@@ -66,18 +66,18 @@ class Metrics:
         self.sent = self._counter("messages_sent", "Messages sent.")
         self.failed = self._counter("messages_failed", "Messages not sent.", "code")
         self.put_out = self._counter("put_out", "Times the bot was blocked or removed.")
-        self.limited = self._counter("rate_limited", "Messages answered with 429.")
+        self.limited = self._counter("rate_limited", "Calls answered with 429.")
         self.doubled = self._counter(
             "messages_maybe_doubled", "Messages sent again that may have arrived before."
         )
-        self.outbox = self._gauge("outbox_size", "Messages planned and not sent.")
+        self.outbox = self._gauge("outbox_size", "Calls planned and not made.")
         self.answer = self._histogram(
             "answer_duration_seconds", "From asking generation to a reply.", _SECONDS
         )
         self.reply = self._histogram(
             "reply_duration_seconds", "From an update to its first message.", _REPLY_SECONDS
         )
-        self.insane = self._gauge("insane_chats", "Chats and topics with insanity on.")
+        self.insane = self._gauge("insane_chats", "Chats and topics that switched insanity on.")
         self.intact = self._gauge("database_intact", "1 if the last check found no damage.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

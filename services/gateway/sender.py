@@ -7,18 +7,17 @@ call ended is written down however long the disk refuses: nobody else knows it.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from sqlite3 import Connection
 from typing import TypeVar
 
 from aiogram.exceptions import TelegramMigrateToChat, TelegramRetryAfter
 
-from contracts.retry import backoff, retry
+from contracts.retry import backoff
 from services.gateway.bot_api import REFUSED, failure_code, may_have_arrived
 from services.gateway.chat_queues import ChatQueues
 from services.gateway.context import Context
 from services.gateway.decision import may_add
-from services.gateway.errors import keep_trying
 from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats, history, outbox
 from services.gateway.store.outbox import Planned
@@ -52,12 +51,9 @@ class Sender:
 
     async def start(self) -> None:
         """Take up what the process before left."""
-        async with self._context.database.transaction() as db:
-            recovered = outbox.recover(db)
-            chats, count = outbox.planned_chats(db), outbox.count_planned(db)
-        self._note_doubled(recovered)
-        self._metrics.outbox.set(count)
-        self.wake(chats)
+        self._note_doubled(await self._context.write(outbox.recover))
+        self._metrics.outbox.set(await self._context.write(outbox.count_planned))
+        self.wake(await self._context.write(outbox.planned_chats))
 
     def wake(self, chats: Iterable[Chat]) -> None:
         """There is something to send to these chats."""
@@ -106,10 +102,9 @@ class Sender:
                     outbox.mark_sending(db, row)
                     break
                 outbox.mark_failed(db, row)
-                unwanted.append(reason)
-        for reason in unwanted:
-            self._metrics.failed.labels(reason).inc()
-            self._metrics.outbox.dec()
+                unwanted.append((row, reason))
+        for each, reason in unwanted:
+            self._count_failed(each, reason)
         return row, wait
 
     def _seconds_left(self, row: Planned) -> float:
@@ -175,14 +170,7 @@ class Sender:
             reply_parameters=quoted if quotes else None,
             **json.loads(row.extra),
         )
-        return int(message["message_id"])
-
-    async def _write(self, write: Callable[[Connection], T]) -> T:
-        async def step() -> T:
-            async with self._context.database.transaction() as db:
-                return write(db)
-
-        return await retry(step, self._clock, keep_trying("disk refuses"))
+        return int(message.get("message_id") or 0) if isinstance(message, dict) else 0
 
     async def _note_sent(self, row: Planned, message_id: int) -> bool:
         now = self._clock.now()
@@ -193,7 +181,7 @@ class Sender:
                 history.add_spoken(db, *where, self._me, row.text, now)
             return outbox.mark_sent(db, row, message_id)
 
-        has_more = await self._write(write)
+        has_more = await self._context.write(write)
         self._metrics.outbox.dec()
         if row.is_message:
             self._metrics.sent.inc()
@@ -202,19 +190,26 @@ class Sender:
         return has_more
 
     async def _fail(self, row: Planned, code: str) -> None:
+        self._count_failed(row, code)
+        await self._context.write(lambda db: outbox.mark_failed(db, row))
+
+    def _count_failed(self, row: Planned, code: str) -> None:
         if row.is_message:
             self._metrics.failed.labels(code).inc()
         self._metrics.outbox.dec()
-        await self._write(lambda db: outbox.mark_failed(db, row))
 
     async def _postpone(self, row: Planned, seconds: float) -> None:
         now = self._clock.now()
-        await self._write(lambda db: outbox.postpone(db, row, now, seconds))
+        if not await self._context.write(lambda db: outbox.postpone(db, row, now, seconds)):
+            self._metrics.outbox.dec()
 
     async def _migrate(self, row: Planned, new: int) -> None:
-        """The group became a supergroup: the message goes there."""
-        await self._postpone(row, 0.0)
-        await self._write(lambda db: chats.migrate(db, row.chat, new))
+        """The group became a supergroup: messages go there, other calls name what is not there."""
+        if row.is_message:
+            await self._postpone(row, 0.0)
+        else:
+            await self._fail(row, "400")
+        await self._context.write(lambda db: chats.migrate(db, row.chat, new))
         self.wake_all(new)
 
     async def _try_again(self, row: Planned, error: Exception) -> None:

@@ -27,9 +27,12 @@ REASONS = [
     ("via_bot", {"via_bot": True}),
     ("no_text", {"text": ""}),
     ("no_text", {"text": " \n\t\x0b "}),
-    ("bot_command", {"text": "/start"}),
+    *(("bot_command", {"text": text}) for text in ("/start", "/start@some_bot да")),
     ("too_long", {"text": "a" * (MAX_CHARACTERS + 1)}),
-    *((None, {"text": text}) for text in ("hello", "a" * MAX_CHARACTERS, "either/or", "🙂")),
+    *(
+        (None, {"text": text})
+        for text in ("hello", "a" * MAX_CHARACTERS, "either/or", "🙂", "/дом стоит")
+    ),
     (None, {"sender_name": None}),
     (None, {"reply_to": 5}),
 ]

@@ -56,6 +56,8 @@ def migrate(db: Connection, old: int, new: int) -> None:
 
     Message ids begin anew there, so those of the old group are kept below zero.
     """
+    if old == new:
+        return
     query = "SELECT 1 FROM chats WHERE chat = ? AND migrated_to = ?"
     if db.execute(query, (old, new)).fetchone() is None:
         known = db.execute("SELECT topic, settings FROM chats WHERE chat = ?", (old,)).fetchall()

@@ -13,14 +13,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 
-from contracts.files import locked, sync
+from contracts.files import locked
 from contracts.refusal import Refusal
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 """Each file brings the database of the one before up to date; a released one is never edited."""
 _PRAGMAS = (
     "journal_mode=WAL",
-    "synchronous=NORMAL",  # a transaction that is to be flushed is flushed by us
     "wal_autocheckpoint=2000",  # with a log of 8 MB, a commit moves it into the file
     "busy_timeout=5000",
     "secure_delete=ON",
@@ -32,7 +31,6 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         """Open, check and migrate; raises Refusal when the file cannot be used."""
-        self._log = path.with_name(f"{path.name}-wal")
         self._turn = asyncio.Lock()
         self._open = ExitStack()
         self._open.enter_context(only_gateway(path))
@@ -59,16 +57,17 @@ class Database:
         """Commit what the block writes, or nothing of it where anything fails.
 
         One after another, since SQLite has one writer. Statements run in the event loop: handing
-        them to a thread takes longer. `flush` has the transaction on disk when it ends, by a
-        thread; a caller that is cancelled meanwhile waits for it.
+        them to a thread takes longer. `flush` has the transaction on disk when it ends, or it
+        fails; a thread waits for the disk, and so does a caller that is cancelled meanwhile.
         """
         async with self._turn:
             before = self.connection.total_changes
+            self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
             self.connection.execute("BEGIN")
             try:
                 yield self.connection
                 if flush and self.connection.total_changes != before:
-                    await _uncancelled(self._commit_and_flush)
+                    await _uncancelled(self._commit)
                 else:
                     self.connection.execute("COMMIT")
             except BaseException:
@@ -76,9 +75,8 @@ class Database:
                     self.connection.execute("ROLLBACK")
                 raise
 
-    def _commit_and_flush(self) -> None:
+    def _commit(self) -> None:
         self.connection.execute("COMMIT")
-        sync(self._log)
 
 
 async def _uncancelled(work: Callable[[], None]) -> None:

@@ -63,9 +63,14 @@ def next_offset(db: Connection, now: float) -> int | None:
 
 
 def waiting(db: Connection) -> list[tuple[int, int]]:
-    """Return chat and id of every update that is not handled yet, in order."""
-    query = "SELECT chat, update_id FROM updates WHERE state = 'new' ORDER BY update_id"
-    return [(chat, update_id) for chat, update_id in db.execute(query)]
+    """Return queue and id of every update that is not handled yet, in order.
+
+    A queue is a chat, but for chats in whose midst the process died: those share the queue 0, so
+    that the one over which it dies again and again ages no other.
+    """
+    query = """SELECT iif(chat IN (SELECT chat FROM updates WHERE state = 'new' AND crashes > 0),
+        0, chat), update_id FROM updates WHERE state = 'new' ORDER BY update_id"""
+    return [(queue, update_id) for queue, update_id in db.execute(query)]
 
 
 def begin(db: Connection, update_id: int) -> Stored | None:

@@ -114,13 +114,14 @@ def mark_failed(db: Connection, row: Planned) -> None:
     db.execute("UPDATE outbox SET state = 'failed' WHERE id = ?", (row.id,))
 
 
-def postpone(db: Connection, row: Planned, now: float, seconds: float) -> None:
-    """Plan again what is being sent; what was forgotten meanwhile stays so."""
-    db.execute(
+def postpone(db: Connection, row: Planned, now: float, seconds: float) -> bool:
+    """Plan again what is being sent; False where it was forgotten meanwhile, which it stays."""
+    changed = db.execute(
         """UPDATE outbox SET state = 'planned', not_before = ?, planned_at = min(planned_at, ?)
         WHERE id = ? AND state = 'sending'""",
         (now + seconds, now, row.id),  # the clock may have been set back
     )
+    return changed.rowcount > 0
 
 
 def drop_chat(db: Connection, chat: int) -> int:

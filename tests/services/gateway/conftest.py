@@ -133,9 +133,7 @@ class Running:
 
 @dataclass
 class World:
-    """What surrounds a gateway; `running` is the one that was started last,
-
-    and `patch` lasts for the test."""
+    """What surrounds a gateway; `running` is the one started last, `patch` lasts for the test."""
 
     telegram: FakeTelegram
     generation: FakeGeneration

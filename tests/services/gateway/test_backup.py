@@ -168,7 +168,9 @@ async def test_a_killed_restore_leaves_the_old_data(world: World, copies: Path, 
 
 
 def test_copies_expire_and_nothing_else_does(tmp_path: Path) -> None:
-    for name in ("2026-11-01", "2026-11-15", "notes"):
+    kept = {"2026-11-15", "notes", "2020-01-01-before-update", "2020-01-02"}
+    for name in {"2026-11-01", *kept} - {"2020-01-02"}:
         (tmp_path / name).mkdir()
+    (tmp_path / "2020-01-02").touch()
     expire(tmp_path, date(2026, 11, 15))
-    assert {path.name for path in tmp_path.iterdir()} == {"2026-11-15", "notes"}
+    assert {path.name for path in tmp_path.iterdir()} == kept

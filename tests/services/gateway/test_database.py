@@ -32,6 +32,11 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield opened
 
 
+def log_of(database: Database) -> Path:
+    file = database.connection.execute("PRAGMA database_list").fetchone()[2]
+    return Path(f"{file}-wal")
+
+
 async def store(database: Database, *numbers: int, text: str = "", flush: bool = True) -> None:
     async with database.transaction(flush=flush) as db:
         inbox.store_updates(db, [{"update_id": each, "poll": text} for each in numbers], 1.0)
@@ -91,6 +96,26 @@ async def test_an_update_of_an_unknown_kind_is_kept(database: Database) -> None:
         assert inbox.waiting(db) == [(0, 1), (0, 2)]
 
 
+async def test_chats_in_whose_midst_the_process_died_share_a_queue(database: Database) -> None:
+    async with database.transaction() as db:
+        people = {1: 5, 2: 6, 3: 5}
+        updates = [{"update_id": n, "message": private("эй", who)} for n, who in people.items()]
+        inbox.store_updates(db, updates, 0.0)
+        inbox.begin(db, 1)
+        assert inbox.waiting(db) == [(0, 1), (6, 2), (0, 3)]
+
+
+async def test_what_is_forgotten_while_it_is_sent_is_not_planned_again(database: Database) -> None:
+    async with database.transaction() as db:
+        outbox.plan(db, 1, [Outgoing(7, "эй", asker=7)], 0.0)
+        row = outbox.next_planned(db, 7, True)
+        assert row
+        outbox.mark_sending(db, row)
+        outbox.forget(db, 7, before=1.0)
+        assert outbox.postpone(db, row, 0.0, 5.0) is False
+        assert outbox.count_planned(db) == 0
+
+
 async def test_a_full_disk_leaves_nothing_of_what_it_refused(database: Database) -> None:
     pages = database.connection.execute("PRAGMA page_count").fetchone()[0]
     database.connection.execute(f"PRAGMA max_page_count = {pages + 5}")
@@ -105,8 +130,9 @@ async def test_a_full_disk_leaves_nothing_of_what_it_refused(database: Database)
 async def test_a_commit_that_fails_leaves_the_database_usable(database: Database) -> None:
     """The log may not grow, as on a disk that is full at the commit itself."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    log = database._log.stat().st_size if database._log.exists() else 0
-    resource.setrlimit(resource.RLIMIT_FSIZE, (log + 3 * 4096, limits[1]))
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (log_of(database).stat().st_size + 3 * 4096, limits[1])
+    )
     try:
         with pytest.raises(sqlite3.OperationalError):
             await store(database, 1, text="а" * 90_000)
@@ -120,7 +146,7 @@ async def test_a_commit_that_fails_leaves_the_database_usable(database: Database
 async def test_who_is_cancelled_while_it_is_flushed_waits_for_it(
     database: Database, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    real, begun, may_end = database._commit_and_flush, threading.Event(), threading.Event()
+    real, begun, may_end = database._commit, threading.Event(), threading.Event()
 
     def commit() -> None:
         begun.set()
@@ -130,7 +156,7 @@ async def test_who_is_cancelled_while_it_is_flushed_waits_for_it(
         real()
 
     with monkeypatch.context() as patch:
-        patch.setattr(database, "_commit_and_flush", commit)
+        patch.setattr(database, "_commit", commit)
         taking = asyncio.create_task(store(database, 1))
         await asyncio.to_thread(begun.wait, PATIENCE)
         taking.cancel()
@@ -140,21 +166,20 @@ async def test_who_is_cancelled_while_it_is_flushed_waits_for_it(
     assert await waiting(database) == ([] if fails else [1])
 
 
-async def test_a_flush_is_on_the_disk(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced = list[Path]()
-    monkeypatch.setattr("services.gateway.store.database.sync", synced.append)
-    await store(database, 1, flush=False)
-    assert await waiting(database) == [1]
-    assert synced == []
-    await store(database, 2)
-    assert synced == [database._log]
-    assert database.connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+@pytest.mark.parametrize(("flush", "level"), [(False, 1), (True, 2)])
+async def test_a_flush_is_a_commit_that_waits_for_the_disk(
+    database: Database, flush: bool, level: int
+) -> None:
+    """SQLite syncs the log in a commit at level 2, FULL, and not at 1, NORMAL."""
+    async with database.transaction(flush=flush) as db:
+        assert db.execute("PRAGMA synchronous").fetchone()[0] == level
+        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
 async def test_the_log_stays_short_though_nothing_is_flushed(database: Database) -> None:
     for number in range(200):
         await store(database, number, text="а" * 50_000, flush=False)
-    assert database._log.stat().st_size < 9_000_000
+    assert log_of(database).stat().st_size < 9_000_000
 
 
 async def write_damaged(path: Path) -> None:

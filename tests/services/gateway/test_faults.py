@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiogram.exceptions import TelegramServerError
+from aiogram.exceptions import ClientDecodeError, TelegramServerError
 
 from contracts.refusal import Refusal
 from services.gateway.flow import MOST_CRASHES, MOST_FAILURES
@@ -67,6 +67,8 @@ DELIVERIES: list[tuple[str, Fault, int, str, dict[str, str]]] = [
      {"code": "unknown"}),
     ("an answer that cannot be read is an answer", instead("sendMessage", UNREADABLE, after=True),
      1, "messages_sent_total", {}),
+    ("so is one that is no object", instead("sendMessage", True, after=True), 1,
+     "messages_sent_total", {}),
     ("typing is refused", of("sendChatAction", 403), 1, "messages_sent_total", {}),
     ("a server that knows no menus", of("setMyCommands", 404), 1, "messages_sent_total", {}),
 ]  # fmt: skip
@@ -160,7 +162,10 @@ def fail(patch: pytest.MonkeyPatch, query: str, times: int) -> Callable[[], bool
     return done.is_set
 
 
-@pytest.mark.parametrize("query", ["inbox.end", "inbox.begin", "history.recall", "outbox.plan"])
+QUERIES = ["inbox.waiting", "outbox.recover", "inbox.end", "inbox.begin", "history.recall"]
+
+
+@pytest.mark.parametrize("query", [*QUERIES, "outbox.plan"])
 async def test_a_disk_that_fails_for_a_while_loses_nothing(world: World, query: str) -> None:
     fail(world.patch, query, 2 * MOST_FAILURES)
     async with world.gateway():
@@ -200,8 +205,13 @@ async def test_a_strange_field_spoils_no_message(world: World, strange: dict[str
 async def test_an_update_is_given_up_after_failures_of_its_own(
     world: World,
 ) -> None:
-    """Failures of Telegram in between are none of its own."""
-    failures = [TelegramServerError(None, "no")] * 7 + [LookupError()] * (MOST_FAILURES - 1)  # type: ignore[arg-type]
+    """Failures of Telegram or of the disk in between are none of its own."""
+    failures: list[Exception] = [
+        *[TelegramServerError(None, "no")] * 7,  # type: ignore[arg-type]
+        *[ClientDecodeError("no JSON", ValueError(), "<html>")] * 4,
+        *[sqlite3.DatabaseError("database disk image is malformed")] * 4,
+        *[LookupError()] * (MOST_FAILURES - 1),
+    ]
 
     async def break_down(*_args: object) -> list[str]:
         if failures:

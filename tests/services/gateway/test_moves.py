@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.services.gateway.conftest import TEXTS, World, candidate
-from tests.services.gateway.telegram import SELF, group, own, person, private
+from tests.services.gateway.telegram import SELF, group, of, own, person, private
 
 
 def standing(chat: int, status: str) -> dict[str, Any]:
@@ -25,6 +25,15 @@ async def test_a_group_that_became_a_supergroup_keeps_settings_and_history(world
         await world.talk(group("мы переехали", chat=-1005, message_id=1))
         await world.says("эхо: мы переехали", chat=-1005)
     assert world.generation.heard() == [["едем"], ["эхо: едем"], ["мы переехали"]]
+
+
+async def test_a_call_that_names_messages_of_the_old_group_is_made_once(world: World) -> None:
+    world.telegram.administrators.add(7)
+    world.telegram.fault = of("deleteMessage", 400, "upgraded", migrate_to_chat_id=-1005)
+    async with world.gateway():
+        await world.ask(group("/delete", chat=-1005, reply_to_message=own("едем", -1005)))
+        await world.counts("outbox_size", 0)
+    assert world.telegram.calls.count("deleteMessage") == 1
 
 
 async def test_an_id_that_no_chat_has_holds_nobody_up(world: World) -> None:
