@@ -73,7 +73,8 @@ class BotFile:
         name = content.get("name")
         if not isinstance(name, str) or not NAME.fullmatch(name):
             allowed = "lower-case letters, digits and dashes, at most 32, a letter first"
-            problems.append(("name", f"must be {allowed}, not kustomization (given: {name!r})"))
+            problem = f"must be {allowed}, not kustomization (given: {name!r:.100})"
+            problems.append(("name", problem))
         sections = {key: {} if content.get(key) is None else content[key] for key in SECTIONS}
         if problems:
             raise BadValue(str(path), problems)

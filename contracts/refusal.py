@@ -47,7 +47,7 @@ def _problem(error: Any, rename: Callable[[str], str]) -> tuple[str, str]:
     if error["type"] == "missing":
         return path, "is required and was not given"
     message = error["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
-    return path, f"{message[:1].lower()}{message[1:]} (given: {error['input']!r})"
+    return path, f"{message[:1].lower()}{message[1:]} (given: {error['input']!r:.100})"
 
 
 @contextmanager

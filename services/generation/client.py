@@ -166,7 +166,10 @@ def _translate(error: Any) -> GenerationError:
 def _detail(error: Any, kind: type) -> Any:
     """Return the rich detail of that type, an empty one where there is none."""
     detail: Any = kind()
-    status = rpc_status.from_call(error)
+    try:
+        status = rpc_status.from_call(error)
+    except ValueError:  # gRPC replaced the status, as it does with one that is too large
+        status = None
     for packed in status.details if status else ():
         if packed.Unpack(detail):  # which it does if it is of that type
             break

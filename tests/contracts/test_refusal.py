@@ -32,6 +32,7 @@ class Outer(BaseModel, extra="forbid"):
         ({"inner": {}, "colour": 1}, "box.colour", "unknown key"),
         ({"inner": {"colour": 1}}, "box.inner.colour", "unknown key"),
         ({"inner": {"word": "no"}}, "box.inner.word", "must be ok (given: 'no')"),
+        ({"inner": {"word": "y" * 5000}}, "box.inner.word", f"must be ok (given: '{'y' * 99})"),
         (
             {"inner": {}, "sizes": [1, "x"]},
             "box.sizes.1",

@@ -11,6 +11,8 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
 
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
@@ -65,6 +67,14 @@ async def serving(replica: Replica) -> AsyncIterator[tuple[grpc.aio.Server, str]
     await server.stop(0)
 
 
+class Replaced(InvalidArgument):
+    """Its code and text are those of gRPC, which replaces a status that is too large."""
+
+    async def abort(self, context: Any) -> None:
+        ours = rpc_status.to_status(Status(code=5, message="no such bot"))
+        await context.abort(self.code, str(self), ours.trailing_metadata)
+
+
 def _later(code: grpc.StatusCode, retry_after: float | None = SOON) -> Rejection:
     return Rejection(code, "not now", retry_after=retry_after)
 
@@ -81,6 +91,7 @@ def _later(code: grpc.StatusCode, retry_after: float | None = SOON) -> Rejection
         (_later(grpc.StatusCode.UNAVAILABLE), 100, True, RetryLater, 5),
         (_later(grpc.StatusCode.UNAVAILABLE, 30.0), 100, True, RetryLater, 1),  # later than may be
         (InvalidArgument("turns", "none"), 1, True, InvalidRequest, 1),
+        (Replaced("turns", "none"), 1, True, InvalidRequest, 1),
     ],
 )
 async def test_retries_what_may_succeed_within_the_deadline(
