@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Thread
 from typing import Annotated
 
@@ -29,7 +29,8 @@ from telemetry.command_line import command_line
 
 app = command_line()
 
-START_SECONDS = 30.0
+ANSWER_SECONDS, START_SECONDS = 1.0, 30.0
+"""Time that a service which runs, and one that is started, has to say SERVING."""
 ADDRESS = re.compile(r"[^\s:]+:\d{1,5}")
 RECONNECT = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
 """A service that is starting is soon there: by default gRPC's pauses begin with a second."""
@@ -37,11 +38,11 @@ RECONNECT = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_bac
 
 def is_serving(
     address: str, seconds: float, process: "subprocess.Popen[bytes] | None" = None
-) -> bool:
-    """Wait until the service says SERVING; returns whether it did in time.
+) -> bool | None:
+    """Wait until the service says SERVING; returns whether it did in time, None if none is there.
 
-    A service that is slow to start is waited for. Where nobody listens the answer is False at once,
-    unless a `process` is given that is starting to listen there, and while it runs.
+    Where nobody listens the answer comes at once, unless a `process` is given that is starting to
+    listen there, and while it runs.
     """
     with grpc.insecure_channel(address, [*CHANNEL_OPTIONS, *RECONNECT]) as channel:
         changes = health_pb2_grpc.HealthStub(channel).Watch(
@@ -49,11 +50,12 @@ def is_serving(
         )
         if process is not None:
             Thread(target=_cancel_at_end, args=(process, changes), daemon=True).start()
-        with suppress(grpc.RpcError):
+        try:
             return any(
                 change.status == health_pb2.HealthCheckResponse.SERVING for change in changes
             )
-    return False
+        except grpc.RpcError:
+            return None if changes.code() is grpc.StatusCode.UNAVAILABLE else False
 
 
 def _cancel_at_end(process: "subprocess.Popen[bytes]", call: grpc.Call) -> None:
@@ -63,8 +65,11 @@ def _cancel_at_end(process: "subprocess.Popen[bytes]", call: grpc.Call) -> None:
 
 @contextmanager
 def service(address: str) -> Iterator[None]:
-    """Make sure that something serves at the address inside the block."""
-    if is_serving(address, START_SECONDS):
+    """Make sure that a service runs at the address inside the block.
+
+    One that runs but does not serve is left alone: asked, it says why.
+    """
+    if is_serving(address, ANSWER_SECONDS) is not None:
         yield
         return
     host, _, port = address.rpartition(":")
