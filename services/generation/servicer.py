@@ -176,5 +176,5 @@ def _rejection(error: Exception, path: str) -> Rejection:
     # its text may hold anything, a user's words among it
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}"
-    logger().error("unexpected error", error=type(error).__name__, where=where)
+    logger().error("unexpected error", error=error, where=where)
     return internal_error()

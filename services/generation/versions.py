@@ -2,10 +2,11 @@
 
 A new version is verified, loaded beside the old one, and has to answer once; then it takes over,
 and the old one is unloaded when its last request has ended. A version that cannot serve is refused
-by name while the old one serves on. One over which the engine died is tried in a process of its own
-before it comes near the other bots again.
+by name while the old one serves on. If the engine dies over a version, that version is tried in an
+engine of its own before the engine of all bots loads it again.
 
-What is loaded is known to the engine alone (`Engine.loaded`); here stands what should serve.
+Only the engine knows which versions are loaded (`Engine.loaded`). This module decides which version
+serves each bot.
 """
 
 import asyncio
@@ -111,11 +112,13 @@ class Versions:
         try:
             yield bot, version
         finally:
-            self._users[version.key] -= 1
+            self._users -= Counter([version.key])  # which removes a count of zero
 
     def _find(self, name: str, version_id: str) -> tuple[Bot, Version]:
         state = self._states.get(name, BotState())
-        if state.current is None and not self.has_looked.is_set():
+        untried = set(state.linked_ids) - state.refusals.keys()
+        is_pending = untried and not (state.bot_problem or state.read_problem)
+        if state.current is None and (is_pending or not self.has_looked.is_set()):
             raise EngineDown
         if name not in self._states:
             known = ", ".join(sorted(self._states)) or "none"
@@ -136,13 +139,15 @@ class Versions:
     async def restore(self) -> None:
         """Load into a new child what serves, one by one, so that the first soon answers.
 
-        A version that does not load again gives way: the next look at the volumes opens it anew,
-        with care, and refuses it with the reason. Raises EngineDown.
+        A version that does not load again stops serving. The next look at the volumes tries it in
+        an engine of its own, and refuses it with the reason if it fails there. Raises EngineDown.
         """
         self._metrics.version.clear()
         for state in list(self._states.values()):
             if (version := state.current) is None:
                 continue
+            if not self._engine.has_child:
+                raise EngineDown  # not over this version
             try:
                 await self._engine.load(version, probe(version))
                 self._metrics.version.labels(*version.key).set(1)
@@ -171,7 +176,7 @@ class Versions:
         except EngineDown:
             return  # it is starting again; the next look will do
         except OSError as error:
-            logger().error("the bots' folder cannot be read", error=str(error))
+            logger().error("the bots' folder cannot be read", reason=error.strerror)
         self.has_looked.set()
 
     def _forget(self, name: str) -> None:
@@ -196,7 +201,7 @@ class Versions:
             await self._read_bot(name, state)
             state.linked_ids = await asyncio.to_thread(self._store.linked_ids, name)
         except OSError as error:
-            logger().error("a volume cannot be read", bot=name, error=str(error))
+            logger().error("a volume cannot be read", bot=name, reason=error.strerror)
             return
         for version_id in state.refusals.keys() - set(state.linked_ids):
             del state.refusals[version_id]
@@ -240,6 +245,7 @@ class Versions:
         if version_id == state.linked_ids[0]:
             state.read_problem = ""
         state.current = version
+        self._unload_unused()
         self._metrics.version.labels(name, version_id).set(1)
         logger().info("version serves", bot=name, version=version_id)
         return True

@@ -60,6 +60,11 @@ class Engine:
         self._ids = itertools.count(1)
         self._has_answered = False
 
+    @property
+    def has_child(self) -> bool:
+        """Whether a child runs that can be sent commands."""
+        return self._writer is not None
+
     def copy(self) -> "Engine":
         """Return another engine, to try in it what may kill a child."""
         return type(self)(self._options, self._clock)
@@ -74,13 +79,13 @@ class Engine:
         try:
             await self.start()
             await restore()
-            if self._writer:
+            if self.has_child:
                 self.is_up.set()
                 logger().info("engine is up", versions=sorted(self.loaded))
         except EngineDown:
             pass  # it is dead, or will be in a moment
         except OSError as error:
-            logger().error("engine cannot be started", error=str(error))
+            logger().error("engine cannot be started", reason=error.strerror)
             raise
         logger().error("engine died, starting it again", exit_code=await self._wait_for_end())
         self._on_death()
@@ -169,7 +174,7 @@ class Engine:
         return self._events(request)
 
     async def _events(self, question: protocol.Question) -> protocol.Events:
-        if self._writer is None:
+        if not self.has_child:
             raise EngineDown
         question = replace(question, id=next(self._ids))
         queue = self._queues[question.id] = asyncio.Queue()

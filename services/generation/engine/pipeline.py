@@ -95,7 +95,7 @@ class Pipeline:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a step is needed, be it only to free the cache of a cancelled request."""
+        """Whether a step is needed. A step also frees the cache of cancelled requests."""
         return bool(self._sequences) or self._pipeline.has_non_finished_requests()
 
     def submit(self, request: EngineRequest) -> None:

@@ -7,16 +7,21 @@ import signal
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from contracts import model_version
 from moderation import Moderator, Policy
 from services.generation import model_store
 from services.generation.engine.engine import Engine
-from services.generation.engine.protocol import EngineEvent, EngineRequest, Question
-from services.generation.model_store import Version
+from services.generation.engine.protocol import EngineEvent, EngineRequest, Question, VersionKey
+from services.generation.model_store import ModelStore, Version
+from services.generation.versions import BotState, Versions
 from tests.conftest import BOT, PATIENCE, Toy
 from tests.services.generation.conftest import NEW, Volumes, running, until
 
@@ -128,8 +133,8 @@ async def test_a_version_that_does_not_load_again_gives_way_to_the_one_before(
         else:
             _before_load(monkeypatch, _die_over_new)
         os.kill(service.engine, signal.SIGKILL)
-        await until(lambda: service.serves(volumes.version))
-        assert await service.answers()
+        await until(service.answers)  # which it does not deny meanwhile
+        assert await service.serves(volumes.version)
         assert problem in (await service.model()).problem
         assert service.metric("version_info", bot=BOT, version=volumes.version)
         assert not service.metric("version_info", bot=BOT, version=NEW)
@@ -169,6 +174,70 @@ async def test_after_a_death_the_first_bot_answers_while_the_next_is_still_loade
         await until(lambda: service.is_healthy("second"))
 
 
+async def test_a_version_is_not_blamed_for_a_death_before_it_was_loaded(
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, current = Engine.load, list[list[str]]()
+
+    async def load(self: Engine, version: Version, probe: EngineRequest) -> None:
+        """Die once between the first bot's load and the second's."""
+        await real(self, version, probe)
+        if version.manifest.bot == BOT and self._process:
+            current.append([each.version for each in await service.client.list_models()])
+            if len(current) == 1:
+                self._process.kill()
+                await self._wait_for_end()
+
+    volumes.publish(bot="second")
+    (volumes.bots / "second.yaml").write_text("name: second\n")
+    async with volumes.serve() as service:
+        monkeypatch.setattr(Engine, "load", load)
+        os.kill(service.engine, signal.SIGKILL)
+        await until(lambda: service.is_healthy("second") if len(current) == 2 else False)
+    assert current == [[volumes.version, NEW]] * 2
+
+
+async def test_an_old_version_is_unloaded_before_the_next_bot_switches(
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = list[VersionKey]()
+
+    async def look(engine: Engine, version: Version) -> None:
+        if version.manifest.bot == BOT:
+            volumes.publish(bot="second")  # the same look at the volumes finds it
+        else:
+            loaded.extend(engine.loaded)
+
+    (volumes.bots / "second.yaml").write_text("name: second\n")
+    async with volumes.serve() as service:
+        _before_load(monkeypatch, look)
+        volumes.publish()
+        await until(lambda: service.is_healthy("second"))
+    assert loaded == [(BOT, NEW)]
+
+
+def test_a_version_that_nobody_uses_any_more_is_not_counted() -> None:
+    version: Any = SimpleNamespace(id=NEW, key=(BOT, NEW))
+    fake: Any = SimpleNamespace(loaded={version.key: version})
+    versions = Versions(fake, fake, fake, fake)
+    versions._states[BOT] = BotState(fake, version)
+    with versions.lease(BOT, ""):
+        assert versions._users == {version.key: 1}
+    assert not versions._users
+
+
+async def test_why_a_volume_cannot_be_read_is_logged_without_its_path(
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable = Mock(side_effect=PermissionError(errno.EACCES, "Permission denied", "/secret"))
+    async with volumes.serve():
+        with capture_logs() as logged:
+            monkeypatch.setattr(ModelStore, "linked_ids", unreadable)
+            await until(lambda: bool(logged))
+    reasons = {"bot": BOT, "reason": "Permission denied"}
+    assert logged[0] == {"event": "a volume cannot be read", "log_level": "error", **reasons}
+
+
 async def test_while_a_version_cannot_be_read_the_one_before_serves(
     volumes: Volumes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +262,7 @@ async def test_while_a_version_cannot_be_read_the_one_before_serves(
 
 async def test_a_bots_file_that_breaks_takes_it_out_and_says_why(volumes: Volumes) -> None:
     file = volumes.bots / f"{BOT}.yaml"
+    many = list(range(1000))  # mistakes, which all together are too long for a status
     (volumes.bots / "polkson.yaml").write_text("name: polkson\n")
     async with volumes.serve() as service:
 
@@ -202,8 +272,8 @@ async def test_a_bots_file_that_breaks_takes_it_out_and_says_why(volumes: Volume
         await until(lambda: service.is_healthy(BOT))
         assert not await service.is_healthy("polkson")  # nothing is published
 
-        file.write_text(f"name: {BOT}\nsampling: {{temperature: 9}}\n")
-        await service.until_problem("sampling.temperature")
+        file.write_text(f"name: {BOT}\nmoderation: {{allow: {many}}}\n")
+        await service.until_problem("moderation.allow.999")
         await service.assert_unavailable(grpc.StatusCode.FAILED_PRECONDITION)
         file.write_text("name: other\n")
         await service.until_problem("differ")
