@@ -7,7 +7,7 @@ schedule with dropout off. `python -m benchmarks.training --json FILE` (10 minut
 
 import os
 
-from training_jobs.allocator import preload_jemalloc
+from training_jobs.jemalloc import preload_jemalloc
 
 if __name__ == "__main__" and os.environ.get("ALLOCATOR") == "ours":
     preload_jemalloc()  # the process starts anew: better before torch is loaded
@@ -32,9 +32,9 @@ from benchmarks.support.rugpt3_shape import write_rugpt3
 from extraction_jobs.build_dataset import ExtractionConfig, build
 from extraction_jobs.sample_chats.__main__ import main as write_sample_chats
 from telemetry.job import JobReport
-from training_jobs.config import TrainingConfig
+from training_jobs.bot_config import TrainingConfig
 from training_jobs.hardware import detect_hardware, peak_memory
-from training_jobs.loop import schedule, train
+from training_jobs.training_loop import schedule, train
 from training_jobs.training_run import TrainingRun
 
 SIDES = ("plain", "full", "lora")

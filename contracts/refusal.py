@@ -69,10 +69,10 @@ def parse(model: type[M], values: object, source: str, prefix: str = "") -> M:
         return model.model_validate(values)
 
 
-def end_process(refusal: Refusal, code: int = EXIT_CODE) -> NoReturn:
-    """Print the refusal, also where Kubernetes reads the reason, and exit."""
-    print(f"error: {refusal}", file=sys.stderr)
+def end_process(reason: Refusal | str, code: int = EXIT_CODE) -> NoReturn:
+    """Print the reason, also where Kubernetes reads it, and exit."""
+    print(f"error: {reason}", file=sys.stderr)
     if TERMINATION_LOG.is_file():
         with suppress(OSError):
-            TERMINATION_LOG.write_text(f"{refusal}\n", encoding="utf-8")
+            TERMINATION_LOG.write_text(f"{reason}\n", encoding="utf-8")
     sys.exit(code)

@@ -44,15 +44,9 @@ InputOption = Annotated[
 PersonaOption = Annotated[
     str | None, typer.Option(help="auto, whole-chat, a sender's name, or an id like user123.")
 ]
-DatasetOption = Annotated[
-    Path | None, typer.Option(help="Folder of the data set [DATA_DIR/<bot>/dataset].")
-]
-RunOption = Annotated[
-    Path | None, typer.Option(help="Folder of the training run [DATA_DIR/<bot>/run].")
-]
-SkipOption = Annotated[
-    bool, typer.Option("--skip-unchanged", help="Do nothing if nothing changed since.")
-]
+DatasetOption = Annotated[Path | None, typer.Option(help="The data set [DATA_DIR/<bot>/dataset].")]
+RunOption = Annotated[Path | None, typer.Option(help="The run folder [DATA_DIR/<bot>/run].")]
+SkipOption = Annotated[bool, typer.Option("--skip-unchanged", help="Do nothing without a change.")]
 
 INTERRUPTED = 75
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -217,7 +211,7 @@ def command(service: str) -> Iterator[None]:
         sys.exit(INTERRUPTED)
     except OSError as error:
         line = f"{service}: {str(error) or type(error).__name__}"
-        end_process(Refusal(line), EXIT_CODE if error.errno in FULL else 1)
+        end_process(line, EXIT_CODE if error.errno in FULL else 1)
 
 
 def _is_first_process() -> bool:
@@ -236,8 +230,7 @@ def _alone(data_dir: Path, bot: str, output: Path | None) -> Iterator[None]:
         if _is_first_process():
             stack.enter_context(locked(own, BUSY))
             if output is not None and not (place := output.resolve()).is_relative_to(own):
-                other = next(
-                    (each for each in (place, *place.parents) if each.parent == root), None
-                )
-                stack.enter_context(locked(other or place, BUSY, clean_up=other is None))
+                is_outside = root not in place.parents
+                folder = place if is_outside else root / place.relative_to(root).parts[0]
+                stack.enter_context(locked(folder, BUSY, clean_up=is_outside))
         yield

@@ -15,7 +15,7 @@ from hypothesis import settings
 
 from contracts.model_version import BotModels, Manifest
 from extraction_jobs.build_dataset import ExtractionConfig, build
-from training_jobs.config import TrainingConfig
+from training_jobs.bot_config import TrainingConfig
 from training_jobs.convert import convert
 from training_jobs.finetune import finetune
 from training_jobs.publish import publish

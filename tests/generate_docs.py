@@ -37,8 +37,8 @@ from services.sandbox.demo import DemoSettings
 from services.sandbox.settings import SandboxSettings
 from telemetry.job import JobReport, PushSettings, job_report
 from telemetry.logs import LogSettings
-from telemetry.volumes import watch_volumes
-from training_jobs.config import TrainingConfig
+from telemetry.volume_usage import watch_volumes
+from training_jobs.bot_config import TrainingConfig
 from training_jobs.convert import report_conversion
 from training_jobs.evaluate import report_figures
 from training_jobs.finetune import report_run

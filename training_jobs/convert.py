@@ -1,6 +1,6 @@
 """The conversion job: a run's weights to OpenVINO, int4 where that costs next to nothing."""
 
-from training_jobs.libraries import require_training_packages
+from training_jobs.model_libraries import require_training_packages
 
 if __name__ == "__main__":
     require_training_packages()
@@ -23,13 +23,13 @@ from contracts.refusal import Refusal
 from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
 from training_jobs import run_folder
-from training_jobs.config import TrainingConfig
+from training_jobs.bot_config import TrainingConfig
 from training_jobs.evaluation.contexts import select_contexts
-from training_jobs.gate import ALLOWED_DRIFT
 from training_jobs.language_model import LanguageModel, load_model
-from training_jobs.libraries import silence
 from training_jobs.loss import document_losses
+from training_jobs.model_libraries import silence
 from training_jobs.packing import Document
+from training_jobs.quality_gate import ALLOWED_DRIFT
 
 MOST_CONTEXTS, BUDGET = 100, 256
 INT4_GROUP = 64

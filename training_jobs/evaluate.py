@@ -4,7 +4,7 @@ All figures are of the held-out part, which is later than everything that was le
 lists the steps.
 """
 
-from training_jobs.libraries import require_training_packages
+from training_jobs.model_libraries import require_training_packages
 
 if __name__ == "__main__":
     require_training_packages()
@@ -29,7 +29,7 @@ from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOp
 from telemetry.logs import logger
 from training_jobs import run_folder
 from training_jobs.convert import export
-from training_jobs.evaluation import texts
+from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import BUDGET, EvaluationData, Scores, score
 from training_jobs.evaluation.replies import Reply, generate_replies
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
@@ -67,7 +67,7 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) ->
     _compare_with_current(evaluation, BotModels(volumes.models(bot.name)), scores, data)
     replies = generate_replies(folder / run_folder.CONVERTED, tuned, data.contexts, sampling)
     _measure_replies(evaluation, replies, bot.section("moderation", Policy))
-    answers: texts.Answers = {"tuned": [reply.messages for reply in replies]}
+    answers: text_figures.Answers = {"tuned": [reply.messages for reply in replies]}
     if run.base != SCRATCH:
         base = load_model(find_base(run.base, volumes))
         evaluation.base = score(base, data.contexts).likelihood
@@ -113,17 +113,17 @@ def _measure_replies(evaluation: Evaluation, replies: list[Reply], policy: Polic
 
 
 def _measure_texts(
-    evaluation: Evaluation, answers: texts.Answers, data: EvaluationData, encode: Encode
+    evaluation: Evaluation, answers: text_figures.Answers, data: EvaluationData, encode: Encode
 ) -> None:
     """Compare replies with what was learned; real answers are the ceiling, the base's the floor."""
-    evaluation.attribution, notes = texts.attribute(answers, data)
+    evaluation.attribution, notes = text_figures.attribute(answers, data)
     evaluation.notes += notes
     for name, group in answers.items():
-        evaluation.style_distance[name] = texts.style_distance(group, data.persona)
-        evaluation.profiles[name] = texts.profile(group)
+        evaluation.style_distance[name] = text_figures.style_distance(group, data.persona)
+        evaluation.profiles[name] = text_figures.profile(group)
     compared = {name: answers[name] for name in ("tuned", "real")}
-    evaluation.memorised = texts.memorised(compared, data.learned, encode)
-    evaluation.diversity = texts.diversity(answers["tuned"], answers["real"])
+    evaluation.memorised = text_figures.memorised(compared, data.learned, encode)
+    evaluation.diversity = text_figures.diversity(answers["tuned"], answers["real"])
     step = max(1, evaluation.contexts // EXAMPLES)
     for index in range(0, evaluation.contexts, step)[:EXAMPLES]:
         example = {name: list(group[index]) for name, group in answers.items()}

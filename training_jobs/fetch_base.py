@@ -7,7 +7,7 @@ import typer
 from contracts.settings import Volumes, from_environment
 from telemetry.job import command, job_app
 from telemetry.logs import logger
-from training_jobs.config import DEFAULT_BASE
+from training_jobs.bot_config import DEFAULT_BASE
 from training_jobs.language_model import find_base, load_model
 
 

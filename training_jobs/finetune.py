@@ -3,8 +3,8 @@
 After SIGTERM it writes a checkpoint and ends with exit code 75; the same command goes on there.
 """
 
-from training_jobs.allocator import preload_jemalloc
-from training_jobs.libraries import require_training_packages
+from training_jobs.jemalloc import preload_jemalloc
+from training_jobs.model_libraries import require_training_packages
 
 if __name__ == "__main__":
     require_training_packages()
@@ -27,11 +27,17 @@ from contracts.refusal import parse
 from contracts.settings import Volumes, from_environment
 from telemetry.job import BotOption, DatasetOption, JobReport, SkipOption, command, job, job_app
 from telemetry.logs import logger
-from training_jobs.config import BaseOption, EpochsOption, MethodOption, StepsOption, TrainingConfig
+from training_jobs.bot_config import (
+    BaseOption,
+    EpochsOption,
+    MethodOption,
+    StepsOption,
+    TrainingConfig,
+)
 from training_jobs.hardware import detect_hardware, peak_memory, refuse_out_of_memory
-from training_jobs.loop import train
 from training_jobs.progress import TrainingProgress
 from training_jobs.run_folder import Run, prepare, read_run, write_run
+from training_jobs.training_loop import train
 from training_jobs.training_run import TrainingRun
 
 ESTIMATE_STEPS = 3
@@ -199,9 +205,7 @@ def _config(bot: BotFile, given: Mapping[str, object]) -> TrainingConfig:
 def main(
     bot: BotOption,
     dataset: DatasetOption = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder for the model [DATA_DIR/<bot>/run].")
-    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Run folder [DATA_DIR/<bot>/run].")] = None,
     base: BaseOption = None,
     epochs: EpochsOption = None,
     max_steps: StepsOption = None,

@@ -12,8 +12,8 @@ import typer
 
 from contracts.bot_file import BotFile
 from telemetry.job import BotOption, InputOption, PersonaOption, command, job_app
-from training_jobs.config import BaseOption, EpochsOption, MethodOption, StepsOption
-from training_jobs.libraries import require_training_packages
+from training_jobs.bot_config import BaseOption, EpochsOption, MethodOption, StepsOption
+from training_jobs.model_libraries import require_training_packages
 
 Options = Mapping[str, object]
 
@@ -51,9 +51,7 @@ def main(
     epochs: EpochsOption = None,
     max_steps: StepsOption = None,
     method: MethodOption = None,
-    evaluate: Annotated[
-        bool, typer.Option(help="Measure how well it imitates; the gate wants to know.")
-    ] = True,
+    evaluate: Annotated[bool, typer.Option(help="Measure how it imitates, for the gate.")] = True,
 ) -> None:
     """Run all jobs in a row; stop at the first that fails, with its exit code."""
     require_training_packages()

@@ -18,8 +18,8 @@ from telemetry.job import BotOption, JobReport, RunOption, SkipOption, job, job_
 from telemetry.logs import logger
 from training_jobs import run_folder
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
-from training_jobs.gate import objections
-from training_jobs.libraries import require_training_packages
+from training_jobs.model_libraries import require_training_packages
+from training_jobs.quality_gate import objections
 
 MODEL_CARD = "README.md"
 REPORTED = ("bits_per_character", "attribution_tuned", "memorised_share")

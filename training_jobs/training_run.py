@@ -11,8 +11,8 @@ from random import Random
 from contracts.dataset import HELDOUT, TRAIN, dataset_sha256, read_card, read_records
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
+from training_jobs.bot_config import TrainingConfig
 from training_jobs.checkpoint import FOLDER, Checkpoints
-from training_jobs.config import TrainingConfig
 from training_jobs.hardware import Hardware
 from training_jobs.language_model import SCRATCH, LanguageModel, find_base, load_model, make_model
 from training_jobs.loss import TokenMetrics, measure

@@ -25,7 +25,7 @@ from extraction_jobs.sample_chats.__main__ import main as write_sample_chats
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.ask import is_serving
 from services.generation.client import GenerationClient, turn
-from training_jobs.config import TrainingConfig
+from training_jobs.bot_config import TrainingConfig
 from training_jobs.convert import convert
 from training_jobs.finetune import finetune
 from training_jobs.publish import publish

@@ -31,7 +31,7 @@ from services.gateway.store import history, inbox
 from services.gateway.store.database import Database
 from services.generation.client import GenerationClient
 from telemetry.logs import logger
-from telemetry.volumes import watch_volumes
+from telemetry.volume_usage import watch_volumes
 
 
 @dataclass

@@ -21,7 +21,7 @@ from services.generation.servicer import MAX_RECEIVED_BYTES, SERVICE, Generation
 from services.generation.settings import GenerationSettings
 from services.generation.versions import Versions
 from telemetry.logs import logger
-from telemetry.volumes import watch_volumes
+from telemetry.volume_usage import watch_volumes
 
 LIVENESS = "generation.v1.Liveness"
 """Health of the process alone: a load or a restart of the engine is no reason to kill it."""

@@ -10,7 +10,7 @@ from contracts.files import locked
 from tests.conftest import Toy
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.convert import app
-from training_jobs.gate import ALLOWED_DRIFT
+from training_jobs.quality_gate import ALLOWED_DRIFT
 
 
 def test_the_command_reports_what_the_smaller_weights_cost_and_locks_no_parent_of_its_run(

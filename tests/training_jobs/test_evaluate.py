@@ -18,13 +18,13 @@ from tests.conftest import BOT, Toy
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.convert import converted_losses
 from training_jobs.evaluate import app
-from training_jobs.evaluation import texts
+from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import Context, EvaluationData, Messages, select_contexts
 from training_jobs.evaluation.results import Estimate, Evaluation, mean, ratio, read_evaluation
-from training_jobs.gate import objections
 from training_jobs.language_model import load_model
 from training_jobs.loss import document_losses
 from training_jobs.publish import publish
+from training_jobs.quality_gate import objections
 from training_jobs.run_folder import EVALUATION, REPORT, Conversion
 
 
@@ -111,7 +111,7 @@ def test_a_whole_chat_is_told_from_another_data_set(toy: Toy, tmp_path: Path) ->
     card = json.loads((chat / "dataset.json").read_text())
     (chat / "dataset.json").write_text(json.dumps({**card, "persona": "whole-chat"}))
     alone, against = (EvaluationData.read(chat, each, 4, 100) for each in (None, toy.dataset))
-    [note] = texts.attribute({}, alone)[1]
+    [note] = text_figures.attribute({}, alone)[1]
     assert "--against" in note
     answers = [record.turns[-1].messages for record in read_records(toy.dataset / TRAIN)]
     assert against.others == against.persona == answers
@@ -127,31 +127,34 @@ def test_intervals_narrow_with_more_contexts() -> None:
 def test_a_classifier_tells_two_voices_apart_if_it_has_enough_of_both() -> None:
     ours: list[Messages] = [[f"ну смотри, дружище {n}))", "да"] for n in range(60)]
     theirs: list[Messages] = [[f"Здравствуйте! Вопрос {n}."] for n in range(60)]
-    answers: texts.Answers = {"tuned": [["ну смотри))"], []], "real": [["ну смотри))"]]}
-    found, notes = texts.attribute(answers, EvaluationData([], [], ours, theirs, theirs))
+    answers: text_figures.Answers = {"tuned": [["ну смотри))"], []], "real": [["ну смотри))"]]}
+    found, notes = text_figures.attribute(answers, EvaluationData([], [], ours, theirs, theirs))
     assert found["others"].value < 0.2 < 0.8 < found["real"].value
     assert notes == []
-    [note] = texts.attribute(answers, EvaluationData([], [], ours, ours, ours))[1]
+    [note] = text_figures.attribute(answers, EvaluationData([], [], ours, ours, ours))[1]
     assert "attribution says little" in note
-    assert texts.attribute(answers, EvaluationData([], [], ours, theirs[:5], []))[0] == {}
+    assert text_figures.attribute(answers, EvaluationData([], [], ours, theirs[:5], []))[0] == {}
 
 
 def test_style_sees_length_case_and_marks() -> None:
-    row = texts.features(["Привет!", "как дела… 🚌"])
+    row = text_figures.features(["Привет!", "как дела… 🚌"])
     assert row["messages"] == 2
     assert row["exclamation"] == row["ellipsis"] == row["emoji"] == 1.0
     assert row["lower-case start"] == 0.0
     calm, loud = [["да."], ["нет."]], [["ДА!!!"], ["НЕТ!!!"]]
-    assert texts.style_distance(calm, calm) == 0.0
-    assert texts.style_distance(calm, loud) > 0.3
-    assert texts.profile(loud)["upper-case share"] == 1.0
+    assert text_figures.style_distance(calm, calm) == 0.0
+    assert text_figures.style_distance(calm, loud) > 0.3
+    assert text_figures.profile(loud)["upper-case share"] == 1.0
 
 
 def test_eight_tokens_in_a_row_of_what_was_learned_are_a_repetition() -> None:
-    answers: texts.Answers = {"tuned": [["щбвгдежзиц"], ["бвгд", "ежзи"]], "real": [["щбвгдежз"]]}
-    found = texts.memorised(answers, ["ладно", "абвгдежзий"], lambda text: [*map(ord, text)])
+    answers: text_figures.Answers = {
+        "tuned": [["щбвгдежзиц"], ["бвгд", "ежзи"]],
+        "real": [["щбвгдежз"]],
+    }
+    found = text_figures.memorised(answers, ["ладно", "абвгдежзий"], lambda text: [*map(ord, text)])
     assert {name: each.value for name, each in found.items()} == {"tuned": 0.5, "real": 0.0}
-    assert texts.distinct_share(["а б а б", "а б"], 2) == 2 / 4
+    assert text_figures.distinct_share(["а б а б", "а б"], 2) == 2 / 4
 
 
 FINE = Conversion(precision="int8", perplexity_drift=0.002)

@@ -15,7 +15,7 @@ from services.generation.client import turn
 from tests.conftest import BOT, Toy
 from tests.services.generation.conftest import running
 from tests.training_jobs.test_publish import measured
-from training_jobs import libraries
+from training_jobs import model_libraries
 from training_jobs.publish import publish
 from training_jobs.sample_bots import __main__ as sample_bots
 from training_jobs.sample_bots.__main__ import (
@@ -156,8 +156,8 @@ def test_one_command_makes_them(tmp_path: Path) -> None:
 def test_without_trainings_packages_a_job_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
+    monkeypatch.setattr(model_libraries, "find_spec", lambda name: None)
     with pytest.raises(SystemExit) as ended:
-        libraries.require_training_packages()
+        model_libraries.require_training_packages()
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("error: training needs packages that `make setup`")

@@ -16,14 +16,14 @@ from contracts.dataset import read_records
 from contracts.refusal import Refusal
 from telemetry.job import Interrupted
 from tests.conftest import BOT, Toy
-from training_jobs.config import TrainingConfig
+from training_jobs.bot_config import TrainingConfig
 from training_jobs.finetune import app, finetune, format_metrics
 from training_jobs.hardware import Hardware
 from training_jobs.language_model import make_model
-from training_jobs.loop import schedule
 from training_jobs.loss import measure, summed_loss
 from training_jobs.packing import Batch, Document, clm_blocks, collate, pack, render_documents
 from training_jobs.run_folder import read_run
+from training_jobs.training_loop import schedule
 
 TINY = TrainingConfig(base="scratch", max_steps=3, block_tokens=64, tokens_per_step=256)
 CPU = Hardware(torch.device("cpu"), bf16=False)
@@ -72,7 +72,7 @@ def test_what_is_no_number_stops_the_run_and_the_checkpoint_before_it_is_good(
             return loss
         return loss * math.nan if what == "loss" else loss + (0 * loss).sqrt()  # its slope is not
 
-    monkeypatch.setattr("training_jobs.loop.summed_loss", spoiled)
+    monkeypatch.setattr("training_jobs.training_loop.summed_loss", spoiled)
     often = TINY.model_copy(update={"checkpoint_minutes": 0.0, "max_steps": 5})
     with pytest.raises(Refusal, match=rf"the {what} is .* step 2; lower .*learning_rate"):
         finetune(BOT, often, toy.dataset, tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from telemetry.volumes import used_ratio, watch_volumes
+from telemetry.volume_usage import used_ratio, watch_volumes
 
 
 def test_it_is_what_df_says(tmp_path: Path) -> None:

@@ -8,9 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 BaseOption = Annotated[
     str | None, typer.Option(help="A folder, a hub name, demo, or scratch; instead of bot.yaml's.")
 ]
-EpochsOption = Annotated[
-    float | None, typer.Option(help="Passes over the data set; instead of bot.yaml's.")
-]
+EpochsOption = Annotated[float | None, typer.Option(help="Passes over the data set.")]
 StepsOption = Annotated[
     int | None, typer.Option(help="Stop after so many steps, if the epochs last that long.")
 ]

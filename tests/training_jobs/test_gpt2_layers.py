@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2LMHeadModel
 
+from training_jobs.gpt2_layers import add_lora, merge_lora, speed_up
 from training_jobs.language_model import make_model
-from training_jobs.layers import add_lora, merge_lora, speed_up
 
 
 @pytest.fixture

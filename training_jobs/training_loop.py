@@ -14,9 +14,9 @@ from torch.optim import AdamW
 
 from contracts.refusal import Refusal
 from telemetry.job import Interrupted, JobReport
-from training_jobs.allocator import release_memory
 from training_jobs.checkpoint import BEST, STEP
-from training_jobs.layers import add_lora, merge_lora, speed_up
+from training_jobs.gpt2_layers import add_lora, merge_lora, speed_up
+from training_jobs.jemalloc import release_memory
 from training_jobs.loss import summed_loss
 from training_jobs.progress import ProgressDisplay, TrainingProgress
 from training_jobs.training_run import TrainingRun

@@ -22,11 +22,11 @@ from telemetry.job import INTERRUPTED, Interrupted
 from tests.conftest import BOT, PATIENCE, Toy, free_address, unmeasured
 from tests.telemetry.pushgateway import pushgateway
 from tests.training_jobs.conftest import write_gpt2
-from training_jobs.allocator import PRELOADED
+from training_jobs.bot_config import TrainingConfig
 from training_jobs.checkpoint import FOLDER, STEP, Checkpoints
-from training_jobs.config import TrainingConfig
 from training_jobs.finetune import estimate, finetune
 from training_jobs.hardware import Hardware, refuse_out_of_memory
+from training_jobs.jemalloc import PRELOADED
 from training_jobs.language_model import make_model
 from training_jobs.loss import summed_loss
 from training_jobs.packing import IGNORED, Batch
@@ -98,7 +98,7 @@ def test_killed_with_9_the_same_command_goes_on(toy: Toy, train: Train, tmp_path
 FINETUNE = f"""
 import os, signal, sys
 from pathlib import Path
-from training_jobs.config import TrainingConfig
+from training_jobs.bot_config import TrainingConfig
 from training_jobs.finetune import finetune
 config = TrainingConfig.model_validate(eval(sys.argv[1]))
 finetune({BOT!r}, config, Path(sys.argv[2]), Path(sys.argv[3]))
@@ -245,7 +245,7 @@ def test_jemalloc_is_preloaded_where_it_is_installed() -> None:
     if find_library("jemalloc") is None:
         assert not os.environ.get("CI"), "libjemalloc2 is missing"
         pytest.skip("libjemalloc2 is missing")
-    program = "from training_jobs.allocator import *; preload_jemalloc(); release_memory(); "
+    program = "from training_jobs.jemalloc import *; preload_jemalloc(); release_memory(); "
     command = [sys.executable, "-c", program + "print(open('/proc/self/maps').read())"]
     environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", PRELOADED)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
