@@ -9,7 +9,6 @@ from aiogram.types import ReplyParameters
 
 from tests.services.sandbox.conftest import (
     ANYA,
-    AVTOBUS,
     GROUP_ID,
     NOON,
     TOKENS,
@@ -19,13 +18,6 @@ from tests.services.sandbox.conftest import (
     received,
     refused,
 )
-
-
-async def test_a_bot_knows_itself(untouched: Sandbox) -> None:
-    me = await untouched.avtobus.get_me()
-    assert (me.id, me.username, me.first_name) == (AVTOBUS, "avtobus_bot", "Avtobus")
-    assert me.is_bot
-    assert me.can_read_all_group_messages
 
 
 async def test_a_private_message_reaches_that_bot_and_is_answered(sandbox: Sandbox) -> None:

@@ -37,19 +37,6 @@ def test_a_fault_strikes_what_it_names(narrowed: dict[str, object], strikes: boo
     assert (faults.take(CALL) is not None) == strikes
 
 
-def test_faults_are_counted_and_switched_off() -> None:
-    faults = Faults()
-    faults.switch_on(Fault(kind="drop", times=2))
-    lasting = faults.switch_on(Fault(kind="error"))
-    struck = [faults.take(CALL) for _ in range(4)]
-    assert [fault and fault.kind for fault in struck] == ["drop"] * 2 + ["error"] * 2
-    faults.switch_off(lasting)
-    assert faults.take(CALL) is None
-    faults.switch_on(Fault(kind="hold"))
-    faults.clear()
-    assert faults.list_active() == []
-
-
 @pytest.mark.parametrize(
     ("fault", "error", "words"),
     [

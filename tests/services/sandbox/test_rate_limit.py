@@ -22,13 +22,11 @@ def wait_after(
 @pytest.mark.parametrize(
     ("times", "private", "wait"),
     [
-        ([0.0, 0.0, 0.0], False, 0),
         ([0.0, 0.0, 0.0, 0.0], False, 3),
         ([0.0, 0.0, 0.0, 2.5], False, 1),
         ([0.0, 0.0, 0.0, 3.0], False, 0),
         ([0.0, 1.5, 1.5, 2.0], True, 1),
         ([float(n) for n in range(40)], True, 0),
-        ([2.0 * n for n in range(20)], False, 0),
         ([*(2.0 * n for n in range(20)), 40.0], False, 20),
         ([*(2.0 * n for n in range(20)), 60.0], False, 0),
         ([*(2.0 * n for n in range(20)), 40.0], True, 0),
