@@ -30,7 +30,7 @@ from services.gateway.bot_config import GatewayConfig
 from services.gateway.metrics import Metrics as GatewayMetrics
 from services.gateway.settings import GatewaySettings
 from services.gateway.texts import Texts
-from services.generation.config import GenerationConfig
+from services.generation.bot_config import GenerationConfig
 from services.generation.metrics import Metrics as GenerationMetrics
 from services.generation.settings import GenerationSettings
 from services.sandbox.demo import DemoSettings

@@ -17,7 +17,7 @@ from contracts.prompt import BOS, EOS, PromptFormat, Vocabulary
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from moderation import Moderator, Policy
-from services.generation.config import GenerationConfig
+from services.generation.bot_config import GenerationConfig
 from services.generation.engine.protocol import VersionKey
 
 

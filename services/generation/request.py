@@ -14,7 +14,7 @@ from contracts.prompt import render_prompt
 from contracts.sampling import MAX_NEW_TOKENS, Sampling
 from contracts.turn import Role, Turn
 from protos.generation.v1 import generation_pb2 as pb
-from services.generation.config import GenerationConfig
+from services.generation.bot_config import GenerationConfig
 from services.generation.engine.protocol import EngineRequest
 from services.generation.errors import InvalidArgument
 from services.generation.model_store import Bot, Version

@@ -17,9 +17,9 @@ from services.generation.engine.engine import Engine
 from services.generation.engine.protocol import EngineOptions
 from services.generation.metrics import Metrics
 from services.generation.model_store import ModelStore
+from services.generation.served_versions import Versions
 from services.generation.servicer import MAX_RECEIVED_BYTES, SERVICE, GenerationServicer, Parser
 from services.generation.settings import GenerationSettings
-from services.generation.versions import Versions
 from telemetry.logs import logger
 from telemetry.volume_usage import watch_volumes
 

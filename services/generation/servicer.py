@@ -22,7 +22,7 @@ from services.generation.errors import InvalidArgument, Rejection, internal_erro
 from services.generation.metrics import Metrics
 from services.generation.request import check, prepare
 from services.generation.response import ResponseBuilder
-from services.generation.versions import Versions
+from services.generation.served_versions import Versions
 from telemetry.logs import logger
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"].full_name

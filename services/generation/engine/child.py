@@ -11,7 +11,7 @@ from contextlib import suppress
 from select import POLLIN, poll
 
 from services.generation.engine import protocol
-from services.generation.engine.pipeline import Pipeline
+from services.generation.engine.openvino_pipeline import Pipeline
 
 
 class Child:

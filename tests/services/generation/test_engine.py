@@ -19,8 +19,8 @@ from contracts.clock import SystemClock
 from contracts.sampling import Sampling
 from services.generation.engine import child, protocol
 from services.generation.engine.engine import Engine, LoadFailed
-from services.generation.engine.pipeline import Pipeline
-from services.generation.engine.prefixes import BLOCK
+from services.generation.engine.openvino_pipeline import Pipeline
+from services.generation.engine.prefix_cache import BLOCK
 from services.generation.errors import EngineDown
 from tests.conftest import PATIENCE, Toy
 from tests.services.generation.conftest import EXACT, GREEDY, engine_request

@@ -12,8 +12,8 @@ from contracts.prompt import PromptFormat
 from contracts.sampling import Sampling
 from moderation import Action, Moderator, Policy
 from protos.generation.v1 import generation_pb2 as pb
+from services.generation.bot_config import GenerationConfig
 from services.generation.client import request, turn
-from services.generation.config import GenerationConfig
 from services.generation.engine.protocol import Completion, EngineEvent, EngineRequest
 from services.generation.model_store import Bot, ModelStore, Version
 from services.generation.request import prepare

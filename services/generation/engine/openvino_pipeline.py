@@ -20,7 +20,7 @@ import numpy as np
 import openvino as ov
 import openvino_genai as genai
 
-from services.generation.engine.prefixes import BLOCK, Prefixes
+from services.generation.engine.prefix_cache import BLOCK, Prefixes
 from services.generation.engine.protocol import (
     Completion,
     EngineEvent,

@@ -21,7 +21,7 @@ from services.generation import model_store
 from services.generation.engine.engine import Engine
 from services.generation.engine.protocol import EngineEvent, EngineRequest, Question, VersionKey
 from services.generation.model_store import ModelStore, Version
-from services.generation.versions import BotState, Versions
+from services.generation.served_versions import BotState, Versions
 from tests.conftest import BOT, PATIENCE, Toy
 from tests.services.generation.conftest import NEW, Volumes, running, until
 

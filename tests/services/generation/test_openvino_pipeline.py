@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from services.generation.engine import pipeline
-from services.generation.engine.pipeline import Pipeline
-from services.generation.engine.prefixes import BLOCK, Prefixes
+from services.generation.engine import openvino_pipeline
+from services.generation.engine.openvino_pipeline import Pipeline
+from services.generation.engine.prefix_cache import BLOCK, Prefixes
 from services.generation.engine.protocol import EngineEvent, EngineOptions, EngineRequest
 from tests.services.generation.conftest import EXACT, GREEDY, engine_request
 
@@ -94,7 +94,7 @@ def test_a_cancelled_prompt_leaves_nothing_behind(exact_model: Path, steps: int)
 
 
 def test_a_long_prompt_holds_up_nobody(exact_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "READ_TOKENS", BLOCK)
+    monkeypatch.setattr(openvino_pipeline, "READ_TOKENS", BLOCK)
     engine = _pipeline(exact_model)
     other = _babble(1, _text(9, 5), 100)
     long = _request(2, _text(5 * BLOCK, 6), stream=True)
