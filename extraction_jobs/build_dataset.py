@@ -173,9 +173,7 @@ def _read_forget_list(given: Path | None, usual: Path) -> ForgetList:
 def main(
     bot: BotOption,
     input: InputOption = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder for the data set [DATA_DIR/<bot>/dataset].")
-    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder [DATA_DIR/<bot>/dataset].")] = None,
     persona: PersonaOption = None,
     forget: Annotated[
         Path | None, typer.Option(help="Who is left out [DATA_DIR/<bot>/forget/forget.jsonl].")

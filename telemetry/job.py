@@ -38,8 +38,7 @@ from telemetry.logs import LogSettings, configure, logger
 
 BotOption = Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")]
 InputOption = Annotated[
-    Path | None,
-    typer.Option(help="A Telegram Desktop export [DATA_DIR/<bot>/exports/result.json]."),
+    Path | None, typer.Option(help="Telegram's export [DATA_DIR/<bot>/exports/result.json].")
 ]
 PersonaOption = Annotated[
     str | None, typer.Option(help="auto, whole-chat, a sender's name, or an id like user123.")

@@ -135,15 +135,11 @@ def report_version(report: JobReport, models: BotModels, manifest: Manifest) -> 
 def main(
     bot: BotOption,
     run: RunOption = None,
-    source: Annotated[
-        Path | None, typer.Option("--from", help="A GPT-2 that was fine-tuned elsewhere.")
-    ] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="A GPT-2 from elsewhere.")] = None,
     prompt_format: Annotated[
         PromptFormat, typer.Option(help="With --from: how its training texts were written.")
     ] = PromptFormat.TURNS_1,
-    force: Annotated[
-        bool, typer.Option("--force", help="Publish whatever the figures say; it is noted.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Ignore the gate; it is noted.")] = False,
     skip_unchanged: SkipOption = False,
 ) -> None:
     """Publish a converted model as the version that is served, if its figures allow it."""

@@ -12,11 +12,9 @@ from telemetry.job import command, job_app
 
 
 def main(
-    output: Annotated[
-        Path | None, typer.Option(help="Folder [DATA_DIR]; gets <bot>/exports/result.json.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder [DATA_DIR].")] = None,
 ) -> None:
-    """Write the sample chats, laid out as Telegram Desktop writes its exports."""
+    """Write the sample chats as <bot>/exports/result.json, as Telegram Desktop would."""
     with command("sample_chats"):
         folder = output or from_environment(Volumes).data_dir
         for kept in sorted(Path(__file__).parent.glob("*.json")):
