@@ -6,7 +6,7 @@ Knows turns and the service, and neither Telegram nor the store.
 from collections.abc import Sequence
 
 from contracts.retry import backoff, retry
-from contracts.turn import Turn, single_line
+from contracts.turn import single_line
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.context import Context
 from services.gateway.store.history import Recall
@@ -41,7 +41,7 @@ class Generation:
         self.version = ""
 
     async def ask(
-        self, turns: Sequence[Turn], chat_key: str, request_id: str, recall: Recall
+        self, turns: Sequence[pb.Turn], chat_key: str, request_id: str, recall: Recall
     ) -> list[str]:
         """Return the messages to send, none where no draw can be said.
 
@@ -66,7 +66,7 @@ class Generation:
         return lines
 
     async def _generate(
-        self, turns: Sequence[Turn], chat_key: str, request_id: str
+        self, turns: Sequence[pb.Turn], chat_key: str, request_id: str
     ) -> pb.GenerateResponse:
         if self._clock.now() - self._failed_at > OVER_SECONDS:
             self._down_since = None

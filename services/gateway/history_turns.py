@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from itertools import accumulate, groupby
 from sqlite3 import Row
 
-from contracts.turn import Role, Turn, single_line
+from contracts.turn import Role, single_line
+from protos.generation.v1 import generation_pb2 as pb
+from services.generation.client import turn
 
 HISTORY_MESSAGES = 60
 """Most messages sent along; below generation's limits on turns and on messages in one turn."""
@@ -19,7 +21,7 @@ def chat_key(bot: str, chat: int, topic: int) -> str:
     return hashlib.sha256(f"{bot}/{chat}/{topic}".encode()).hexdigest()[:32]
 
 
-def compose_turns(messages: Iterable[Row], chat: str) -> list[Turn]:
+def compose_turns(messages: Iterable[Row], chat: str) -> list[pb.Turn]:
     """Return messages (user_id, role, text) as turns, oldest first.
 
     A sender's messages in a row are one turn. Speakers are pseudonyms, stable within the chat whose
@@ -32,9 +34,13 @@ def compose_turns(messages: Iterable[Row], chat: str) -> list[Turn]:
         spoken[len(spoken) - kept :], lambda each: (each["role"], _pseudonym(each, chat))
     )
     return [
-        Turn(speaker=speaker, role=Role(role), messages=tuple(each["text"] for each in burst))
+        turn(*_lines(burst), persona=role == Role.PERSONA, speaker=speaker)
         for (role, speaker), burst in bursts
     ]
+
+
+def _lines(messages: Iterable[Row]) -> list[str]:
+    return [single_line(each["text"]) for each in messages]
 
 
 def _pseudonym(message: Row, chat: str) -> str:

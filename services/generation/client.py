@@ -14,10 +14,10 @@ GenerationError        any failed call: `code`, `text`
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from hashlib import blake2b
-from typing import Any, Protocol, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import grpc
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
@@ -84,18 +84,7 @@ class DeadlineExceeded(GenerationError):
     pass
 
 
-class TurnLike(Protocol):
-    """Anything with a speaker, a role that reads `persona` or `other`, and messages."""
-
-    @property
-    def speaker(self) -> str: ...
-    @property
-    def role(self) -> str: ...
-    @property
-    def messages(self) -> Sequence[str]: ...
-
-
-Turns = Iterable[pb.Turn | TurnLike]
+Turns = Iterable[pb.Turn]
 
 
 class CallOptions(TypedDict, total=False):
@@ -120,17 +109,6 @@ def turn(*messages: str, persona: bool = False, speaker: str = "") -> pb.Turn:
     role = pb.ROLE_PERSONA if persona else pb.ROLE_OTHER
     speaker = speaker or ("persona" if persona else "user")
     return pb.Turn(role=role, speaker=speaker, messages=messages)
-
-
-def request(bot: str, turns: Turns, **fields: Any) -> pb.GenerateRequest:
-    """Return a GenerateRequest; `fields` are its other fields."""
-    converted = [
-        each
-        if isinstance(each, pb.Turn)
-        else turn(*each.messages, persona=each.role == "persona", speaker=each.speaker)
-        for each in turns
-    ]
-    return pb.GenerateRequest(bot=bot, turns=converted, **fields)
 
 
 @contextmanager
@@ -202,8 +180,9 @@ class _Client:
         self._timeout = timeout
 
     def _start(self, bot: str, turns: Turns, options: CallOptions, stream: bool = False) -> Any:
-        timeout, request_id = options.pop("timeout", None), options.pop("request_id", None)
-        message = request(bot, turns, **options)
+        fields: dict[str, Any] = {**options}
+        timeout, request_id = fields.pop("timeout", None), fields.pop("request_id", None)
+        message = pb.GenerateRequest(bot=bot, turns=turns, **fields)
         metadata = [("x-request-id", request_id)] if request_id else []
         if chat := message.chat_key.encode():
             metadata.append((_CHAT, blake2b(chat, digest_size=8).hexdigest()))

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from contracts.turn import Role
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.ask_generation import choose
 from services.gateway.history_turns import chat_key, compose_turns
@@ -21,8 +20,8 @@ def said(user_id: int, text: str, role: str = "other") -> Any:
 def test_a_senders_messages_in_a_row_are_one_turn() -> None:
     messages = [said(1, "а"), said(1, "б\nв"), said(2, "г"), said(9, "д", "persona"), said(1, " ")]
     turns = compose_turns(messages, "key")
-    assert [turn.messages for turn in turns] == [("а", "б в"), ("г",), ("д",)]
-    assert [turn.role for turn in turns] == [Role.OTHER, Role.OTHER, Role.PERSONA]
+    assert [list(turn.messages) for turn in turns] == [["а", "б в"], ["г"], ["д"]]
+    assert [turn.role for turn in turns] == [pb.ROLE_OTHER, pb.ROLE_OTHER, pb.ROLE_PERSONA]
     assert turns[0].speaker != turns[1].speaker
 
 

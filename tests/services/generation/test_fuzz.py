@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protos.generation.v1 import generation_pb2 as pb
-from services.generation.client import request, turn
+from services.generation.client import turn
 from services.generation.servicer import MAX_MESSAGE_BYTES
 from tests.conftest import BOT
 from tests.services.generation.conftest import Service
@@ -159,7 +159,7 @@ async def test_random_requests_end_well_and_do_no_harm(
 
 
 async def test_bytes_that_are_no_message_are_an_invalid_argument(channel: grpc.Channel) -> None:
-    asked, good = [("ListModels", b"\xff")], request(BOT, [turn("Привет")])
+    asked, good = [("ListModels", b"\xff")], pb.GenerateRequest(bot=BOT, turns=[turn("Привет")])
     for rpc, message in (
         ("Generate", good),
         ("GenerateStream", pb.GenerateStreamRequest(request=good)),

@@ -13,7 +13,7 @@ from contracts.sampling import Sampling
 from moderation import Action, Moderator, Policy
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.bot_config import GenerationConfig
-from services.generation.client import request, turn
+from services.generation.client import turn
 from services.generation.engine.protocol import Completion, EngineEvent, EngineRequest
 from services.generation.model_store import Bot, ModelStore, Version
 from services.generation.request import prepare
@@ -124,7 +124,8 @@ def version(toy: Toy) -> Version:
 
 def _builder(version: Version, stop: tuple[str, ...] = ()) -> ResponseBuilder:
     bot = Bot(BOT, Sampling(), GenerationConfig(), BLOCKING)
-    asked = request(BOT, [turn("Привет")], sampling=pb.Sampling(stop=stop))
+    sampling = pb.Sampling(stop=stop)
+    asked = pb.GenerateRequest(bot=BOT, turns=[turn("Привет")], sampling=sampling)
     return ResponseBuilder(0.0, bot, version, prepare(asked, bot, version, stream=True))
 
 

@@ -137,7 +137,7 @@ async def test_prompts_are_rendered_as_in_training(service: Service, toy: Toy) -
     served = render_prompt(said, PromptFormat.TURNS_1, version.vocabulary, 999)
     assert served.ids == learned.ids[: len(served.ids)]
     assert [token for token in served.ids if token < 5] == [2, 1]
-    response = await service.client.generate(BOT, said)
+    response = await service.client.generate(BOT, [turn(*said[0].messages)])
     assert response.prompt_tokens == len(served.ids)
 
 
