@@ -11,17 +11,13 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel
 
-from contracts.refusal import BadValue, Refusal, parse
+from contracts.refusal import Refusal, parse
 
 SECTIONS = ("moderation", "sampling", "extraction", "training", "generation", "gateway")
 NAME = re.compile(r"(?!kustomization$)[a-z][a-z0-9-]{0,31}")
 """A folder of bot files may be a Kustomize folder too: its kustomization.yaml is no bot."""
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class BotNotFound(Refusal):
-    """There is no bot file of that name."""
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -48,15 +44,13 @@ class BotFile:
     def read(cls, path: Path) -> "BotFile":
         """Read a bot file, or the bot.yaml in a folder.
 
-        Raises BotNotFound where there is no such file, Refusal where it is no bot file.
+        Raises Refusal where there is no such file, or where it is no bot file.
         """
         path = path / "bot.yaml" if path.is_dir() else path
         try:
             text = path.read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError):
-            raise BotNotFound(
-                f"{path}: no such bot file (want e.g. k8s/bots/NAME/bot.yaml)"
-            ) from None
+            raise Refusal(f"{path}: no such bot file (want e.g. k8s/bots/NAME/bot.yaml)") from None
         except (OSError, UnicodeDecodeError) as error:
             raise Refusal(f"{path}: cannot be read ({error})") from None
         try:
@@ -69,29 +63,28 @@ class BotFile:
     def _split(cls, path: Path, content: object) -> "BotFile":
         if not isinstance(content, dict):
             raise Refusal(f"{path}: a bot file is a mapping with at least a `name`")
-        problems = [(str(key), "unknown key") for key in content if key not in ("name", *SECTIONS)]
+        problems = [f"{key}: unknown key" for key in content if key not in ("name", *SECTIONS)]
         name = content.get("name")
         if not isinstance(name, str) or not NAME.fullmatch(name):
             allowed = "lower-case letters, digits and dashes, at most 32, a letter first"
-            problem = f"must be {allowed}, not kustomization (given: {name!r:.100})"
-            problems.append(("name", problem))
+            problems.append(f"name: must be {allowed}, not kustomization (given: {name!r:.100})")
         sections = {key: {} if content.get(key) is None else content[key] for key in SECTIONS}
         if problems:
-            raise BadValue(str(path), problems)
+            raise Refusal(f"{path}: {'; '.join(problems)}")
         return cls(path, str(name), sections)
 
     def section(self, key: str, model: type[M]) -> M:
-        """Return the section as `model`; raises BadValue with the path of each refused key."""
+        """Return the section as `model`; raises Refusal with the path of each refused key."""
         return parse(model, self.sections[key], str(self.path), f"{key}.")
 
 
 def bot_path(bots_dir: Path, name: str) -> Path:
-    """Return `<name>.yaml` or `<name>/bot.yaml`, whichever is there; raises BotNotFound."""
+    """Return `<name>.yaml` or `<name>/bot.yaml`, whichever is there; raises Refusal."""
     if NAME.fullmatch(name):
         for path in (bots_dir / f"{name}.yaml", bots_dir / name / "bot.yaml"):
             if path.is_file():
                 return path
-    raise BotNotFound(f"no bot {name!r} in {bots_dir}")
+    raise Refusal(f"no bot {name!r} in {bots_dir}")
 
 
 def read_bot(path: Path, name: str) -> BotFile:

@@ -1,9 +1,7 @@
 """Refusals: the one way to answer bad input from outside.
 
-    Refusal            one clear line for a person: what is wrong, where, what to do
-    ├── BadValue       a value that a model of ours does not accept
-    ├── Locked         another process holds the folder (contracts.files)
-    └── BotNotFound    there is no bot file of that name (contracts.bot_file)
+    Refusal      one clear line for a person: what is wrong, where, what to do
+    └── Locked   another process holds the folder (contracts.files)
 
 A process that ends over a Refusal prints its text, without a traceback, and exits with code 2.
 """
@@ -27,32 +25,20 @@ class Refusal(Exception):
     """Input that cannot be used; the text is meant for a person."""
 
 
-class BadValue(Refusal):
-    """Values that a model refused.
-
-    problems  pairs of the value's dotted path and what is wrong with it
-    """
-
-    def __init__(self, source: str, problems: list[tuple[str, str]]) -> None:
-        self.source = source
-        self.problems = problems
-        listed = "; ".join(f"{path}: {text}" for path, text in problems)
-        super().__init__(f"{source}: {listed}")
-
-
-def _problem(error: Any, rename: Callable[[str], str]) -> tuple[str, str]:
+def _problem(error: Any, rename: Callable[[str], str]) -> str:
+    """Return the value's dotted path and what is wrong with it."""
     path = rename(".".join(str(part) for part in error["loc"]))
     if error["type"] == "extra_forbidden":
-        return path, "unknown key"
+        return f"{path}: unknown key"
     if error["type"] == "missing":
-        return path, "is required and was not given"
+        return f"{path}: is required and was not given"
     message = error["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
-    return path, f"{message[:1].lower()}{message[1:]} (given: {error['input']!r:.100})"
+    return f"{path}: {message[:1].lower()}{message[1:]} (given: {error['input']!r:.100})"
 
 
 @contextmanager
 def refusing(source: str, prefix: str = "", upper: bool = False) -> Iterator[None]:
-    """Turn pydantic's errors in the block into a `BadValue` that names `source`."""
+    """Turn pydantic's errors in the block into a Refusal that names `source` and each value."""
 
     def rename(path: str) -> str:
         return (prefix + path).upper() if upper else (prefix + path).rstrip(".")
@@ -60,11 +46,12 @@ def refusing(source: str, prefix: str = "", upper: bool = False) -> Iterator[Non
     try:
         yield
     except ValidationError as error:
-        raise BadValue(source, [_problem(item, rename) for item in error.errors()]) from None
+        problems = "; ".join(_problem(item, rename) for item in error.errors())
+        raise Refusal(f"{source}: {problems}") from None
 
 
 def parse(model: type[M], values: object, source: str, prefix: str = "") -> M:
-    """Return `values` as the model, or raise `BadValue` with the path of each bad key."""
+    """Return `values` as the model, or raise Refusal with the path of each bad key."""
     with refusing(source, prefix):
         return model.model_validate(values)
 

@@ -18,7 +18,7 @@ class Settings(BaseSettings):
 
 
 def from_environment(settings: type[S]) -> S:
-    """Read the settings; raises BadValue with the names of bad variables."""
+    """Read the settings; raises Refusal with the names of bad variables."""
     with refusing("environment", upper=True):
         return settings()
 

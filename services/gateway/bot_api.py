@@ -57,7 +57,7 @@ class BotApi:
 
 @asynccontextmanager
 async def open_bot_api(settings: GatewaySettings) -> AsyncIterator[BotApi]:
-    """Yield a client; raises TokenRefused, or Refusal for a proxy that cannot be used."""
+    """Yield a client; raises Refusal for a token or a proxy that cannot be used."""
     token = token_of(settings)
     proxy = settings.telegram_proxy.get_secret_value() if settings.telegram_proxy else None
     server = TelegramAPIServer.from_base(settings.telegram_api)

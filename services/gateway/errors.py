@@ -1,7 +1,6 @@
 """What can go wrong in the gateway, and what it means for the process.
 
-    Refusal (contracts)   the process ends with one line and exit code 2
-    └── TokenRefused      the token is malformed, or Telegram does not know it
+    Refusal (contracts)   the process ends with one line and exit code 2: a token of nobody's, say
     CancelledError
     └── Stopping          a wait was cut short because the process ends
     Unreadable            (incoming) an update of a kind that we know lacks chat, sender or id
@@ -14,13 +13,8 @@ import asyncio
 
 from aiogram.exceptions import TelegramRetryAfter
 
-from contracts.refusal import Refusal
 from contracts.retry import RetryPolicy, backoff
 from telemetry.logs import logger
-
-
-class TokenRefused(Refusal):
-    """The token cannot be used; the text does not hold it."""
 
 
 class Stopping(asyncio.CancelledError):

@@ -11,13 +11,13 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from contracts.clock import Clock, SystemClock
 from contracts.forget import Forgotten, read
+from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE, Volumes, from_environment
 from services.gateway.ask_generation import Generation
 from services.gateway.bot_api import BotApi
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.chat_queues import ChatQueues
 from services.gateway.context import Context, StoppingClock
-from services.gateway.errors import TokenRefused
 from services.gateway.flow import Flow
 from services.gateway.health import serve_health
 from services.gateway.housekeeping import Housekeeping
@@ -145,11 +145,11 @@ class Gateway:
             await asyncio.gather(cleaning, return_exceptions=True)
 
     async def _introduce(self) -> Identity:
-        """Return who we are; raises TokenRefused when the database is another bot's."""
+        """Return who we are; raises Refusal when the database is another bot's."""
         me = await self.polling.introduce()
         known = await self._context.write(history.persona_id)
         if known not in (None, me.id):
-            raise TokenRefused(
+            raise Refusal(
                 f"TELEGRAM_TOKEN: is of @{me.username} (id {me.id}), and the database of the bot"
                 f" with id {known}: give that one's token, or begin with an empty GATEWAY_DATA_DIR"
             )

@@ -16,11 +16,11 @@ from aiogram.exceptions import (
     TelegramUnauthorizedError,
 )
 
+from contracts.refusal import Refusal
 from contracts.retry import backoff, retry
 from services.gateway.bot_api import REFUSED
 from services.gateway.command_table import menus
 from services.gateway.context import Context
-from services.gateway.errors import TokenRefused
 from services.gateway.incoming import Identity
 from services.gateway.store import inbox
 from telemetry.logs import logger
@@ -70,7 +70,7 @@ class Polling:
         """Return who we are. A webhook that somebody left goes, since it forbids polling.
 
         Telegram learns the commands, for private chats, groups and their administrators apart.
-        Raises TokenRefused.
+        Raises Refusal.
         """
         me = await self._until_done(lambda: self._api.call("getMe"))
         await self._until_done(lambda: self._api.call("deleteWebhook"))
@@ -88,7 +88,7 @@ class Polling:
     async def run(self, arrived: Callable[[list[tuple[int, int]]], None]) -> None:
         """Poll for ever; `arrived` gets chat and id of each update once it is stored.
 
-        Raises TokenRefused.
+        Raises Refusal.
         """
         while True:
             arrived(await self._until_done(self._poll))
@@ -110,7 +110,7 @@ class Polling:
         return stored
 
     async def _until_done(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Repeat the step until it succeeds; raises TokenRefused."""
+        """Repeat the step until it succeeds; raises Refusal."""
 
         async def attempt() -> T:
             self._sign_of_life()
@@ -119,7 +119,7 @@ class Polling:
         try:
             return await retry(attempt, self._clock, self._pause)
         except (TelegramUnauthorizedError, TelegramNotFound):
-            raise TokenRefused("TELEGRAM_TOKEN: Telegram knows no such bot") from None
+            raise Refusal("TELEGRAM_TOKEN: Telegram knows no such bot") from None
 
     def _pause(self, error: Exception, attempt: int) -> float | None:
         if isinstance(error, TelegramUnauthorizedError | TelegramNotFound):

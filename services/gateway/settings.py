@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
+from contracts.refusal import Refusal
 from contracts.settings import Settings
-from services.gateway.errors import TokenRefused
 
 TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,128}")
 
@@ -58,10 +58,10 @@ class GatewaySettings(DatabasePath):
 
 
 def token_of(settings: GatewaySettings) -> str:
-    """The token; raises TokenRefused when it has not the shape of one."""
+    """The token; raises Refusal when it has not the shape of one."""
     token = settings.telegram_token.get_secret_value().strip()
     if not TOKEN.fullmatch(token):
-        raise TokenRefused(
+        raise Refusal(
             "TELEGRAM_TOKEN: not a bot's token (digits, a colon, then letters, digits, _ and -)"
         )
     return token

@@ -61,7 +61,7 @@ class ModelStore:
         self._bots: dict[str, tuple[Path, int, Bot]] = {}
 
     def bot(self, name: str) -> Bot:
-        """Read a bot's file, again only when it changed; raises Refusal, BotNotFound among them.
+        """Read a bot's file, again only when it changed; raises Refusal.
 
         Building the word list takes 0.1 s, so this does not belong into an event loop.
         """

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, Field, field_validator
 
-from contracts.refusal import BadValue, Refusal, end_process, parse
+from contracts.refusal import Refusal, end_process, parse
 
 
 class Inner(BaseModel, extra="forbid"):
@@ -44,17 +44,14 @@ class Outer(BaseModel, extra="forbid"):
 def test_a_bad_value_is_named_by_path_value_and_what_is_allowed(
     values: object, path: str, text: str
 ) -> None:
-    with pytest.raises(BadValue) as refused:
+    with pytest.raises(Refusal) as refused:
         parse(Outer, values, "bot.yaml", "box.")
-    assert refused.value.source == "bot.yaml"
-    assert refused.value.problems == [(path, text)]
     assert str(refused.value) == f"bot.yaml: {path}: {text}"
 
 
 def test_all_bad_values_are_named_at_once_and_good_ones_are_returned() -> None:
-    with pytest.raises(BadValue) as refused:
+    with pytest.raises(Refusal, match=r"bot.yaml: inner\.size: .*; colour: unknown key"):
         parse(Outer, {"inner": {"size": 0}, "colour": 1}, "bot.yaml")
-    assert [path for path, _ in refused.value.problems] == ["inner.size", "colour"]
     assert parse(Outer, {"inner": {"size": 3}}, "bot.yaml") == Outer(inner=Inner(size=3))
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from contracts.refusal import BadValue
+from contracts.refusal import Refusal
 from contracts.settings import Settings, Volumes, from_environment
 
 
@@ -40,16 +40,15 @@ def test_a_bad_value_is_refused_with_its_variable_and_what_is_allowed(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, allowed: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(BadValue) as refused:
+    with pytest.raises(Refusal) as refused:
         from_environment(Example)
-    assert [path for path, _ in refused.value.problems] == [variable]
     assert str(refused.value).startswith(f"environment: {variable}: ")
     assert f"given: {value!r}" in str(refused.value)
     assert allowed in str(refused.value)
 
 
 def test_a_missing_variable_is_named() -> None:
-    with pytest.raises(BadValue, match="EXAMPLE_TOKEN: is required"):
+    with pytest.raises(Refusal, match="EXAMPLE_TOKEN: is required"):
         from_environment(Required)
 
 

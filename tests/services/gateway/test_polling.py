@@ -5,9 +5,9 @@ import sqlite3
 import pytest
 from aiohttp import ClientSession
 
+from contracts.refusal import Refusal
 from services.gateway import polling
 from services.gateway.bot_api import open_bot_api
-from services.gateway.errors import TokenRefused
 from services.gateway.polling import ALIVE_SECONDS as ALIVE
 from services.sandbox.faults import Fault
 from tests.services.gateway.conftest import World, settings_for
@@ -85,7 +85,7 @@ async def test_a_full_disk_is_not_called_telegrams_silence(world: World) -> None
 async def test_an_unknown_token_ends_the_process(world: World, method: str) -> None:
     world.telegram.fault = of(method, 401, "Unauthorized")
     running = await world.start()
-    with pytest.raises(TokenRefused) as refused:
+    with pytest.raises(Refusal, match="TELEGRAM_TOKEN: Telegram knows no such bot") as refused:
         await running.ended
     assert TOKEN not in str(refused.value)
 
@@ -95,7 +95,7 @@ async def test_another_bots_token_ends_the_process_before_it_says_anything(world
         await world.ask(private("эй"))
     world.telegram.fault = instead("getMe", {**SELF, "id": 99, "username": "polkson_bot"})
     running = await world.start()
-    with pytest.raises(TokenRefused, match=r"is of @polkson_bot \(id 99\).* id 4242: give that"):
+    with pytest.raises(Refusal, match=r"is of @polkson_bot \(id 99\).* id 4242: give that"):
         await running.ended
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from contracts.bot_file import BotFile
-from contracts.refusal import BadValue, Refusal
+from contracts.refusal import Refusal
 from contracts.settings import from_environment
 from services.gateway.bot_api import open_bot_api
 from services.gateway.bot_config import GatewayConfig
-from services.gateway.errors import TokenRefused
 from services.gateway.settings import GatewaySettings, token_of
 from tests.services.gateway.conftest import World, settings_for
 from tests.services.gateway.telegram import TOKEN, private
@@ -28,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 )
 def test_a_malformed_token_is_refused_unshown(tmp_path: Path, token: str) -> None:
     settings = settings_for("http://x", "y", tmp_path, telegram_token=token)
-    with pytest.raises(TokenRefused) as refused:
+    with pytest.raises(Refusal, match="TELEGRAM_TOKEN: not a bot's token") as refused:
         token_of(settings)
     assert not token or token not in str(refused.value)
 
@@ -52,7 +51,7 @@ def test_an_environment_that_will_not_do_is_refused(
     monkeypatch.delenv("TELEGRAM_TOKEN", raising=False)
     for name, value in {"BOT": "avtobus", **environment}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(BadValue, match=why) as refused:
+    with pytest.raises(Refusal, match=why) as refused:
         from_environment(GatewaySettings)
     assert TOKEN not in str(refused.value)
 
@@ -88,7 +87,7 @@ def test_how_a_new_chat_begins(tmp_path: Path, written: str, hours: object) -> N
     ],
 )
 def test_the_bot_files_section_is_strict(tmp_path: Path, text: str, why: str) -> None:
-    with pytest.raises(BadValue, match=why):
+    with pytest.raises(Refusal, match=why):
         section(tmp_path, text)
 
 
