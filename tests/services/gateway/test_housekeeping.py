@@ -13,7 +13,7 @@ from services.gateway.housekeeping import DAY, HOUR, MINUTE, Housekeeping
 from services.gateway.metrics import Metrics
 from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats
-from services.gateway.store.database import Database, find_damage
+from services.gateway.store.database import Database
 from tests.services.gateway.conftest import World
 from tests.services.gateway.telegram import group
 from tests.services.gateway.test_database import write_damaged
@@ -68,10 +68,6 @@ async def test_damage_is_found_within_a_day_and_told(world: World, tmp_path: Pat
 async def test_a_database_in_use_is_checked_beside_its_user(world: World) -> None:
     async with keeping(world) as (_, metrics):
         await world.until(lambda: value(metrics, "database_intact") == 1, step=DAY)
-
-
-async def test_a_database_that_is_gone_is_not_intact(tmp_path: Path) -> None:
-    assert find_damage(tmp_path / "none") == "OperationalError"
 
 
 async def test_what_fails_is_tried_again(world: World) -> None:

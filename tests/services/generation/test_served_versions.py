@@ -7,21 +7,16 @@ import signal
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-from unittest.mock import Mock
 
 import grpc
 import pytest
-from structlog.testing import capture_logs
 
 from contracts import model_version
 from moderation import Moderator, Policy
 from services.generation import model_store
 from services.generation.engine.engine import Engine
 from services.generation.engine.protocol import EngineEvent, EngineRequest, Question, VersionKey
-from services.generation.model_store import ModelStore, Version
-from services.generation.served_versions import BotState, Versions
+from services.generation.model_store import Version
 from tests.conftest import BOT, PATIENCE, Toy
 from tests.services.generation.conftest import NEW, Volumes, running, until
 
@@ -214,28 +209,6 @@ async def test_an_old_version_is_unloaded_before_the_next_bot_switches(
         volumes.publish()
         await until(lambda: service.is_healthy("second"))
     assert loaded == [(BOT, NEW)]
-
-
-def test_a_version_that_nobody_uses_any_more_is_not_counted() -> None:
-    version: Any = SimpleNamespace(id=NEW, key=(BOT, NEW))
-    fake: Any = SimpleNamespace(loaded={version.key: version})
-    versions = Versions(fake, fake, fake, fake)
-    versions._states[BOT] = BotState(fake, version)
-    with versions.lease(BOT, ""):
-        assert versions._users == {version.key: 1}
-    assert not versions._users
-
-
-async def test_why_a_volume_cannot_be_read_is_logged_without_its_path(
-    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unreadable = Mock(side_effect=PermissionError(errno.EACCES, "Permission denied", "/secret"))
-    async with volumes.serve():
-        with capture_logs() as logged:
-            monkeypatch.setattr(ModelStore, "linked_ids", unreadable)
-            await until(lambda: bool(logged))
-    reasons = {"bot": BOT, "reason": "Permission denied"}
-    assert logged[0] == {"event": "a volume cannot be read", "log_level": "error", **reasons}
 
 
 async def test_while_a_version_cannot_be_read_the_one_before_serves(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.sandbox.messages import entities, utf16_length
+from services.sandbox.messages import entities
 from tests.services.sandbox.conftest import GROUP_ID, NOON, Sandbox, received, refused
 
 ANSWER = {"chat": "group", "person": "Аня"}
@@ -31,11 +31,6 @@ ANSWER = {"chat": "group", "person": "Аня"}
 def test_entities_are_found_and_cut_out_right(text: str, expected: list[tuple[str, str]]) -> None:
     found = entities(text)
     assert [(entity.type, entity.extract_from(text)) for entity in found] == expected
-
-
-def test_an_emoji_is_two_units() -> None:
-    assert utf16_length("🚌а") == 3
-    assert [(e.offset, e.length) for e in entities("🚌 @avtobus_bot")] == [(3, 12)]
 
 
 async def test_the_longest_text_is_taken_and_a_longer_one_or_none_refused(sandbox: Sandbox) -> None:

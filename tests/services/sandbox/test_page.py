@@ -68,14 +68,6 @@ def test_the_page_never_makes_markup_of_a_text() -> None:
     assert not re.search(forbidden, script)
 
 
-async def test_markup_in_a_text_stays_a_text(sandbox: Sandbox) -> None:
-    attack = "<script>alert(1)</script><img src=x onerror=alert(1)>\n\ndata: x"
-    async with sandbox.events() as events:
-        await sandbox.say(attack)
-        assert (await anext(events))["text"] == attack
-    assert (await sandbox.get("/api/state"))["messages"][0]["text"] == attack
-
-
 def test_every_element_the_script_looks_for_is_on_the_page() -> None:
     script = (STATIC / "page.js").read_text(encoding="utf-8")
     page = (STATIC / "index.html").read_text(encoding="utf-8")
