@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from contracts import forget
-from contracts.command import read_command
+from contracts.bot_command import read_command
 from contracts.files import file_sha256
 from contracts.turn import single_line
 

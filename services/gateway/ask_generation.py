@@ -10,7 +10,7 @@ from contracts.turn import single_line
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.context import Context
 from services.gateway.store.history import Recall
-from services.gateway.store.repeats import is_repeat, words_key
+from services.gateway.store.same_words import is_repeat, words_key
 from services.generation.client import GenerationClient, GenerationError, InvalidRequest, RetryLater
 from telemetry.logs import logger
 

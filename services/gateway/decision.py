@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from functools import lru_cache
 
-from contracts.command import Command
+from contracts.bot_command import Command
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.command_table import COMMANDS, CommandEntry, Trait
 from services.gateway.incoming import Identity, Message

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from contracts.command import Command, read_command
+from contracts.bot_command import Command, read_command
 
 _MEDIA = (*("sticker", "voice", "video_note", "photo", "video", "animation", "audio", "document"),)
 """Fields of a message by which a person shows or says something without writing."""

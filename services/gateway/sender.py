@@ -21,7 +21,7 @@ from services.gateway.decision import may_add
 from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats, history, outbox
 from services.gateway.store.outbox import Planned
-from services.gateway.telegram_limits import RateLimit
+from services.gateway.telegram_rate_limit import RateLimit
 from services.gateway.typing_delay import LONGEST_SECONDS, typing_indicator, without_pings
 from telemetry.logs import logger
 

@@ -6,7 +6,7 @@ from sqlite3 import Connection
 
 from services.gateway.incoming import Message, RepliedTo
 from services.gateway.reasons import ChatSettings
-from services.gateway.store.repeats import words_key
+from services.gateway.store.same_words import words_key
 
 WHOLE_BOT = 0
 """The chat whose settings and forbidden words hold for the bot everywhere."""

@@ -8,7 +8,7 @@ from sqlite3 import Connection, Row
 from services.gateway.incoming import Message
 from services.gateway.reasons import SPEAKS, ChatSettings, Reason, View
 from services.gateway.store import chats, inbox, outbox
-from services.gateway.store.repeats import is_repeat, words_key
+from services.gateway.store.same_words import is_repeat, words_key
 
 ALBUM_MESSAGES = 20
 """Parts of an album lie less than so many messages apart; it has at most ten."""

@@ -47,7 +47,7 @@ CREATE TABLE asks (
 CREATE INDEX asks_user ON asks (user_id, at);
 CREATE INDEX asks_chat ON asks (chat, at);
 
--- What the bot must not say again in a chat, as repeats.words_key has it; chat 0 is everywhere.
+-- What the bot must not say again in a chat, as same_words.words_key has it; chat 0 is everywhere.
 CREATE TABLE denied (
     chat INTEGER NOT NULL, words TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (chat, words)
 ) WITHOUT ROWID;

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.telegram_limits import RateLimit
+from services.gateway.telegram_rate_limit import RateLimit
 
 
 def test_a_group_takes_twenty_a_minute_and_all_chats_thirty_a_second() -> None:
