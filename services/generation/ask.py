@@ -79,9 +79,9 @@ def service(address: str) -> Iterator[None]:
         env={**environment, "GRPC_HOST": host, "GRPC_PORT": port},
     )
     try:
-        if not is_serving(address, START_SECONDS, process):
+        if not is_serving(address, START_SECONDS, process) and (code := process.poll()) is not None:
             typer.echo(f"error: no service started at {address}", err=True)
-            raise typer.Exit(process.poll() or 1)
+            raise typer.Exit(code or 1)
         yield
     finally:
         process.terminate()
