@@ -1,10 +1,11 @@
 """The model libraries: are they installed, and do they keep quiet? Importing this is cheap."""
 
-import warnings
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
+from warnings import catch_warnings
 
 from contracts.refusal import Refusal, end_process
 
@@ -18,9 +19,10 @@ def require_training_packages() -> None:
 @contextmanager
 def silence() -> Iterator[None]:
     """Keep what the conversion's libraries say off the terminal; what fails they raise."""
-    with (
-        redirect_stdout(StringIO()),
-        redirect_stderr(StringIO()),
-        warnings.catch_warnings(action="ignore"),
-    ):
-        yield
+    unheard, handlers = StringIO(), logging.root.handlers
+    logging.root.handlers = []  # one of the libraries undoes logging.disable
+    try:
+        with redirect_stdout(unheard), redirect_stderr(unheard), catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.root.handlers = handlers

@@ -58,9 +58,8 @@ class CommandEntry:
 
 
 _ALL, _ADMIN, _ANYWAY = For.EVERYONE, For.ADMINISTRATORS, Trait.UNSERVED | Trait.OPTED_OUT
-_GROUPS, _OUT, _FREE, _SECRET = (
-    *(Trait.GROUPS_ONLY, Trait.OPTED_OUT, Trait.UNLIMITED, Trait.SECRET | Trait.OPTED_OUT),
-)
+_GROUPS, _OUT = Trait.GROUPS_ONLY, Trait.OPTED_OUT
+_FREE, _SECRET = Trait.UNLIMITED, Trait.SECRET | Trait.OPTED_OUT
 COMMANDS = {
     "start": CommandEntry(_ALL, handlers.start),
     "help": CommandEntry(_ALL, handlers.show_help, "что я умею"),

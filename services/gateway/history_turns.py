@@ -13,7 +13,6 @@ HISTORY_MESSAGES = 60
 """Most messages sent along; below generation's limits on turns and on messages in one turn."""
 HISTORY_CHARACTERS = 12_000
 """Most characters of them, below generation's limit on one turn; the newest are kept."""
-PERSONA = "persona"
 
 
 def chat_key(bot: str, chat: int, topic: int) -> str:
@@ -44,6 +43,7 @@ def _lines(messages: Iterable[Row]) -> list[str]:
 
 
 def _pseudonym(message: Row, chat: str) -> str:
+    """The persona has none: it is called by its role."""
     if message["role"] == Role.PERSONA:
-        return PERSONA
+        return ""
     return hashlib.sha256(f"{chat}/{message['user_id']}".encode()).hexdigest()[:8]
