@@ -31,11 +31,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .NOTPARALLEL:
 
-.PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: serving
 serving: $(VENV)/.serving $(STUBS) # What serves, without training's packages: the demo needs no more
 
 $(VENV)/.serving: requirements/install.sh requirements/demo.txt
@@ -43,7 +41,6 @@ $(VENV)/.serving: requirements/install.sh requirements/demo.txt
 	@requirements/install.sh $(VENV) demo
 	@touch $@
 
-.PHONY: setup
 setup: $(VENV)/.ready $(STUBS) $(STUB_TYPES) ## Install everything into .venv and generate the gRPC stubs
 
 $(VENV)/.ready: requirements/install.sh $(LOCKS)
@@ -51,7 +48,6 @@ $(VENV)/.ready: requirements/install.sh $(LOCKS)
 	@requirements/install.sh $(VENV)
 	@touch $(VENV)/.serving $@
 
-.PHONY: protos
 protos: $(STUBS) $(STUB_TYPES) ## Generate the gRPC stubs
 
 $(STUBS): $(PROTO) $(VENV)/.serving
@@ -68,7 +64,6 @@ $(DATA)/.samples: $(SAMPLES) | serving
 	@$(PYTHON) -m extraction_jobs.sample_chats --output $(DATA) > /dev/null
 	@touch $@
 
-.PHONY: models
 ifneq ($(filter 1,$(TRAIN))$(filter-out demo,$(BASE)),)
 models: setup $(BOTS:%=$(MODELS)/%/$(MARK)) ## Publish the sample bots that are kept; TRAIN=1 or BASE=… trains them
 else
@@ -82,7 +77,6 @@ $(MODELS)/%/$(MARK): $(DATA)/.samples k8s/bots/%/bot.yaml training_jobs/demo_bas
 	@rm -f $(MODELS)/$*/.made-from-*
 	@touch $@
 
-.PHONY: sample-bots
 sample-bots: setup ## Train the sample bots and keep them in the repository
 	@folder=$$(mktemp -d); trap 'rm -r "$$folder"' EXIT; \
 	export DATA_DIR="$$folder/data" MODELS_DIR="$$folder/models"; \
@@ -92,15 +86,12 @@ sample-bots: setup ## Train the sample bots and keep them in the repository
 	done; \
 	$(PYTHON) -m training_jobs.sample_bots keep $(KEEPING)
 
-.PHONY: ask
 ask: serving ## Ask a bot: make ask BOT=avtobus TEXT="Привет"
 	@$(PYTHON) -m services.generation.ask --bot "$$BOT" --text "$$TEXT"
 
-.PHONY: demo
 demo: models ## All published bots on a page, without Telegram (TELEGRAM=1 for the real one)
 	@$(PYTHON) -m services.sandbox.demo
 
-.PHONY: load
 load: serving ## People who write to the running demo: make load USERS=20 SECONDS=60
 	@$(PYTHON) -m benchmarks.load --page $(PAGE) --users $(USERS) --seconds $(SECONDS)
 
@@ -109,15 +100,12 @@ ENGINE ?= $(notdir $(firstword $(shell command -v docker podman 2>/dev/null) doc
 REGISTRY ?= docker.io/persona-bots
 TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: images
 images: $(IMAGES:%=image-%) ## Build the images (REGISTRY=… TAG=… ENGINE=podman PUSH=1)
 
-.PHONY: $(IMAGES:%=image-%)
 $(IMAGES:%=image-%): image-%:
 	$(ENGINE) build -t $(REGISTRY)/$*:$(TAG) --build-arg IMAGE=$* .
 	$(if $(PUSH),$(ENGINE) push $(REGISTRY)/$*:$(TAG))
 
-.PHONY: new-bot
 new-bot: ## Make the folder of a new bot: make new-bot NAME=vasya
 	@[[ "$(NAME)" =~ ^[a-z][a-z0-9-]{0,31}$$ && "$(NAME)" != kustomization ]] || \
 	  { echo "error: NAME=$(NAME): must be lower-case letters, digits and dashes, a letter first, and not kustomization" >&2; exit 2; }
@@ -131,23 +119,21 @@ new-bot: ## Make the folder of a new bot: make new-bot NAME=vasya
 	@sed -i '$$a\  - {name: $(NAME)-telegram, envs: [$(NAME).env]}' k8s/components/token-file/kustomization.yaml
 	@echo "k8s/bots/$(NAME)/bot.yaml: describe the bot there (docs/settings.md#botyaml)"
 
-.PHONY: test
 test: setup ## Run the tests, with coverage and import rules
 	$(PYTHON) -m pytest -n 2 --dist loadfile
 
-.PHONY: lint
 lint: setup ## Check style, types and the proto
 	ruff check --no-cache .
 	ruff format --check .
 	mypy .
 	cd protos && buf lint
 
-.PHONY: docs
 docs: setup ## Write the tables of docs/settings.md and docs/metrics.md from the code
 	@$(PYTHON) -m tests.generate_docs
 
-.PHONY: clean
 clean: ## Remove all that was generated, installed or trained, your bots in var/ included
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 	rm -f protos/generation/v1/generation_pb2*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help serving setup protos models sample-bots ask demo load images $(IMAGES:%=image-%) new-bot test lint docs clean
