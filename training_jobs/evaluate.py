@@ -137,9 +137,9 @@ def report_figures(report: JobReport, evaluation: Evaluation | None) -> None:
     context_gain_bits_per_character  bits a character that the conversation before it saves
     memorised_share                  share of replies with eight tokens in a row from the data
     attribution_tuned                how much the replies resemble the persona's, 0 to 1
-    attribution_real                 the same for what the persona really said
-    attribution_base                 the same for the base model's replies
-    attribution_others               the same for what other people really said
+    attribution_real                 how much the persona's real answers resemble it
+    attribution_base                 how much the base model's replies resemble it
+    attribution_others               how much other people's real answers resemble it
     """
     report.gauges("Of the last evaluated run, on the held-out part.", figures(evaluation))
 

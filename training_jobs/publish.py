@@ -114,12 +114,12 @@ def model_card(
 def report_version(report: JobReport, models: BotModels, manifest: Manifest) -> None:
     """Report what was measured of the version, and of the one that a rollback would return to.
 
-    version_bits_per_character   of the published version, in its own evaluation
-    version_attribution_tuned    the same
-    version_memorised_share      the same
-    previous_bits_per_character  of the version before it, in its own evaluation
-    previous_attribution_tuned   the same
-    previous_memorised_share     the same
+    version_bits_per_character   of the published version: bits a character of the held-out answers
+    version_attribution_tuned    of the published version: how much it resembles the persona, 0 to 1
+    version_memorised_share      of the published version: share of replies copied from the data
+    previous_bits_per_character  of the version before it: bits a character, in its own evaluation
+    previous_attribution_tuned   of the version before it: how much it resembles the persona
+    previous_memorised_share     of the version before it: share of replies copied from the data
     """
     report.gauge("files", "Files in the published version.", len(manifest.files))
     for name, version in (("version", manifest.id), ("previous", models.previous_id())):

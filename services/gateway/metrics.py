@@ -35,7 +35,7 @@ class Metrics:
     decisions               the reason is one of `services/gateway/reasons.py`
     replies                 candidate, repeat (said again for want of another), replaced (the bot's
                             own line, after moderation), nothing or unavailable; one for each reply
-    generation_retries      calls of generation that failed, by gRPC status
+    generation_retries      those that failed, by gRPC status
     messages_failed         the code is Telegram's (400, 403, 404, 413), topic (it was deleted),
                             unknown (given up after ten attempts that may have arrived), stale (an
                             hour too late), denied (by /delete), muted, opted_out, bot_depth, or
@@ -62,7 +62,7 @@ class Metrics:
         self.decided = self._counter("decisions", "Messages by whether answered.", "reason")
         self.failed_updates = self._counter("updates_failed", "Updates given up.")
         self.replies = self._counter("replies", "Replies by what was said.", "outcome")
-        self.retries = self._counter("generation_retries", "Repeated calls.", "code")
+        self.retries = self._counter("generation_retries", "Repeated calls of generation.", "code")
         self.sent = self._counter("messages_sent", "Messages sent.")
         self.failed = self._counter("messages_failed", "Messages not sent.", "code")
         self.put_out = self._counter("put_out", "Times the bot was blocked or removed.")

@@ -22,7 +22,7 @@ class Metrics:
 
     requests                              those of bots that do not exist have an empty `bot`
     rejected                              queue_full or would_be_late
-    cache_usage_ratio                     the bot's attention cache, in the newest step
+    cache_usage_ratio                     in the newest step
     mean_time_per_token_duration_seconds  the first one excluded; the longest candidate's
     cached_tokens                         estimated; divided by the sum of input_length_tokens it is
                                           the cached share
@@ -41,7 +41,7 @@ class Metrics:
         self.waiting = gauge("queue_size", "Requests that wait for the engine.")
         self.running = gauge("running", "Requests that the engine works on.")
         self.batch = histogram("batch_size", "Requests in an engine step.", buckets=_REQUESTS)
-        self.cache_usage = gauge("cache_usage_ratio", "Used share of the cache.", ["bot"])
+        self.cache_usage = gauge("cache_usage_ratio", "Used share of attention caches.", ["bot"])
         self.queue = seconds("queue_duration_seconds", "Acceptance to first step.")
         self.first_token = seconds("first_token_duration_seconds", "Acceptance to first token.")
         self.duration = seconds("request_duration_seconds", "Acceptance to last token.")
