@@ -14,7 +14,7 @@ from contracts.bot_command import read_command
 from contracts.files import file_sha256
 from contracts.turn import single_line
 
-MAX_CHARACTERS = 2000
+LONGEST_MESSAGE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ FILTERS: tuple[tuple[str, Callable[[Message], bool]], ...] = (
     ("via_bot", lambda message: message.via_bot),
     ("no_text", lambda message: not single_line(message.text)),
     ("bot_command", lambda message: read_command(message.text) is not None),
-    ("too_long", lambda message: len(message.text) > MAX_CHARACTERS),
+    ("too_long", lambda message: len(message.text) > LONGEST_MESSAGE),
 )
 
 

@@ -31,7 +31,7 @@ from training_jobs.model_libraries import silence
 from training_jobs.packing import Document
 from training_jobs.quality_gate import ALLOWED_DRIFT
 
-MOST_CONTEXTS, BUDGET = 100, 256
+DRIFT_CONTEXTS, DRIFT_TOKENS = 100, 256
 INT4_GROUP = 64
 """Weights that share a scale."""
 
@@ -70,8 +70,8 @@ def convert(
 
 
 def _heldout_documents(dataset: Path, model: LanguageModel) -> list[Document]:
-    longest, whole = min(BUDGET, model.context_length), read_card(dataset).whole_chat
-    chosen = select_contexts(read_records(dataset / HELDOUT), whole, MOST_CONTEXTS, longest)
+    longest, whole = min(DRIFT_TOKENS, model.context_length), read_card(dataset).whole_chat
+    chosen = select_contexts(read_records(dataset / HELDOUT), whole, DRIFT_CONTEXTS, longest)
     return [context.document(model.vocabulary, longest) for context in chosen]
 
 

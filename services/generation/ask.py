@@ -29,7 +29,7 @@ from telemetry.command_line import command_line
 
 app = command_line()
 
-ANSWER_SECONDS, START_SECONDS = 1.0, 30.0
+ANSWER_SECONDS, READY_SECONDS = 1.0, 30.0
 """Time that a service which runs, and one that is started, has to say SERVING."""
 ADDRESS = re.compile(r"[^\s:]+:\d{1,5}")
 RECONNECT = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
@@ -79,7 +79,7 @@ def service(address: str) -> Iterator[None]:
         env={**environment, "GRPC_HOST": host, "GRPC_PORT": port},
     )
     try:
-        if not is_serving(address, START_SECONDS, process) and (code := process.poll()) is not None:
+        if not is_serving(address, READY_SECONDS, process) and (code := process.poll()) is not None:
             typer.echo(f"error: no service started at {address}", err=True)
             raise typer.Exit(code or 1)
         yield

@@ -21,7 +21,7 @@ from grpc_status import rpc_status
 
 DOMAIN = "generation.v1"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
-MAX_TEXT = 500
+MAX_STATUS_TEXT = 500
 """Characters of a status's text: gRPC sends it twice, and replaces a status of more than 8 kB."""
 
 
@@ -38,7 +38,7 @@ class Rejection(Exception):
         self.code = code
         self.reason = reason
         self.retry_after = retry_after
-        text = text[:MAX_TEXT]
+        text = text[:MAX_STATUS_TEXT]
         super().__init__(
             text if retry_after is None else f"{text}; ask again in {retry_after:.1f} s"
         )

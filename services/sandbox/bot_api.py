@@ -17,13 +17,13 @@ from services.sandbox.errors import ApiError, bad_request
 from services.sandbox.messages import accepted_markup
 from services.sandbox.messenger import Messenger
 from services.sandbox.rooms import BotAccount, Draft, Room
-from services.sandbox.update_queue import MAX_LIMIT, Update
+from services.sandbox.update_queue import MAX_LIMIT, QueuedUpdate
 from services.sandbox.world import Member
 
 _ACTIONS = frozenset(action.value for action in ChatAction)
 
 
-class BotApi:
+class BotMethods:
     def __init__(self, messenger: Messenger) -> None:
         self._messenger, self._world = messenger, messenger.world
         table: dict[type[TelegramMethod[Any]], Callable[[BotAccount, Any], Awaitable[object]]] = {
@@ -68,7 +68,7 @@ class BotApi:
         reads_all = {"can_read_all_group_messages": not bot.privacy}
         return bot.user.model_copy(update=abilities | reads_all)
 
-    async def _get_updates(self, bot: BotAccount, params: methods.GetUpdates) -> list[Update]:
+    async def _get_updates(self, bot: BotAccount, params: methods.GetUpdates) -> list[QueuedUpdate]:
         offset, limit = params.offset or 0, params.limit or MAX_LIMIT
         queue = self._messenger.queues[bot.token]
         return await queue.poll(offset, limit, params.timeout or 0, params.allowed_updates)

@@ -12,7 +12,7 @@ from typing import Any
 from aiogram.types import TelegramObject
 from aiohttp import web
 
-from services.sandbox.bot_api import BotApi
+from services.sandbox.bot_api import BotMethods
 from services.sandbox.errors import ApiError, bad_request
 from services.sandbox.faults import Call, Fault
 from services.sandbox.messenger import Messenger
@@ -22,7 +22,7 @@ from services.sandbox.update_queue import dump
 class BotRoutes:
     def __init__(self, messenger: Messenger) -> None:
         self._messenger = messenger
-        self._api = BotApi(messenger)
+        self._api = BotMethods(messenger)
 
     def routes(self) -> list[web.RouteDef]:
         return [web.route("*", "/bot{token}/{method}", self.answer)]

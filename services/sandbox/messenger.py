@@ -14,14 +14,14 @@ from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, User
 from services.sandbox.errors import bad_request, too_many
 from services.sandbox.faults import Call, Faults
 from services.sandbox.messages import Event, buttons, view
-from services.sandbox.rate_limit import RateLimit
+from services.sandbox.rate_limit import FloodLimit
 from services.sandbox.rooms import ANONYMOUS, GROUP, BotAccount, Draft, Room
 from services.sandbox.update_queue import LONGEST_POLL, UpdateQueue
 from services.sandbox.world import World, member
 
 
 @dataclass(frozen=True)
-class ButtonPress:
+class Press:
     """A press that its bot has not answered yet."""
 
     room: Room
@@ -36,7 +36,7 @@ class Messenger:
         self,
         world: World,
         clock: Callable[[], float],
-        rate_limit: RateLimit,
+        rate_limit: FloodLimit,
         longest_poll: float = LONGEST_POLL,
     ) -> None:
         self.world = world
@@ -45,7 +45,7 @@ class Messenger:
         self.queues = {token: UpdateQueue(world.first_id + 1, longest_poll) for token in world.bots}
         self.sent: list[Event] = []
         self.answered: list[Event] = []
-        self.presses: dict[str, ButtonPress] = {}
+        self.presses: dict[str, Press] = {}
         self.on_call: Callable[[Call], None] = lambda _: None
         self.closed = asyncio.Event()
         self._clock = clock
@@ -72,7 +72,7 @@ class Messenger:
             raise bad_request("button not found")
         self._last_press += 1
         number = str(self._last_press)
-        self.presses[number] = ButtonPress(room, bot, person.id)
+        self.presses[number] = Press(room, bot, person.id)
         query = CallbackQuery(
             id=number, from_user=person, chat_instance=room.key, message=message, data=data
         )

@@ -32,7 +32,7 @@ def _recent() -> deque[float]:
     return deque(maxlen=max(limit.count for limit in (CHAT, GROUP, BOT)))
 
 
-class RateLimit:
+class FloodLimit:
     """When each bot sent lately; `refused` counts the messages that had to wait."""
 
     def __init__(self, on: bool = False) -> None:

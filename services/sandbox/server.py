@@ -17,7 +17,7 @@ from services.sandbox.bot_routes import BotRoutes
 from services.sandbox.errors import ApiError
 from services.sandbox.messenger import Messenger
 from services.sandbox.page_routes import PageRoutes
-from services.sandbox.rate_limit import RateLimit
+from services.sandbox.rate_limit import FloodLimit
 from services.sandbox.rooms import BotAccount
 from services.sandbox.settings import SandboxSettings, sandbox_token
 from services.sandbox.world import World
@@ -31,7 +31,7 @@ async def serving(
     """Serve the sandbox inside the block, at the address that it gives."""
     # ids count from the clock, so that a bot that remembers an earlier sandbox meets no id again
     world = World(accounts(settings), settings.people, first_id=int(clock()))
-    messenger = Messenger(world, clock, RateLimit(settings.sandbox_rate_limit))
+    messenger = Messenger(world, clock, FloodLimit(settings.sandbox_rate_limit))
     app = application(messenger)
     async with listening(app, settings.sandbox_host, settings.sandbox_port) as url:
         logger().info("serving", address=url, tokens=list(world.bots))

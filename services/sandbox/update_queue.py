@@ -15,7 +15,7 @@ from services.sandbox.errors import conflict
 
 LONGEST_POLL = 50.0
 MAX_LIMIT = 100
-Update = dict[str, Any]
+QueuedUpdate = dict[str, Any]
 """An update as its bot gets it, in JSON's types."""
 
 
@@ -28,7 +28,7 @@ class UpdateQueue:
     """The updates that a bot has not confirmed yet, and the poll that waits for more."""
 
     def __init__(self, first_id: int = 1, longest_poll: float = LONGEST_POLL) -> None:
-        self.pending: deque[Update] = deque()
+        self.pending: deque[QueuedUpdate] = deque()
         self._next_id = first_id
         self._longest_poll = longest_poll
         self._allowed: frozenset[str] = frozenset()
@@ -45,7 +45,7 @@ class UpdateQueue:
         if not self._allowed or kind in self._allowed:
             self.put_raw({kind: dump(content)})
 
-    def put_raw(self, update: Update) -> None:
+    def put_raw(self, update: QueuedUpdate) -> None:
         """Keep an update as it is, true to Telegram's or not, under the next id."""
         self.pending.append({"update_id": self._next_id, **update})
         self._next_id += 1
@@ -53,7 +53,7 @@ class UpdateQueue:
 
     async def poll(
         self, offset: int, limit: int, seconds: float, allowed: Sequence[str] | None
-    ) -> list[Update]:
+    ) -> list[QueuedUpdate]:
         """Return what is kept, waiting for an update while there is none.
 
         A poll that comes while another waits takes its place; the earlier one gets 409.

@@ -16,7 +16,7 @@ from contracts.dataset import CARD, TRAIN, WHOLE_CHAT, Card, read_records
 from contracts.forget import Forgotten, append
 from contracts.refusal import Refusal
 from extraction_jobs.build_dataset import ExtractionConfig, build
-from extraction_jobs.messages import FILTERS, MAX_CHARACTERS, ForgetList, usable
+from extraction_jobs.messages import FILTERS, LONGEST_MESSAGE, ForgetList, usable
 from tests.extraction_jobs.conftest import IDS, Entry, Save, chat, entry, message
 
 REASONS = [
@@ -28,10 +28,10 @@ REASONS = [
     ("no_text", {"text": ""}),
     ("no_text", {"text": " \n\t\x0b "}),
     *(("bot_command", {"text": text}) for text in ("/start", "/start@some_bot да")),
-    ("too_long", {"text": "a" * (MAX_CHARACTERS + 1)}),
+    ("too_long", {"text": "a" * (LONGEST_MESSAGE + 1)}),
     *(
         (None, {"text": text})
-        for text in ("hello", "a" * MAX_CHARACTERS, "either/or", "🙂", "/дом стоит")
+        for text in ("hello", "a" * LONGEST_MESSAGE, "either/or", "🙂", "/дом стоит")
     ),
     (None, {"sender_name": None}),
     (None, {"reply_to": 5}),
@@ -58,7 +58,7 @@ def test_the_table_of_reasons_knows_every_filter() -> None:
             {
                 "kind": st.sampled_from(["message", "service", "unsupported", "news"]),
                 "sender": st.sampled_from([None, "user1"]),
-                "text": st.sampled_from(["", "/help", "hi", "a" * (MAX_CHARACTERS + 1)]),
+                "text": st.sampled_from(["", "/help", "hi", "a" * (LONGEST_MESSAGE + 1)]),
                 "forwarded": st.booleans(),
                 "via_bot": st.booleans(),
             }

@@ -36,7 +36,7 @@ LAST_LINES = 5
 WHOLE = -1  # stands for the number of lines of a log that is complete
 ENDS = ("Complete", "Failed")
 
-Events = dict[str, dict[str, object]]  # the fields of the last log line of each event
+LogEvents = dict[str, dict[str, object]]  # the fields of the last log line of each event
 
 
 class NotReady(Refusal):
@@ -151,7 +151,7 @@ def follow(cluster: Cluster, bot: str, job: str) -> None:
 
     Raises JobFailed, or Refusal if a step refused its input or cannot start.
     """
-    events: Events = {}
+    events: LogEvents = {}
     shown: dict[str, dict[str, int]] = {}
 
     async def look() -> None:
@@ -192,7 +192,7 @@ def _steps(pod: Any) -> tuple[Any, ...]:
     return (*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ()))
 
 
-def _show(cluster: Cluster, pod: Any, shown: dict[str, int], events: Events) -> None:
+def _show(cluster: Cluster, pod: Any, shown: dict[str, int], events: LogEvents) -> None:
     """Show the new lines in the logs of the pod's steps; `shown` counts the lines of each."""
     for each in _steps(pod):
         step, has_ended = each.name, each.state.terminated is not None
@@ -223,7 +223,7 @@ def _check_start(pod: Any) -> None:
     raise NotReady(text, PATIENCE if hindrances else SLOW_START_PATIENCE)
 
 
-def parse(line: str) -> tuple[str, Events]:
+def parse(line: str) -> tuple[str, LogEvents]:
     """Return a log line without the fields that every line has, and its event, if any."""
     try:
         fields = json.loads(line)

@@ -12,11 +12,11 @@ from aiohttp import web
 
 from services.sandbox.bot_routes import BotRoutes
 from services.sandbox.faults import Call, Fault
-from services.sandbox.messenger import ButtonPress, Messenger
-from services.sandbox.rate_limit import RateLimit
+from services.sandbox.messenger import Messenger, Press
+from services.sandbox.rate_limit import FloodLimit
 from services.sandbox.rooms import BotAccount, Room
 from services.sandbox.server import listening
-from services.sandbox.update_queue import Update
+from services.sandbox.update_queue import QueuedUpdate
 from services.sandbox.world import World
 
 TOKEN = "4242:SECRET-token_of-the-bot"  # noqa: S105
@@ -91,7 +91,7 @@ class FakeTelegram:
 
     def _begin(self) -> None:
         self.world = OpenWorld()
-        self.messenger = Messenger(self.world, time.time, RateLimit(), longest_poll=0.05)
+        self.messenger = Messenger(self.world, time.time, FloodLimit(), longest_poll=0.05)
         self.messenger.on_call = self._note
         self._routes = BotRoutes(self.messenger)
         self._fault: Fault | None = None
@@ -113,12 +113,12 @@ class FakeTelegram:
     def put_raw(self, **update: Any) -> None:
         """Something else than a new message happens."""
         if isinstance(query := update.get("callback_query"), dict):
-            press = ButtonPress(self.world.group, BOT, self.world.owner.id)
+            press = Press(self.world.group, BOT, self.world.owner.id)
             self.messenger.presses[str(query.get("id"))] = press
         self.messenger.queues[TOKEN].put_raw(update)
 
     @property
-    def updates(self) -> deque[Update]:
+    def updates(self) -> deque[QueuedUpdate]:
         """What is not confirmed yet."""
         return self.messenger.queues[TOKEN].pending
 

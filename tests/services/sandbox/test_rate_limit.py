@@ -3,12 +3,12 @@
 import pytest
 from aiogram import Bot, exceptions
 
-from services.sandbox.rate_limit import RateLimit
+from services.sandbox.rate_limit import FloodLimit
 from tests.services.sandbox.conftest import ANYA, GROUP_ID, NOON, Sandbox, refused, running
 
 
 def wait_after(
-    limit: RateLimit, times: list[float], chat: int = GROUP_ID, private: bool = False
+    limit: FloodLimit, times: list[float], chat: int = GROUP_ID, private: bool = False
 ) -> int:
     """Send at each of the times; returns how long the last has to wait."""
     wait = 0
@@ -33,11 +33,11 @@ def wait_after(
     ],
 )
 def test_a_chat_takes_so_many(times: list[float], private: bool, wait: int) -> None:
-    assert wait_after(RateLimit(on=True), times, private=private) == wait
+    assert wait_after(FloodLimit(on=True), times, private=private) == wait
 
 
 def test_a_bot_sends_thirty_a_second_over_all_chats() -> None:
-    limit = RateLimit(on=True)
+    limit = FloodLimit(on=True)
     assert [wait_after(limit, [0.0], chat=chat) for chat in range(31)] == [0] * 30 + [1]
     assert limit.wait("polkson", 0, private=True, now=0.0) == 0
     assert wait_after(limit, [1.0], chat=31) == 0
@@ -45,7 +45,7 @@ def test_a_bot_sends_thirty_a_second_over_all_chats() -> None:
 
 
 def test_waiting_as_long_as_told_is_enough() -> None:
-    limit, now = RateLimit(on=True), NOON + 0.1
+    limit, now = FloodLimit(on=True), NOON + 0.1
     for _ in range(100):
         while wait := wait_after(limit, [now]):
             now += wait
