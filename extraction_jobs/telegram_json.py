@@ -22,8 +22,9 @@ _CHUNK = 1 << 16
 _DEEPEST = 1000
 """Characters of a JSON path: no export is nested deeper, and memory grows with the square."""
 _BAD_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
-_CUT_ESCAPE = re.compile(rb"\\+(?:x[0-9A-Fa-f]?)?\Z")
-"""An escape at the end of a chunk that may continue in the next one."""
+_CUT_ESCAPE = re.compile(rb"(?<!\\)\\++(?:x[0-9A-Fa-f]?)?\Z")
+"""An escape at the end of a chunk that may continue in the next one. Each run of backslashes is
+looked at once, from its first on: a person may write thousands of them."""
 _LISTS = ("chats.list.item.", "left_chats.list.item.")
 
 

@@ -1,7 +1,5 @@
 """Gateways on the stand-in for Telegram: what people do there, and what Telegram does."""
 
-from typing import Any
-
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.texts import Texts
 from tests.e2e.conftest import Town
@@ -23,15 +21,6 @@ async def test_two_insane_bots_in_one_group_stop(town: Town) -> None:
         await town.hears("эхо: хватит, люди тут")
 
 
-async def test_only_administrators_command_and_the_anonymous_are_among_them(town: Town) -> None:
-    async with town.gateway("avtobus"):
-        await town.sandbox.say("/insanity", person="Борис")
-        await town.hears(TEXTS.insanity_refused)
-        await town.sandbox.post("/admin/administrators", {"person": "Борис", "on": True})
-        await town.sandbox.say("/insanity", person="Борис", anonymous=True)
-        await town.hears(TEXTS.insanity_on)
-
-
 async def test_an_administrator_sets_the_chat_with_buttons(town: Town) -> None:
     async with town.gateway("avtobus"):
         await town.sandbox.say("/settings")
@@ -49,18 +38,6 @@ async def test_an_administrator_sets_the_chat_with_buttons(town: Town) -> None:
         assert shown["buttons"][0][0]["text"] == "✅ Безумие"
         await town.sandbox.say("сам с собой", person="Вера")
         await town.hears("эхо: сам с собой")
-
-
-async def test_a_group_that_moves_takes_settings_and_history_along(town: Town) -> None:
-    async with town.gateway("avtobus"):
-        await town.sandbox.say("/insanity")
-        await town.sandbox.say("едем")
-        await town.hears("эхо: едем")
-        await town.sandbox.post("/admin/migrate", {})
-        await town.sandbox.say("мы переехали")
-        await town.hears("эхо: мы переехали")
-    turns = [list(turn.messages) for turn in town.generation.requests[-1].turns]
-    assert turns == [["едем"], ["эхо: едем"], ["мы переехали"]]
 
 
 async def test_topics_are_apart_and_a_deleted_one_is_accounted_for(town: Town) -> None:
@@ -81,16 +58,6 @@ async def test_topics_are_apart_and_a_deleted_one_is_accounted_for(town: Town) -
         await town.sandbox.post("/admin/topics", {"id": 4})
         await town.sandbox.post("/admin/faults", {"off": "all"})
         await town.counts(1, "messages_failed_total", code="topic")
-
-
-async def test_a_group_that_puts_the_bot_out_and_takes_it_back(town: Town) -> None:
-    async with town.gateway("avtobus"):
-        out: dict[str, Any] = {"bot": "avtobus", "chat": "group", "person": "Аня"}
-        await town.sandbox.post("/admin/members", {**out, "expelled": True})
-        await town.counts(1, "put_out_total")
-        await town.sandbox.post("/admin/members", {**out, "expelled": False})
-        await town.sandbox.say("автобус, вернись")
-        await town.hears("эхо: автобус, вернись")
 
 
 async def test_edits_albums_and_pictures(town: Town) -> None:
@@ -119,15 +86,6 @@ async def test_telegrams_limits_are_kept_without_being_told(town: Town) -> None:
             await town.sandbox.say(f"два {number}", chat="avtobus", person="Борис")
         await town.hears("эхо: раз 3", "эхо: два 3")
     assert (await town.sandbox.get("/admin/log"))["rate_limited"] == 0
-
-
-async def test_another_poller_is_waited_out_and_named(town: Town) -> None:
-    async with town.gateway("avtobus"):
-        await town.sandbox.fault("error", code=409, method="getUpdates", times=2)
-        await town.sandbox.say("эй", chat="avtobus")
-        await town.sandbox.say("ой", chat="avtobus")
-        await town.hears("эхо: эй", "эхо: ой")
-        assert town.metric("avtobus", "polls_total", outcome="conflict") == 2
 
 
 async def test_a_slow_answer_of_telegram_holds_up_no_other_chat(town: Town) -> None:
