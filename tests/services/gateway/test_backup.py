@@ -33,6 +33,10 @@ def run(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 def turns(path: Path) -> int:
     with closing(sqlite3.connect(path)) as database:
         return int(database.execute("SELECT count(*) FROM turns").fetchone()[0])
@@ -72,7 +76,7 @@ async def test_a_copy_is_whole_and_taken_while_the_gateway_runs(world: World, co
     (day,) = (copies / bot).iterdir()
     assert turns(day / DATABASE) == 2
     assert (day / DATABASE).stat().st_mode & 0o777 == 0o600
-    assert {path.name for path in day.iterdir()} == {DATABASE, "forget.jsonl", "manifests"}
+    assert names(day) == {DATABASE, "forget.jsonl", "manifests"}
     assert [path.stem for path in (day / "manifests").iterdir()] == ["20260101-120000-aaaaaaaa"]
 
 
@@ -99,6 +103,7 @@ async def test_force_alone_replaces_a_whole_database(world: World, copies: Path,
     assert turns(world.settings.database) == 4
     assert run("restore", copies, "--force").exit_code == 0
     assert turns(world.settings.database) == 2
+    assert names(day) == {DATABASE, "manifests"}  # and no log
 
 
 async def test_nothing_is_restored_under_a_gateway(world: World, copies: Path, day: Path) -> None:

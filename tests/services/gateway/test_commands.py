@@ -13,6 +13,7 @@ from services.gateway.command_handlers import REPORTS_AN_HOUR, read_span
 from services.gateway.command_table import COMMANDS, For
 from services.gateway.flow import Flow
 from services.gateway.incoming import Message
+from services.sandbox.faults import Fault
 from tests.services.gateway.conftest import TEXTS, World, candidate
 from tests.services.gateway.telegram import FIRST_SENT, group, own, person, private
 
@@ -120,6 +121,16 @@ async def test_an_answer_under_way_to_somebody_who_is_forgotten_is_not_sent(worl
         world.generation.hold.set()
         await world.counts("replies_total", outcome="candidate")
         await world.settle()
+    assert world.telegram.texts() == [TEXTS.forgotten]
+
+
+async def test_what_is_forgotten_while_it_is_sent_is_not_planned_again(world: World) -> None:
+    world.telegram.fault = Fault(kind="hold", method="sendMessage", chat=-100, seconds=0.3)
+    async with world.gateway():
+        world.telegram.put(group("автобус, тайна"))
+        await world.until(lambda: "sendMessage" in world.telegram.calls)
+        await world.ask(private("/forgetme"))
+        await world.counts("outbox_size", 0)
     assert world.telegram.texts() == [TEXTS.forgotten]
 
 

@@ -105,17 +105,6 @@ async def test_chats_in_whose_midst_the_process_died_share_a_queue(database: Dat
         assert inbox.waiting(db) == [(0, 1), (6, 2), (0, 3)]
 
 
-async def test_what_is_forgotten_while_it_is_sent_is_not_planned_again(database: Database) -> None:
-    async with database.transaction() as db:
-        outbox.plan(db, 1, [Outgoing(7, "эй", asker=7)], 0.0)
-        row = outbox.next_planned(db, 7, True)
-        assert row
-        outbox.mark_sending(db, row)
-        outbox.forget(db, 7, before=1.0)
-        assert outbox.postpone(db, row, 0.0, 5.0) is False
-        assert outbox.count_planned(db) == 0
-
-
 async def test_a_full_disk_leaves_nothing_of_what_it_refused(database: Database) -> None:
     pages = database.connection.execute("PRAGMA page_count").fetchone()[0]
     database.connection.execute(f"PRAGMA max_page_count = {pages + 5}")

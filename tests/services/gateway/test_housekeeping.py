@@ -48,6 +48,7 @@ async def test_a_chat_that_moved_counts_once_and_a_topic_for_itself(world: World
         for chat, topic, wanted in ((-5, 0, INSANE), (-6, 33, INSANE), (-7, 0, ChatSettings())):
             chats.set_settings(db, chat, topic, wanted)
         chats.migrate(db, -5, -1005)
+        chats.migrate(db, -1005, -1005)
         chats.opt_out(db, True)
         assert chats.count_insane(db) == 2
 
