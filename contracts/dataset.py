@@ -43,8 +43,9 @@ class Record(BaseModel):
 class Card(BaseModel):
     """dataset.json: what the data set holds, what was dropped and why, what it was made from.
 
-    persona  `whole-chat` (loss on each record's last turn only) or the persona's pseudonym
-    sha256   hash of the two files' hashes, train.jsonl's first
+    persona        `whole-chat` (loss on each record's last turn only) or the persona's pseudonym
+    forgets_until  unix time of the newest entry of the forget list that was obeyed; 0 without any
+    sha256         hash of the two files' hashes, train.jsonl's first
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -62,6 +63,7 @@ class Card(BaseModel):
     split_at: datetime | None
     dropped: dict[str, int]
     inputs: dict[str, str]
+    forgets_until: float = 0.0
     sha256: str
     warnings: tuple[str, ...] = ()
 

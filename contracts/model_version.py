@@ -38,7 +38,11 @@ class Stop(BaseModel):
 
 
 class Manifest(BaseModel):
-    """manifest.json; fields of later releases are kept. `files` maps relative paths to SHA-256."""
+    """manifest.json; fields of later releases are kept.
+
+    forgets_until  of its data set: everybody who asked to be forgotten until then is not in it
+    files          relative paths and their SHA-256
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -48,6 +52,7 @@ class Manifest(BaseModel):
     created: datetime
     base: str
     dataset_sha256: str
+    forgets_until: FiniteFloat = 0.0
     prompt_format: PromptFormat
     stop: Stop
     precision: str

@@ -84,7 +84,7 @@ def build(
             inputs[FORGET_FILE] = forget_list.sha256
         persona = WHOLE_CHAT if whole else pseudonym(min(personas))
         messages_read = senders.counts.total() + unusable.total()
-        card = _card(bot, persona, inputs, written, messages_read, dropped)
+        card = _card(bot, persona, inputs, forget_list.until, written, messages_read, dropped)
         (folder / CARD).unlink(missing_ok=True)  # until the card is written there is no data set
         for name in (TRAIN, HELDOUT):
             (aside / name).replace(folder / name)
@@ -121,6 +121,7 @@ def _card(
     bot: str,
     persona: str,
     inputs: dict[str, str],
+    forgets_until: float,
     written: Written,
     messages_read: int,
     dropped: Counter[str],
@@ -146,6 +147,7 @@ def _card(
         split_at=written.split_at,
         dropped={reason: count for reason, count in sorted(dropped.items()) if count},
         inputs=inputs,
+        forgets_until=forgets_until,
         sha256=written.sha256,
         warnings=tuple(warnings),
     )

@@ -49,7 +49,7 @@ class Message:
 
 @dataclass(frozen=True)
 class ForgetList:
-    """People who asked not to be learned from, and the hash of their list.
+    """People who asked not to be learned from, when the last of them did, and the list's hash.
 
     Their ids are as `Message.sender` has them (`user123`). A name stands for nobody who has an id:
     somebody who calls himself `user123` has nobody else forgotten.
@@ -57,6 +57,7 @@ class ForgetList:
 
     ids: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
+    until: float = 0.0
     sha256: str | None = None
 
     @classmethod
@@ -68,7 +69,8 @@ class ForgetList:
         sha256 = file_sha256(file) if file.is_file() else None
         entries = forget.read(file)
         ids = frozenset(f"user{entry.user_id}" for entry in entries)
-        return cls(ids, frozenset(name for entry in entries for name in entry.names), sha256)
+        names = frozenset(name for entry in entries for name in entry.names)
+        return cls(ids, names, max((entry.at for entry in entries), default=0.0), sha256)
 
     def includes(self, sender: str | None, name: str | None) -> bool:
         """Return whether a message's sender is listed; without ids the sender is the name."""

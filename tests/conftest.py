@@ -15,12 +15,15 @@ from hypothesis import settings
 
 from contracts.model_version import BotModels, Manifest
 from extraction_jobs.build_dataset import ExtractionConfig, build
+from extraction_jobs.messages import ForgetList
 from training_jobs.bot_config import TrainingConfig
 from training_jobs.convert import convert
 from training_jobs.finetune import finetune
 from training_jobs.publish import publish
 
 BOT = "avtobus"
+FORGETS_UNTIL = 1_735_000_000.5
+"""When the last of those asked to be forgotten who are not in the toy's data set."""
 PATIENCE = 60.0
 """Seconds that a test waits for an event: more than any machine needs, and never waited out."""
 settings.register_profile("unhurried", deadline=None)  # machines are noisy
@@ -90,7 +93,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         base="scratch", max_steps=40, block_tokens=64, learning_rate=0.01, epochs=20
     )
     dataset, run = root / "dataset", root / "run"
-    build(BOT, config, export, dataset)
+    build(BOT, config, export, dataset, ForgetList(until=FORGETS_UNTIL))
     finetune(BOT, training, dataset, run)
     convert(run, dataset, "int8")
     manifest = publish(BOT, run, BotModels(root / "models" / BOT))

@@ -85,6 +85,7 @@ def _describe(bot: str, training: TrainingRun, progress: TrainingProgress) -> Ru
         bot=bot,
         base=training.config.base,
         dataset_sha256=card.sha256,
+        forgets_until=card.forgets_until,
         eos=training.base.vocabulary.eos,
         licence=training.base.licence,
         notes=notes,

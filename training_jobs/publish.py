@@ -63,6 +63,7 @@ def publish(
                 created=now,
                 base=run.base,
                 dataset_sha256=run.dataset_sha256,
+                forgets_until=run.forgets_until,
                 prompt_format=run.prompt_format,
                 stop=Stop(token_ids=(run.eos,), strings=run.prompt_format.stop_strings),
                 precision=conversion.precision,

@@ -27,11 +27,12 @@ EVALUATION, REPORT = "evaluation.json", "report.html"
 class Run(BaseModel):
     """run.json: a finished training run.
 
-    licence  of the base, as its model card declares it
-    notes    what the figures do not say
-    data     counts of the data set
-    losses   one a step
-    heldout  pairs of (steps done, held-out loss)
+    forgets_until  of the data set
+    licence        of the base, as its model card declares it
+    notes          what the figures do not say
+    data           counts of the data set
+    losses         one a step
+    heldout        pairs of (steps done, held-out loss)
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,6 +40,7 @@ class Run(BaseModel):
     bot: str
     base: str
     dataset_sha256: str
+    forgets_until: float = 0.0
     eos: int
     prompt_format: PromptFormat = PromptFormat.TURNS_1
     licence: str = ""

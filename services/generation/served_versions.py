@@ -84,6 +84,7 @@ class Versions:
                 version=state.current.id if state.current else "",
                 loaded=sorted(id_ for bot, id_ in self._engine.loaded if bot == name),
                 problem=state.problem,
+                forgets_until=state.current.manifest.forgets_until if state.current else 0.0,
             )
             for name, state in sorted(self._states.items())
         ]

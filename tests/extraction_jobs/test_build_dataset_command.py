@@ -78,10 +78,12 @@ def test_the_forgotten_are_left_out(
 ) -> None:
     usual = data_dir / "polkson" / "forget" / "forget.jsonl"
     path = tmp_path / "mine.jsonl" if given else usual
-    append(path, Forgotten(user_id=IDS["Boris"], at=1.0))
+    append(path, Forgotten(user_id=IDS["Boris"], at=2.0))
+    append(path, Forgotten(user_id=1, at=1.0))
     assert command(MIXED, forget=path if given else None).exit_code == 0
     card = read_card(output)
     assert card.dropped["forgotten"] == 3
+    assert card.forgets_until == 2.0
     assert set(card.inputs) == {"result.json", "forget.jsonl"}
 
 

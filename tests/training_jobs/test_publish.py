@@ -12,7 +12,7 @@ from contracts.files import locked
 from contracts.model_version import MODEL_FILES, BotModels, Manifest, verify
 from contracts.refusal import Refusal
 from telemetry.job import JobReport
-from tests.conftest import BOT, Toy
+from tests.conftest import BOT, FORGETS_UNTIL, Toy
 from training_jobs.evaluation.results import Estimate, Evaluation, Likelihood
 from training_jobs.publish import app, publish, report_version
 from training_jobs.run_folder import EVALUATION, read_run
@@ -25,6 +25,7 @@ def test_a_version_has_all_that_the_contract_names(toy: Toy) -> None:
     assert manifest == toy.manifest
     assert (manifest.bot, manifest.base, manifest.precision) == (BOT, "scratch", "int8")
     assert manifest.dataset_sha256 == run.dataset_sha256
+    assert manifest.forgets_until == FORGETS_UNTIL
     assert manifest.stop.token_ids == (run.eos,)
     assert manifest.metrics["eval_loss"] == run.metrics["eval_loss"]
     assert {*MODEL_FILES, "model.safetensors", "README.md"} <= manifest.files.keys()
@@ -127,6 +128,7 @@ def test_a_model_fine_tuned_elsewhere_is_published_with_its_format_under_the_bot
     manifest = verify(models.path(models.current_id() or ""))
     assert (manifest.prompt_format, manifest.stop.strings) == ("plain", ("\n",))
     assert "fine-tuned elsewhere" in manifest.notes
+    assert manifest.forgets_until == 0.0
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from services.generation import model_store
 from services.generation.engine.engine import Engine
 from services.generation.engine.protocol import EngineEvent, EngineRequest, Question, VersionKey
 from services.generation.model_store import Version
-from tests.conftest import BOT, PATIENCE, Toy
+from tests.conftest import BOT, FORGETS_UNTIL, PATIENCE, Toy
 from tests.services.generation.conftest import NEW, Volumes, running, until
 
 
@@ -68,6 +68,7 @@ async def test_rolling_back_switches_as_publishing_does(volumes: Volumes) -> Non
         async def serves_alone(version: str) -> bool:
             model = await service.model()
             loaded = service.metric("version_info", bot=BOT, version=version)
+            assert model.forgets_until == FORGETS_UNTIL
             return bool(model.version == version and list(model.loaded) == [version] and loaded)
 
         volumes.publish()
