@@ -4,7 +4,8 @@ model/            weights as trained, tokenizer.json
 run.json          the training run; a folder with it holds a whole model
 openvino/         the converted model
 conversion.json   the same for the converted model
-evaluation.json   what was measured, and report.html
+evaluation.json   what was measured
+report.html       the same for people, with examples; it holds words of the chat: not published
 """
 
 import shutil
@@ -118,7 +119,7 @@ def published_files(folder: Path) -> list[Path]:
     for path in wanted:
         if not path.is_file():
             raise Refusal(f"{path}: is missing; fine-tune and convert again")
-    found = [*(folder / CONVERTED).iterdir(), *weights, folder / EVALUATION, folder / REPORT]
+    found = [*(folder / CONVERTED).iterdir(), *weights, folder / EVALUATION]
     return sorted(path for path in found if path.is_file())
 
 
@@ -127,7 +128,8 @@ def served(folder: Path, models: BotModels) -> Manifest | None:
     with suppress(Refusal):
         version = models.current_id()
         manifest = read_manifest(models.path(version)) if version else None
-        if manifest and all(
+        forgets_until = read_run(folder).forgets_until
+        if manifest and manifest.forgets_until == forgets_until and all(
             manifest.files.get(path.name) == file_sha256(path) for path in published_files(folder)
         ):
             return manifest

@@ -202,7 +202,18 @@ def test_a_drift_of_the_converted_model_is_refused_and_force_is_recorded(
     assert models.current_id() is None
     manifest = publish(BOT, run, models, force=True)
     assert any(note.startswith("published by force") for note in manifest.notes)
-    assert {EVALUATION, REPORT} <= manifest.files.keys()
+    assert EVALUATION in manifest.files
+
+
+def test_no_words_of_the_chat_are_published(toy: Toy, evaluated: Path, tmp_path: Path) -> None:
+    models = BotModels(tmp_path / BOT)
+    version = models.path(publish(BOT, evaluated, models, compared=False).id)
+    real = [context.answer.messages[0] for context in contexts(toy)]
+    assert all(answer in (evaluated / REPORT).read_text() for answer in real)
+    published = b"".join(path.read_bytes() for path in version.rglob("*") if path.is_file())
+    for answer in real:  # JSON may escape it
+        assert answer.encode() not in published
+        assert json.dumps(answer).strip('"').encode() not in published
 
 
 def test_what_cannot_be_evaluated_is_refused(toy: Toy, tmp_path: Path) -> None:

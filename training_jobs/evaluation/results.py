@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from contracts.files import read_model
 from training_jobs.run_folder import EVALUATION
@@ -69,7 +69,7 @@ class Evaluation(BaseModel):
     memorised             share of answers that repeat a stretch of what was learned, by group
     diversity             distinct replies, words and pairs of words by all of them
     cut, empty, moderated shares of the replies that did not end, are empty, are stopped
-    examples              contexts with the real answer and the replies
+    examples              contexts with the real answer and the replies, for the report alone
     notes                 why a figure is absent or says little
 
     The groups are the answers of the fine-tuned model (`tuned`), of the persona (`real`) and of the
@@ -93,7 +93,7 @@ class Evaluation(BaseModel):
     cut: float = 0.0
     empty: float = 0.0
     moderated: float = 0.0
-    examples: list[dict[str, list[str]]] = []
+    examples: list[dict[str, list[str]]] = Field(default=[], exclude=True)
     notes: list[str] = []
 
     def lines(self) -> Iterator[str]:
