@@ -1,5 +1,7 @@
 """`/admin`: how tests change the group, switch faults on, and see what the bots sent.
 
+It is there only where SANDBOX_ADMIN was set at the start.
+
 POST /admin/faults           see `FaultSwitch`
 POST /admin/rate-limit       {"on": true}: limits on sending as Telegram's
 POST /admin/members          see `Membership`

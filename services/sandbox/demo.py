@@ -50,8 +50,15 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     bots = _choose_bots(demo, settings)
     demo.show(f"starting {', '.join(bots)}; logs go to {settings.demo_log}")
     generation = await _start_generation(demo)
-    page = "" if settings.telegram else await _start_sandbox(demo, settings, bots, memory)
-    health = {bot: await _start_gateway(demo, bot, generation, page, memory) for bot in bots}
+    tokens = {
+        bot: os.environ[token_variable(bot)] if settings.telegram else sandbox_token(bot)
+        for bot in bots
+    }
+    page = "" if settings.telegram else await _start_sandbox(demo, settings, tokens, memory)
+    # the sandbox begins anew each time, and so must what the gateways remember of it
+    where = {"TELEGRAM_API": page, "GATEWAY_DATA_DIR": str(memory)} if page else {}
+    where["GENERATION_ADDRESS"] = generation
+    health = {bot: await _start_gateway(demo, bot, tokens[bot], where) for bot in bots}
     if page:  # the gateways, which take as long to start, wait for it
         await demo.wait_until("the page is up", partial(_answers, page))
     # a bot is ready once it has reached Telegram: the real one may take its time
@@ -96,30 +103,35 @@ async def _start_generation(demo: Demo) -> str:
     return f"127.0.0.1:{port}"
 
 
-async def _start_sandbox(demo: Demo, settings: DemoSettings, bots: list[str], memory: Path) -> str:
+async def _start_sandbox(
+    demo: Demo, settings: DemoSettings, tokens: dict[str, str], memory: Path
+) -> str:
     """Start it with the chosen bots' files alone, and return the page's address."""
     folder = memory / "bot_files"  # no bot's name, which a gateway takes for its own folder
     folder.mkdir()
-    for bot in bots:
+    for bot in tokens:
         (folder / f"{bot}.yaml").symlink_to(bot_path(settings.bots_dir, bot).absolute())
     port = free_port(settings.sandbox_port)
     if port != settings.sandbox_port:
         demo.show(f"port {settings.sandbox_port} is taken: make load PAGE=http://127.0.0.1:{port}")
-    await demo.start("sandbox", "services.sandbox", SANDBOX_PORT=str(port), BOTS_DIR=str(folder))
+    await demo.start(
+        "sandbox",
+        "services.sandbox",
+        SANDBOX_PORT=str(port),
+        SANDBOX_TOKENS=",".join(f"{bot}={token}" for bot, token in tokens.items()),
+        BOTS_DIR=str(folder),
+    )
     return f"http://127.0.0.1:{port}"
 
 
-async def _start_gateway(demo: Demo, bot: str, generation: str, page: str, memory: Path) -> int:
+async def _start_gateway(demo: Demo, bot: str, token: str, where: dict[str, str]) -> int:
     """Start a bot's gateway, and return the port of its health."""
     port = free_port(0)
-    # the sandbox begins anew each time, and so must what the gateways remember of it
-    where = {"TELEGRAM_API": page, "GATEWAY_DATA_DIR": str(memory)} if page else {}
     await demo.start(
         f"gateway of {bot}",
         "services.gateway",
         BOT=bot,
-        TELEGRAM_TOKEN=sandbox_token(bot) if page else os.environ[token_variable(bot)],
-        GENERATION_ADDRESS=generation,
+        TELEGRAM_TOKEN=token,
         METRICS_PORT=str(port),
         DRAIN_SECONDS="5",
         **where,
@@ -154,8 +166,10 @@ async def _greet(demo: Demo, page: str, bots: list[str]) -> None:
 
 
 async def _has_answered(page: str, bot: str) -> bool:
-    async with aiohttp.request("GET", f"{page}/admin/log") as answer:
-        return any(sent["bot"] == bot for sent in (await answer.json())["sent"])
+    async with aiohttp.request("GET", f"{page}/api/state") as answer:
+        state = await answer.json()
+    (number,) = (each["id"] for each in state["bots"] if each["name"] == bot)
+    return any(message["from"] == number for message in state["messages"])
 
 
 async def run_until_stopped(settings: DemoSettings, memory: Path) -> None:

@@ -15,6 +15,7 @@ from contracts.refusal import Refusal
 from services.sandbox.admin_routes import AdminRoutes
 from services.sandbox.bot_routes import BotRoutes
 from services.sandbox.errors import ApiError
+from services.sandbox.guard import MAX_BODY, guard
 from services.sandbox.messenger import Messenger
 from services.sandbox.page_routes import PageRoutes
 from services.sandbox.rate_limit import FloodLimit
@@ -32,9 +33,9 @@ async def serving(
     # ids count from the clock, so that a bot that remembers an earlier sandbox meets no id again
     world = World(accounts(settings), settings.people, first_id=int(clock()))
     messenger = Messenger(world, clock, FloodLimit(settings.sandbox_rate_limit))
-    app = application(messenger)
+    app = application(messenger, settings)
     async with listening(app, settings.sandbox_host, settings.sandbox_port) as url:
-        logger().info("serving", address=url, tokens=list(world.bots))
+        logger().info("serving", address=url, bots=[bot.name for bot in world.bots.values()])
         yield url
         messenger.close()
     logger().info("stopped")
@@ -47,20 +48,24 @@ def accounts(settings: SandboxSettings) -> list[BotAccount]:
         raise Refusal(f"BOTS_DIR {settings.bots_dir}: there is no bot file")
     if unknown := set(settings.private_bots) - set(names):
         raise Refusal(f"SANDBOX_PRIVACY: no bot is called {', '.join(sorted(unknown))}")
-    return [account(name, name in settings.private_bots) for name in names]
+    tokens = {name: sandbox_token(name) for name in names} | settings.tokens
+    return [account(name, tokens[name], name in settings.private_bots) for name in names]
 
 
-def account(name: str, privacy: bool = False) -> BotAccount:
-    token, username = sandbox_token(name), f"{name.replace('-', '_')}_bot"
+def account(name: str, token: str, privacy: bool = False) -> BotAccount:
+    username = f"{name.replace('-', '_')}_bot"
     number = int(token.partition(":")[0])
     user = User(id=number, is_bot=True, first_name=name.capitalize(), username=username)
     return BotAccount(name, token, user, privacy)
 
 
-def application(messenger: Messenger) -> web.Application:
-    app = web.Application(middlewares=[_answer_errors])
-    for part in (BotRoutes, AdminRoutes, PageRoutes):
-        app.add_routes(part(messenger).routes())
+def application(messenger: Messenger, settings: SandboxSettings) -> web.Application:
+    middlewares = [_answer_errors, guard(settings.hosts)]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
+    app.add_routes(BotRoutes(messenger).routes())
+    app.add_routes(PageRoutes(messenger).routes())
+    if settings.sandbox_admin:
+        app.add_routes(AdminRoutes(messenger).routes())
     return app
 
 
@@ -68,7 +73,9 @@ def application(messenger: Messenger) -> web.Application:
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
     """Serve the application inside the block, at the address that it gives."""
     # a client that leaves cancels what it waited for: a long poll, a stream of events
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, shutdown_timeout=1, lingering_time=1
+    )
     await runner.setup()
     try:
         await _bind(runner, host, port)
@@ -87,10 +94,11 @@ async def _bind(runner: web.AppRunner, host: str, port: int) -> None:
 
 @web.middleware
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer what a handler refuses, to the page and to tests, as {error}."""
+    """Answer what is refused, to the page and to tests, as {error}."""
     try:
         return await handler(request)
     except ApiError as error:
-        return web.json_response({"error": error.description}, status=error.code)
+        answer = {"error": error.description, **error.payload()}  # for the page and for a bot
+        return web.json_response(answer, status=error.code)
     except (Refusal, JSONDecodeError, UnicodeDecodeError) as error:
         return web.json_response({"error": str(error)}, status=400)

@@ -1,10 +1,12 @@
 """The manifests conform to the Kubernetes schemas and give each bot what it needs."""
 
-import base64
 import functools
 import importlib
 import json
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -12,9 +14,10 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.settings import Volumes
-from services.gateway.settings import GatewaySettings
+from services.gateway.settings import TOKEN, GatewaySettings
 from services.generation.settings import GenerationSettings
-from services.sandbox.settings import SandboxSettings, sandbox_token
+from services.sandbox.demo_processes import token_variable
+from services.sandbox.settings import SandboxSettings
 from telemetry.job import PushSettings
 from tests.k8s.builds import all_containers, built, containers, environment, kinds, pods, templates
 from tests.k8s.conftest import BOTS, BUILDS, COMPLETE, OVERLAYS, ROOT, WHOLE
@@ -22,6 +25,7 @@ from tests.k8s.conftest import BOTS, BUILDS, COMPLETE, OVERLAYS, ROOT, WHOLE
 MODELS = (GatewaySettings, GenerationSettings, SandboxSettings, Volumes, PushSettings)
 SETTINGS = {name.upper() for model in MODELS for name in model.model_fields}
 SETTINGS |= {"HF_HOME", "JOB"}  # of the hub's client, and of other values
+SETTINGS |= {token_variable(bot) for bot in BOTS}
 SETTINGS |= {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}  # torch's own
 
 
@@ -121,7 +125,7 @@ def test_addresses_and_secrets_exist(name: str) -> None:
             if variable in ("GENERATION_ADDRESS", "TELEGRAM_API", "PUSHGATEWAY_URL"):
                 assert one["value"].removeprefix("http://") in ports
             secret = one.get("valueFrom", {}).get("secretKeyRef")
-            if secret and (name == "local" or secret["name"] in secrets):
+            if secret and secret["name"] in secrets:
                 assert secret["key"] in secrets[secret["name"]]["data"]
     labels = [each["metadata"]["labels"].items() for each in templates(name).values()]
     for each, service in services.items():
@@ -129,11 +133,35 @@ def test_addresses_and_secrets_exist(name: str) -> None:
 
 
 def test_local_gateways_have_the_tokens_that_the_sandbox_knows() -> None:
+    sandbox = environment(pods("local")["Deployment/sandbox"])
+    pairs = ",".join(f"{bot}=$({token_variable(bot)})" for bot in BOTS)
+    assert sandbox["SANDBOX_TOKENS"]["value"] == pairs
     for bot in BOTS:
-        variables = environment(pods("local")[f"Deployment/gateway-{bot}"])
-        token = variables["TELEGRAM_TOKEN"]["valueFrom"]["secretKeyRef"]
-        secret = kinds("local", "Secret")[token["name"]]["data"][token["key"]]
-        assert base64.b64decode(secret).decode() == sandbox_token(bot)
+        gateway = environment(pods("local")[f"Deployment/gateway-{bot}"])
+        assert gateway["TELEGRAM_TOKEN"]["valueFrom"] == sandbox[token_variable(bot)]["valueFrom"]
+
+
+def test_local_tokens_are_random_and_kept_once_made(tmp_path: Path) -> None:
+    """The script with a kubectl that keeps Secrets as files."""
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(
+        f"""#!/usr/bin/env bash
+cd {tmp_path}
+case "$*" in
+  *"get secret"*) test -e "$5" ;;
+  *"create secret"*) cat > "$6" ;;
+esac
+"""
+    )
+    kubectl.chmod(0o755)
+    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    kept = []
+    for _ in range(2):
+        subprocess.run([ROOT / "k8s/overlays/local/tokens.sh"], env=path, check=True)
+        kept.append([(tmp_path / f"{bot}-telegram").read_text() for bot in BOTS])
+    assert kept[0] == kept[1]
+    assert all(TOKEN.fullmatch(token) for token in kept[0])
+    assert len({token.partition(":")[2] for token in kept[0]}) == len(BOTS)
 
 
 def test_training_on_several_nodes_is_given_its_first_pod() -> None:

@@ -119,13 +119,19 @@ async def running(
     forever = aiohttp.ClientTimeout(total=None)
     async with AsyncExitStack() as server, aiohttp.ClientSession(timeout=forever) as http:
         folder = bots_dir(Path(server.enter_context(tempfile.TemporaryDirectory())))
-        values = {"sandbox_port": 0, "bots_dir": folder, **settings}
-        wanted = SandboxSettings.model_validate(values)
+        wanted = sandbox_settings(**{"bots_dir": folder, **settings})
         url = await server.enter_async_context(serving(wanted, clock))
         avtobus, polkson = (bot(url, name) for name in BOTS)
         yield Sandbox(url, http, avtobus, polkson, server.aclose)
         for one in (avtobus, polkson):
             await closed(one)
+
+
+def sandbox_settings(**changes: object) -> SandboxSettings:
+    """On a free port, with the tokens that tests know, and open to faults."""
+    tokens = ",".join(f"{name}={token}" for name, token in TOKENS.items())
+    own = {"sandbox_port": 0, "sandbox_tokens": tokens, "sandbox_admin": True}
+    return SandboxSettings.model_validate(own | changes)
 
 
 def bots_dir(folder: Path) -> Path:

@@ -46,7 +46,8 @@ async def test_anybody_may_join_and_is_known_by_name(sandbox: Sandbox) -> None:
 
 
 async def test_a_body_that_is_no_json_is_refused(untouched: Sandbox) -> None:
-    async with untouched.http.post(f"{untouched.url}/api/messages", data=b"{") as answer:
+    url, headers = f"{untouched.url}/api/messages", {"content-type": "application/json"}
+    async with untouched.http.post(url, data=b"{", headers=headers) as answer:
         assert answer.status == 400
 
 

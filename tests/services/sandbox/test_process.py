@@ -15,13 +15,15 @@ from contracts.refusal import Refusal
 from services.sandbox.server import serving
 from services.sandbox.settings import SandboxSettings
 from tests.conftest import PATIENCE
-from tests.services.sandbox.conftest import bot, bots_dir, closed, polled
+from tests.services.sandbox.conftest import TOKENS, bot, bots_dir, closed, polled
 
 ROOT = Path(__file__).parents[3]
 
 
 async def end(number: signal.Signals, folder: Path) -> None:
+    token = TOKENS["avtobus"]
     own = {"SANDBOX_PORT": "0", "LOG_FORMAT": "json", "BOTS_DIR": str(folder)}
+    own |= {"SANDBOX_TOKENS": f"avtobus={token}", "SANDBOX_ADMIN": "1"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.sandbox"),
         cwd=ROOT,
@@ -29,7 +31,8 @@ async def end(number: signal.Signals, folder: Path) -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr
-    address = json.loads(await process.stderr.readline())["address"]
+    first = await process.stderr.readline()
+    address = json.loads(first)["address"]
     avtobus = bot(address, "avtobus")
     assert (await avtobus.get_me()).first_name == "Avtobus"
     polling = asyncio.create_task(avtobus.get_updates(timeout=3600, request_timeout=3600))
@@ -39,7 +42,9 @@ async def end(number: signal.Signals, folder: Path) -> None:
     async with asyncio.timeout(PATIENCE):
         assert await process.wait() == 0
         assert await polling == []
-    assert json.loads((await process.stderr.read()).splitlines()[-1])["event"] == "stopped"
+    log = await process.stderr.read()
+    assert json.loads(log.splitlines()[-1])["event"] == "stopped"
+    assert token.encode() not in first + log
     await closed(avtobus)
 
 
@@ -53,6 +58,10 @@ async def test_bad_bots_and_a_taken_port_are_refused_by_name(tmp_path: Path) -> 
         for settings, words in (
             ({"bots_dir": tmp_path / "none"}, "BOTS_DIR .*: there is no bot file"),
             ({"sandbox_privacy": "polkson, nobody"}, "SANDBOX_PRIVACY: no bot is called nobody"),
+            (
+                {"sandbox_tokens": "polkson=secret"},
+                "SANDBOX_TOKENS: wants bot=token, comma-sep.*d$",
+            ),
             ({"sandbox_port": taken.getsockname()[1]}, "SANDBOX_PORT: cannot listen on .*in use"),
         ):
             values = {"bots_dir": bots_dir(tmp_path), **settings}
