@@ -10,12 +10,19 @@ class Clock(Protocol):
         """Return unix time in seconds."""
         ...
 
+    def monotonic(self) -> float:
+        """Return seconds since some moment, which nobody sets back or forward."""
+        ...
+
     async def sleep(self, seconds: float) -> None: ...
 
 
 class SystemClock:
     def now(self) -> float:
         return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

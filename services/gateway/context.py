@@ -28,6 +28,9 @@ class StoppingClock:
     def now(self) -> float:
         return self._clock.now()
 
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
     def stop(self) -> None:
         self._stopped.set()
 

@@ -14,6 +14,7 @@ import asyncio
 from aiogram.exceptions import TelegramRetryAfter
 
 from contracts.retry import RetryPolicy, backoff
+from services.gateway.store.database import is_fault
 from telemetry.logs import logger
 
 
@@ -24,11 +25,14 @@ class Stopping(asyncio.CancelledError):
 def keep_trying(event: str) -> RetryPolicy:
     """Return a retry policy that logs `event` after each failure and never gives up.
 
+    It says so where it is the store that failed.
+
     Where Telegram asks for a pause it waits as long as that.
     """
 
     def policy(error: Exception, attempt: int) -> float:
-        logger().error(event, error=error, attempt=attempt + 1)
+        cause = {"cause": "the database takes no writes"} if is_fault(error) else {}
+        logger().error(event, error=error, attempt=attempt + 1, **cause)
         wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0.0
         return max(wanted, backoff(attempt))
 

@@ -4,7 +4,6 @@
 answer is committed, which is never made again; each transaction may be the last before a crash.
 """
 
-import sqlite3
 from contextlib import suppress
 
 from aiogram.exceptions import (
@@ -27,6 +26,7 @@ from services.gateway.reasons import NOT_TALK, SPEAKS, UNASKED, ChatSettings, Re
 from services.gateway.sender import Sender
 from services.gateway.settings_keyboard import chosen_settings, keyboard
 from services.gateway.store import chats, history, inbox, outbox
+from services.gateway.store.database import is_fault
 from services.gateway.typing_delay import typing_delays, typing_indicator
 from services.generation.client import GenerationError
 from telemetry.logs import logger
@@ -41,9 +41,9 @@ BURST_OVER = 10.0
 """Age in seconds at which a message has waited long enough for its sender's next."""
 _OUTSIDE = (
     *(TelegramNetworkError, TelegramRetryAfter, TelegramServerError, ClientDecodeError),
-    *(sqlite3.OperationalError, OSError),
+    OSError,
 )
-"""Failures of Telegram, generation or the disk: they pass, however long they take."""
+"""Failures of Telegram, generation or a disk: like the store's, they pass, however late."""
 
 
 class Flow:
@@ -61,11 +61,13 @@ class Flow:
         self.generation = generation
         self.sender = sender
         self.polling = polling
+        self._unended = set[int]()  # attempts that failed, of which the disk took no note
 
     async def handle_update(self, update_id: int) -> None:
         """Raises what is to be tried again; returns when the update has its end."""
         async with self.database.transaction() as db:
-            stored = inbox.begin(db, update_id)
+            stored = inbox.begin(db, update_id, again=update_id in self._unended)
+        self._unended.discard(update_id)
         if stored is None:  # handled already, or its sender has been forgotten
             return
         try:
@@ -75,12 +77,14 @@ class Flow:
         except Unreadable:
             pass
         except BaseException as error:  # a cancellation as well: the process survived the attempt
-            is_damage = type(error) is sqlite3.DatabaseError  # its subclasses are our mistakes
-            is_own = isinstance(error, Exception) and not (isinstance(error, _OUTSIDE) or is_damage)
+            is_own = isinstance(error, Exception) and not isinstance(error, _OUTSIDE)
+            is_own = is_own and not is_fault(error)
             failures = 0
+            self._unended.add(update_id)
             with suppress(Exception):  # the disk refuses that as well: `error` is what counts
                 async with self.database.transaction() as db:
                     failures = inbox.end_attempt(db, update_id, is_own)
+                self._unended.remove(update_id)
             if not is_own or failures < MOST_FAILURES:
                 raise
         logger().warning("update given up", crashes=stored.crashes)

@@ -55,6 +55,7 @@ async def serve(
     with closing(Database(settings.database)) as database:
         metrics = Metrics(outside.registry)
         metrics.intact.set(1)  # or it would not have been opened
+        metrics.writable.set_function(lambda: database.is_writable)
         watch_volumes("gateway", settings.volumes, outside.registry)
         context = Context(
             settings.bot, config, outside.api, database, StoppingClock(outside.clock),
@@ -68,8 +69,8 @@ async def serve(
                 settings.metrics_host,
                 settings.metrics_port,
                 Labelled(outside.registry, bot=settings.bot),
-                gateway.polling.is_alive,
-                lambda: gateway.is_ready,
+                gateway.is_alive,
+                gateway.is_ready,
             ) as port:
                 logger().info("started", metrics_port=port)
                 if started:
@@ -99,8 +100,17 @@ class Gateway:
         self._generation = generation
         self._queues: list[ChatQueues[Any, Any]] = []
         self._polled: asyncio.Task[None] | None = None
-        self.polling = Polling(context)
-        self.is_ready = False
+        self._polling = Polling(context)
+        self._is_working = False
+
+    def is_alive(self) -> bool:
+        """Whether a restart would not help."""
+        return self._polling.is_alive() and not self._context.database.is_hopeless()
+
+    def is_ready(self) -> bool:
+        """Whether what people write is taken, kept and answered."""
+        takes = self._polling.is_ready() and self._context.database.is_writable
+        return self._is_working and takes
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; raises what ends the work before that, a refused token above all."""
@@ -115,7 +125,7 @@ class Gateway:
                 self._polled.cancel()
             await self._finish(self._settings.drain_seconds)
         finally:
-            self.is_ready = False
+            self._is_working = False
             for task in (working, stopping):
                 task.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
@@ -126,7 +136,7 @@ class Gateway:
         context = self._context
         me = await self._introduce()
         sender = Sender(context, me.id)
-        flow = Flow(context, me, self._generation, sender, self.polling)
+        flow = Flow(context, me, self._generation, sender, self._polling)
         updates: ChatQueues[int, int] = ChatQueues(
             flow.handle_update, context.clock, "update failed"
         )
@@ -134,10 +144,10 @@ class Gateway:
         updates.put_all(await context.write(inbox.waiting))
         await sender.start()
         logger().info("ready", bot=context.bot)
-        self.is_ready = True
+        self._is_working = True
         housekeeping = Housekeeping(context, self._settings.database)
         cleaning = asyncio.create_task(housekeeping.run())
-        self._polled = asyncio.create_task(self.polling.run(updates.put_all))
+        self._polled = asyncio.create_task(self._polling.run(updates.put_all))
         try:
             await self._polled
         finally:
@@ -146,7 +156,7 @@ class Gateway:
 
     async def _introduce(self) -> Identity:
         """Return who we are; raises Refusal when the database is another bot's."""
-        me = await self.polling.introduce()
+        me = await self._polling.introduce()
         known = await self._context.write(history.persona_id)
         if known not in (None, me.id):
             raise Refusal(

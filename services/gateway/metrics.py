@@ -45,6 +45,7 @@ class Metrics:
     reply_duration_seconds  of talk alone: what a person waits, pauses and typing included
     insane_chats            counted every minute
     database_intact         it is checked at the start and once a day
+    database_writable       0 from a fault of the disk or the file until something is written again
     volume_used_ratio       the volume is database, or data if FORGET_DIR is set; NaN without its
                             folder
     """
@@ -79,6 +80,7 @@ class Metrics:
         )
         self.insane = self._gauge("insane_chats", "Chats and topics that switched insanity on.")
         self.intact = self._gauge("database_intact", "1 if the last check found no damage.")
+        self.writable = self._gauge("database_writable", "1 if the database takes writes.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"persona_gateway_{name}", text, labels, registry=self._registry)

@@ -3,7 +3,6 @@
 The loop ends by itself for a refused token alone; each turn of it is a sign of life.
 """
 
-import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -23,6 +22,7 @@ from services.gateway.command_table import menus
 from services.gateway.context import Context
 from services.gateway.incoming import Identity
 from services.gateway.store import inbox
+from services.gateway.store.database import is_fault
 from telemetry.logs import logger
 
 LONG_POLL_SECONDS = 25
@@ -30,18 +30,20 @@ LONG_POLL_SECONDS = 25
 GRACE_SECONDS = 10
 ALIVE_SECONDS = 60.0
 """Time within which the loop turns: a call's longest and the longest pause, and a little."""
+READY_SECONDS = 75.0
+"""Time for which a poll that succeeded makes the gateway ready: two calls, and a little."""
 ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member"]
 _OUTCOMES = {
     TelegramConflictError: "conflict",
     TelegramNetworkError: "network",
     TelegramRetryAfter: "limited",
     TelegramServerError: "server",
-    sqlite3.OperationalError: "disk",
 }
 _MESSAGES = {
     "conflict": "another process polls with this token: stop it, Telegram lets one alone poll",
     "limited": "telegram asks for a pause",
-    "disk": "the disk does not take what came",
+    "disk": "the database does not take what came",
+    "other": "polling failed",
 }
 
 T = TypeVar("T")
@@ -58,13 +60,18 @@ class Polling:
         self._turns_by = 0.0
         self._sign_of_life()
         self.last_success = 0.0
+        self._ready_until = 0.0
 
     def is_alive(self) -> bool:
         """Whether the loop turns in time; a pause that was asked for is in time, however long."""
-        return self._clock.now() < self._turns_by
+        return self._clock.monotonic() < self._turns_by
+
+    def is_ready(self) -> bool:
+        """Whether polls succeed; no conflict lets it be until the next one does."""
+        return self._clock.monotonic() < self._ready_until
 
     def _sign_of_life(self, pause: float = 0.0) -> None:
-        self._turns_by = self._clock.now() + pause + ALIVE_SECONDS
+        self._turns_by = self._clock.monotonic() + pause + ALIVE_SECONDS
 
     async def introduce(self) -> Identity:
         """Return who we are. A webhook that somebody left goes, since it forbids polling.
@@ -96,7 +103,9 @@ class Polling:
     async def _poll(self) -> list[tuple[int, int]]:
         async with self._database.transaction() as db:
             offset = inbox.next_offset(db, self._clock.now())
-        wanted = {"offset": offset, "timeout": LONG_POLL_SECONDS, "allowed_updates": ALLOWED}
+        # the first one shows at once whether another process polls
+        seconds = LONG_POLL_SECONDS if self.last_success else 0
+        wanted = {"offset": offset, "timeout": seconds, "allowed_updates": ALLOWED}
         within = LONG_POLL_SECONDS + GRACE_SECONDS
         updates: list[dict[str, Any]] = await self._api.call("getUpdates", within, **wanted)
         now, stored = self._clock.now(), list[tuple[int, int]]()
@@ -107,6 +116,7 @@ class Polling:
         self._metrics.polls.labels("ok").inc()
         self._metrics.last_poll.set(now)
         self.last_success = now
+        self._ready_until = self._clock.monotonic() + READY_SECONDS
         return stored
 
     async def _until_done(self, step: Callable[[], Awaitable[T]]) -> T:
@@ -124,7 +134,8 @@ class Polling:
     def _pause(self, error: Exception, attempt: int) -> float | None:
         if isinstance(error, TelegramUnauthorizedError | TelegramNotFound):
             return None
-        outcome = _OUTCOMES.get(type(error), "other")
+        if (outcome := _outcome(error)) == "conflict":
+            self._ready_until = 0.0
         self._metrics.polls.labels(outcome).inc()
         message = _MESSAGES.get(outcome, "telegram did not answer")
         logger().warning(message, outcome=outcome, error=error)
@@ -132,3 +143,9 @@ class Polling:
         pause = max(wanted, backoff(attempt))
         self._sign_of_life(pause)
         return pause
+
+
+def _outcome(error: Exception) -> str:
+    if is_fault(error):
+        return "disk"
+    return next((name for kind, name in _OUTCOMES.items() if isinstance(error, kind)), "other")

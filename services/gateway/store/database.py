@@ -4,10 +4,14 @@ A killed process loses no committed transaction. A machine that loses power lose
 last flush; flushed are updates, before Telegram hears that they were taken, and a message's
 `sending`, before it goes. So whatever the outside was told is on the disk, and all before it.
 
+Whatever failed, the next transaction begins afresh: where the disk was full on the same connection,
+else on a new one, as it does where somebody moved the file or its log away.
+
 Rows hold what people wrote: they are personal data and never logged.
 """
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing, suppress
@@ -15,6 +19,7 @@ from pathlib import Path
 
 from contracts.files import locked
 from contracts.refusal import Refusal
+from telemetry.logs import logger
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 """Each file brings the database of the one before up to date; a released one is never edited."""
@@ -24,33 +29,46 @@ _PRAGMAS = (
     "busy_timeout=5000",
     "secure_delete=ON",
 )
+_PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY)
+"""Faults after which the connection is as good as before."""
+ROOM_BYTES = 1 << 20
+"""Free space that is enough to open a database."""
 
 
 class Database:
-    """The one connection to the file, and the lock that keeps other gateways away from it."""
+    """The one connection to the file, and the lock that keeps other gateways away from it.
+
+    is_writable  False from a fault until something is written again
+    """
 
     def __init__(self, path: Path) -> None:
         """Open, check and migrate; raises Refusal when the file cannot be used."""
+        self._path = path
         self._turn = asyncio.Lock()
-        self._open = ExitStack()
-        self._open.enter_context(only_gateway(path))
-        try:
-            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self.connection = self._open.enter_context(closing(connection))
-            self.connection.row_factory = sqlite3.Row
-            for pragma in _PRAGMAS:
-                self.connection.execute(f"PRAGMA {pragma}")
-            if (found := _damage(self.connection)) is not None:
-                raise Refusal(f"{path}: damaged ({found}): restore a backup")
-            _migrate(self.connection, path)
-        except BaseException as error:
-            self._open.close()
-            if isinstance(error, sqlite3.Error):
-                raise Refusal(f"{path}: not a usable database ({type(error).__name__})") from None
-            raise
+        self._is_lost = self._is_shut = False
+        self.is_writable = True
+        with ExitStack() as held:
+            held.enter_context(only_gateway(path))
+            try:
+                self.connection = _connect(path)
+                held.callback(lambda: self.connection.close())
+                if (found := _damage(self.connection)) is not None:
+                    raise Refusal(f"{path}: damaged ({found}): restore a backup")
+                self._schema = _migrate(self.connection, path)
+            except sqlite3.Error as error:
+                raise Refusal(f"{path}: cannot be used: {error}") from None
+            self._files = _identities(path)
+            self._open = held.pop_all()
 
     def close(self) -> None:
         self._open.close()
+
+    def is_hopeless(self) -> bool:
+        """Whether it cannot be opened anew though there is room, so that a restart may help."""
+        try:
+            return self._is_shut and shutil.disk_usage(self._path.parent).free > ROOM_BYTES
+        except OSError:
+            return True
 
     @asynccontextmanager
     async def transaction(self, flush: bool = False) -> AsyncIterator[sqlite3.Connection]:
@@ -59,21 +77,59 @@ class Database:
         One after another, since SQLite has one writer. Statements run in the event loop: handing
         them to a thread takes longer. `flush` has the transaction on disk when it ends, or it
         fails; a thread waits for the disk, and so does a caller that is cancelled meanwhile.
+        After a fault each transaction writes, so that it shows whether the disk takes it.
         """
         async with self._turn:
-            before = self.connection.total_changes
-            self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
-            self.connection.execute("BEGIN")
             try:
+                before, proves = self._begin(flush), not self.is_writable
                 yield self.connection
-                if flush and self.connection.total_changes != before:
+                writes = proves or self.connection.total_changes != before
+                if flush and writes:
                     await _uncancelled(self._commit)
                 else:
                     self.connection.execute("COMMIT")
-            except BaseException:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
+            except BaseException as error:
+                self._roll_back(error)
                 raise
+            if proves:
+                self.is_writable = True
+                logger().warning("the database takes writes again")
+
+    def _begin(self, flush: bool) -> int:
+        """Begin a transaction; return how many changes were made before it."""
+        if self._is_lost or _identities(self._path) != self._files:
+            self._open_anew()
+        self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
+        self.connection.execute("BEGIN")
+        if not self.is_writable:
+            self.connection.execute(f"PRAGMA user_version={self._schema}")
+        return self.connection.total_changes
+
+    def _open_anew(self) -> None:
+        """Open the file, which a start alone makes or migrates; raises sqlite3.Error."""
+        self._is_lost = self._is_shut = True
+        with suppress(sqlite3.Error):  # the file takes its log along, wherever it was moved
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.connection.close()
+        self.connection = _connect(self._path, "rw")
+        if _schema(self.connection) != self._schema:
+            raise sqlite3.DatabaseError("of another release")
+        self._files = _identities(self._path)
+        self._is_lost = self._is_shut = False
+
+    def _roll_back(self, error: BaseException) -> None:
+        """End the transaction that failed over the error, so that another one can begin."""
+        try:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+        except sqlite3.Error as another:
+            error = error if is_fault(error) else another
+        if is_fault(error):
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+            self._is_lost = self._is_lost or code & 0xFF not in _PASSING
+            if self.is_writable:
+                logger().error("the database does not take writes", error=error, code=code)
+            self.is_writable = False
 
     def _commit(self) -> None:
         self.connection.execute("COMMIT")
@@ -94,17 +150,61 @@ async def _uncancelled(work: Callable[[], None]) -> None:
     task.result()
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Run the migrations that the database has not had, each whole or not at all."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def is_fault(error: BaseException) -> bool:
+    """Whether the store failed: the disk, the file. Other errors of SQLite are our mistakes."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
+def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
+    """Open a connection; raises sqlite3.Error."""
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    with ExitStack() as failed:
+        connection = sqlite3.connect(
+            address, uri=True, isolation_level=None, check_same_thread=False
+        )
+        failed.callback(connection.close)
+        connection.row_factory = sqlite3.Row
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        failed.pop_all()
+    return connection
+
+
+def _identities(path: Path) -> list[tuple[int, int] | None]:
+    """Tell the file and its log from others that may take their places."""
+    found: list[tuple[int, int] | None] = []
+    for each in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            status = each.stat()
+            found.append((status.st_dev, status.st_ino))
+        except OSError:
+            found.append(None)
+    return found
+
+
+def _schema(connection: sqlite3.Connection) -> int:
+    """Return how many migrations the database has had."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> int:
+    """Run the migrations that the database has not had, each whole or not at all.
+
+    Returns how many there are.
+    """
+    version = _schema(connection)
     files = sorted(MIGRATIONS.glob("*.sql"))
     if version > len(files):
-        raise Refusal(f"{path}: written by a newer release (schema {version})")
+        raise Refusal(
+            f"{path}: written by a newer release (schema {version}, this one knows {len(files)}):"
+            " run that one, or restore a copy of a day before the upgrade (restore --force --date)"
+        )
     if not version and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
         raise Refusal(f"{path}: not a database of this release: move it away, or restore a backup")
     for number, file in enumerate(files[version:], version + 1):
         sql = file.read_text(encoding="utf-8")
         connection.executescript(f"BEGIN; {sql} PRAGMA user_version={number}; COMMIT;")
+    return len(files)
 
 
 def _damage(connection: sqlite3.Connection) -> str | None:

@@ -73,12 +73,15 @@ def waiting(db: Connection) -> list[tuple[int, int]]:
     return [(queue, update_id) for queue, update_id in db.execute(query)]
 
 
-def begin(db: Connection, update_id: int) -> Stored | None:
-    """Return an update that is not handled yet, counted as a crash until its attempt ends."""
+def begin(db: Connection, update_id: int, again: bool = False) -> Stored | None:
+    """Return an update that is not handled yet, counted as a crash until its attempt ends.
+
+    again  the end of the attempt before could not be noted, so that it counts already
+    """
     row = db.execute(
-        """UPDATE updates SET crashes = crashes + 1 WHERE update_id = ? AND state = 'new'
+        """UPDATE updates SET crashes = crashes + ? WHERE update_id = ? AND state = 'new'
         RETURNING payload, taken_at, crashes - 1""",
-        (update_id,),
+        (not again, update_id),
     ).fetchone()
     return Stored(*row) if row else None
 

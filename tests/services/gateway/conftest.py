@@ -3,14 +3,16 @@
 import asyncio
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 
 from protos.generation.v1 import generation_pb2 as pb
@@ -40,10 +42,17 @@ class FakeClock:
     def now(self) -> float:
         return self._now
 
+    def monotonic(self) -> float:
+        return self._gone_by
+
     async def sleep(self, seconds: float) -> None:
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (self._gone_by + seconds, next(self._order), over))
         await over
+
+    def jump(self, seconds: float) -> None:
+        """Somebody sets the clock; no time goes by."""
+        self._now += seconds
 
     def sleeps(self, seconds: float) -> bool:
         """Whether somebody has so long to sleep from now on."""
@@ -125,6 +134,12 @@ class Running:
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"persona_gateway_{name}", labels) or 0.0
+
+    async def probe(self, path: str) -> int:
+        """Return the status with which a probe of Kubernetes is answered."""
+        address = f"http://127.0.0.1:{self.port}/{path}"
+        async with ClientSession() as http, http.get(address) as answer:
+            return answer.status
 
     async def kill(self) -> None:
         self.ended.cancel()
@@ -276,3 +291,29 @@ def world(
     generation.reset()
     settings = settings_for(fake.url, generation.address, tmp_path)
     return World(fake, generation, api, settings, patch=monkeypatch)
+
+
+@dataclass
+class SmallDisk:
+    """A file system of its own, of two megabytes."""
+
+    folder: Path
+
+    def fill(self) -> None:
+        with suppress(OSError), (self.folder / "filler").open("ab", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+
+    def free(self) -> None:
+        (self.folder / "filler").unlink()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small file system")
+    yield SmallDisk(folder)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -1,23 +1,19 @@
 """Telegram does not answer the poll, or another polls: who waits, and what shows it."""
 
+import asyncio
 import sqlite3
 
 import pytest
-from aiohttp import ClientSession
 
 from contracts.refusal import Refusal
 from services.gateway import polling
 from services.gateway.bot_api import open_bot_api
 from services.gateway.polling import ALIVE_SECONDS as ALIVE
+from services.gateway.polling import READY_SECONDS
 from services.sandbox.faults import Fault
+from tests.conftest import PATIENCE
 from tests.services.gateway.conftest import World, settings_for
 from tests.services.gateway.telegram import SELF, TOKEN, instead, of, private
-
-
-async def health(world: World) -> int:
-    address = f"http://127.0.0.1:{world.running.port}/healthz"
-    async with ClientSession() as http, http.get(address) as answer:
-        return answer.status
 
 
 @pytest.mark.parametrize(
@@ -43,7 +39,7 @@ async def test_polling_waits_as_long_as_it_is_told_to_and_is_alive(world: World)
         world.telegram.fault = None
         world.clock.advance(2999)
         await world.settle()
-        assert await health(world) == 200
+        assert await world.running.probe("healthz") == 200
         assert world.telegram.calls.count("getUpdates") == 1
         world.clock.advance(1)
         await world.until(lambda: world.telegram.calls.count("getUpdates") > 1)
@@ -57,7 +53,7 @@ async def test_failing_polls_are_a_sign_of_life(world: World) -> None:
         while world.clock.now() - began <= 2 * ALIVE:
             await world.until(lambda: world.clock.sleeps(13))
             world.clock.advance(13)
-        assert await health(world) == 200
+        assert await world.running.probe("healthz") == 200
 
 
 async def test_a_poll_that_never_returns_is_none(world: World) -> None:
@@ -65,7 +61,52 @@ async def test_a_poll_that_never_returns_is_none(world: World) -> None:
     async with world.gateway():
         await world.until(lambda: "getUpdates" in world.telegram.calls)
         world.clock.advance(ALIVE)
-        assert await health(world) == 503
+        assert await world.running.probe("healthz") == 503
+
+
+async def test_a_clock_that_is_set_neither_kills_nor_hides(world: World) -> None:
+    """Neither a loop that turns, nor one that does not."""
+    async with world.gateway() as running:
+        await world.until(lambda: "getUpdates" in world.telegram.calls)
+        world.telegram.fault = Fault(kind="hold", method="getUpdates")
+        world.clock.jump(86_400.0)
+        assert await running.probe("healthz") == 200
+        world.clock.jump(-2 * 86_400.0)
+        world.clock.advance(ALIVE)
+        assert await running.probe("healthz") == 503
+
+
+async def becomes(world: World, status: int, step: float = 0.0) -> None:
+    """Wait until /readyz answers so."""
+    async with asyncio.timeout(PATIENCE):
+        while await world.running.probe("readyz") != status:
+            world.clock.advance(step)
+            await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize(
+    ("code", "after"), [(409, 0.0), (500, READY_SECONDS), (429, READY_SECONDS)]
+)
+async def test_ready_is_who_hears_what_people_write(world: World, code: int, after: float) -> None:
+    """A second process that polls shows at once, a network that fails after a while."""
+    more = {"retry_after": 1} if code == 429 else {}
+    async with world.gateway():
+        await becomes(world, 200)
+        world.telegram.fault = of("getUpdates", code, "no", **more)
+        failing = world.clock.now()
+        await becomes(world, 503, step=1)
+        assert world.clock.now() - failing >= after
+        world.telegram.fault = None
+        await becomes(world, 200, step=1)
+
+
+async def test_nobody_is_ready_before_a_poll_succeeded(world: World) -> None:
+    world.telegram.fault = of("getUpdates", 409)
+    async with world.gateway():
+        await world.counts("polls_total", outcome="conflict")
+        assert await world.running.probe("readyz") == 503
+        world.telegram.fault = None
+        await becomes(world, 200, step=1)
 
 
 async def test_a_full_disk_is_not_called_telegrams_silence(world: World) -> None:

@@ -1,0 +1,163 @@
+"""The disk is full, or the file was moved: nothing is lost, and all goes on by itself."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from services.gateway.flow import MOST_CRASHES
+from services.gateway.store.database import Database
+from services.sandbox.faults import Call
+from tests.services.gateway.conftest import SmallDisk, World
+from tests.services.gateway.telegram import private
+from tests.services.gateway.test_database import read_rows, store, waiting
+
+
+@pytest.fixture
+def world(world: World, small_disk: SmallDisk) -> World:
+    """A world whose gateway has the small disk for its database."""
+    world.settings = world.settings.model_copy(update={"gateway_data_dir": small_disk.folder})
+    return world
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["commit", "flush"])
+async def test_a_transaction_that_fails_leaves_the_next_one_a_chance(
+    small_disk: SmallDisk, flush: bool
+) -> None:
+    with closing(Database(small_disk.folder / "x.sqlite3")) as database, capture_logs() as logged:
+        small_disk.fill()
+        for number in range(3):
+            with pytest.raises(sqlite3.OperationalError, match="full"):
+                await store(database, number, text="а" * 90_000, flush=flush)
+        assert not database.is_writable
+        small_disk.free()
+        await store(database, 7, text="а" * 90_000, flush=flush)
+        assert await waiting(database) == [7]
+        assert database.is_writable
+    events = ["the database does not take writes", "the database takes writes again"]
+    assert [each["event"] for each in logged] == events
+
+
+async def test_a_transaction_that_was_left_open_is_ended(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "x.sqlite3")) as database:
+        database.connection.execute("BEGIN")
+        with pytest.raises(sqlite3.OperationalError):
+            await store(database, 1)
+        await store(database, 2)
+        assert await waiting(database) == [2]
+
+
+async def test_a_log_that_was_deleted_takes_nothing_along(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    with closing(Database(path)) as database:
+        await store(database, 1)
+        path.with_name("x.sqlite3-wal").unlink()
+        await store(database, 2)
+        assert read_rows(path, "SELECT update_id FROM updates") == [(1,), (2,)]
+
+
+def put_another(path: Path) -> None:
+    Database(path).close()
+
+
+@pytest.mark.parametrize(
+    ("replace", "is_usable"),
+    [
+        (put_another, True),
+        (lambda path: None, False),
+        (lambda path: path.write_text("whatever its name says\n" * 100), False),
+        (lambda path: path.touch(), False),
+    ],
+    ids=["another", "none", "no database", "empty"],
+)
+async def test_a_file_in_the_place_of_the_file_is_used_or_waits_for_a_restart(
+    tmp_path: Path, replace: Callable[[Path], object], is_usable: bool
+) -> None:
+    path, other = tmp_path / "x.sqlite3", tmp_path / "other" / "x.sqlite3"
+    other.parent.mkdir()
+    replace(other)
+    with closing(Database(path)) as database:
+        await store(database, 1)
+        path.rename(tmp_path / "moved")
+        if other.exists():
+            other.rename(path)
+        if is_usable:
+            await store(database, 2)
+            assert await waiting(database) == [2]
+        else:
+            for _ in range(2):
+                with pytest.raises(sqlite3.DatabaseError):
+                    await store(database, 2)
+        assert database.is_hopeless() is not is_usable
+        (tmp_path / "moved").rename(path)
+        await store(database, 3)
+        assert await waiting(database) == [1, 3]
+        assert not database.is_hopeless()
+
+
+async def test_a_bot_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
+    world: World, small_disk: SmallDisk
+) -> None:
+    async with world.gateway() as running:
+        assert await world.ask(private("до")) == ["эхо: до"]
+        small_disk.fill()
+        world.telegram.put(private("эй" * 2000))
+        await world.until(lambda: running.metric("polls_total", outcome="disk") >= 2, step=1)
+        assert running.metric("database_writable") == 0
+        assert await running.probe("readyz") == 503
+        assert await running.probe("healthz") == 200
+        small_disk.free()
+        await world.says("эхо: до", "эхо: " + "эй" * 2000, step=1)
+        assert running.metric("database_writable") == 1
+        assert await running.probe("readyz") == 200
+        await world.settle()
+    assert len(world.telegram.texts()) == 2
+
+
+@pytest.mark.parametrize("method", ["sendChatAction", "sendMessage"])
+async def test_a_disk_that_fills_while_it_answers_loses_and_doubles_nothing(
+    world: World, small_disk: SmallDisk, method: str
+) -> None:
+    """The answer cannot be kept, or that it was sent."""
+    filled = asyncio.Event()
+
+    def fill(call: Call) -> None:
+        if call.method == method and not filled.is_set():
+            small_disk.fill()
+            filled.set()
+
+    world.telegram.on_call = fill
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        await world.until(filled.is_set)
+        await world.until(lambda: running.metric("database_writable") == 0, step=1)
+        small_disk.free()
+        await world.counts("messages_sent_total", step=1)
+        await world.counts("database_writable", 1, step=1)
+        await world.settle()
+    assert world.telegram.texts() == ["эхо: эй"]
+
+
+async def test_a_disk_that_is_full_again_and_again_is_no_crash(
+    world: World, small_disk: SmallDisk
+) -> None:
+    fills = list[Call]()
+
+    def fill(call: Call) -> None:
+        if call.method == "sendChatAction" and len(fills) <= MOST_CRASHES:
+            fills.append(call)
+            small_disk.fill()
+
+    world.telegram.on_call = fill
+    async with world.gateway() as running:
+        world.telegram.put(private("эй"))
+        for number in range(1, MOST_CRASHES + 2):
+            await world.until(lambda number=number: len(fills) == number, step=1)  # type: ignore[misc]
+            await world.counts("database_writable", 0, step=1)
+            small_disk.free()
+        await world.says("эхо: эй", step=1)
+        assert running.metric("updates_failed_total") == 0
