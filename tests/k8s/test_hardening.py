@@ -54,6 +54,14 @@ def test_the_namespace_enforces_the_profile() -> None:
 
 
 @pytest.mark.parametrize("name", COMPLETE)
+def test_no_pod_starts_without_a_secret_that_it_names(name: str) -> None:
+    for each, container in all_containers(name):
+        for variable in container.get("env", ()):
+            secret = variable.get("valueFrom", {}).get("secretKeyRef", {})
+            assert not secret.get("optional"), f"{each}: {variable['name']}"
+
+
+@pytest.mark.parametrize("name", COMPLETE)
 def test_pods_run_as_one_user_without_a_token_and_with_limits(name: str) -> None:
     for each, pod in pods(name).items():
         security = pod["securityContext"]

@@ -118,11 +118,12 @@ def test_unanswered_counts_the_messages_that_the_gateway_does_not_answer() -> No
     assert set(found[1].split("|")) == {reason.value for reason in SPEAKS}
 
 
-def test_grafana_contacts_nobody_on_the_internet() -> None:
+def test_grafana_contacts_nobody_and_lets_nobody_in_but_by_its_password() -> None:
     settings = ConfigParser()
     settings.read(MONITORING / "grafana.ini")
     off = ["auth.anonymous enabled", "news news_feed_enabled", "analytics reporting_enabled"]
     off += ["analytics check_for_updates", "analytics check_for_plugin_updates"]
+    off += ["users allow_sign_up", "users allow_org_create", "public_dashboards enabled"]
     on = ["security disable_gravatar", "plugins preinstall_disabled"]
     assert not any(settings.getboolean(*key.split()) for key in off)
     assert all(settings.getboolean(*key.split()) for key in on)
