@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from select import POLLIN, poll
 
@@ -25,14 +26,22 @@ class Child:
         self._pipelines: dict[protocol.VersionKey, Pipeline] = {}
         self._batches: dict[protocol.VersionKey, list[int]] = {}
         self._sending = threading.Lock()
+        self._beat_at = 0.0
 
     def run(self) -> None:
         """Handle commands and step until the other side closes the connection."""
         while True:
-            while self._commands.poll(0 if self._busy() else None):
+            while self._commands.poll(0 if self._busy() else protocol.BEAT_SECONDS * 1000):
                 self._handle(protocol.receive(self._connection))
             for key in self._busy():
                 self._step(key)
+            self._beat()
+
+    def _beat(self) -> None:
+        """Report that this loop goes on, which a thread of its own would do while a step hangs."""
+        if (now := time.monotonic()) - self._beat_at >= protocol.BEAT_SECONDS:
+            self._beat_at = now
+            self._send(protocol.Report([]))
 
     def _busy(self) -> list[protocol.VersionKey]:
         # a copy: a thread may add a pipeline meanwhile

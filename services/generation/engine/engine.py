@@ -1,5 +1,7 @@
 """The engine as the gRPC process sees it: starts the child, feeds it, restarts it when it dies.
 
+A child that hangs is killed: it does not answer in time, or no longer reports.
+
 EngineDown   there is no child, or it died: come back soon (see errors.py)
 LoadFailed   the child is well, and a version cannot be loaded or does not answer
 """
@@ -12,6 +14,7 @@ import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +28,13 @@ from telemetry.logs import logger
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 60.0
 """Time in which a child has to say that it runs."""
+LOAD_SECONDS = 120.0
+"""Time in which a version has to be loaded, and then to answer the probe."""
+SILENCE_SECONDS, SILENCE_FACTOR = 20.0, 10
+"""A child hangs when it has been silent so long, and so many times as long as ever before.
+
+Beside a training, or over long prompts, it is slow and not dead.
+"""
 END_SECONDS = 5.0
 """Time in which the child has to end when it is closed."""
 
@@ -58,6 +68,7 @@ class Engine:
         self._reading: asyncio.Task[None] | None = None
         self._queues: dict[int, asyncio.Queue[protocol.EngineEvent | None]] = {}
         self._ids = itertools.count(1)
+        self._heard = asyncio.Event()
         self._has_answered = False
 
     @property
@@ -105,17 +116,36 @@ class Engine:
             )
             reader, self._writer = await asyncio.open_unix_connection(sock=ours.dup())
         self._has_answered = False
+        self._heard.clear()
         self._reading = asyncio.create_task(self._read(reader, self._writer))
         self._writer.write(protocol.encode(self._options))
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await self._ask(protocol.Ping())
-        except TimeoutError:
-            self._process.kill()
-            raise EngineDown from None
+        await self._ask(protocol.Ping(), START_SECONDS)
+
+    async def _watch(self) -> None:
+        """Kill the child when it has been silent for too long.
+
+        Only time in which this process runs counts: if both stood still, the child may speak first.
+        """
+        silent = longest = 0.0
+        await self._heard.wait()
+        while silent < max(SILENCE_SECONDS, SILENCE_FACTOR * longest):
+            self._heard.clear()
+            await self._clock.sleep(protocol.BEAT_SECONDS)
+            silent += protocol.BEAT_SECONDS
+            if self._heard.is_set():
+                longest, silent = max(longest, silent), 0.0
+        logger().error("engine hangs", silent_seconds=silent)
+        self._kill()
+
+    def _kill(self) -> None:
+        """End the child, even one that is stopped."""
+        if self._process:
+            with suppress(ProcessLookupError):
+                self._process.kill()
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Receive the child's reports until it dies; whoever waits for an answer learns of that."""
+        watching = asyncio.create_task(self._watch())
         try:
             while True:
                 size = int.from_bytes(await reader.readexactly(protocol.SIZE_BYTES))
@@ -124,6 +154,7 @@ class Engine:
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
+            watching.cancel()
             writer.transport.abort()
             self._writer = None
             self.is_up.clear()
@@ -132,6 +163,7 @@ class Engine:
                 queue.put_nowait(None)
 
     def _receive(self, report: protocol.Report) -> None:
+        self._heard.set()
         if report.batches:
             self._has_answered = True
             self._on_step(report)
@@ -147,20 +179,30 @@ class Engine:
     async def load(self, version: Version, probe: protocol.EngineRequest) -> None:
         """Load a version and have it answer the probe.
 
-        Raises LoadFailed, or EngineDown where the child dies over it.
+        Raises LoadFailed, or EngineDown where the child dies or hangs over it.
         """
-        if problem := await self._ask(protocol.Load(version.key, str(version.path))):
+        load = protocol.Load(version.key, str(version.path))
+        if problem := await self._ask(load, LOAD_SECONDS):
             raise LoadFailed(problem)
-        if problem := await self._ask(probe):
+        if problem := await self._ask(probe, LOAD_SECONDS):
             self.unload(version.key)
             raise LoadFailed(f"it does not answer: {problem}")
         self.loaded[version.key] = version
 
-    async def _ask(self, question: protocol.Question) -> str | None:
-        """Wait for the end of the answer; returns what went wrong, if anything."""
+    async def _ask(self, question: protocol.Question, seconds: float) -> str | None:
+        """Wait for the end of the answer; returns what went wrong, if anything.
+
+        Raises EngineDown; a child that does not answer in time is killed.
+        """
         problem = None
-        async for event in self._events(question):
-            problem = event.error
+        try:
+            async with asyncio.timeout(seconds):
+                async for event in self._events(question):
+                    problem = event.error
+        except TimeoutError:
+            logger().error("engine hangs", question=type(question).__name__, seconds=seconds)
+            self._kill()
+            raise EngineDown from None
         return problem
 
     def unload(self, key: protocol.VersionKey) -> None:
@@ -200,8 +242,7 @@ class Engine:
         try:
             await asyncio.wait_for(self._wait_for_end(), END_SECONDS)
         except TimeoutError:
-            if self._process:
-                self._process.kill()
+            self._kill()
             await self._wait_for_end()
 
     async def _wait_for_end(self) -> int | None:

@@ -13,6 +13,8 @@ from typing import Any
 from contracts.sampling import Sampling
 
 SIZE_BYTES = 4
+BEAT_SECONDS = 1.0
+"""The child reports at least this often, unless a step takes longer."""
 VersionKey = tuple[str, str]
 
 
@@ -117,7 +119,7 @@ Events = AsyncGenerator[EngineEvent, None]
 
 @dataclass(frozen=True)
 class Report:
-    """What the child sends: events, and how its steps went.
+    """What the child sends: events, and how its steps went; a heartbeat has nothing to say.
 
     batches      how many requests each step of the version since its last report worked on
     cache_usage  used share of the version's attention cache, 0 to 1

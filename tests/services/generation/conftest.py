@@ -4,12 +4,15 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
+import threading
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from inspect import isawaitable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import grpc
@@ -21,7 +24,13 @@ from contracts import model_version
 from contracts.sampling import Sampling
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.client import BotUnavailable, GenerationClient, RetryLater, turn
-from services.generation.engine.protocol import EngineOptions, EngineRequest
+from services.generation.engine import child, protocol
+from services.generation.engine.protocol import (
+    EngineEvent,
+    EngineOptions,
+    EngineRequest,
+    VersionKey,
+)
 from services.generation.server import serve
 from services.generation.settings import GenerationSettings
 from tests.conftest import BOT, PATIENCE, Toy
@@ -100,6 +109,9 @@ class Service:
             return text in (await self.model()).problem
 
         await until(has_problem)
+
+    async def is_unhealthy(self, name: str) -> bool:
+        return not await self.is_healthy(name)
 
     async def is_healthy(self, name: str = "") -> bool:
         async with grpc.aio.insecure_channel(self.address) as channel:
@@ -198,6 +210,53 @@ async def until(holds: Callable[[], Awaitable[bool] | bool], seconds: float = PA
             if await held if isawaitable(held) else held:
                 return
             await asyncio.sleep(0.02)
+
+
+def hang(monkeypatch: pytest.MonkeyPatch, folder: Path, method: str, condition: str) -> None:
+    """Let that method of pipelines hang in children that start from now on, on a condition.
+
+    The condition is Python of `os` and of the method's arguments, `args`.
+    """
+    (folder / "sitecustomize.py").write_text(f"""
+import os, time
+from services.generation.engine.openvino_pipeline import Pipeline
+real = Pipeline.{method}
+def hanging(*args):
+    while {condition}:
+        time.sleep(3600)
+    return real(*args)
+Pipeline.{method} = hanging
+""")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+@contextmanager
+def child_in_a_thread() -> Iterator[socket.socket]:
+    """Yield a connection to an engine's child that runs in this process."""
+
+    def run() -> None:
+        with suppress(EOFError, OSError):
+            child.Child(theirs, EngineOptions()).run()
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        working = threading.Thread(target=run)
+        working.start()
+        yield ours
+        ours.shutdown(socket.SHUT_RDWR)
+        working.join(PATIENCE)
+
+
+def news(connection: socket.socket) -> list[EngineEvent]:
+    """Wait for a report that is no heartbeat."""
+    while not (events := protocol.receive(connection).events):
+        pass
+    return list(events)
+
+
+def version(key: VersionKey, path: Path) -> Any:
+    """What the engine needs of a version."""
+    return SimpleNamespace(key=key, path=path)
 
 
 def engine_request(ids: Sequence[int], **fields: Any) -> EngineRequest:

@@ -1,14 +1,12 @@
 """The engine against its oracle, and what its child does while several things go on."""
 
 import asyncio
-import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +21,14 @@ from services.generation.engine.openvino_pipeline import Pipeline
 from services.generation.engine.prefix_cache import BLOCK
 from services.generation.errors import EngineDown
 from tests.conftest import PATIENCE, Toy
-from tests.services.generation.conftest import EXACT, GREEDY, engine_request
+from tests.services.generation.conftest import (
+    EXACT,
+    GREEDY,
+    child_in_a_thread,
+    engine_request,
+    news,
+    version,
+)
 
 BABBLE = GREEDY.model_copy(update={"temperature": 2.0, "repetition": 2.0})
 """Makes the toy model babble up to the limit."""
@@ -40,14 +45,10 @@ async def engine_of(
     engine = Engine(options, SystemClock(), ([] if reports is None else reports).append)
     await engine.start()
     try:
-        await engine.load(_version(KEY, path), engine_request([5, 6]))
+        await engine.load(version(KEY, path), engine_request([5, 6]))
         yield engine
     finally:
         await engine.close()
-
-
-def _version(key: protocol.VersionKey, path: Path) -> Any:
-    return SimpleNamespace(key=key, path=path)
 
 
 async def _last(engine: Engine, request: protocol.EngineRequest) -> protocol.EngineEvent:
@@ -153,14 +154,7 @@ def test_a_load_holds_up_no_other(exact_model: Path, monkeypatch: pytest.MonkeyP
                 may_load.wait(PATIENCE)
             super().__init__(path.removesuffix("slow"), options)
 
-    def run() -> None:
-        with suppress(EOFError):
-            child.Child(theirs, protocol.EngineOptions()).run()
-
     monkeypatch.setattr(child, "Pipeline", SlowToLoad)
-    ours, theirs = socket.socketpair()
-    working = threading.Thread(target=run)
-    working.start()
     slow = protocol.Load(("toy", "2"), f"{exact_model}/slow", 3)
     questions: list[protocol.Question] = [
         protocol.Ping(1),
@@ -168,17 +162,15 @@ def test_a_load_holds_up_no_other(exact_model: Path, monkeypatch: pytest.MonkeyP
         slow,
         engine_request([5], id=4),
     ]
-    for question in questions:
-        ours.sendall(protocol.encode(question))
-        if question is not slow:
-            assert [(e.id, e.is_last, e.error) for e in protocol.receive(ours).events] == [
-                (question.id, True, None)
-            ]
-    may_load.set()
-    assert protocol.receive(ours).events == [protocol.EngineEvent(slow.id, is_last=True)]
-    ours.close()
-    working.join(PATIENCE)
-    theirs.close()
+    with child_in_a_thread() as connection:
+        for question in questions:
+            connection.sendall(protocol.encode(question))
+            if question is not slow:
+                assert [(e.id, e.is_last, e.error) for e in news(connection)] == [
+                    (question.id, True, None)
+                ]
+        may_load.set()
+        assert news(connection) == [protocol.EngineEvent(slow.id, is_last=True)]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +191,7 @@ async def test_what_cannot_be_done_ends_with_a_reason_and_the_others_go_on(
 
 
 async def test_a_version_that_does_not_answer_is_not_loaded(exact_model: Path) -> None:
-    second = _version(("toy", "2"), exact_model)
+    second = version(("toy", "2"), exact_model)
     async with engine_of(exact_model, protocol.EngineOptions()) as engine:
         with pytest.raises(LoadFailed, match="it does not answer"):
             await engine.load(second, engine_request([], key=second.key))
