@@ -125,12 +125,11 @@ def published_files(folder: Path) -> list[Path]:
 
 def served(folder: Path, models: BotModels) -> Manifest | None:
     """Return the manifest of the version that serves, if it was published from this run."""
+    if (version := models.current_id()) is None:
+        return None
     with suppress(Refusal):
-        version = models.current_id()
-        manifest = read_manifest(models.path(version)) if version else None
-        forgets_until = read_run(folder).forgets_until
-        if manifest and manifest.forgets_until == forgets_until and all(
-            manifest.files.get(path.name) == file_sha256(path) for path in published_files(folder)
-        ):
+        manifest, files = read_manifest(models.path(version)), published_files(folder)
+        is_same = all(manifest.files.get(path.name) == file_sha256(path) for path in files)
+        if is_same and manifest.forgets_until == read_run(folder).forgets_until:
             return manifest
     return None
