@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,16 +30,26 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write aside, sync and rename: a crash leaves the old file or the new one. Raises OSError."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file aside to fill, which is synced and renamed to `path` unless the block fails.
+
+    A crash leaves the old file or the new one. Raises OSError.
+    """
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        with part.open("wb") as file:
+            yield file
         sync(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     sync(path.parent)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The extraction job: a chat export goes in, a data set comes out."""
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -17,17 +18,28 @@ from contracts.files import LOCK, file_sha256, write_model
 from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE
 from extraction_jobs.dialogues import named_persona, sessions, whole_chat
-from extraction_jobs.messages import NOBODY, ForgetList, usable
+from extraction_jobs.messages import NOBODY, ForgetList, Traces, usable
 from extraction_jobs.personas import Senders, pseudonym
 from extraction_jobs.split import Written, write_split
-from extraction_jobs.telegram_json import read_export
-from telemetry.job import BotOption, InputOption, JobReport, PersonaOption, SkipOption, job, job_app
+from extraction_jobs.telegram_json import read_export, rewrite_export
+from telemetry.job import (
+    BotOption,
+    InputOption,
+    Inputs,
+    JobReport,
+    PersonaOption,
+    SkipOption,
+    job,
+    job_app,
+)
 from telemetry.logs import logger
 
 FEW_MESSAGES = 300
 STAMP, ASIDE = ".made-from", ".part"
 OURS = {TRAIN, HELDOUT, CARD, STAMP, "", LOCK, "report.html"}
 """What a folder of a data set holds, and with ASIDE behind the name what a killed job left."""
+UPLOAD_SECONDS = 3600
+"""An upload to which nothing was added for so long is over."""
 T = TypeVar("T")
 
 
@@ -55,19 +67,26 @@ def build(
     source: Path,
     folder: Path,
     forget_list: ForgetList = NOBODY,
+    is_stored: bool = False,
 ) -> Card:
     """Read the export twice (who wrote, then what), write the data set and its card.
+
+    is_stored  the export is the volume's own: it is written anew without what the people on the
+               forget list wrote, if it holds any of that
 
     Raises Refusal where there is nothing to learn; a persona who is to be forgotten included.
     """
     whole = config.persona == WHOLE_CHAT
-    senders, unusable = Senders(), Counter[str]()
-    senders.add(usable(_tracked(read_export(source), "counting senders"), unusable))
+    senders, unusable, traces = Senders(), Counter[str](), Traces(forget_list)
+    counted = traces.note(_tracked(read_export(source), "counting senders"))
+    senders.add(usable(counted, unusable))
     personas = frozenset() if whole else senders.persona(config.persona)
     senders.refuse_forgotten(personas, config.persona, forget_list)
 
     _prepare(folder)
     aside, dropped = folder / ASIDE, Counter[str]()
+    if is_stored and traces:
+        dropped["forgotten"] = rewrite_export(source, traces.include)
     messages = usable(_tracked(read_export(source), "building dialogues"), dropped, forget_list)
     talks = sessions(messages, timedelta(minutes=config.pause_minutes))
     if whole:
@@ -104,6 +123,14 @@ def _tracked(items: Iterable[T], title: str) -> Iterator[T]:
         yield from progress.track(items)
 
 
+def _remove_leftovers(export: Path) -> None:
+    """Remove what killed jobs and uploads left of an export, since nobody is left out of that."""
+    export.with_name(f"{export.name}.part").unlink(missing_ok=True)
+    upload = export.with_name(f"{export.name}.upload")
+    if upload.exists() and time.time() - upload.stat().st_mtime > UPLOAD_SECONDS:
+        upload.unlink()
+
+
 def _prepare(folder: Path) -> None:
     """Make the folder; one that holds something else than a data set is refused."""
     try:
@@ -115,6 +142,7 @@ def _prepare(folder: Path) -> None:
     if strange:
         raise Refusal(f"{folder}: holds {strange[0]!r}; give an empty folder or one of a data set")
     shutil.rmtree(folder / ASIDE, ignore_errors=True)
+    (folder / "report.html").unlink(missing_ok=True)
 
 
 def _card(
@@ -185,17 +213,25 @@ def main(
     """Build a data set from a chat export, without the people who asked to be forgotten."""
     with job("extraction", bot, output, skip_unchanged) as context:
         name, volumes = context.bot.name, context.volumes
-        source = input or volumes.exports(name) / "result.json"
+        stored = volumes.exports(name) / "result.json"
+        source = input or stored
         folder = output or volumes.dataset(name)
         config = context.bot.section("extraction", ExtractionConfig)
         if persona:
             config = config.model_copy(update={"persona": persona})
         forget_list = _read_forget_list(forget, volumes.forget(name))
+        is_stored = input is None and forget is None
+        _remove_leftovers(stored)
+
+        def inputs(export_sha256: str | None) -> Inputs:
+            return (export_sha256, forget_list.sha256, config)
+
         card = context.make_if_changed(
             folder / STAMP,
-            (source, forget_list.sha256, config),
+            inputs(file_sha256(source) if source.is_file() else None),
             read=lambda: _read_whole(folder),
-            make=lambda: build(name, config, source, folder, forget_list),
+            make=lambda: build(name, config, source, folder, forget_list, is_stored),
+            made_from=lambda card: inputs(card.inputs[source.name]),  # it may have been rewritten
         )
         report_card(context.report, card)
         shown = {"bot", "persona", "train_records", "heldout_records", "persona_messages"}

@@ -30,9 +30,10 @@ class Chat:
 class Message:
     """One entry of an export, usable or not.
 
-    kind       `message`, or what else the export calls it
-    sender     the sender's id, or the name where a source has no ids; None if unknown
-    reply_to   id of the message answered, within the chat
+    kind            `message`, or what else the export calls it
+    sender          the sender's id, or the name where a source has no ids; None if unknown
+    reply_to        id of the message answered, within the chat
+    forwarded_from  name of who wrote the original; None if unknown
     """
 
     chat: Chat
@@ -44,6 +45,7 @@ class Message:
     text: str
     reply_to: int | None = None
     forwarded: bool = False
+    forwarded_from: str | None = None
     via_bot: bool = False
 
 
@@ -78,6 +80,37 @@ class ForgetList:
 
 
 NOBODY = ForgetList()
+
+
+class Traces:
+    """What an export holds of people on a forget list: their messages, and copies of these.
+
+    A forwarded copy names its author as the export does, so `note` has to see all messages first.
+    """
+
+    def __init__(self, forget_list: ForgetList) -> None:
+        self._list = forget_list
+        self._names = set(forget_list.names)
+        self._copied = set[str]()
+        self._has_written = False
+
+    def note(self, messages: Iterable[Message]) -> Iterator[Message]:
+        """Yield the messages, as they come."""
+        for message in messages:
+            if self._list.includes(message.sender, message.sender_name):
+                self._has_written = True
+                self._names.add(message.sender_name or "")
+            elif message.forwarded_from:
+                self._copied.add(message.forwarded_from)
+            yield message
+
+    def __bool__(self) -> bool:
+        return self._has_written or not self._copied.isdisjoint(self._names)
+
+    def include(self, message: Message) -> bool:
+        is_theirs = self._list.includes(message.sender, message.sender_name)
+        return is_theirs or message.forwarded_from in self._names
+
 
 FILTERS: tuple[tuple[str, Callable[[Message], bool]], ...] = (
     ("service", lambda message: message.kind == "service"),

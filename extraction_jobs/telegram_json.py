@@ -1,18 +1,22 @@
 """Telegram Desktop's JSON export, streamed: a single chat, or an account with `chats.list`.
 
-Memory stays flat whatever the file's size. Format: the export's own schema, and
+Memory stays flat whatever the file's size, also when it is written again without some messages.
+Format: the export's own schema, and
 `export_output_json.cpp` of Telegram Desktop, whose invalid `\\xNN` escapes are repaired on the way.
 """
 
+import json
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import ijson
 from ijson.common import ObjectBuilder
 
+from contracts.files import whole_file
 from contracts.refusal import Refusal
 from extraction_jobs.messages import Chat, Message
 
@@ -26,6 +30,9 @@ _CUT_ESCAPE = re.compile(rb"(?<!\\)\\++(?:x[0-9A-Fa-f]?)?\Z")
 """An escape at the end of a chunk that may continue in the next one. Each run of backslashes is
 looked at once, from its first on: a person may write thousands of them."""
 _LISTS = ("chats.list.item.", "left_chats.list.item.")
+_MARKS = {"start_map": "{", "end_map": "}", "start_array": "[", "end_array": "]"}
+Event = tuple[str, str, Any]
+"""What ijson says: where in the file, what, and a key's or a scalar's value."""
 
 
 class _RepairedFile:
@@ -52,12 +59,73 @@ class _RepairedFile:
 
 def read_export(path: Path) -> Iterator[Message]:
     """Yield every entry of every chat, in order; raises Refusal where the file is no export."""
+    return _messages(path, _events(path))
+
+
+def rewrite_export(path: Path, is_unwanted: Callable[[Message], bool]) -> int:
+    """Put the same export without some messages in the file's place; return how many they were.
+
+    Raises Refusal, with the file as it was, where the disk does not take it.
+    """
+    removed = 0
+    try:
+        with whole_file(path) as file:
+            shutil.copymode(path, file.name)
+            copy = _Copy(_events(path), file)
+            for message in _messages(path, copy.events()):
+                removed += (unwanted := is_unwanted(message))
+                copy.end_message(not unwanted)
+    except OSError as error:
+        raise Refusal(f"{path}: cannot be written anew ({error.strerror})") from None
+    return removed
+
+
+class _Copy:
+    """Passes events on and writes them as JSON; of each message when it is known whether to."""
+
+    def __init__(self, events: Iterable[Event], file: BinaryIO) -> None:
+        self._events = events
+        self._file = file
+        self._held: list[str] | None = None  # of the message that is being read
+        self._separator = self._separator_before = ""
+
+    def events(self) -> Iterator[Event]:
+        for event in self._events:
+            if event[1] == "start_map" and _field(event[0]) == "messages.item":
+                self._held, self._separator_before = [], self._separator
+            text = self._text(*event[1:])
+            if self._held is None:
+                self._file.write(text.encode())
+            else:
+                self._held.append(text)
+            yield event
+
+    def end_message(self, is_kept: bool) -> None:
+        if is_kept:
+            self._file.write("".join(self._held or ()).encode())
+        else:
+            self._separator = self._separator_before
+        self._held = None
+
+    def _text(self, event: str, value: Any) -> str:
+        text = _MARKS.get(event) or (
+            str(value) if event == "number" else json.dumps(value, ensure_ascii=False)
+        )
+        if event == "map_key":
+            text += ":"
+        if not event.startswith("end_"):
+            text = self._separator + text
+        self._separator = "" if event.startswith(("start_", "map_key")) else ",\n"
+        return text
+
+
+def _events(path: Path) -> Iterator[Event]:
     try:
         with path.open("rb") as file:
             start = file.read(4096)
             _check_start(path, start)
             file.seek(len(_BOM) if start.startswith(_BOM) else 0)
-            yield from _messages(path, _RepairedFile(file))
+            yield from ijson.parse(_RepairedFile(file))
     except IsADirectoryError:
         raise Refusal(f"{path}: is a folder; {HINT}") from None
     except FileNotFoundError:
@@ -80,16 +148,21 @@ def _check_start(path: Path, start: bytes) -> None:
         raise Refusal(f"{path}: not a Telegram export (a JSON object is expected); {HINT}")
 
 
-def _messages(path: Path, file: _RepairedFile) -> Iterator[Message]:
+def _field(prefix: str) -> str:
+    """Return the place within its chat of what is in one, else the whole place."""
+    base = next((item for item in _LISTS if prefix.startswith(item)), "")
+    return prefix[len(base) :]
+
+
+def _messages(path: Path, events: Iterable[Event]) -> Iterator[Message]:
     header: dict[str, Any] = {}
     builder: ObjectBuilder | None = None
     found = False
     position = 0
-    for prefix, event, value in ijson.parse(file, use_float=True):
+    for prefix, event, value in events:
         if len(prefix) > _DEEPEST:
             raise Refusal(f"{path}: nested too deeply for a Telegram export; {HINT}")
-        base = next((item for item in _LISTS if prefix.startswith(item)), "")
-        field = prefix[len(base) :]
+        field = _field(prefix)
         if builder is not None:
             builder.event(event, value)
             if event == "end_map" and field == "messages.item":
@@ -121,15 +194,20 @@ def _message(path: Path, chat: Chat, raw: dict[str, Any]) -> Message:
             at=_time(raw),
             kind=str(raw.get("type", "message")),
             sender=_sender(raw),
-            sender_name=raw.get("from") or raw.get("actor"),
+            sender_name=_name(raw, "from", "actor"),
             text=_text(raw.get("text", "")),
             reply_to=None if "reply_to_peer_id" in raw else raw.get("reply_to_message_id"),
             forwarded="forwarded_from" in raw or "saved_from" in raw,
+            forwarded_from=_name(raw, "forwarded_from", "saved_from"),
             via_bot="via_bot" in raw,
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         where = f"message {raw.get('id', '?')} of chat {chat.name!r}"
         raise Refusal(f"{path}: {where} is not as Telegram writes it ({error!r})") from None
+
+
+def _name(raw: dict[str, Any], *keys: str) -> str | None:
+    return next((str(raw[key]) for key in keys if raw.get(key)), None)
 
 
 def _time(raw: dict[str, Any]) -> datetime:

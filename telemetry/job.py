@@ -145,25 +145,31 @@ class JobContext:
     skip_unchanged: bool = False
 
     def make_if_changed(
-        self, stamp: Path, inputs: Inputs, read: Callable[[], T | None], make: Callable[[], T]
+        self,
+        stamp: Path,
+        inputs: Inputs,
+        read: Callable[[], T | None],
+        make: Callable[[], T],
+        made_from: Callable[[T], Inputs] | None = None,
     ) -> T:
         """Return what `make` makes; with --skip-unchanged, what was made of the same inputs before.
 
-        stamp   file beside the output that says from which inputs it was made
-        inputs  files and folders, compared by their content; settings; texts
-        read    return the output if it is whole; None or a Refusal if it is not
+        stamp      file beside the output that says from which inputs it was made
+        inputs     files and folders, compared by their content; settings; texts
+        read       return the output if it is whole; None or a Refusal if it is not
+        made_from  return the inputs after `make`, if that changes them
         """
-        made_from = fingerprint(inputs)
+        before = fingerprint(inputs)
         if self.skip_unchanged:
             with suppress(Refusal, OSError):
-                if stamp.read_text(encoding="utf-8") == made_from and (kept := read()) is not None:
+                if stamp.read_text(encoding="utf-8") == before and (kept := read()) is not None:
                     logger().info("unchanged", bot=self.bot.name, folder=str(stamp.parent))
                     return kept
         with suppress(OSError):  # a folder that cannot be written is refused by `make`
             stamp.unlink()
         made = make()
         if _is_first_process():
-            write_whole(stamp, made_from)
+            write_whole(stamp, fingerprint(made_from(made)) if made_from else before)
         return made
 
 

@@ -4,7 +4,9 @@ import json
 import logging
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +100,34 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     convert(run, dataset, "int8")
     manifest = publish(BOT, run, BotModels(root / "models" / BOT))
     return Toy(bots, root / "models", export, dataset, run, manifest)
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    """A file system of 16 MB."""
+
+    folder: Path
+
+    def fill(self, leave: int) -> Path:
+        """Fill it but for so many bytes, or a page more; return the file that does."""
+        filler = self.folder / "filler"
+        with suppress(OSError), filler.open("wb") as file:
+            while True:
+                file.write(bytes(1 << 20))
+        filler_bytes = filler.stat().st_size
+        os.truncate(filler, max(0, filler_bytes - leave))
+        return filler
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("who runs the tests may not mount a file system")
+    yield SmallDisk(folder)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ MOUNTS = ("/data", "/tmp")  # noqa: S108 (the container's)
 LIFETIME_SECONDS = 4 * 3600
 """How long an upload's pod lives at most, should deleting it fail."""
 RECEIVE = """
-part=$1.part
+part=$1.upload
 fail() { rm -f "$part"; echo "$1; $2" >&2; exit 1; }
 trap 'rm -f "$part"' EXIT
 mkdir -p "${1%/*}" && rm -f "$part" || exit

@@ -87,9 +87,9 @@ def test_a_failed_upload_is_explained_and_leaves_nothing(
 def test_what_a_killed_pod_leaves_takes_no_room_from_the_next(cluster: StandIn) -> None:
     cluster.program("pod/head", "/usr/bin/head -c 10; kill -9 $PPID")
     assert pod_failure(cluster) == ": the connection to it was lost; try again"
-    assert list(exports(cluster)) == ["result.json.part"]
+    assert list(exports(cluster)) == ["result.json.upload"]
     (cluster.folder / "pod/head").unlink()
-    cluster.program("pod/df", "test ! -e $4/result.json.part && exec /usr/bin/df -P -B 1 /")
+    cluster.program("pod/df", "test ! -e $4/result.json.upload && exec /usr/bin/df -P -B 1 /")
     assert cluster.submit("--no-follow").exit_code == 0
 
 

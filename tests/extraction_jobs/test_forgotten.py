@@ -1,0 +1,178 @@
+"""The stored export after somebody in it asked to be forgotten: written anew without them."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from contracts.dataset import CARD, HELDOUT, TRAIN
+from contracts.forget import Forgotten, append
+from extraction_jobs.build_dataset import app
+from tests.conftest import SmallDisk
+from tests.extraction_jobs.conftest import IDS, Entry, chat, entry
+
+SETTINGS = "name: polkson\nextraction: {persona: Anna}\n"
+THEIRS = [
+    entry(3, "Boris", "PLANTED text"),
+    entry(4, "Boris", ["PLANTED ", {"type": "bold", "text": "PLANTED"}]) | {"via_bot": "@gif"},
+    entry(5, "Boris") | {"type": "service", "actor": "Boris", "actor_id": f"user{IDS['Boris']}"},
+    entry(6, "Boris") | {"from_id": IDS["Boris"]},  # as before 2021
+    entry(7, "Clara", "PLANTED copy") | {"forwarded_from": "Boris"},
+    entry(8, "Clara", "PLANTED copy") | {"saved_from": "Boris"},
+    entry(9, "Boris", "PLANTED caption") | {"photo": "photos/1.jpg", "width": 7},
+]
+OTHERS = [
+    entry(1, "Clara", 'who is there? \\ " \u2028'),
+    entry(2, "Anna", ["it is me, ", {"type": "bold", "text": "Boris"}]),
+    entry(10, "Clara", "news") | {"forwarded_from": "News"},
+    entry(11, "Clara", "") | {"location_information": {"latitude": 55.750000, "n": -1.5e-7}},
+    {"id": 12, "type": "unsupported"},
+    entry(13, "Anna", "bye") | {"reactions": [{"type": "emoji", "count": 2, "recent": None}]},
+]
+SINGLE = chat(*OTHERS[:2], *THEIRS, *OTHERS[2:], empty=[], nothing={}, last=True)
+ACCOUNT = {
+    "about": "Here is the data you requested.",
+    "contacts": {"list": [{"user_id": 123456789012345678901, "rating": 0.5}]},
+    "chats": {"about": "All chats.", "list": [chat(*OTHERS, *THEIRS), chat(*THEIRS)]},
+    "left_chats": {"list": [chat(THEIRS[0], OTHERS[0]), {"name": "none", "messages": []}]},
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The bot's folder on the volume; Boris is on its list."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    folder = tmp_path / "data" / "polkson"
+    (folder / "exports").mkdir(parents=True)
+    append(folder / "forget" / "forget.jsonl", Forgotten(user_id=IDS["Boris"], at=1.0))
+    return folder
+
+
+@pytest.fixture
+def extract(tmp_path: Path, data: Path) -> Callable[..., Result]:
+    bot = tmp_path / "polkson.yaml"
+    bot.write_text(SETTINGS, encoding="utf-8")
+    return lambda *words: CliRunner().invoke(app, ["--bot", str(bot), *map(str, words)])
+
+
+def write(path: Path, content: object) -> Path:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    return path
+
+
+def without(content: Any, unwanted: list[Entry]) -> Any:
+    if isinstance(content, dict):
+        return {name: without(value, unwanted) for name, value in content.items()}
+    if isinstance(content, list):
+        return [without(each, unwanted) for each in content if each not in unwanted]
+    return content
+
+
+def exact(text: str) -> Any:
+    return json.loads(text, parse_float=Decimal, parse_int=str)
+
+
+@pytest.mark.parametrize("content", [SINGLE, ACCOUNT], ids=["a chat", "an account"])
+def test_their_messages_go_and_everything_else_stays_as_it_was(
+    data: Path, extract: Callable[..., Result], content: Entry
+) -> None:
+    export = write(data / "exports" / "result.json", content)
+    export.chmod(0o600)
+    done = extract()
+    assert done.exit_code == 0, done.output
+    kept = export.read_text(encoding="utf-8")
+    assert "PLANTED" not in kept
+    assert exact(kept) == exact(json.dumps(without(content, THEIRS)))
+    assert export.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in data.glob("exports/*")] == ["result.json"]
+
+
+def test_the_data_set_is_the_same_with_them_left_out_or_taken_out(
+    data: Path, extract: Callable[..., Result], tmp_path: Path
+) -> None:
+    given = write(tmp_path / "given.json", SINGLE)
+    write(data / "exports" / "result.json", SINGLE)
+    assert extract("--input", given, "--output", tmp_path / "left-out").exit_code == 0
+    assert json.loads(given.read_text(encoding="utf-8")) == SINGLE  # it is not ours
+    assert extract().exit_code == 0
+    for name in (TRAIN, HELDOUT):
+        left_out, taken_out = tmp_path / "left-out" / name, data / "dataset" / name
+        assert left_out.read_bytes() == taken_out.read_bytes()
+    card = json.loads((data / "dataset" / CARD).read_bytes())
+    assert (card["messages_read"], card["dropped"]["forgotten"]) == (13, len(THEIRS))
+
+
+def test_it_is_written_once_and_then_unchanged(data: Path, extract: Callable[..., Result]) -> None:
+    export = write(data / "exports" / "result.json", SINGLE)
+    before = export.stat().st_ino
+    assert extract("--skip-unchanged").exit_code == 0
+    after = export.stat()
+    assert after.st_ino != before
+    assert '"unchanged"' in extract("--skip-unchanged").stderr
+    assert extract().exit_code == 0
+    assert export.stat() == after
+    append(data / "forget" / "forget.jsonl", Forgotten(user_id=IDS["Clara"], at=2.0))
+    assert '"unchanged"' not in extract("--skip-unchanged").stderr
+    assert "who is there?" not in export.read_text(encoding="utf-8")
+
+
+def test_a_persona_who_asked_is_refused_and_nobody_takes_the_place(
+    data: Path, extract: Callable[..., Result]
+) -> None:
+    export = write(data / "exports" / "result.json", SINGLE)
+    append(data / "forget" / "forget.jsonl", Forgotten(user_id=IDS["Anna"], at=2.0))
+    for persona in ("Anna", "auto"):
+        if persona == "auto":
+            append(data / "forget" / "forget.jsonl", Forgotten(user_id=IDS["Clara"], at=2.0))
+        done = extract("--persona", persona)
+        assert (done.exit_code, "asked to be forgotten" in done.stderr) == (2, True)
+        assert json.loads(export.read_text(encoding="utf-8")) == SINGLE
+
+
+def test_what_killed_jobs_and_uploads_left_of_exports_goes_too(
+    data: Path, extract: Callable[..., Result]
+) -> None:
+    write(data / "exports" / "result.json", SINGLE)
+    part, upload = (data / "exports" / f"result.json.{end}" for end in ("part", "upload"))
+    part.touch()
+    upload.touch()
+    assert extract().exit_code == 0
+    assert (part.exists(), upload.exists()) == (False, True)  # somebody uploads
+    os.utime(upload, (0, time.time() - 3700))
+    assert extract().exit_code == 0
+    assert not upload.exists()
+
+
+def test_a_full_disk_leaves_the_export_and_the_data_set_as_they_were(
+    data: Path,
+    extract: Callable[..., Result],
+    small_disk: SmallDisk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    volume = small_disk.folder / "polkson"
+    monkeypatch.setenv("DATA_DIR", str(small_disk.folder))
+    (volume / "exports").mkdir(parents=True)
+    long = [entry(100 + number, "Anna", "long " * 300) for number in range(300)]
+    export = write(volume / "exports" / "result.json", chat(*THEIRS, *OTHERS, *long))
+    before = export.read_bytes()
+    assert extract("--persona", "Clara").exit_code == 0
+    dataset = (volume / "dataset" / TRAIN).read_bytes()
+    append(volume / "forget" / "forget.jsonl", Forgotten(user_id=IDS["Boris"], at=1.0))
+    filler = small_disk.fill(leave=100_000)
+    done = extract()
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "cannot be written anew (No space left on device)" in done.stderr
+    assert export.read_bytes() == before
+    assert (volume / "dataset" / TRAIN).read_bytes() == dataset
+    assert [path.name for path in volume.glob("exports/*")] == ["result.json"]
+    filler.unlink()
+    assert extract().exit_code == 0
+    assert b"PLANTED" not in export.read_bytes()
