@@ -4,36 +4,44 @@ save      FOLDER/<bot>/<date>/ gets the database as of one moment (SQLite's onli
           the list of the forgotten, and the manifests of the bot's versions; the gateway may run
 restore   puts a copy in the database's place, while no gateway runs
 
-Copies hold what people wrote: they are deleted after the two weeks that /forgetme promises.
+Copies hold what people wrote: they are deleted on their fourteenth day, within the two weeks that
+/forgetme promises, also where no new one can be made.
 """
 
 import os
 import re
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from contracts.files import sync, whole_folder, write_whole
+from contracts.files import locked, sync, whole_folder, write_whole
 from contracts.model_version import MANIFEST, BotModels
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from services.gateway.settings import DatabasePath
-from services.gateway.store.database import find_damage, merge_log, only_gateway
+from services.gateway.store.database import (
+    NEWER,
+    find_damage,
+    merge_log,
+    only_gateway,
+    restored_part,
+)
 from telemetry.job import JobReport, PushSettings, command, job_app, job_report
 
 app = job_app(None, DatabasePath, Volumes, PushSettings)
 
 KEEP_DAYS = 14
+BUSY = "another backup works there; wait for its end"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 DATABASE = "gateway.sqlite3"
 MANIFESTS = "manifests"
 Folder = Annotated[Path, typer.Argument(help="Where the copies lie, a folder a bot.")]
-DaysOption = Annotated[int, typer.Option(min=1, help="Copies older than this are deleted.")]
+DaysOption = Annotated[int, typer.Option(min=1, help="Age at which a copy is deleted.")]
 DateOption = Annotated[str, typer.Option("--date", help="Which copy, 2026-11-26 say.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Also in place of a whole one.")]
 
@@ -44,11 +52,13 @@ def save(folder: Folder, days: DaysOption = KEEP_DAYS) -> None:
     with command("backup"):
         source, push = from_environment(DatabasePath), from_environment(PushSettings)
         today = datetime.now(UTC).date()
-        target = folder / source.bot / f"{today}"
-        with job_report("backup", source.bot, push) as report:
-            size = copy(source, from_environment(Volumes), target)
+        copies, target = folder / source.bot, folder / source.bot / f"{today}"
+        with job_report("backup", source.bot, push) as report, locked(copies, BUSY):
+            try:
+                expire(copies, today - timedelta(days=days))
+            finally:  # one that cannot be deleted keeps nobody from making the next
+                size = copy(source, from_environment(Volumes), target)
             report_copy(report, size)
-            expire(target.parent, today - timedelta(days=days))
         typer.echo(f"{source.database} -> {target}: {size:,} bytes, whole")
 
 
@@ -71,8 +81,6 @@ def copy(source: DatabasePath, volumes: Volumes, target: Path) -> int:
     if not source.database.is_file():
         raise Refusal(f"{source.database}: no database; set BOT and GATEWAY_DATA_DIR")
     try:
-        for leftover in target.parent.glob(".*.part"):  # of a run that was killed
-            shutil.rmtree(leftover)
         with whole_folder(target, mode=0o700) as aside:
             size = _copy_database(source.database, aside / DATABASE)
             with suppress(FileNotFoundError):
@@ -90,7 +98,7 @@ def _copy_database(source: Path, target: Path) -> int:
         ours.backup(theirs)
         theirs.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
     if found := find_damage(target):
-        raise Refusal(f"{source}: damaged: {found}")
+        raise Refusal(f"{source}: {found}")
     return target.stat().st_size
 
 
@@ -102,11 +110,15 @@ def _copy_manifests(models: BotModels, target: Path) -> None:
             shutil.copyfile(models.path(version) / MANIFEST, target / f"{version}.json")
 
 
-def expire(folder: Path, before: date) -> None:
-    """Delete the copies of earlier days."""
-    for day in _copies(folder):
-        if day < f"{before}":
-            shutil.rmtree(folder / day)
+def expire(folder: Path, last: date) -> None:
+    """Delete the copies up to that day, and what runs that were killed left; nobody else copies.
+
+    Raises OSError at the end where one of them cannot be deleted.
+    """
+    copies = [folder / day for day in _copies(folder) if day <= f"{last}"]
+    with ExitStack() as deletions:
+        for each in (*copies, *folder.glob(".*.part")):
+            deletions.callback(shutil.rmtree, each)
 
 
 def _chosen(folder: Path, day: str) -> Path:
@@ -130,11 +142,11 @@ def put_back(chosen: Path, place: DatabasePath, volumes: Volumes, force: bool) -
     Whatever is killed when, the old database is there whole or the new one. The list of the
     forgotten comes back where there is none: the gateway goes by it at its start.
     """
-    database, part = place.database, place.database.with_suffix(".part")
+    database, part = place.database, restored_part(place.database)
     if found := find_damage(chosen / DATABASE):
-        raise Refusal(f"{chosen / DATABASE}: damaged: {found}; take another --date")
+        raise Refusal(f"{chosen / DATABASE}: {found}; take another --date")
     with only_gateway(database):
-        if database.is_file() and not force and not find_damage(database):
+        if database.is_file() and not force and find_damage(database) in (None, NEWER):
             raise Refusal(f"{database}: is whole; --force replaces it all the same")
         try:
             shutil.copyfile(chosen / DATABASE, part)
@@ -152,6 +164,8 @@ def put_back(chosen: Path, place: DatabasePath, volumes: Volumes, force: bool) -
                 write_whole(forgotten, (chosen / forgotten.name).read_bytes())
         except OSError as error:
             raise Refusal(f"{database}: {error.strerror}") from None
+        finally:
+            part.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ _PRAGMAS = (
 )
 _PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY)
 """Faults after which the connection is as good as before."""
+NEWER = "written by a newer release"
 ROOM_BYTES = 1 << 20
 """Free space that is enough to open a database."""
 
@@ -49,11 +50,12 @@ class Database:
         self.is_writable = True
         with ExitStack() as held:
             held.enter_context(only_gateway(path))
+            restored_part(path).unlink(missing_ok=True)  # of a restore that was killed
             try:
                 self.connection = _connect(path)
                 held.callback(lambda: self.connection.close())
                 if (found := _damage(self.connection)) is not None:
-                    raise Refusal(f"{path}: damaged ({found}): restore a backup")
+                    raise Refusal(f"{path}: {found}: restore a backup")
                 self._schema = _migrate(self.connection, path)
             except sqlite3.Error as error:
                 raise Refusal(f"{path}: cannot be used: {error}") from None
@@ -182,6 +184,10 @@ def _identities(path: Path) -> list[tuple[int, int] | None]:
     return found
 
 
+def _migrations() -> list[Path]:
+    return sorted(MIGRATIONS.glob("*.sql"))
+
+
 def _schema(connection: sqlite3.Connection) -> int:
     """Return how many migrations the database has had."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -193,10 +199,10 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> int:
     Returns how many there are.
     """
     version = _schema(connection)
-    files = sorted(MIGRATIONS.glob("*.sql"))
+    files = _migrations()
     if version > len(files):
         raise Refusal(
-            f"{path}: written by a newer release (schema {version}, this one knows {len(files)}):"
+            f"{path}: {NEWER} (schema {version}, this one knows {len(files)}):"
             " run that one, or restore a copy of a day before the upgrade (restore --force --date)"
         )
     if not version and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
@@ -209,7 +215,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> int:
 
 def _damage(connection: sqlite3.Connection) -> str | None:
     found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    return None if found == "ok" else found
+    return None if found == "ok" else f"damaged ({found})"
 
 
 def find_damage(path: Path) -> str | None:
@@ -219,11 +225,16 @@ def find_damage(path: Path) -> str | None:
     """
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            if not database.execute("PRAGMA user_version").fetchone()[0]:
+            if not (schema := _schema(database)):
                 return "no database of a gateway"
-            return _damage(database)
+            return _damage(database) or (NEWER if schema > len(_migrations()) else None)
     except sqlite3.Error as error:
-        return type(error).__name__
+        return f"damaged ({error})"
+
+
+def restored_part(path: Path) -> Path:
+    """Return where a copy lies until it is put into the database's place."""
+    return path.with_suffix(".part")
 
 
 def only_gateway(path: Path) -> AbstractContextManager[None]:

@@ -1,21 +1,23 @@
 """Copies of a bot's database: whole, kept for two weeks, and put back."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from contracts.files import LOCK, locked
 from contracts.forget import Forgotten, append, read
 from contracts.model_version import BotModels
 from contracts.settings import Volumes
 from services.gateway.backup import DATABASE, app, expire
 from tests.contracts.versions import publish
-from tests.services.gateway.conftest import World
+from tests.services.gateway.conftest import SmallDisk, World
 from tests.services.gateway.telegram import private
 
 
@@ -34,7 +36,8 @@ def run(*arguments: object) -> Any:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    """Return what the folder holds, but for its lock."""
+    return {path.name for path in folder.iterdir()} - {LOCK}
 
 
 def turns(path: Path) -> int:
@@ -63,7 +66,8 @@ async def day(world: World, copies: Path) -> Path:
     """Today's copy, of a database in which somebody has talked."""
     await talk(world)
     assert run("save", copies).exit_code == 0
-    return next((copies / world.settings.bot).iterdir())
+    (name,) = names(copies / world.settings.bot)
+    return copies / world.settings.bot / name
 
 
 async def test_a_copy_is_whole_and_taken_while_the_gateway_runs(world: World, copies: Path) -> None:
@@ -73,7 +77,8 @@ async def test_a_copy_is_whole_and_taken_while_the_gateway_runs(world: World, co
     async with world.gateway():
         await world.ask(private("эй"))
         assert run("save", copies).exit_code == 0
-    (day,) = (copies / bot).iterdir()
+    (name,) = names(copies / bot)
+    day = copies / bot / name
     assert turns(day / DATABASE) == 2
     assert (day / DATABASE).stat().st_mode & 0o777 == 0o600
     assert names(day) == {DATABASE, "forget.jsonl", "manifests"}
@@ -85,13 +90,13 @@ async def test_a_lost_or_damaged_database_comes_back(world: World, copies: Path)
     forget_file, database = Volumes().forget(world.settings.bot), world.settings.database
     append(forget_file, Forgotten(user_id=9, at=1.0))
     run("save", copies)
-    (day,) = (copies / world.settings.bot).iterdir()
+    (day,) = names(copies / world.settings.bot)
     forget_file.unlink()
     damage(database)
     assert run("restore", copies).exit_code == 0
     assert turns(database) == 2
     database.unlink()
-    assert run("restore", copies, "--date", day.name).exit_code == 0
+    assert run("restore", copies, "--date", day).exit_code == 0
     assert [each.user_id for each in read(forget_file)] == [9]
     await talk(world)
     assert turns(database) == 4
@@ -138,7 +143,7 @@ async def test_a_copy_that_is_not_whole_is_not_put_back_and_goes_with_the_next(
     assert refused(why, "restore", copies, "--force")
     assert turns(world.settings.database) == 2
     assert run("save", copies).exit_code == 0
-    assert [path.name for path in day.parent.iterdir()] == [day.name]
+    assert names(day.parent) == {day.name}
     assert turns(day / DATABASE) == 2
 
 
@@ -172,10 +177,107 @@ async def test_a_killed_restore_leaves_the_old_data(world: World, copies: Path, 
     assert turns(database) == 2
 
 
-def test_copies_expire_and_nothing_else_does(tmp_path: Path) -> None:
-    kept = {"2026-11-15", "notes", "2020-01-01-before-update", "2020-01-02"}
-    for name in {"2026-11-01", *kept} - {"2020-01-02"}:
-        (tmp_path / name).mkdir()
-    (tmp_path / "2020-01-02").touch()
-    expire(tmp_path, date(2026, 11, 15))
-    assert {path.name for path in tmp_path.iterdir()} == kept
+def ago(days: int) -> str:
+    return str(datetime.now(UTC).date() - timedelta(days=days))
+
+
+@pytest.fixture
+def old(world: World, copies: Path) -> Path:
+    """A bot's folder with copies of 13 to 15 days, and with what two killed runs left."""
+    folder = copies / world.settings.bot
+    for name in (ago(13), ago(14), ago(15), f".{ago(1)}.part", f".{ago(0)}.part"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / DATABASE).write_text("тайна")
+    return folder
+
+
+def test_copies_expire_and_nothing_else_does(old: Path) -> None:
+    for name in ("notes", "2020-01-01-before-update"):
+        (old / name).mkdir()
+    (old / "2020-01-02").touch()
+    expire(old, date.fromisoformat(ago(14)))
+    assert names(old) == {ago(13), "notes", "2020-01-01-before-update", "2020-01-02"}
+
+
+async def test_copies_expire_though_there_is_no_database(copies: Path, old: Path) -> None:
+    assert refused("no database", "save", copies)
+    assert names(old) == {ago(13)}
+
+
+async def test_copies_expire_though_the_database_is_damaged(
+    world: World, copies: Path, old: Path
+) -> None:
+    await talk(world)
+    damage(world.settings.database)
+    assert run("save", copies).exit_code == 2
+    assert names(old) == {ago(13)}
+
+
+async def test_copies_expire_though_there_is_no_room_for_another(
+    world: World, small_disk: SmallDisk, old: Path
+) -> None:
+    await talk(world)
+    shutil.copytree(old, small_disk.folder / old.name)
+    small_disk.fill()
+    result = run("save", small_disk.folder)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert "full" in result.stderr
+    assert names(small_disk.folder / old.name) == {ago(13)}
+    small_disk.free()
+    assert run("save", small_disk.folder).exit_code == 0
+    assert names(small_disk.folder / old.name) == {ago(13), ago(0)}
+
+
+async def test_a_copy_that_cannot_be_deleted_keeps_no_other(
+    world: World, copies: Path, old: Path
+) -> None:
+    await talk(world)
+    stuck = old / ago(15)
+    real = shutil.rmtree
+
+    def rmtree(path: Path, **more: Any) -> None:
+        if path == stuck:
+            raise PermissionError(13, "Permission denied", str(path))
+        real(path, **more)
+
+    world.patch.setattr(shutil, "rmtree", rmtree)
+    result = run("save", copies)
+    assert result.exit_code == 1
+    assert str(stuck) in result.stderr
+    assert names(old) == {ago(0), ago(13), stuck.name}
+
+
+async def test_a_backup_leaves_alone_what_another_one_is_making(copies: Path, old: Path) -> None:
+    with locked(old, "busy"):
+        assert refused("another backup works there", "save", copies)
+    assert f".{ago(0)}.part" in names(old)
+
+
+async def test_a_restore_leaves_no_half_a_copy(
+    world: World, copies: Path, day: Path, small_disk: SmallDisk
+) -> None:
+    """Neither where the disk is full, nor after the start that follows where it was killed."""
+    small_disk.fill()
+    world.patch.setenv("GATEWAY_DATA_DIR", str(small_disk.folder))
+    assert refused("No space left", "restore", copies)
+    assert names(small_disk.folder / world.settings.bot) == set()
+    part = world.settings.database.with_suffix(".part")
+    part.write_text("тайна")
+    await talk(world)
+    assert not part.exists()
+
+
+async def test_a_copy_of_a_newer_release_is_not_put_back(
+    world: World, copies: Path, day: Path
+) -> None:
+    for path in (day / DATABASE, world.settings.database):
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA user_version = 99")
+    assert refused("newer release; take another --date", "restore", copies, "--force")
+    shutil.copytree(day, day.with_name(ago(3)))
+    with closing(sqlite3.connect(day.with_name(ago(3)) / DATABASE)) as database:
+        database.execute("PRAGMA user_version = 1")
+    assert refused("is whole; --force", "restore", copies, "--date", ago(3))
+    assert run("restore", copies, "--force", "--date", ago(3)).exit_code == 0
