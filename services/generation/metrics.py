@@ -28,6 +28,7 @@ class Metrics:
                                           the cached share
     finish_reason                         stop or length
     moderation                            none, masked, blocked or replaced
+    serving                               NaN while nothing is published
     volume_used_ratio                     the volume is models; NaN without its folder
     """
 

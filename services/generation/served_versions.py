@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import nan
 
 import grpc
 
@@ -97,7 +98,7 @@ class Versions:
         serving, loaded = dict[str, bool](), self._engine.loaded
         for name, state in self._states.items():
             serving[name] = bool(state.bot and state.current and state.current.key in loaded)
-            self._metrics.serving.labels(name).set(serving[name])
+            self._metrics.serving.labels(name).set(serving[name] if state.linked_ids else nan)
         return serving
 
     @contextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from math import isnan
 from pathlib import Path
 
 import grpc
@@ -226,6 +227,7 @@ async def test_is_ready_before_anything_is_published(toy: Toy, tmp_path: Path) -
     async with running(toy.bots_dir, tmp_path / "models") as service:
         await service.assert_unavailable(grpc.StatusCode.FAILED_PRECONDITION)
         assert await service.is_healthy()
+        assert isnan(service.metric("serving", bot=BOT))
 
         (tmp_path / "models").symlink_to(toy.models_dir)
         await until(lambda: service.serves(toy.manifest.id))
