@@ -56,5 +56,6 @@ COPY training_jobs training_jobs
 ENTRYPOINT ["python", "-m"]
 
 FROM $IMAGE
-RUN python -m compileall -q .
+# a file may be its owner's alone where the image is built
+RUN find . ! -perm -go=r -exec chmod go+rX {} + && python -m compileall -q .
 USER 10001:10001

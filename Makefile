@@ -62,7 +62,7 @@ SAMPLES := $(wildcard extraction_jobs/sample_chats/*.py extraction_jobs/sample_c
 
 $(DATA)/.samples: $(SAMPLES) | serving
 	@$(PYTHON) -m extraction_jobs.sample_chats --output $(DATA) > /dev/null
-	@touch $@
+	@umask 077 && touch $@
 
 ifneq ($(filter 1,$(TRAIN))$(filter-out demo,$(BASE)),)
 models: setup $(BOTS:%=$(MODELS)/%/$(MARK)) ## Publish the sample bots that are kept; TRAIN=1 or BASE=… trains them
@@ -75,7 +75,7 @@ $(MODELS)/%/$(MARK): $(DATA)/.samples k8s/bots/%/bot.yaml training_jobs/demo_bas
 	$(PYTHON) -m training_jobs.pipeline --bot k8s/bots/$*/bot.yaml \
 	  --input $(DATA)/$*/exports/result.json --base "$(BASE)" $(if $(filter demo,$(BASE)),$(TRAINING_demo))
 	@rm -f $(MODELS)/$*/.made-from-*
-	@touch $@
+	@umask 077 && touch $@
 
 sample-bots: setup ## Train the sample bots and keep them in the repository
 	@folder=$$(mktemp -d); trap 'rm -r "$$folder"' EXIT; \

@@ -53,11 +53,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def whole_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
+def whole_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder to fill, which takes the place of `path` unless the block fails."""
     aside = path.with_name(f".{path.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(mode, parents=True)
+    aside.mkdir(parents=True)
     try:
         yield aside
         shutil.rmtree(path, ignore_errors=True)
@@ -92,10 +92,11 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def locked(folder: Path, busy: str, clean_up: bool = False, mode: int = 0o777) -> Iterator[None]:
-    """Hold the folder's lock, making the folder with that mode if need be.
+def locked(folder: Path, busy: str, clean_up: bool = False) -> Iterator[None]:
+    """Hold the folder's lock, making the folder if need be.
 
-    clean_up  remove the lock file at the end, and a folder made here if nothing else is in it
+    clean_up  remove the lock file at the end, and a folder made here if nothing else is in it;
+              without it the folder is ours, and is closed to other users
 
     Raises Locked, with the text `busy`, while another process has it, and Refusal where the folder
     cannot be written.
@@ -103,7 +104,10 @@ def locked(folder: Path, busy: str, clean_up: bool = False, mode: int = 0o777) -
     path = folder / LOCK
     try:
         is_new = not folder.exists()
-        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):  # a volume's folder may be root's
+            if not clean_up:
+                folder.chmod(0o700)
         file = path.open("w")
     except (FileExistsError, NotADirectoryError):
         raise Refusal(f"{folder}: is a file; a folder is wanted") from None

@@ -33,7 +33,7 @@ from contracts.clock import Clock, SystemClock
 from contracts.files import file_sha256, locked, write_whole
 from contracts.refusal import EXIT_CODE, Refusal, end_process
 from contracts.settings import Settings, Volumes, environment_help, from_environment
-from telemetry.command_line import command_line
+from telemetry.command_line import CommandLine
 from telemetry.logs import LogSettings, configure, logger
 
 BotOption = Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")]
@@ -65,7 +65,7 @@ def job_app(main: Callable[..., None] | None = None, *settings: type[Settings]) 
 
     settings  what the command reads besides LogSettings; without any, what `job` reads
     """
-    app = command_line()
+    app = CommandLine()
     app.info.epilog = environment_help(*(settings or (Volumes, PushSettings)), LogSettings)
     if main is not None:
         app.command(epilog=app.info.epilog)(main)

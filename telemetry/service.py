@@ -8,7 +8,7 @@ from typing import TypeVar
 import typer
 
 from contracts.settings import Settings, environment_help, from_environment
-from telemetry.command_line import command_line
+from telemetry.command_line import CommandLine
 from telemetry.job import command
 from telemetry.logs import LogSettings
 
@@ -19,7 +19,7 @@ def service_app(
     name: str, about: str, settings: type[S], run: Callable[[S, asyncio.Event], Awaitable[None]]
 ) -> typer.Typer:
     """Return the command line that runs a service; SIGTERM and Ctrl-C set the event."""
-    app = command_line()
+    app = CommandLine()
 
     async def run_until_told(given: S) -> None:
         stop = asyncio.Event()

@@ -8,7 +8,6 @@ Copies hold what people wrote: they are deleted on their fourteenth day, within 
 /forgetme promises, also where no new one can be made.
 """
 
-import os
 import re
 import shutil
 import sqlite3
@@ -81,7 +80,7 @@ def copy(source: DatabasePath, volumes: Volumes, target: Path) -> int:
     if not source.database.is_file():
         raise Refusal(f"{source.database}: no database; set BOT and GATEWAY_DATA_DIR")
     try:
-        with whole_folder(target, mode=0o700) as aside:
+        with whole_folder(target) as aside:
             size = _copy_database(source.database, aside / DATABASE)
             with suppress(FileNotFoundError):
                 forgotten = volumes.forget(source.bot)
@@ -93,7 +92,6 @@ def copy(source: DatabasePath, volumes: Volumes, target: Path) -> int:
 
 
 def _copy_database(source: Path, target: Path) -> int:
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o600))
     with closing(sqlite3.connect(source)) as ours, closing(sqlite3.connect(target)) as theirs:
         ours.backup(theirs)
         theirs.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
@@ -150,7 +148,6 @@ def put_back(chosen: Path, place: DatabasePath, volumes: Volumes, force: bool) -
             raise Refusal(f"{database}: is whole; --force replaces it all the same")
         try:
             shutil.copyfile(chosen / DATABASE, part)
-            part.chmod(0o600)
             sync(part)
             # its log would be replayed into the new file
             merge_log(database)

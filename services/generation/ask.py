@@ -25,9 +25,9 @@ from services.generation.client import (
     SyncGenerationClient,
     turn,
 )
-from telemetry.command_line import command_line
+from telemetry.command_line import CommandLine
 
-app = command_line()
+app = CommandLine()
 
 ANSWER_SECONDS, READY_SECONDS = 1.0, 30.0
 """Time that a service which runs, and one that is started, has to say SERVING."""

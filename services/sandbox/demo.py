@@ -24,11 +24,11 @@ from contracts.refusal import Refusal, end_process
 from contracts.settings import Settings, environment_help, from_environment
 from services.sandbox.demo_processes import Demo, token_variable
 from services.sandbox.settings import sandbox_token
-from telemetry.command_line import command_line
+from telemetry.command_line import CommandLine
 
 GRPC_PORT = 50051
 HELLO = "Привет"
-app = command_line()
+app = CommandLine()
 
 
 class DemoSettings(Settings):

@@ -7,6 +7,7 @@ import pytest
 
 from contracts.files import LOCK, Locked, locked, whole_folder, write_whole
 from contracts.refusal import Refusal
+from tests.conftest import open_to_others
 
 
 def fail(*_: object) -> None:
@@ -32,6 +33,12 @@ def test_a_folder_that_cannot_be_filled_stays_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"), whole_folder(tmp_path / "model"):
         fail()
     assert [path.name for path in tmp_path.rglob("*")] == ["model", "second"]
+
+
+def test_a_folder_of_ours_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "bot").mkdir(mode=0o755)
+    with locked(tmp_path / "bot", "busy"):
+        assert open_to_others(tmp_path / "bot") == [tmp_path / "bot" / LOCK]
 
 
 @pytest.mark.parametrize("clean_up", [True, False])

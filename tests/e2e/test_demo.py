@@ -45,7 +45,13 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
     with (
         (tmp_path / "steps").open("w+") as steps,
         subprocess.Popen(
-            DEMO, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=steps, text=True
+            DEMO,
+            env=environment,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=steps,
+            text=True,
+            umask=0o022,
         ) as demo,
     ):
         try:
@@ -63,6 +69,7 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
     lines = (tmp_path / "steps").read_text("utf-8").splitlines()
     assert all(re.fullmatch(r"\[ *\d+\.\d s\] \S.*", line) for line in lines)
     log = environment["DEMO_LOG"]
+    assert Path(log).stat().st_mode & 0o077 == 0
     assert lines[0].endswith("unborn is left out: no model of it is published")
     assert log in lines[1]
     events = [json.loads(line) for line in Path(log).read_text("utf-8").splitlines()]

@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks.load import Crowd
 from benchmarks.support.gateway_process import gateway_environment
-from tests.conftest import PATIENCE, unmeasured
+from tests.conftest import PATIENCE, open_to_others, unmeasured
 from tests.services.gateway.conftest import fake_generation
 from tests.services.sandbox.conftest import TOKENS, running
 
@@ -36,7 +36,7 @@ class Gateway:
         environment = {**unmeasured(), **self._environment}
         with self._log.open("a") as log:
             return await asyncio.create_subprocess_exec(
-                *command, env=environment, cwd=ROOT, stdout=log, stderr=log
+                *command, env=environment, cwd=ROOT, stdout=log, stderr=log, umask=0o022
             )
 
     async def start_and_wait(self) -> asyncio.subprocess.Process:
@@ -97,6 +97,7 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
             async with asyncio.timeout(PATIENCE):
                 while not due <= set(await sandbox.sent()):  # noqa: ASYNC110 (a process's)
                     await asyncio.sleep(0.1)
+        assert not open_to_others(tmp_path / "avtobus")
         last.send_signal(signal.SIGTERM)
         assert await last.wait() == 0
         sent = Counter(await sandbox.sent())

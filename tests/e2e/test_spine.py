@@ -11,7 +11,7 @@ import pytest
 
 from services.generation.ask import is_serving
 from services.generation.client import SyncGenerationClient, turn
-from tests.conftest import BOT, PATIENCE, free_address, toy_export
+from tests.conftest import BOT, PATIENCE, free_address, open_to_others, toy_export
 from tests.training_jobs.conftest import EXTRA_ROWS, write_gpt2
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", module, *map(str, options)]
     return subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, umask=0o022
     )
 
 
@@ -47,6 +47,10 @@ def test_an_export_goes_in_and_an_answer_comes_out(tmp_path: Path, volumes: dict
     options = ["--bot", bot, "--input", export, "--base", base, "--no-evaluate"]
     done = run(volumes, "training_jobs.pipeline", *options)
     assert done.returncode == 0, done.stderr
+    assert not [
+        *open_to_others(tmp_path / "data" / BOT),
+        *open_to_others(tmp_path / "models" / BOT),
+    ]
 
     address = free_address()
     host, _, port = address.partition(":")

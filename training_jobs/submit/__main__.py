@@ -26,16 +26,17 @@ from contracts.clock import SystemClock
 from contracts.files import file_sha256
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Settings, environment_help, from_environment
-from telemetry.command_line import command_line
+from telemetry.command_line import CommandLine
 from training_jobs.submit.cluster import Cluster, JobFailed, NotReady, connect, ends, follow
 
-app = command_line()
+app = CommandLine()
 NAMESPACE = "persona-bots"
 BOT, NAME = "persona-bots/bot", "app.kubernetes.io/name"
 MOUNTS = ("/data", "/tmp")  # noqa: S108 (the container's)
 LIFETIME_SECONDS = 4 * 3600
 """How long an upload's pod lives at most, should deleting it fail."""
 RECEIVE = """
+umask 077
 part=$1.upload
 fail() { rm -f "$part"; echo "$1; $2" >&2; exit 1; }
 trap 'rm -f "$part"' EXIT

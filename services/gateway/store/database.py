@@ -242,7 +242,7 @@ def only_gateway(path: Path) -> AbstractContextManager[None]:
 
     Raises Refusal when one runs on it, or its folder cannot be written.
     """
-    return locked(path.parent, "another gateway of this bot is running on it", mode=0o700)
+    return locked(path.parent, "another gateway of this bot is running on it")
 
 
 def merge_log(path: Path) -> None:

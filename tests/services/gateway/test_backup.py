@@ -1,7 +1,9 @@
 """Copies of a bot's database: whole, kept for two weeks, and put back."""
 
+import asyncio
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -16,9 +18,12 @@ from contracts.forget import Forgotten, append, read
 from contracts.model_version import BotModels
 from contracts.settings import Volumes
 from services.gateway.backup import DATABASE, app, expire
+from tests.conftest import open_to_others
 from tests.contracts.versions import publish
 from tests.services.gateway.conftest import SmallDisk, World
 from tests.services.gateway.telegram import private
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -76,11 +81,13 @@ async def test_a_copy_is_whole_and_taken_while_the_gateway_runs(world: World, co
     append(Volumes().forget(bot), Forgotten(user_id=9, at=1.0))
     async with world.gateway():
         await world.ask(private("эй"))
-        assert run("save", copies).exit_code == 0
+        command = (sys.executable, "-m", "services.gateway.backup", "save", str(copies))
+        saving = await asyncio.create_subprocess_exec(*command, cwd=ROOT, umask=0o022)
+        assert await saving.wait() == 0
     (name,) = names(copies / bot)
     day = copies / bot / name
     assert turns(day / DATABASE) == 2
-    assert (day / DATABASE).stat().st_mode & 0o777 == 0o600
+    assert not open_to_others(copies)
     assert names(day) == {DATABASE, "forget.jsonl", "manifests"}
     assert [path.stem for path in (day / "manifests").iterdir()] == ["20260101-120000-aaaaaaaa"]
 

@@ -38,6 +38,7 @@ def test_an_export_replaces_the_previous_one(cluster: StandIn, context: str) -> 
     (folder / "result.json").write_text("old")
     done = cluster.submit("--no-follow", *context.split())
     assert exports(cluster) == {"result.json": cluster.export.read_bytes()}
+    assert (folder / "result.json").stat().st_mode & 0o077 == 0
     assert not cluster.kept["pods"]
     [job] = cluster.kept["jobs"]
     again = f"python -m training_jobs.submit --bot avtobus {context}--follow {job}"
