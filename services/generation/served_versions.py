@@ -2,8 +2,8 @@
 
 A new version is verified, loaded beside the old one, and has to answer once; then it takes over,
 and the old one is unloaded when its last request has ended. A version that cannot serve is refused
-by name while the old one serves on. If the engine dies over a version, that version is tried in an
-engine of its own before the engine of all bots loads it again.
+by name while the old one serves on. If the engine or the whole service dies over a version, that
+version is tried in an engine of its own before the engine of all bots loads it again.
 
 Only the engine knows which versions are loaded (`Engine.loaded`). This module decides which version
 serves each bot.
@@ -22,6 +22,7 @@ from contracts.bot_file import bot_names
 from contracts.clock import Clock
 from contracts.refusal import Refusal
 from protos.generation.v1 import generation_pb2 as pb
+from services.generation.deaths import Deaths
 from services.generation.engine.engine import Engine, LoadFailed
 from services.generation.engine.protocol import VersionKey
 from services.generation.errors import EngineDown, Rejection
@@ -30,8 +31,9 @@ from services.generation.model_store import Bot, ModelStore, Version
 from services.generation.request import probe
 from telemetry.logs import logger
 
-MAX_DEATHS = 3
-"""Deaths of the engine over one version after which the version is refused."""
+MAX_DEATHS = 2
+"""Deaths over one version after which the version is refused."""
+DEADLY = "the engine dies over it, or hangs (too little memory?)"
 
 
 @dataclass
@@ -40,7 +42,6 @@ class BotState:
 
     linked_ids    what `current` and `previous` name on the volume, in this order
     refusals      why a linked id was refused; it is not tried again while it is linked
-    deaths        how often the engine died over an id since it was loaded last
     bot_problem   why the bot's file cannot be used
     read_problem  why a version cannot be read now; it is tried again
     """
@@ -49,7 +50,6 @@ class BotState:
     current: Version | None = None
     linked_ids: list[str] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)
-    deaths: Counter[str] = field(default_factory=Counter)
     bot_problem: str = ""
     read_problem: str = ""
 
@@ -63,8 +63,11 @@ class BotState:
 class Versions:
     """Follows the volumes, and lends versions to requests."""
 
-    def __init__(self, store: ModelStore, engine: Engine, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self, store: ModelStore, engine: Engine, metrics: Metrics, clock: Clock, deaths: Deaths
+    ) -> None:
         self._store = store
+        self._deaths = deaths
         self._engine = engine
         self._metrics = metrics
         self._clock = clock
@@ -139,8 +142,8 @@ class Versions:
     async def restore(self) -> None:
         """Load into a new child what serves, one by one, so that the first soon answers.
 
-        A version that does not load again stops serving. The next look at the volumes tries it in
-        an engine of its own, and refuses it with the reason if it fails there. Raises EngineDown.
+        A version that does not load again stops serving. The next look at the volumes tries it
+        again, and refuses it with the reason if it fails. Raises EngineDown.
         """
         self._metrics.version.clear()
         for state in list(self._states.values()):
@@ -149,11 +152,12 @@ class Versions:
             if not self._engine.has_child:
                 raise EngineDown  # not over this version
             try:
-                await self._engine.load(version, probe(version))
+                async with self._deaths.counted(version.key):
+                    await self._engine.load(version, probe(version))
                 self._metrics.version.labels(*version.key).set(1)
             except (EngineDown, LoadFailed) as error:
                 logger().error("a version did not load again", key=version.key, reason=str(error))
-                state.current, state.deaths[version.id] = None, 1
+                state.current = None
                 if isinstance(error, EngineDown):
                     raise
 
@@ -205,6 +209,7 @@ class Versions:
             return
         for version_id in state.refusals.keys() - set(state.linked_ids):
             del state.refusals[version_id]
+            await self._deaths.set((name, version_id), 0)
             self._metrics.refused_version.remove(name, version_id)
         for version_id in state.linked_ids if state.bot else ():
             if state.current and state.current.id == version_id:
@@ -228,7 +233,7 @@ class Versions:
         # it may still be loaded, for requests from before
         version = self._engine.loaded.get((name, version_id))
         try:
-            version = version or await self._open(name, state, version_id)
+            version = version or await self._open(name, version_id)
         except EngineDown:
             raise
         except OSError as error:  # the version is not refused: the next look may find it well
@@ -250,21 +255,16 @@ class Versions:
         logger().info("version serves", bot=name, version=version_id)
         return True
 
-    async def _open(self, name: str, state: BotState, version_id: str) -> Version:
-        """Verify a version and load it; raises LoadFailed where the engine dies over it."""
+    async def _open(self, name: str, version_id: str) -> Version:
+        """Verify a version and load it; raises LoadFailed, EngineDown."""
+        if (deaths := self._deaths.of((name, version_id))) >= MAX_DEATHS:
+            raise LoadFailed(DEADLY)
         version = await asyncio.to_thread(self._store.open, name, version_id)
-        if version_id in state.deaths:
-            await self._try_apart(version)
-        if not self._engine.is_up.is_set():
-            raise EngineDown  # not over this version
-        try:
+        async with self._deaths.counted(version.key):
+            if deaths:
+                await self._try_apart(version)
+            await self._engine.is_up.wait()  # if it has died meanwhile, then not over this version
             await self._engine.load(version, probe(version))
-        except EngineDown:
-            state.deaths[version_id] += 1
-            if state.deaths[version_id] < MAX_DEATHS:
-                raise
-            raise LoadFailed("the engine dies over it") from None
-        del state.deaths[version_id]
         return version
 
     async def _try_apart(self, version: Version) -> None:
@@ -274,7 +274,7 @@ class Versions:
             await apart.start()
             await apart.load(version, probe(version))
         except EngineDown:
-            raise LoadFailed("the engine dies over it, or hangs") from None
+            raise LoadFailed(DEADLY) from None
         finally:
             await apart.close()
 

@@ -13,6 +13,7 @@ from contracts.clock import Clock, SystemClock
 from contracts.refusal import Refusal
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from services.generation.admission import AdmissionQueue
+from services.generation.deaths import Deaths
 from services.generation.engine.engine import Engine
 from services.generation.engine.protocol import EngineOptions
 from services.generation.metrics import Metrics
@@ -59,7 +60,7 @@ async def serve(
     options = EngineOptions(settings.kv_cache_tokens, settings.max_batch, settings.threads)
     engine = Engine(options, clock, metrics.stepped, metrics.engine_died)
     store = ModelStore(settings.bots_dir, settings.models_dir)
-    versions = Versions(store, engine, metrics, clock)
+    versions = Versions(store, engine, metrics, clock, Deaths(settings.state_dir))
     queue = AdmissionQueue(settings.max_batch, settings.max_requests, clock)
     metrics.waiting.set_function(lambda: queue.waiting)
     metrics.running.set_function(lambda: queue.running)

@@ -11,6 +11,9 @@ class GenerationSettings(Settings):
     """Each field is an environment variable of the same name in capitals.
 
     bots_dir          folder of the bot files: `<name>.yaml` or `<name>/bot.yaml`
+    state_dir         folder that keeps how often the service died over a version: one that is too
+                      large for the memory is refused after two deaths; without the folder it is
+                      tried again at each start
     grpc_host         address to listen on for gRPC and metrics
     grpc_port         0 takes a free port
     metrics_port      port of `/metrics`; 0 takes a free one
@@ -29,6 +32,7 @@ class GenerationSettings(Settings):
 
     bots_dir: Path = Path("k8s/bots")
     models_dir: Path = Path("var/models")
+    state_dir: Path | None = None
     grpc_host: str = "127.0.0.1"
     grpc_port: int = Field(default=50051, ge=0, le=65535)
     metrics_port: int = Field(default=9464, ge=0, le=65535)
