@@ -23,13 +23,7 @@ from contracts.model_version import MANIFEST, BotModels
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from services.gateway.settings import DatabasePath
-from services.gateway.store.database import (
-    NEWER,
-    find_damage,
-    merge_log,
-    only_gateway,
-    restored_part,
-)
+from services.gateway.store.database import NEWER, find_damage, merge_log, only_gateway
 from telemetry.job import JobReport, PushSettings, command, job_app, job_report
 
 app = job_app(None, DatabasePath, Volumes, PushSettings)
@@ -140,7 +134,7 @@ def put_back(chosen: Path, place: DatabasePath, volumes: Volumes, force: bool) -
     Whatever is killed when, the old database is there whole or the new one. The list of the
     forgotten comes back where there is none: the gateway goes by it at its start.
     """
-    database, part = place.database, restored_part(place.database)
+    database, part = place.database, place.database.with_suffix(".part")
     if found := find_damage(chosen / DATABASE):
         raise Refusal(f"{chosen / DATABASE}: {found}; take another --date")
     with only_gateway(database):

@@ -105,7 +105,9 @@ class Gateway:
 
     def is_alive(self) -> bool:
         """Whether a restart would not help."""
-        return self._polling.is_alive() and not self._context.database.is_hopeless()
+        database = self._context.database
+        turns = self._polling.is_alive() or not database.is_writable  # which all wait for
+        return turns and not database.is_hopeless()
 
     def is_ready(self) -> bool:
         """Whether what people write is taken, kept and answered."""

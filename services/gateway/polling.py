@@ -134,7 +134,9 @@ class Polling:
     def _pause(self, error: Exception, attempt: int) -> float | None:
         if isinstance(error, TelegramUnauthorizedError | TelegramNotFound):
             return None
-        if (outcome := _outcome(error)) == "conflict":
+        named = (name for kind, name in _OUTCOMES.items() if isinstance(error, kind))
+        outcome = "disk" if is_fault(error) else next(named, "other")
+        if outcome == "conflict":
             self._ready_until = 0.0
         self._metrics.polls.labels(outcome).inc()
         message = _MESSAGES.get(outcome, "telegram did not answer")
@@ -143,9 +145,3 @@ class Polling:
         pause = max(wanted, backoff(attempt))
         self._sign_of_life(pause)
         return pause
-
-
-def _outcome(error: Exception) -> str:
-    if is_fault(error):
-        return "disk"
-    return next((name for kind, name in _OUTCOMES.items() if isinstance(error, kind)), "other")

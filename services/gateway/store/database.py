@@ -11,7 +11,6 @@ Rows hold what people wrote: they are personal data and never logged.
 """
 
 import asyncio
-import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing, suppress
@@ -20,6 +19,7 @@ from pathlib import Path
 from contracts.files import locked
 from contracts.refusal import Refusal
 from telemetry.logs import logger
+from telemetry.volume_usage import used_ratio
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 """Each file brings the database of the one before up to date; a released one is never edited."""
@@ -32,8 +32,6 @@ _PRAGMAS = (
 _PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY)
 """Faults after which the connection is as good as before."""
 NEWER = "written by a newer release"
-ROOM_BYTES = 1 << 20
-"""Free space that is enough to open a database."""
 
 
 class Database:
@@ -46,11 +44,10 @@ class Database:
         """Open, check and migrate; raises Refusal when the file cannot be used."""
         self._path = path
         self._turn = asyncio.Lock()
-        self._is_lost = self._is_shut = False
-        self.is_writable = True
+        self._is_lost, self.is_writable = False, True
         with ExitStack() as held:
             held.enter_context(only_gateway(path))
-            restored_part(path).unlink(missing_ok=True)  # of a restore that was killed
+            path.with_suffix(".part").unlink(missing_ok=True)  # of a restore that was killed
             try:
                 self.connection = _connect(path)
                 held.callback(lambda: self.connection.close())
@@ -67,10 +64,7 @@ class Database:
 
     def is_hopeless(self) -> bool:
         """Whether it cannot be opened anew though there is room, so that a restart may help."""
-        try:
-            return self._is_shut and shutil.disk_usage(self._path.parent).free > ROOM_BYTES
-        except OSError:
-            return True
+        return self._is_lost and not used_ratio(self._path.parent) > 0.999
 
     @asynccontextmanager
     async def transaction(self, flush: bool = False) -> AsyncIterator[sqlite3.Connection]:
@@ -109,7 +103,7 @@ class Database:
 
     def _open_anew(self) -> None:
         """Open the file, which a start alone makes or migrates; raises sqlite3.Error."""
-        self._is_lost = self._is_shut = True
+        self._is_lost = True
         with suppress(sqlite3.Error):  # the file takes its log along, wherever it was moved
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.connection.close()
@@ -117,7 +111,7 @@ class Database:
         if _schema(self.connection) != self._schema:
             raise sqlite3.DatabaseError("of another release")
         self._files = _identities(self._path)
-        self._is_lost = self._is_shut = False
+        self._is_lost = False
 
     def _roll_back(self, error: BaseException) -> None:
         """End the transaction that failed over the error, so that another one can begin."""
@@ -160,28 +154,17 @@ def is_fault(error: BaseException) -> bool:
 def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
     """Open a connection; raises sqlite3.Error."""
     address = f"{path.absolute().as_uri()}?mode={mode}"
-    with ExitStack() as failed:
-        connection = sqlite3.connect(
-            address, uri=True, isolation_level=None, check_same_thread=False
-        )
-        failed.callback(connection.close)
-        connection.row_factory = sqlite3.Row
-        for pragma in _PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-        failed.pop_all()
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
     return connection
 
 
-def _identities(path: Path) -> list[tuple[int, int] | None]:
+def _identities(path: Path) -> list[int]:
     """Tell the file and its log from others that may take their places."""
-    found: list[tuple[int, int] | None] = []
-    for each in (path, path.with_name(f"{path.name}-wal")):
-        try:
-            status = each.stat()
-            found.append((status.st_dev, status.st_ino))
-        except OSError:
-            found.append(None)
-    return found
+    files = path, path.with_name(f"{path.name}-wal")
+    return [each.stat().st_ino if each.exists() else 0 for each in files]
 
 
 def _migrations() -> list[Path]:
@@ -230,11 +213,6 @@ def find_damage(path: Path) -> str | None:
             return _damage(database) or (NEWER if schema > len(_migrations()) else None)
     except sqlite3.Error as error:
         return f"damaged ({error})"
-
-
-def restored_part(path: Path) -> Path:
-    """Return where a copy lies until it is put into the database's place."""
-    return path.with_suffix(".part")
 
 
 def only_gateway(path: Path) -> AbstractContextManager[None]:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from contracts.refusal import Refusal
 from services.gateway.flow import MOST_CRASHES
+from services.gateway.polling import ALIVE_SECONDS
 from services.gateway.store.database import Database
-from services.sandbox.faults import Call
+from services.sandbox.faults import Call, Fault
 from tests.services.gateway.conftest import SmallDisk, World
 from tests.services.gateway.telegram import private
 from tests.services.gateway.test_database import read_rows, store, waiting
@@ -116,6 +118,46 @@ async def test_a_bot_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
         assert await running.probe("readyz") == 200
         await world.settle()
     assert len(world.telegram.texts()) == 2
+
+
+async def test_a_gateway_whose_file_is_gone_though_there_is_room_is_restarted(world: World) -> None:
+    path = world.settings.database
+    async with world.gateway() as running:
+        await world.until(lambda: running.metric("polls_total", outcome="ok") > 0)
+        path.rename(path.with_name("moved"))
+        world.telegram.put(private("эй"))
+        await world.until(lambda: running.metric("polls_total", outcome="disk") >= 2, step=1)
+        assert await running.probe("healthz") == 503
+        path.with_name("moved").rename(path)
+        await world.says("эхо: эй", step=1)
+        assert await running.probe("healthz") == 200
+
+
+async def test_a_disk_that_fills_while_a_gateway_starts_does_not_restart_it(
+    world: World, small_disk: SmallDisk
+) -> None:
+    """What the process before was sending is to be planned again, which cannot be written."""
+    world.telegram.fault = Fault(kind="hold", method="sendMessage")
+    before = await world.start()
+    world.telegram.put(private("эй"))
+    await world.until(lambda: "sendMessage" in world.telegram.calls)
+    await before.kill()
+    world.telegram.fault = None
+    world.telegram.on_call = lambda call: small_disk.fill() if call.method == "getMe" else None
+    async with world.gateway() as running:
+        await world.counts("database_writable", 0)
+        began = world.clock.now()
+        await world.until(lambda: world.clock.now() > began + 2 * ALIVE_SECONDS, step=1)
+        assert await running.probe("healthz") == 200
+        assert await running.probe("readyz") == 503
+        small_disk.free()
+        await world.says("эхо: эй", step=1)
+
+
+def test_a_start_on_a_full_disk_says_so(small_disk: SmallDisk) -> None:
+    small_disk.fill()
+    with pytest.raises(Refusal, match=r"full|No space left"):
+        Database(small_disk.folder / "x.sqlite3")
 
 
 @pytest.mark.parametrize("method", ["sendChatAction", "sendMessage"])
