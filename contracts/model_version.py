@@ -142,6 +142,17 @@ class BotModels:
         """Return the id of the version that a rollback would serve, or None."""
         return self._target("previous")
 
+    def forgets_until(self, version_id: str | None) -> float:
+        """Return what its manifest says, 0 where it has none."""
+        try:
+            return read_manifest(self.path(version_id or "")).forgets_until
+        except Refusal:
+            return 0.0
+
+    def _holds_forgotten(self, version_id: str) -> bool:
+        """Whether it may hold somebody whom the current version leaves out."""
+        return self.forgets_until(version_id) < self.forgets_until(self.current_id())
+
     def _target(self, link: str) -> str | None:
         try:
             return (self.folder / link).readlink().name
@@ -185,21 +196,37 @@ class BotModels:
             previous = self.previous_id()
             if previous is None:
                 raise Refusal(f"{self.folder}: no previous version to go back to")
+            if self._holds_forgotten(previous):
+                reason = "asked to be forgotten; learn again instead of going back"
+                raise Refusal(f"{self.folder}: somebody in version {previous} {reason}")
             verify(self.path(previous))
             self._switch(previous)
             return previous
 
     def prune(self, now: datetime) -> list[str]:
-        """Remove versions older than a day but `current` and `previous`; return their ids."""
+        """Remove versions older than a day but `current` and `previous`; return their ids.
+
+        `previous` goes too, a day after a version was published that leaves out somebody more.
+        """
         with self._locked():
-            kept = {self.current_id(), self.previous_id()}
+            current, previous = self.current_id(), self.previous_id()
+            if previous and current and self._is_due(previous, current, now):
+                (self.folder / "previous").unlink()
+                previous = None
             removed = []
             for version_id in self.ids():
-                made = datetime.fromtimestamp(self.path(version_id).stat().st_mtime, UTC)
-                if version_id not in kept and now - made > KEEP:
+                if version_id not in (current, previous) and self._is_old(version_id, now):
                     shutil.rmtree(self.path(version_id))
                     removed.append(version_id)
             return removed
+
+    def _is_due(self, previous: str, current: str, now: datetime) -> bool:
+        is_replaced = self._holds_forgotten(previous) and self._is_old(current, now)
+        return is_replaced and is_whole(self.path(current))  # else the previous one serves
+
+    def _is_old(self, version_id: str, now: datetime) -> bool:
+        made = datetime.fromtimestamp(self.path(version_id).stat().st_mtime, UTC)
+        return now - made > KEEP
 
     def _switch(self, version_id: str) -> None:
         """Replace `current` by rename; `previous` names the version before, if that is whole."""

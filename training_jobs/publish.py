@@ -158,6 +158,8 @@ def main(
             manifest = publish(name, folder, models, force=force)
         else:
             logger().info("unchanged", bot=name, folder=str(models.folder))
+            with suppress(OSError, Locked):
+                models.prune(datetime.now(UTC))
         report_version(context.report, models, manifest)
         logger().info("published", bot=name, version=manifest.id, folder=str(models.folder))
 

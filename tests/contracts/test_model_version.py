@@ -1,9 +1,11 @@
 """Model versions: verified before use, published so that `current` always names a whole one."""
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,36 @@ def test_there_is_no_going_back_to_nothing_or_to_a_broken_version(models: BotMod
     with pytest.raises(Refusal, match="is not the file"):
         models.roll_back()
     assert links(models) == ("2", "1")
+
+
+def test_there_is_no_going_back_to_somebody_who_asked_to_be_forgotten(models: BotModels) -> None:
+    publish(models, "1", forgets_until=1.0)
+    publish(models, "2", forgets_until=2.0)
+    with pytest.raises(Refusal, match="somebody in version 1 asked to be forgotten; learn again"):
+        models.roll_back()
+    assert links(models) == ("2", "1")
+    publish(models, "3", forgets_until=2.0)
+    assert models.roll_back() == "2"
+
+
+def test_what_holds_somebody_forgotten_is_deleted_a_day_after_the_version_without(
+    models: BotModels,
+) -> None:
+    first, second = publish(models, "1"), publish(models, "2", forgets_until=2.0)
+    published, hour = datetime.fromtimestamp(second.stat().st_mtime, UTC), timedelta(hours=1)
+    os.utime(first, (0, 0))
+    assert models.prune(published + 24 * hour) == []
+    assert links(models) == ("2", "1")
+    (second / FILES[0]).write_text("broken", encoding="utf-8")  # something has to serve
+    assert models.prune(published + 25 * hour) == []
+    (second / FILES[0]).write_text("2", encoding="utf-8")
+    assert models.prune(published + 25 * hour) == ["1"]
+    assert links(models) == ("2", None)
+    assert models.ids() == ["2"]
+    with pytest.raises(Refusal, match="no previous version"):
+        models.roll_back()
+    publish(models, "3", forgets_until=2.0)
+    assert models.prune(published + 50 * hour) == []  # nobody was forgotten in between
 
 
 def test_a_reader_sees_a_whole_version_through_200_switches(models: BotModels) -> None:

@@ -72,7 +72,7 @@ def test_an_accident_at_any_step_leaves_a_whole_version(
         assert verify(copy.folder / "current").id == "4"
 
 
-@pytest.mark.parametrize("call", ["mkdir", "write_bytes", "rename", "symlink_to", "replace"])
+@pytest.mark.parametrize("call", ["mkdir", "open", "rename", "symlink_to", "replace"])
 def test_a_full_disk_is_told_and_leaves_the_old_version(
     models: BotModels, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:

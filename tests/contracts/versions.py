@@ -9,7 +9,7 @@ from contracts.prompt import PromptFormat
 FILES = ("model.bin", "tokenizer/vocab.json")
 
 
-def manifest(version_id: str, files: dict[str, str]) -> Manifest:
+def manifest(version_id: str, files: dict[str, str], forgets_until: float = 0.0) -> Manifest:
     return Manifest(
         schema=1,
         id=version_id,
@@ -17,6 +17,7 @@ def manifest(version_id: str, files: dict[str, str]) -> Manifest:
         created=datetime(2024, 5, 1, tzinfo=UTC),
         base="demo",
         dataset_sha256="abc",
+        forgets_until=forgets_until,
         prompt_format=PromptFormat.TURNS_1,
         stop=Stop(token_ids=(2,)),
         precision="int8",
@@ -25,9 +26,10 @@ def manifest(version_id: str, files: dict[str, str]) -> Manifest:
     )
 
 
-def publish(models: BotModels, version_id: str) -> Path:
+def publish(models: BotModels, version_id: str, forgets_until: float = 0.0) -> Path:
     with models.staging() as staged:
         for name in FILES:
             (staged / name).parent.mkdir(exist_ok=True)
             (staged / name).write_text(version_id, encoding="utf-8")
-        return models.publish(staged, manifest(version_id, hash_files(staged)))
+        described = manifest(version_id, hash_files(staged), forgets_until)
+        return models.publish(staged, described)

@@ -72,7 +72,7 @@ def test_a_bot_gets_its_own_label_token_file_and_volume(name: str, bot: str) -> 
     assert config["data"] == {f"{bot}.yaml": (ROOT / f"k8s/bots/{bot}/bot.yaml").read_text()}
     assert volumes["data"]["persistentVolumeClaim"]["claimName"] == f"gateway-{bot}"
     jobs = {each.removesuffix(bot) for each in kinds(name, "CronJob") if each.endswith(f"-{bot}")}
-    assert jobs == {"learn-", "extract-", "train-", "publish-", "backup-", "restore-"}
+    assert jobs == {"learn-", "extract-", "train-", "publish-", "prune-", "backup-", "restore-"}
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -98,7 +98,7 @@ def test_every_claim_and_setting_exists(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMPLETE)
 def test_the_arguments_of_jobs_are_valid(name: str) -> None:
-    assert len(kinds(name, "CronJob")) == 6 * len(BOTS) + 1
+    assert len(kinds(name, "CronJob")) == 7 * len(BOTS) + 1
     for _, container in all_containers(name, "CronJob"):
         line = [*container.get("command", ())[2:], *container["args"]]
         module, *arguments = line[line.index("-m") + 1 :] if "-m" in line else line
@@ -106,6 +106,15 @@ def test_the_arguments_of_jobs_are_valid(name: str) -> None:
         if isinstance(command, typer.core.TyperGroup):
             command = command.commands[arguments.pop(0)]
         command.make_context(module, arguments)
+
+
+@pytest.mark.parametrize("bot", BOTS)
+@pytest.mark.parametrize("name", COMPLETE)
+def test_old_versions_are_deleted_every_hour_without_anybody_asking(name: str, bot: str) -> None:
+    job = kinds(name, "CronJob")[f"prune-{bot}"]["spec"]
+    assert (job["suspend"], job["schedule"].split()[1:]) == (False, ["*"] * 4)
+    [container] = containers(pods(name)[f"CronJob/prune-{bot}"])
+    assert {"name": "models", "mountPath": "/models"} in container["volumeMounts"]
 
 
 @pytest.mark.parametrize("bot", BOTS)

@@ -8,7 +8,7 @@ import pytest
 from tests.k8s.builds import Resource, all_containers, kinds, templates
 from tests.k8s.conftest import BOTS, OVERLAYS
 
-JOBS = {"learn", "extract", "train", "publish", "backup", "restore", "fetch-base"}
+JOBS = {"learn", "extract", "train", "publish", "prune", "backup", "restore", "fetch-base"}
 ALLOWED = {
     *((f"gateway-{bot}", "generation", 50051) for bot in BOTS),
     *((f"{job}-{bot}", "pushgateway", 9091) for bot in BOTS for job in JOBS - {"fetch-base"}),

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import signal
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -76,6 +77,18 @@ async def test_rolling_back_switches_as_publishing_does(volumes: Volumes) -> Non
         volumes.roll_back()
         await until(lambda: serves_alone(volumes.version))
         assert not service.metric("version_info", bot=BOT, version=NEW)
+
+
+async def test_a_previous_version_that_is_deleted_is_not_missed(volumes: Volumes) -> None:
+    volumes.publish()
+    async with volumes.serve() as service:
+        await until(lambda: service.serves(NEW))
+        (volumes.models / BOT / "previous").unlink()
+        shutil.rmtree(volumes.models / BOT / "versions" / volumes.version)
+        os.kill(service.engine, signal.SIGKILL)
+        await until(service.answers)
+        model = await service.model()
+        assert (model.version, model.problem) == (NEW, "")
 
 
 async def test_a_broken_version_is_refused_by_name(volumes: Volumes) -> None:
