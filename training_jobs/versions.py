@@ -46,10 +46,9 @@ def rollback(bot: BotOption) -> None:
 
 @app.command()
 def prune(bot: BotOption) -> None:
-    """Remove versions older than a day but the current one and the previous one.
+    """Remove versions older than a day. The current and the previous one stay.
 
-    A previous one that holds somebody who asked to be forgotten goes a day after the current one
-    was published.
+    But the previous one goes too if it holds somebody who asked to be forgotten.
     """
     with command("versions"):
         for version in _models(bot).prune(datetime.now(UTC)):
