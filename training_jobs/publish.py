@@ -46,7 +46,11 @@ def publish(
             current = models.current_id()
             if evaluation is not None and not compared:
                 current = evaluation.current_id
-            against = list(objections(conversion, evaluation, current))
+            forgotten = models.forgets_until(models.current_id())
+            forgets_more = run.forgets_until > forgotten
+            against = list(objections(conversion, evaluation, current, forgets_more))
+            if run.forgets_until < forgotten:
+                against.append(f"it holds somebody who asked to be forgotten, {current} does not")
             if against and not force:
                 reasons = "; ".join(against)
                 raise Refusal(f"{folder}: {reasons}. --force publishes it all the same")

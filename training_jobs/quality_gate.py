@@ -12,9 +12,16 @@ MEMORISED = 0.1
 
 
 def objections(
-    conversion: Conversion, evaluation: Evaluation | None, current: str | None
+    conversion: Conversion,
+    evaluation: Evaluation | None,
+    current: str | None,
+    forgets_more: bool = False,
 ) -> Iterator[str]:
-    """Yield each reason why it may not replace the version `current`, with its numbers."""
+    """Yield each reason why it may not replace the version `current`, with its numbers.
+
+    forgets_more  `current` holds somebody who asked to be forgotten and whom this one leaves out:
+                  it has to go and is no measure, since it may be better by what it must not know
+    """
     if abs(conversion.perplexity_drift or 0.0) > ALLOWED_DRIFT:
         yield (
             f"the converted model's perplexity differs by {conversion.perplexity_drift:+.1%}"
@@ -27,14 +34,14 @@ def objections(
             f"it was compared with {evaluation.current_id or 'nothing'}, and {current or 'nothing'}"
             " serves now; run training_jobs.evaluate again"
         )
-    better = evaluation.against_current
+    better = None if forgets_more else evaluation.against_current
     if better is not None and better.high < 0:
         yield (
             f"it predicts the held-out part worse than {evaluation.current_id}:"
             f" by {-better.value:.3f} bits per character [{-better.high:.3f}, {-better.low:.3f}]"
         )
     used, before = evaluation.context_gain, evaluation.current_context_gain
-    if before is not None and before.low > 0 and used.low <= 0:
+    if not forgets_more and before is not None and before.low > 0 and used.low <= 0:
         yield (
             f"it gains nothing from the conversation ({used} bits per character),"
             f" where {evaluation.current_id} did ({before})"

@@ -179,6 +179,16 @@ def test_the_gate_names_the_number_that_is_against_it(
     assert re.search(words, against)
 
 
+def test_what_forgets_more_is_no_worse_than_the_version_that_has_to_go(
+    toy: Toy, evaluated: Path
+) -> None:
+    worse = read(evaluated, **NO_GAIN, against_current=Estimate(-0.2, -0.3, -0.1))
+    assert len([*objections(FINE, worse, toy.manifest.id)]) == 2
+    assert [*objections(FINE, worse, toy.manifest.id, forgets_more=True)] == []
+    copies = read(evaluated, **COPIES)
+    assert len([*objections(FINE, copies, toy.manifest.id, forgets_more=True)]) == 1
+
+
 def test_a_current_version_that_cannot_be_loaded_is_noted(
     toy: Toy, evaluated: Path, tmp_path: Path
 ) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contracts.files import locked
+from contracts.files import locked, write_model
 from contracts.model_version import MODEL_FILES, BotModels, Manifest, verify
 from contracts.refusal import Refusal
 from telemetry.job import JobReport
 from tests.conftest import BOT, FORGETS_UNTIL, Toy
 from training_jobs.evaluation.results import Estimate, Evaluation, Likelihood
 from training_jobs.publish import app, publish, report_version
-from training_jobs.run_folder import EVALUATION, read_run
+from training_jobs.run_folder import EVALUATION, SUMMARY, read_run
 
 
 def test_a_version_has_all_that_the_contract_names(toy: Toy) -> None:
@@ -70,6 +70,16 @@ def test_a_full_disk_leaves_the_version_before(
     assert models.current_id() == before
     verify(models.path(before or ""))
     assert not list(models.versions.glob(".staging*"))
+
+
+def test_who_was_forgotten_does_not_come_back_with_an_older_run(toy: Toy, tmp_path: Path) -> None:
+    models, run = BotModels(tmp_path / BOT), shutil.copytree(toy.run, tmp_path / "run")
+    publish(BOT, run, models)
+    older = {"forgets_until": FORGETS_UNTIL - 1}
+    write_model(run / SUMMARY, read_run(run).model_copy(update=older))
+    with pytest.raises(Refusal, match="somebody who asked to be forgotten"):
+        publish(BOT, run, models)
+    assert "asked to be forgotten" in publish(BOT, run, models, force=True).notes[-2]
 
 
 def measured(version: Path, bits: float) -> None:

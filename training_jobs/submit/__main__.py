@@ -65,12 +65,14 @@ class KubernetesSettings(Settings):
     kubeconfig: str | None = None
 
 
-def submit(cluster: Cluster, bot: str, export: Path) -> str:
-    """Check and upload the export, start the job, and return the job's name."""
-    check(export)
+def submit(cluster: Cluster, bot: str, export: Path | None) -> str:
+    """Check and upload the export, if any, start the job, and return the job's name."""
+    if export is not None:
+        check(export)
     cronjob = find(cluster, bot)
     refuse_busy(cluster, bot)
-    upload(cluster, cronjob, bot, export)
+    if export is not None:
+        upload(cluster, cronjob, bot, export)
     return start(cluster, cronjob, bot)
 
 
@@ -197,6 +199,9 @@ def main(
     settings: typer.Context,
     bot: Annotated[str, typer.Option(help="The bot's name, e.g. avtobus.")],
     export: Annotated[Path | None, typer.Option(help="Telegram's export, result.json.")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Instead: the one that is stored.")
+    ] = False,
     job: Annotated[str | None, typer.Option("--follow", help="Instead: a started job.")] = None,
     detach: Annotated[bool, typer.Option("--no-follow", help="Do not wait for the job.")] = False,
     namespace: Annotated[str, typer.Option(help="Where the bots are.")] = NAMESPACE,
@@ -205,21 +210,21 @@ def main(
     """Let a bot on a cluster learn from an export, and watch it until the new version serves."""
     options = "" if namespace == NAMESPACE else f" --namespace {namespace}"
     options += f" --context {context}" if context else ""
-    again = f"follow it: python -m training_jobs.submit --bot {bot}{options} --follow"
+    how = f"follow it: python -m training_jobs.submit --bot {bot}{options} --follow"
     try:
-        if (export is None) == (job is None):
-            raise Refusal("give either --export FILE or --follow JOB")
+        if sum((export is not None, again, job is not None)) != 1:
+            raise Refusal("give one of --export FILE, --again and --follow JOB")
         kubeconfig, clock = from_environment(KubernetesSettings).kubeconfig, settings.obj
         cluster = connect(kubeconfig, namespace, context, clock or SystemClock())
-        if export is not None:
+        if job is None:
             job = submit(cluster, bot, export)
             typer.echo(f"started {job}")
         if detach:
-            typer.echo(f"{again} {job}")
+            typer.echo(f"{how} {job}")
         else:
             follow(cluster, bot, str(job))
     except KeyboardInterrupt:
-        left = f"{job} goes on by itself; {again} {job}" if job else "nothing was started"
+        left = f"{job} goes on by itself; {how} {job}" if job else "nothing was started"
         typer.echo(f"\nstopped; {left}", err=True)
         raise typer.Exit(130) from None
     except JobFailed as failed:
@@ -227,7 +232,7 @@ def main(
         raise typer.Exit(1) from None
     except Refusal as refusal:
         is_left = job and isinstance(refusal, NotReady)
-        left = f"; {job} is left to itself; {again} {job}" if is_left else ""
+        left = f"; {job} is left to itself; {how} {job}" if is_left else ""
         end_process(Refusal(f"{refusal}{left}"))
 
 

@@ -8,9 +8,9 @@ from tests.training_jobs.submit.conftest import config, refusal
 from tests.training_jobs.submit.standin import JOB, StandIn
 
 
-def test_either_an_export_or_a_job_is_required(cluster: StandIn) -> None:
-    for done in (cluster.command(), cluster.submit("--follow", "j")):
-        assert refusal(done) == "give either --export FILE or --follow JOB"
+def test_a_new_export_the_stored_one_or_a_job_is_required(cluster: StandIn) -> None:
+    for done in (cluster.command(), cluster.submit("--follow", "j"), cluster.submit("--again")):
+        assert refusal(done) == "give one of --export FILE, --again and --follow JOB"
 
 
 def test_this_machine_is_checked_before_the_cluster(

@@ -47,6 +47,13 @@ def test_an_export_replaces_the_previous_one(cluster: StandIn, context: str) -> 
     assert (cluster.folder / "kubectl.log").read_text().startswith(call)
 
 
+def test_the_stored_export_is_learned_again_without_an_upload(cluster: StandIn) -> None:
+    done = cluster.command("--again", "--no-follow")
+    [job] = cluster.kept["jobs"]
+    assert done.stdout.startswith(f"started {job}\n")
+    assert not exports(cluster)
+
+
 def test_the_pod_is_the_jobs_own_with_a_sleep_for_its_first_step(cluster: StandIn) -> None:
     cluster.refusals = {("DELETE", "pods"): (403, "no")}
     done = cluster.submit("--no-follow")
