@@ -186,7 +186,8 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> int:
     if version > len(files):
         raise Refusal(
             f"{path}: {NEWER} (schema {version}, this one knows {len(files)}):"
-            " run that one, or restore a copy of a day before the upgrade (restore --force --date)"
+            " run that one, or restore a copy of before the upgrade"
+            " (services.gateway.backup restore FOLDER --force --date DAY)"
         )
     if not version and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
         raise Refusal(f"{path}: not a database of this release: move it away, or restore a backup")

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +98,19 @@ async def test_ready_is_who_hears_what_people_write(world: World, code: int, aft
         await becomes(world, 503, step=1)
         assert world.clock.now() - failing >= after
         world.telegram.fault = None
+        await becomes(world, 200, step=1)
+
+
+async def test_who_polls_beside_another_with_the_same_token_is_not_ready(
+    world: World, tmp_path: Path
+) -> None:
+    async with world.gateway() as first:
+        await becomes(world, 200)
+        world.settings = world.settings.model_copy(update={"gateway_data_dir": tmp_path / "other"})
+        async with world.gateway():
+            await world.until(lambda: first.metric("polls_total", outcome="conflict") > 0)
+            assert await first.probe("readyz") == 503
+        world.running = first
         await becomes(world, 200, step=1)
 
 
