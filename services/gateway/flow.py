@@ -77,8 +77,8 @@ class Flow:
         except Unreadable:
             pass
         except BaseException as error:  # a cancellation as well: the process survived the attempt
-            is_own = isinstance(error, Exception) and not isinstance(error, _OUTSIDE)
-            is_own = is_own and not is_fault(error)
+            is_outside = isinstance(error, _OUTSIDE) or is_fault(error)
+            is_own = isinstance(error, Exception) and not is_outside
             failures = 0
             self._unended.add(update_id)
             with suppress(Exception):  # the disk refuses that as well: `error` is what counts

@@ -101,7 +101,6 @@ class Gateway:
         self._queues: list[ChatQueues[Any, Any]] = []
         self._polled: asyncio.Task[None] | None = None
         self._polling = Polling(context)
-        self._is_working = False
 
     def is_alive(self) -> bool:
         """Whether a restart would not help."""
@@ -110,9 +109,8 @@ class Gateway:
         return turns and not database.is_hopeless()
 
     def is_ready(self) -> bool:
-        """Whether what people write is taken, kept and answered."""
-        takes = self._polling.is_ready() and self._context.database.is_writable
-        return self._is_working and takes
+        """Whether what people write is taken and kept."""
+        return self._polling.is_ready() and self._context.database.is_writable
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; raises what ends the work before that, a refused token above all."""
@@ -127,7 +125,6 @@ class Gateway:
                 self._polled.cancel()
             await self._finish(self._settings.drain_seconds)
         finally:
-            self._is_working = False
             for task in (working, stopping):
                 task.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
@@ -146,7 +143,6 @@ class Gateway:
         updates.put_all(await context.write(inbox.waiting))
         await sender.start()
         logger().info("ready", bot=context.bot)
-        self._is_working = True
         housekeeping = Housekeeping(context, self._settings.database)
         cleaning = asyncio.create_task(housekeeping.run())
         self._polled = asyncio.create_task(self._polling.run(updates.put_all))
