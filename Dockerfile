@@ -1,7 +1,7 @@
 # The images of all services and jobs: docker build --build-arg IMAGE=gateway . (`make images` builds all)
 ARG IMAGE
 
-FROM docker.io/library/python:3.11-slim-bookworm AS python
+FROM docker.io/library/python:3.11.14-slim-bookworm AS python
 WORKDIR /app
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 
@@ -13,8 +13,8 @@ RUN requirements/install.sh /venv $IMAGE
 RUN /venv/bin/python -m compileall -q /venv/lib || true
 
 FROM python AS stubs
-COPY requirements/development.txt requirements/
-RUN python3 -m venv /venv && pip install --quiet -c requirements/development.txt grpcio-tools
+COPY requirements requirements
+RUN requirements/install.sh /venv stubs
 COPY protos protos
 RUN python -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. protos/generation/v1/generation.proto
 

@@ -3,8 +3,9 @@
 #
 # LOCK is an image's name, or `development` (the default). optimum-intel declares torchvision, which
 # nothing here uses and which does not work with some builds of torch. The lock leaves it out, so
-# everything except torch is installed without dependencies. Torch comes last with its own: none for
-# a CPU build, NVIDIA's libraries for a CUDA build.
+# everything except torch is installed without dependencies, and only if its hash is in the lock.
+# Torch comes last with its own: none for a CPU build, NVIDIA's libraries for a CUDA build. The two
+# builds have different hashes, so for torch and these the index is trusted.
 set -euo pipefail
 venv=$1
 here=$(dirname "$0")
@@ -21,7 +22,7 @@ pip() {
 }
 
 torch=$(grep '^torch==' "$lock" || true)
-pip --no-deps -r <(grep -v '^torch==' "$lock") ${torch:+-r "$here/openvino-export.txt"}
+pip --require-hashes --no-deps -r <(grep -v '^torch==' "$lock") ${torch:+-r "$here/openvino-export.txt"}
 [ -n "$torch" ] || exit 0
 
 # PyPI's torch for Linux is a CUDA build of several GB: prefer the CPU build where its index answers
