@@ -5,7 +5,10 @@ from training_jobs.model_libraries import require_training_packages
 if __name__ == "__main__":
     require_training_packages()
 
+import errno
 import math
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +35,8 @@ from training_jobs.packing import Document
 from training_jobs.quality_gate import ALLOWED_DRIFT
 
 DRIFT_CONTEXTS, DRIFT_TOKENS = 100, 256
+FULL_DISK = 1 << 20
+"""Free bytes below which a failed conversion is put down to the disk."""
 INT4_GROUP = 64
 """Weights that share a scale."""
 
@@ -80,8 +85,8 @@ def export(model: LanguageModel, output: Path, bits: Literal[4, 8]) -> None:
 
     The layers of `model.model` are replaced by others that compute the same.
     """
-    try:
-        with silence(), TemporaryDirectory() as exported:
+    with silence(), TemporaryDirectory() as exported:
+        try:
             from optimum.exporters.openvino import export_from_model
             from optimum.intel import OVConfig, OVModelForCausalLM, OVWeightQuantizationConfig
 
@@ -103,9 +108,12 @@ def export(model: LanguageModel, output: Path, bits: Literal[4, 8]) -> None:
             converted.save_pretrained(output)
             (output / "openvino_config.json").unlink()  # names a folder of this machine
             model.tokenizer.save(str(output / "tokenizer.json"))
-    except Exception as error:  # torch, transformers and OpenVINO errors share no base class
-        reason = f"cannot be converted to OpenVINO ({' '.join(str(error).split())[:200]})"
-        raise Refusal(f"{model.name}: {reason}") from None
+        except Exception as error:  # torch, transformers and OpenVINO errors share no base class
+            reason = " ".join(str(error).split())[:200]
+            for folder in (output, exported):  # OpenVINO does not say that a disk is full
+                if shutil.disk_usage(folder).free < FULL_DISK:
+                    reason = f"{os.strerror(errno.ENOSPC)}: {folder}"
+            raise Refusal(f"{model.name}: cannot be converted to OpenVINO ({reason})") from None
 
 
 def _use_linear_layers(model: nn.Module) -> None:
