@@ -184,3 +184,12 @@ def test_training_on_several_nodes_is_given_its_first_pod() -> None:
         job = kinds(WHOLE, "CronJob")[f"train-{bot}"]["spec"]["jobTemplate"]["spec"]
         assert values["WORLD_SIZE"] == "2"
         assert job["completions"] == job["parallelism"] == 2
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_every_job_has_a_deadline(name: str) -> None:
+    hours = {"learn": 48, "train": 48, "publish": 6, "extract": 2, "fetch-base": 2}
+    hours |= {"backup": 1, "restore": 1, "prune": 1}
+    for job in kinds(name, "CronJob").values():
+        kind, spec = job["metadata"]["labels"]["app.kubernetes.io/name"], job["spec"]["jobTemplate"]
+        assert spec["spec"]["activeDeadlineSeconds"] == hours[kind] * 3600, kind

@@ -168,7 +168,7 @@ def follow(cluster: Cluster, bot: str, job: str) -> None:
                 typer.echo(f"another pod goes on: {name}")
             _show(cluster, pod, shown.setdefault(name, {}), events)
         if failed := ends(found).get("Failed"):
-            raise _failure(pods, job, failed)
+            raise _failure(pods, found, failed)
         if not ends(found):
             for pod in pods[-1:]:
                 _check_start(pod)
@@ -235,8 +235,13 @@ def parse(line: str) -> tuple[str, LogEvents]:
     return " ".join((f"{level}{event}", *rest)), {event: fields}
 
 
-def _failure(pods: list[Any], job: str, condition: Any) -> Exception:
+def _failure(pods: list[Any], found: Any, condition: Any) -> Exception:
     """Return why the job failed: a Refusal if its last failed step refused its input."""
+    job = found.metadata.name
+    if condition.reason == "DeadlineExceeded":  # the exit code is that of any pod told to end
+        hours = found.spec.active_deadline_seconds / 3600
+        what = f"error: {job}: stopped at its deadline, after {hours:g} hours"
+        return JobFailed(f"{what}; what was trained is kept: submit again, and training goes on")
     for pod in reversed(pods):
         for step in _steps(pod):
             if (end := step.state.terminated) and end.exit_code:

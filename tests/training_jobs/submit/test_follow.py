@@ -160,10 +160,25 @@ def test_a_failed_step_is_shown_with_its_last_lines(learning: StandIn) -> None:
 
 
 def test_a_job_that_fails_without_a_pod_is_shown(learning: StandIn) -> None:
-    learning.finish("Failed", "DeadlineExceeded", "Job was active too long")
+    learning.finish("Failed", "BackoffLimitExceeded", "Job has reached the limit")
     done = learning.follow()
-    line = f"error: {JOB}: failed (DeadlineExceeded: Job was active too long)\n"
+    line = f"error: {JOB}: failed (BackoffLimitExceeded: Job has reached the limit)\n"
     assert (done.exit_code, done.stderr) == (1, line)
+
+
+@pytest.mark.parametrize("code", [75, 137, None])
+def test_a_job_that_ran_into_its_deadline_says_how_to_go_on(
+    learning: StandIn, code: int | None
+) -> None:
+    def late() -> Iterator[None]:
+        pod = learning.start_pod()
+        yield from run_steps(learning, pod, "extract")
+        learning.put(pod, "train", state("Error", code=code) if code else state())
+        learning.finish("Failed", "DeadlineExceeded", "Job was active longer than its deadline")
+
+    done = learning.follow(late())
+    line = f"error: {JOB}: stopped at its deadline, after 48 hours; what was trained is kept"
+    assert (done.exit_code, done.stderr.splitlines()[-1].partition(": submit")[0]) == (1, line)
 
 
 def test_a_step_whose_image_is_missing_is_given_up_after_a_while(learning: StandIn) -> None:
