@@ -114,15 +114,16 @@ class SmallDisk:
 
     folder: Path
 
-    def fill(self, leave: int) -> Path:
-        """Fill it but for so many bytes, or a page more; return the file that does."""
+    def fill(self, leave: int = 0) -> None:
+        """Fill it but for so many bytes, or a page more."""
         filler = self.folder / "filler"
-        with suppress(OSError), filler.open("wb") as file:
+        with suppress(OSError), filler.open("ab", buffering=0) as file:
             while True:
-                file.write(bytes(1 << 20))
-        filler_bytes = filler.stat().st_size
-        os.truncate(filler, max(0, filler_bytes - leave))
-        return filler
+                file.write(bytes(4096))
+        os.truncate(filler, filler.stat().st_size - leave)
+
+    def free(self) -> None:
+        (self.folder / "filler").unlink()
 
 
 @pytest.fixture

@@ -166,13 +166,13 @@ def test_a_full_disk_leaves_the_export_and_the_data_set_as_they_were(
     assert extract("--persona", "Clara").exit_code == 0
     dataset = (volume / "dataset" / TRAIN).read_bytes()
     append(volume / "forget" / "forget.jsonl", Forgotten(user_id=IDS["Boris"], at=1.0))
-    filler = small_disk.fill(leave=100_000)
+    small_disk.fill(leave=100_000)
     done = extract()
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert "cannot be written anew (No space left on device)" in done.stderr
     assert export.read_bytes() == before
     assert (volume / "dataset" / TRAIN).read_bytes() == dataset
     assert [path.name for path in volume.glob("exports/*")] == ["result.json"]
-    filler.unlink()
+    small_disk.free()
     assert extract().exit_code == 0
     assert b"PLANTED" not in export.read_bytes()

@@ -41,13 +41,13 @@ def test_a_full_disk_is_said_in_one_line_and_what_serves_stays(
     models, words = BotModels(disk.folder / "models" / BOT), ["--bot", str(toy.bot_file), *options]
     if app is not publish.app:
         words += ["--dataset", str(toy.dataset)]
-    filler = disk.fill(leave)
+    disk.fill(leave)
     done = CliRunner().invoke(app, words)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1), done.output
     assert "No space left on device" in done.stderr
     assert verify(models.path(models.current_id() or "")) == toy.manifest
     assert leftovers(disk.folder) == []
-    filler.unlink()
+    disk.free()
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
 

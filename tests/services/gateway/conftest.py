@@ -3,9 +3,8 @@
 import asyncio
 import heapq
 import itertools
-import subprocess
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -291,29 +290,3 @@ def world(
     generation.reset()
     settings = settings_for(fake.url, generation.address, tmp_path)
     return World(fake, generation, api, settings, patch=monkeypatch)
-
-
-@dataclass
-class SmallDisk:
-    """A file system of its own, of two megabytes."""
-
-    folder: Path
-
-    def fill(self) -> None:
-        with suppress(OSError), (self.folder / "filler").open("ab", buffering=0) as filler:
-            while True:
-                filler.write(bytes(4096))
-
-    def free(self) -> None:
-        (self.folder / "filler").unlink()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small file system")
-    yield SmallDisk(folder)
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -18,9 +18,9 @@ from contracts.forget import Forgotten, append, read
 from contracts.model_version import BotModels
 from contracts.settings import Volumes
 from services.gateway.backup import DATABASE, app, expire
-from tests.conftest import open_to_others
+from tests.conftest import SmallDisk, open_to_others
 from tests.contracts.versions import publish
-from tests.services.gateway.conftest import SmallDisk, World
+from tests.services.gateway.conftest import World
 from tests.services.gateway.telegram import private
 
 ROOT = Path(__file__).parents[3]

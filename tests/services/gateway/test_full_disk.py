@@ -14,7 +14,8 @@ from services.gateway.flow import MOST_CRASHES
 from services.gateway.polling import ALIVE_SECONDS
 from services.gateway.store.database import Database
 from services.sandbox.faults import Call, Fault
-from tests.services.gateway.conftest import SmallDisk, World
+from tests.conftest import SmallDisk
+from tests.services.gateway.conftest import World
 from tests.services.gateway.telegram import private
 from tests.services.gateway.test_database import read_rows, store, waiting
 
