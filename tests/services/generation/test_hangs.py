@@ -69,10 +69,10 @@ async def test_an_engine_that_hangs_is_replaced(
         with pytest.raises(RetryLater) as refused:
             await ask
         assert refused.value.code is grpc.StatusCode.UNAVAILABLE
-        monkeypatch.setattr(FastClock, "scale", 1.0)
-        flag.unlink(missing_ok=True)
         for name in ("", BOT):
             await until(lambda name=name: service.is_unhealthy(name))  # type: ignore[misc]
+        monkeypatch.setattr(FastClock, "scale", 1.0)
+        flag.unlink(missing_ok=True)
         await until(service.answers)
         assert service.metric("engine_restarts_total") == 1
 
