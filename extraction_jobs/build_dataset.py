@@ -4,6 +4,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -194,10 +195,15 @@ def _read_whole(folder: Path) -> Card | None:
 
 
 def _read_forget_list(given: Path | None, usual: Path) -> ForgetList:
-    """A bot may have no list, but one that is given must be there."""
-    if given and not given.exists():
+    """A bot may have no list, but one that is given must be there.
+
+    It may lack people on the bot's own list, so it says nothing of those who wait.
+    """
+    if given is None:
+        return ForgetList.read(usual)
+    if not given.exists():
         raise Refusal(f"{given}: no such file; --forget wants a {FORGET_FILE}")
-    return ForgetList.read(given or usual)
+    return replace(ForgetList.read(given), until=0.0)
 
 
 def main(

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import tracemalloc
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +16,9 @@ from typer.testing import CliRunner
 from contracts.dataset import CARD, HELDOUT, TRAIN
 from contracts.forget import Forgotten, append
 from extraction_jobs.build_dataset import app
+from extraction_jobs.telegram_json import rewrite_export
 from tests.conftest import SmallDisk
-from tests.extraction_jobs.conftest import IDS, Entry, chat, entry
+from tests.extraction_jobs.conftest import IDS, Entry, Save, chat, entry
 
 SETTINGS = "name: polkson\nextraction: {persona: Anna}\n"
 THEIRS = [
@@ -122,6 +124,19 @@ def test_it_is_written_once_and_then_unchanged(data: Path, extract: Callable[...
     append(data / "forget" / "forget.jsonl", Forgotten(user_id=IDS["Clara"], at=2.0))
     assert '"unchanged"' not in extract("--skip-unchanged").stderr
     assert "who is there?" not in export.read_text(encoding="utf-8")
+
+
+def test_memory_does_not_grow_with_the_export(save: Save) -> None:
+    peaks = []
+    for count in (250, 1000):
+        export = save(
+            chat(*(entry(n, "Boris" if n % 9 else "Anna", "x" * 500) for n in range(count)))
+        )
+        tracemalloc.start()
+        assert rewrite_export(export, lambda each: each.sender_name == "Boris") > count / 2
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 def test_a_persona_who_asked_is_refused_and_nobody_takes_the_place(
