@@ -1,4 +1,4 @@
-"""Moderation of a text by the word lists of badwords-py, Russian and English.
+"""Moderation of a text: by the word lists of badwords-py, and by what is private in it.
 
 Building a Moderator compiles the word list (a tenth of a second); `check` is pure.
 """
@@ -8,7 +8,9 @@ from enum import StrEnum
 from badwords import Options, ProfanityFilter
 from pydantic import BaseModel, ConfigDict, Field
 
-PROFANITY = "profanity"
+from moderation.private import mask_private
+
+PRIVATE, PROFANITY = "private", "profanity"
 INNOCENT = (
     *("мандат", "оскорблять", "страхуй", "застрахуй", "подстрахуй", "член", "соска", "гей"),
     *("чёрт", "черт", "чорт", "дурак", "дура", "дурачок", "балда", "жопа", "блин"),
@@ -26,9 +28,11 @@ class Action(StrEnum):
 
 
 class Policy(BaseModel):
-    """What is done with obscene replies.
+    """What is done with obscene replies, and with those that tell what is private.
 
     profanity    `blocked` drops the reply, `masked` stars the words, `none` lets it pass
+    private      the same for numbers of cards, phones and documents, for e-mail addresses, keys and
+                 links with a token
     replacement  what the bot says when every candidate was blocked
     allow        words of the list that this bot may say
     """
@@ -36,6 +40,7 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     profanity: Action = Action.BLOCKED
+    private: Action = Action.BLOCKED
     replacement: str = Field(default="Лучше промолчу.", min_length=1, max_length=500)
     allow: tuple[str, ...] = ()
 
@@ -61,9 +66,17 @@ class Moderator:
 
     def check(self, text: str) -> Verdict:
         """Return the verdict on a text; a masked one keeps its length."""
-        if self.policy.profanity is Action.NONE or not self._words.is_profane(text):
-            return Verdict(action=Action.NONE, category="", text=text)
-        if self.policy.profanity is Action.MASKED:
-            masked = self._words.censor(text, "*")
-            return Verdict(action=Action.MASKED, category=PROFANITY, text=masked)
-        return Verdict(action=Action.BLOCKED, category=PROFANITY, text="")
+        verdict = Verdict(action=Action.NONE, category="", text=text)
+        for category, action, mask in (
+            (PRIVATE, self.policy.private, mask_private),
+            (PROFANITY, self.policy.profanity, self._mask_profanity),
+        ):
+            masked = verdict.text if action is Action.NONE else mask(verdict.text)
+            if masked != verdict.text:
+                if action is Action.BLOCKED:
+                    return Verdict(action=action, category=category, text="")
+                verdict = Verdict(action=action, category=category, text=masked)
+        return verdict
+
+    def _mask_profanity(self, text: str) -> str:
+        return self._words.censor(text, "*") if self._words.is_profane(text) else text

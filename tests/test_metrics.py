@@ -32,7 +32,7 @@ from training_jobs.run_folder import CONVERTED, read_conversion, read_run
 
 JOBS = ("extraction", "training", "conversion", "evaluation", "publishing", "backup")
 LABELS = {
-    *("bot", "job", "volume", "version", "code", "reason", "outcome", "action"),
+    *("bot", "job", "volume", "version", "code", "reason", "outcome", "action", "category"),
     *("openvino_genai", "openvino", "grpcio", "tokenizers"),
 }
 """All labels that there are: each has few values."""

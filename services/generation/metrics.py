@@ -27,7 +27,8 @@ class Metrics:
     cached_tokens                         estimated; divided by the sum of input_length_tokens it is
                                           the cached share
     finish_reason                         stop or length
-    moderation                            none, masked, blocked or replaced
+    moderation                            none, masked, blocked or replaced, and why: profanity or
+                                          private
     serving                               NaN while nothing is published
     volume_used_ratio                     the volume is models; NaN without its folder
     """
@@ -57,7 +58,8 @@ class Metrics:
         self.cached_tokens = counter("cached_tokens", "Prompt tokens in the cache.", ["bot"])
         self.generated_tokens = counter("generated_tokens", "Tokens generated.", ["bot"])
         self.finished = counter("finish_reason", "Candidates ended.", ["bot", "reason"])
-        self.moderated = counter("moderation", "Candidates moderated.", ["bot", "action"])
+        labels = ["bot", "action", "category"]
+        self.moderated = counter("moderation", "Candidates moderated.", labels)
         self.serving = gauge("serving", "1 if a version of it answers.", ["bot"])
         self.version = gauge("version_info", "1 for loaded versions.", ["bot", "version"])
         self.refused_versions = counter("versions_refused", "Versions refused.", ["bot"])
@@ -94,7 +96,7 @@ class Metrics:
             action = action.removeprefix("MODERATION_ACTION_")
             self.generated_tokens.labels(bot).inc(each.tokens)
             self.finished.labels(bot, reason.lower()).inc()
-            self.moderated.labels(bot, action.lower()).inc()
+            self.moderated.labels(bot, action.lower(), each.moderation.category).inc()
 
     def forget(self, bot: str) -> None:
         """Drop the gauges of a bot that is gone; what was counted stays."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from contracts.prompt import PromptFormat, reply_messages
 from moderation import Action, Moderator
+from moderation.private import unfinished_at
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.engine.engine import Engine
 from services.generation.engine.protocol import Completion, EngineEvent
@@ -86,7 +87,7 @@ class ReplyText:
         kept_back = 0 if self.is_stopped else _stop_prefix_length(text, self.stop)
         ready = text[: len(text) - kept_back]
         last_space = max((index for index, char in enumerate(ready) if char.isspace()), default=0)
-        return self._moderate(ready[:last_space])
+        return self._moderate(ready[: unfinished_at(ready[:last_space])])
 
     def finish(self) -> str:
         """Return the rest that may be sent after the last token."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from contracts.prompt import PromptFormat
 from contracts.sampling import Sampling
 from moderation import Action, Moderator, Policy
+from moderation.private import Kind, find_private, mask_private
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.bot_config import GenerationConfig
 from services.generation.client import turn
@@ -26,6 +27,7 @@ from services.generation.response import (
     replace_last_if_all_blocked,
 )
 from tests.conftest import BOT, Toy
+from tests.moderation.test_private import CASES
 
 STEP = 0.01
 """Seconds of a step of the fake engine."""
@@ -71,6 +73,26 @@ def test_an_obscene_word_is_not_sent(moderator: Moderator, text: str, sent: str)
     reply = _reply(moderator)
     assert _streamed(reply, text) == sent
     assert reply.is_blocked == (moderator is BLOCKING)
+
+
+@pytest.mark.parametrize(("kind", "text"), CASES)
+def test_nothing_of_a_private_item_is_sent_while_it_grows(kind: Kind, text: str) -> None:
+    whole = f"ну вот {text} и ещё раз: {text}"
+    reply = _reply(BLOCKING)
+    sent = _streamed(reply, whole)
+    assert whole[: find_private(whole)[0].start].startswith(sent)
+    assert reply.is_blocked
+    masking = Moderator(Policy(private=Action.MASKED))
+    assert _streamed(_reply(masking), whole) == mask_private(whole)
+    candidate = _reply(BLOCKING).candidate(Completion(list(whole.encode()), stopped=True))
+    assert (list(candidate.messages), candidate.moderation.category) == ([], "private")
+
+
+def test_a_number_that_is_nobodys_secret_is_sent_with_the_next_word() -> None:
+    reply = _reply(BLOCKING)
+    pieces = [reply.add([byte]) for byte in "в 10 вагонов".encode()]
+    assert [piece for piece in pieces if piece] == ["в"]
+    assert reply.add(b" ") + reply.finish() == " 10 вагонов "
 
 
 def test_an_emoji_is_never_cut() -> None:

@@ -1,0 +1,207 @@
+"""Finds what is nobody else's business in a text: card numbers, phones, documents, keys and such.
+
+Pure, and about as fast on a hostile text as on any other. A number is told by its checksum, by how
+its digits are grouped, or by a word before it, so that dates, prices and scores stay innocent.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from operator import mul
+
+
+class Kind(StrEnum):
+    """What an item is. SNILS and INN are Russian numbers, of the insured and of the taxpayer."""
+
+    KEY = "key"
+    LINK = "link"
+    EMAIL = "email"
+    CARD = "card"
+    SNILS = "snils"
+    INN = "inn"
+    PASSPORT = "passport"
+    PHONE = "phone"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A private item between two indices of a text; `value` is the same however it is written."""
+
+    kind: Kind
+    start: int
+    end: int
+    value: str = field(repr=False)
+
+
+_DIGIT = r"(?:\d[\u00ad\u200b-\u200f\u2060\ufe0f\u20e3\ufeff]*)"
+"""With what is not seen behind it, or makes a keycap of it."""
+_GAP = r"[\s\-.,/()_·•‐-―−]{0,4}"
+
+
+def _numbers(*shapes: str, before: str = "", after: str = r"(?!\d)") -> re.Pattern[str]:
+    """Compile groups of so many digits (4444: a card as it is printed), from each possible start.
+
+    Gaps may be left out, but not between single digits.
+    """
+    each = (
+        (_GAP.replace("0,", "1,") if set(shape) == {"1"} else _GAP).join(
+            f"{_DIGIT}{{{int(size, 16)}}}" for size in shape
+        )
+        for shape in shapes
+    )
+    return re.compile(rf"(?<![A-Za-z_\d+]){before}(?=({'|'.join(each)}){after})", re.IGNORECASE)
+
+
+_KEY = re.compile(
+    r"(-----BEGIN[A-Z ]{0,40}PRIVATE KEY-----[\w+/=\s]*(?:-----END[A-Z ]{0,40}-----)?"
+    r"|(?<![\w-])(?:\d{8,10}:[\w-]{35}(?![\w-])|(?:AKIA|ASIA)[0-9A-Z]{16}|gh[oprsu]_\w{36,}"
+    r"|github_pat_\w{22,}|glpat-[\w-]{20,}|sk-[\w-]{20,}|xox[abeprs]-[\w-]{10,}|AIza[\w-]{35}"
+    r"|eyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*))",
+    re.ASCII,
+)
+_LINK = re.compile(
+    r"(\bt(?:elegram)?\.me/(?:\+|joinchat/)[\w-]{6,}|\btg://join\?invite=[\w-]{6,}"
+    r"|\b(?:chat\.whatsapp\.com|discord\.gg)/[\w-]{6,}|://[^\s/:@]{1,64}:[^\s/:@]{1,64}@"
+    r"|[?&#][\w-]{0,20}(?:token|secret|key|auth|pass|passwd|password|pwd|sig|signature|session|sid"
+    r"|jwt|invite)=[^\s&#]{6,})",
+    re.IGNORECASE,
+)
+_EMAIL = re.compile(
+    r"(?<![\w.+-])([\w.+-]{1,64}(?:@|\s?[(\[](?:at|собака)[)\]]\s?|\s(?:@|собака)\s)"
+    r"(?:[\w-]{1,63}(?:\.|\s(?:точка|dot)\s)){1,5}[a-zа-я]{2,24})",
+    re.IGNORECASE,
+)
+_SPOKEN = re.compile(r"[(\[](?:at|собака)[)\]]|\s(?:собака|точка|dot)\s", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(?:парол|password|passwd|pwd|токен|token|ключ|key|секрет|secret)\w{0,6}(?:\s\w{1,15}){0,3}"
+    r"[\s:=—–-]{1,4}(?=\S{0,63}\d)(?=\S{0,63}[a-z])([a-z0-9+/=_.!@#$%^&*~-]{8,})",
+    re.IGNORECASE,
+)
+_CARD = _numbers("4444", "465", "6a", *"def")
+_LONG_CARD = _numbers("44441", "44442", "44443")
+_SPELLED_CARD = _numbers("1" * 16, before=r"(?<!\d[\s,.-])", after=r"(?!\W{0,4}\d)")
+_SNILS = _numbers("3332")
+_INN = _numbers("c")
+_NAMED_INN = _numbers("c", "a", "4222", before=r"\bинн\W{0,3}")
+_SERIES = rf"{_DIGIT}{{2}}\s?{_DIGIT}{{2}}"
+_NUMERO = r"\s?(?:№|номер)\s?"
+_PASSPORT = re.compile(rf"(?<!\d)(?=({_SERIES}(?:{_NUMERO}|[\s-]{{1,3}}){_DIGIT}{{6}})(?!\d))")
+_NAMED_PASSPORT = re.compile(
+    rf"(?:паспорт|passport|сери[яию])\D{{0,20}}({_SERIES}(?:{_NUMERO}|[\s,-]{{0,3}})\d{{6}})(?!\d)",
+    re.IGNORECASE,
+)
+_RUSSIAN_PHONE = _numbers(
+    *("13322", "14222", "3322", "1" * 11),
+    before=r"(?<!\d [+*/=×÷^-] )",
+    after=r"(?!\d|\s?[=×÷^*])",
+)
+_PHONE = re.compile(rf"(?<![\w+])\+\(?((?:{_DIGIT}{_GAP}){{8,14}}\d)(?!\d)")
+_FEWEST = 9
+_ISSUER = re.compile(r"220[0-4]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[0-8]|4|5[0-8]|6")
+_INN_WEIGHTS = (3, 7, 2, 4, 10, 3, 5, 9, 4, 6, 8)
+
+
+def _is_card(digits: str) -> bool:
+    """Check the issuer's prefix and Luhn's sum."""
+    doubled = "".join(str(2 * int(digit)) for digit in digits[-2::-2])
+    is_sum_right = sum(map(int, digits[::-2] + doubled)) % 10 == 0
+    return is_sum_right and _ISSUER.match(digits) is not None
+
+
+def _is_snils(digits: str) -> bool:
+    total = sum(map(mul, map(int, digits), range(9, 0, -1)))
+    return bool(total % 101 % 100 == int(digits[9:]))
+
+
+def _is_inn(digits: str) -> bool:
+    checked = range(9 if len(digits) == 10 else 10, len(digits))
+    return all(
+        sum(map(mul, _INN_WEIGHTS[-place:], map(int, digits))) % 11 % 10 == int(digits[place])
+        for place in checked
+    )
+
+
+def _is_passport(digits: str) -> bool:
+    """Tell a series, which has a region and a year, from a year or a price before a sum."""
+    is_series = digits[2:4] >= "97" or digits[2:4] <= "35"
+    return is_series and digits[:2] not in ("19", "20") and not digits.endswith("000")
+
+
+def _is_russian_phone(digits: str) -> bool:
+    if len(digits) == 10:
+        return digits[0] == "9"
+    return digits[0] in "78" and digits[1] in "34789" and _is_phone(digits)
+
+
+def _is_phone(digits: str) -> bool:
+    """Leave out what is free of charge, and so everybody's, and jokes such as +100500100500."""
+    return not digits.startswith(("7800", "8800", "0")) and len({*digits}) > 3
+
+
+_TEXTS = (
+    *((Kind.KEY, _KEY), (Kind.LINK, _LINK), (Kind.EMAIL, _EMAIL)),
+    (Kind.KEY, _SECRET),
+)
+_NUMBERS: tuple[tuple[Kind, re.Pattern[str], Callable[[str], bool]], ...] = (
+    *((Kind.CARD, each, _is_card) for each in (_CARD, _LONG_CARD, _SPELLED_CARD)),
+    (Kind.SNILS, _SNILS, _is_snils),
+    *((Kind.INN, _INN, _is_inn), (Kind.INN, _NAMED_INN, _is_inn)),
+    *((Kind.PASSPORT, _PASSPORT, _is_passport), (Kind.PASSPORT, _NAMED_PASSPORT, bool)),
+    *((Kind.PHONE, _RUSSIAN_PHONE, _is_russian_phone), (Kind.PHONE, _PHONE, _is_phone)),
+)
+
+
+def find_private(text: str) -> list[Item]:
+    """Return the private items in a text; no two of them overlap."""
+    found, end = [], 0
+    for item in sorted(_candidates(text), key=lambda item: item.start):
+        if item.start >= end:
+            found.append(item)
+            end = item.end
+    return found
+
+
+def _candidates(text: str) -> Iterator[Item]:
+    for kind, pattern in _TEXTS:
+        for match in pattern.finditer(text):
+            yield Item(kind, *match.span(1), squeeze(_SPOKEN.sub("", match[1])))
+    for kind, pattern, is_kind in _NUMBERS if len(re.findall(r"\d", text)) >= _FEWEST else ():
+        for match in pattern.finditer(text):
+            digits = re.sub(r"\D", "", squeeze(match[1]))
+            if is_kind(digits):
+                value = digits[-10:] if kind is Kind.PHONE else digits
+                yield Item(kind, *match.span(1), value)
+
+
+def mask_private(text: str) -> str:
+    """Star what is private in a text, which keeps its length."""
+    for item in find_private(text):
+        stars = re.sub(r"\S", "*", text[item.start : item.end])
+        text = text[: item.start] + stars + text[item.end :]
+    return text
+
+
+def squeeze(text: str) -> str:
+    """Return the letters and digits alone, in lower case: an item's `value` in any spelling."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(str(unicodedata.decimal(char, char)) for char in plain if char.isalnum())
+
+
+_UNFINISHED = re.compile(
+    r"(?:-----[A-Z -]{0,60}|(?<![\d\W])\W{0,9}\d(?:[\d\W]|номер)*"
+    r"|(?<![\w.+-])[a-z\d._+-]+\s{0,3}(?:(?:@|[(\[]at\W|[(\[]?собака\W?)(?:\s?[\w.-]+){0,4}\s?)?)\Z",
+    re.IGNORECASE,
+)
+_MOST_UNFINISHED = 200
+
+
+def unfinished_at(text: str) -> int:
+    """Return where a word begins that may begin an item that goes on after the text, or its end."""
+    offset = max(0, len(text) - _MOST_UNFINISHED)
+    found = _UNFINISHED.search(text[offset:])
+    start = offset + found.start() if found else len(text)
+    while found and start and not text[start - 1].isspace():
+        start -= 1
+    return start

@@ -1,0 +1,133 @@
+"""What is private is found in every spelling; dates, sums, scores and public links are not."""
+
+import time
+
+import pytest
+
+from moderation import Action, Moderator, Policy, Verdict
+from moderation.private import Kind, find_private, mask_private
+
+KEYCAPS = "".join(f"{digit}\ufe0f\u20e3" for digit in "4276380123450004")
+PRIVATE = {
+    Kind.CARD: [
+        *("4276 3801 2345 0004", "4276380123450004", "4276-3801-2345-0004", "4276.3801.2345.0004"),
+        *("4276\u00a03801\u00a02345\u00a00004", "4276\u202f3801\u20132345 — 0004"),
+        "４２７６ ３８０１ ２３４５ ０００４",
+        *("42\u200b76 3801 2345 0004", "4 2 7 6 3 8 0 1 2 3 4 5 0 0 0 4", KEYCAPS),
+        *("4276\n3801\n2345\n0004", "карта4276380123450004,", "4276 3801 2345 0004 12/28 123"),
+        *("скинь на 4276 3801 2345 0004, это 2500", "2024 4276 3801 2345 0004"),
+        "427638 0123450004",
+        *("2200 1234 5678 9019", "5555-5555-5555-4444", "4111 1111 1111 1111"),
+        *("378282246310005", "3782 822463 10005", "6304 0000 0000 0000 00"),
+    ],
+    Kind.PHONE: [
+        *("+7 912 345-67-89", "8 (912) 345-67-89", "89123456789"),
+        *("+7(912)3456789", "8-912-345-67-89"),
+        *("7 912 345 67 89", "9123456789", "912 345-67-89", "(912) 345-67-89", "8 912 3456789"),
+        *("8.912.345.67.89", "8–912–345–67–89", "８９１２３４５６７８９", "8 9 1 2 3 4 5 6 7 8 9"),
+        *("8 495 123-45-67", "8 (3452) 12-34-56", "wa.me/79123456789", "+79123456789, 25 лет"),
+        *("+7_912_345_67_89", "звоните±7.912.345.67.89", "тел89123456789", "89123456789!!!"),
+        *("+380 44 123 45 67", "+44 20 7946 0958", "+1 (650) 253-0000", "+375291234567"),
+    ],
+    Kind.EMAIL: [
+        *("ivan.petrov@mail.ru", "IVAN@Example.COM", "почта@домен.рф", "i+tag@sub.mail.co.uk"),
+        *("ivan (at) mail.ru", "ivan[at]mail.ru", "ivan собака mail.ru", "ivan @ mail.ru"),
+        "пиши: ivan собака mail точка ru",
+    ],
+    Kind.PASSPORT: [
+        *("паспорт 4509 123456", "4509 123456", "45 09 123456", "паспорт: 4509123456"),
+        *("серия 4509 номер 123456", "45 09 № 123456", "паспорт серии 2004 № 123000"),
+    ],
+    Kind.SNILS: ["123-456-789 64", "123 456 789 64", "СНИЛС 12345678964", "снилс: 123-456-78964"],
+    Kind.INN: ["ИНН 7707083893", "инн: 500100732259", "500100732259", "ИНН: 7707 08 38 93"],
+    Kind.KEY: [
+        "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1",
+        *("AKIAIOSFODNN7EXAMPLE", "ghp_0123456789abcdefABCDEF0123456789abcd"),
+        *("sk-proj-abcdefghijklmnop1234", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc_DEF-123"),
+        *("пароль: Qwerty123", "пароль от вайфая qwerty12345", "ключ API: 9f86d081884c7d659a2fea"),
+        "token=0123456789abcdef0123456789abcdef",
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIB\nAAKC\n-----END RSA PRIVATE KEY-----",
+    ],
+    Kind.LINK: [
+        *("https://t.me/+AbCdEf123456", "t.me/joinchat/AAAAAEabc123"),
+        "tg://join?invite=AAAAAEabc1",
+        *("https://site.ru/reset?token=abcdef123456", "https://x.ru/a?b=1&access_token=abcdef"),
+        *("https://user:passw0rd@site.ru/", "https://zoom.us/j/123?pwd=abcdef12"),
+    ],
+}  # fmt: skip
+INNOCENT = [
+    *("в 10:15 поехали", "2024-12-31 23:59:59"),
+    *("31.12.2024 - 08.01.2025", "25.12.2024 - 08.01.2025"),
+    *("7.10.2024 - 8.10.2024", "01.02.2024 12.30", "8 марта 2024", "год 2023, 2024, 2025, 2026"),
+    *("цена 1 299 990 руб", "2500, 3400, 4200", "990 1290 1490", "8990 1290 490", "16 000 000 000"),
+    *("1 000 000 000 000", "1000000000000000", "в 1990 250000 человек"),
+    *("2024 100500", "999999999999"),
+    *("счёт 3:2, 10:15", "ахахахахахах", "5 4 5 4 4 5 3 4 5 5 4 4 5 5 4 5 5"),
+    *("10/10", "100-200-300"),
+    *("1 2 3 4 5 6 7 8 9 10 11 12 13 14 15", "0 0 0 0 0 0 0 0 0 0 0 0"),
+    *("1111 2222 3333", "12 34 56"),
+    *("1735725600000", "-1001234567890", "t.me/c/1234567890/55"),
+    *("заказ 1234567890", "№ 12345678901"),
+    *("192.168.100.200", "v7.912.345", "3.14159265358979", "4276 3801 2345 0005"),
+    *("8 800 555 35 35", "8-800-555-35-35", "+7 800 555 35 35", "тел. 112", "+100500100500"),
+    *("8 + 912 + 345", "89123456789 = 3 * 29707818929", "123 456 789 65", "ИНН 7707083894"),
+    *("https://t.me/durov/123", "https://youtube.com/watch?v=dQw4w9WgXcQ"),
+    "ru.wikipedia.org?key=1",
+    *("@vasya привет", "привет @user.name", "моя собака бежит", "пароль забыл", "ключ от квартиры"),
+    *("😀😀😀", "", "5-7 лет 2024-2025"),
+]  # fmt: skip
+CASES = [(kind, text) for kind, texts in PRIVATE.items() for text in texts]
+
+
+@pytest.mark.parametrize(("kind", "text"), CASES)
+def test_what_is_private_is_found_in_every_spelling_and_stopped(kind: Kind, text: str) -> None:
+    assert {item.kind for item in find_private(f"ну вот {text} ага")} == {kind}
+    blocked = Verdict(action=Action.BLOCKED, category="private", text="")
+    assert Moderator(Policy()).check(text) == blocked
+
+
+@pytest.mark.parametrize("text", INNOCENT)
+def test_what_is_nobodys_secret_passes(text: str) -> None:
+    assert find_private(text) == []
+    assert Moderator(Policy()).check(text).action is Action.NONE
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts", "value"),
+    [
+        (Kind.CARD, PRIVATE[Kind.CARD][:15], "4276380123450004"),
+        (Kind.PHONE, PRIVATE[Kind.PHONE][:14], "9123456789"),
+        (Kind.EMAIL, PRIVATE[Kind.EMAIL][4:], "ivanmailru"),
+        (Kind.PASSPORT, PRIVATE[Kind.PASSPORT][:6], "4509123456"),
+    ],
+)
+def test_one_thing_has_one_value_however_it_is_written(
+    kind: Kind, texts: list[str], value: str
+) -> None:
+    assert {item.value for text in texts for item in find_private(text)} == {value}
+
+
+def test_an_item_does_not_show_what_it_is() -> None:
+    [item] = find_private("4276 3801 2345 0004")
+    assert "4276" not in repr(item)
+
+
+def test_all_of_an_item_is_masked_and_the_rest_is_kept_beside_other_masking() -> None:
+    assert mask_private("карта 4276 3801 2345 0004, тел. +7 912 345-67-89!") == (
+        "карта **** **** **** ****, тел. +* *** *********!"
+    )
+    masking = Moderator(Policy(private=Action.MASKED, profanity=Action.MASKED))
+    verdict = masking.check("хуйня, пиши на i@ya.ru")
+    assert (verdict.action, verdict.text) == (Action.MASKED, "*****, пиши на *******")
+    passed = Moderator(Policy(private=Action.NONE)).check("пиши на i@ya.ru")
+    assert passed.action is Action.NONE
+
+
+@pytest.mark.parametrize(
+    "mark", ["4 ", "0-", "4)", "eyJ", "key a ", "a@b.", "4276 3801 2345 0004 "]
+)
+def test_a_hostile_text_takes_no_longer_than_in_proportion_to_its_length(mark: str) -> None:
+    text = mark * ((1 << 16) // len(mark))
+    began = time.process_time()
+    find_private(text)
+    assert time.process_time() - began < 2
