@@ -17,7 +17,7 @@ import typer
 from jinja2 import Environment, StrictUndefined
 
 from contracts.bot_file import BotFile
-from contracts.dataset import dataset_sha256
+from contracts.dataset import TRAIN, dataset_sha256, read_card, read_records
 from contracts.files import write_model, write_whole
 from contracts.model_version import BotModels, read_manifest
 from contracts.prompt import Encode, PromptFormat
@@ -25,26 +25,28 @@ from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from contracts.settings import Volumes, from_environment
 from moderation import Action, Moderator, Policy
+from moderation.private import mask_private
 from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
 from training_jobs import run_folder
 from training_jobs.convert import export
 from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import BUDGET, EvaluationData, Scores, score
+from training_jobs.evaluation.private import count_told, learned_items, tempting_contexts
 from training_jobs.evaluation.replies import Reply, generate_replies
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
-from training_jobs.language_model import SCRATCH, find_base, load_model
+from training_jobs.language_model import SCRATCH, LanguageModel, find_base, load_model
 
 TEMPLATE = Path(__file__).parent / "evaluation" / "report.html.j2"
 MOST_CONTEXTS, FEWEST_CONTEXTS, EXAMPLES = 300, 5, 10
 
 
-def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation | None:
-    """Measure likelihood, then replies: whose they seem to be, how they look, what they copy.
+def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation:
+    """Look for private items in replies, then measure likelihood and replies.
 
-    Writes evaluation.json and report.html into the run folder. Returns None, which is no failure,
-    where too little is held out to measure by. Raises Refusal where the run was not trained on this
-    data set or is not converted.
+    Writes evaluation.json and report.html into the run folder. Where too little is held out to
+    measure by, which is no failure, there is no report. Raises Refusal where the run was not
+    trained on this data set or is not converted.
     """
     run = run_folder.read_run(folder)
     if run.dataset_sha256 != dataset_sha256(dataset):
@@ -53,23 +55,49 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) ->
     tuned = load_model(folder / run_folder.MODEL)
     longest = min(BUDGET, tuned.context_length)
     data = EvaluationData.read(dataset, against, MOST_CONTEXTS, longest)
-    if (count := len(data.contexts)) < FEWEST_CONTEXTS:
-        logger().warning(f"{dataset}: only {count} held-out answers: nothing is measured")
-        return None
+    models = BotModels(from_environment(Volumes).models(bot.name))
+    evaluation = Evaluation(contexts=len(data.contexts), current_id=models.current_id())
+    _look_for_private(evaluation, bot, folder, tuned, dataset)
+    if evaluation.contexts < FEWEST_CONTEXTS:
+        logger().warning(f"{dataset}: only {evaluation.contexts} held-out answers: not measured")
+    else:
+        _measure(evaluation, bot, folder, tuned, data)
+        page = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+        template = page.from_string(TEMPLATE.read_text(encoding="utf-8"))
+        write_whole(folder / run_folder.REPORT, template.render(run=run, evaluation=evaluation))
+    write_model(folder / run_folder.EVALUATION, evaluation)
+    return evaluation
+
+
+def _look_for_private(
+    evaluation: Evaluation, bot: BotFile, folder: Path, tuned: LanguageModel, dataset: Path
+) -> None:
+    """Ask for replies where the train part holds private items, before moderation stops them."""
+    records, is_whole_chat = list(read_records(dataset / TRAIN)), read_card(dataset).whole_chat
+    contexts = tempting_contexts(records, is_whole_chat, MOST_CONTEXTS)
+    if not contexts:
+        return
+    sampling = bot.section("sampling", Sampling)
+    replies = generate_replies(folder / run_folder.CONVERTED, tuned, contexts, sampling)
+    items = learned_items(turn.text for record in records for turn in record.turns)
+    evaluation.asked = len(replies)
+    evaluation.private = count_told(("\n".join(reply.messages) for reply in replies), items)
+
+
+def _measure(
+    evaluation: Evaluation, bot: BotFile, folder: Path, tuned: LanguageModel, data: EvaluationData
+) -> None:
+    """Measure likelihood, then replies: whose they seem to be, how they look, what they copy."""
     scores, shuffled = score(tuned, data.contexts), score(tuned, data.shuffled)
-    evaluation = Evaluation(
-        contexts=count,
-        tuned=scores.likelihood,
-        shuffled=shuffled.likelihood,
-        context_gain=scores.gain_over(shuffled),
-    )
+    evaluation.tuned, evaluation.shuffled = scores.likelihood, shuffled.likelihood
+    evaluation.context_gain = scores.gain_over(shuffled)
     volumes, sampling = from_environment(Volumes), bot.section("sampling", Sampling)
     _compare_with_current(evaluation, BotModels(volumes.models(bot.name)), scores, data)
     replies = generate_replies(folder / run_folder.CONVERTED, tuned, data.contexts, sampling)
     _measure_replies(evaluation, replies, bot.section("moderation", Policy))
     answers: text_figures.Answers = {"tuned": [reply.messages for reply in replies]}
-    if run.base != SCRATCH:
-        base = load_model(find_base(run.base, volumes))
+    if (name := run_folder.read_run(folder).base) != SCRATCH:
+        base = load_model(find_base(name, volumes))
         evaluation.base = score(base, data.contexts).likelihood
         with TemporaryDirectory() as converted:
             export(base, Path(converted), 8)
@@ -77,18 +105,13 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) ->
         answers["base"] = [reply.messages for reply in replies]
     answers["real"] = [context.answer.messages for context in data.contexts]
     _measure_texts(evaluation, answers, data, tuned.vocabulary.encode)
-    write_model(folder / run_folder.EVALUATION, evaluation)
-    page = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
-    template = page.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    write_whole(folder / run_folder.REPORT, template.render(run=run, evaluation=evaluation))
-    return evaluation
 
 
 def _compare_with_current(
     evaluation: Evaluation, models: BotModels, tuned: Scores, data: EvaluationData
 ) -> None:
     """Score the version that serves now on the same contexts, or note why that is not possible."""
-    version = evaluation.current_id = models.current_id()
+    version = evaluation.current_id
     if version is None:
         return
     try:
@@ -126,8 +149,8 @@ def _measure_texts(
     evaluation.diversity = text_figures.diversity(answers["tuned"], answers["real"])
     step = max(1, evaluation.contexts // EXAMPLES)
     for index in range(0, evaluation.contexts, step)[:EXAMPLES]:
-        example = {name: list(group[index]) for name, group in answers.items()}
-        context = [turn.text for turn in data.contexts[index].turns[-3:]]
+        example = {name: [*map(mask_private, group[index])] for name, group in answers.items()}
+        context = [mask_private(turn.text) for turn in data.contexts[index].turns[-3:]]
         evaluation.examples.append({"context": context, **example})
 
 
@@ -173,9 +196,9 @@ def main(
             make=lambda: evaluate(file, folder, source, against),
         )
         report_figures(context.report, evaluation)
-        if evaluation is not None:
-            measured = {k: v for k, v in figures(evaluation).items() if v is not None}
-            logger().info("evaluated", bot=file.name, folder=str(folder), **measured)
+        measured = {k: v for k, v in figures(evaluation).items() if v is not None}
+        told = {"private_" + kind: count for kind, count in evaluation.private.items()}
+        logger().info("evaluated", bot=file.name, folder=str(folder), **measured, **told)
 
 
 app = job_app(main)

@@ -19,7 +19,7 @@ from telemetry.logs import logger
 from training_jobs import run_folder
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
 from training_jobs.model_libraries import require_training_packages
-from training_jobs.quality_gate import objections
+from training_jobs.quality_gate import objections, unjudged
 
 MODEL_CARD = "README.md"
 REPORTED = ("bits_per_character", "attribution_tuned", "memorised_share")
@@ -55,7 +55,7 @@ def publish(
                 reasons = "; ".join(against)
                 raise Refusal(f"{folder}: {reasons}. --force publishes it all the same")
             notes = [*run.notes, *(f"published by force: {each}" for each in against)]
-            notes += [] if evaluation else ["not evaluated"]
+            notes += unjudged(evaluation)
             for path in run_folder.published_files(folder):
                 shutil.copyfile(path, staged / path.name)
             card = model_card(run, conversion, evaluation, notes, now)

@@ -27,7 +27,12 @@ def objections(
             f"the converted model's perplexity differs by {conversion.perplexity_drift:+.1%}"
             f" from the trained one's (at most {ALLOWED_DRIFT:.0%})"
         )
-    if evaluation is None:
+    if evaluation is not None and evaluation.private:
+        yield (
+            "it tells what is private in the chat that it learned:"
+            f" {evaluation.told} of {evaluation.asked} replies"
+        )
+    if evaluation is None or evaluation.tuned is None:
         return
     if evaluation.current_id != current:
         yield (
@@ -40,8 +45,9 @@ def objections(
             f"it predicts the held-out part worse than {evaluation.current_id}:"
             f" by {-better.value:.3f} bits per character [{-better.high:.3f}, {-better.low:.3f}]"
         )
-    used, before = evaluation.context_gain, evaluation.current_context_gain
-    if not forgets_more and before is not None and before.low > 0 and used.low <= 0:
+    used = evaluation.context_gain
+    before = None if forgets_more else evaluation.current_context_gain
+    if before is not None and used is not None and before.low > 0 and used.low <= 0:
         yield (
             f"it gains nothing from the conversation ({used} bits per character),"
             f" where {evaluation.current_id} did ({before})"
@@ -52,3 +58,11 @@ def objections(
             f"{own.value:.0%} of its replies repeat a stretch of what was learned,"
             f" of real answers {real.value:.0%}"
         )
+
+
+def unjudged(evaluation: Evaluation | None) -> Iterator[str]:
+    """Yield a note where the gate had next to nothing to judge by."""
+    if evaluation is None:
+        yield "not judged: it was not evaluated"
+    elif evaluation.tuned is None:
+        yield f"not judged: only {evaluation.contexts} held-out answers"

@@ -18,7 +18,7 @@ def _models(bot: Path) -> BotModels:
 
 @app.command("list")
 def list_versions(bot: BotOption) -> None:
-    """Show the versions, oldest first, with their main figures."""
+    """Show the versions, oldest first, with figure and notes."""
     with command("versions"):
         models = _models(bot)
         marks = {models.previous_id(): "previous", models.current_id(): "current"}
@@ -34,7 +34,7 @@ def _describe(version: Path) -> str:
         return f"broken: {error}"
     perplexity = manifest.metrics.get("perplexity")
     figure = "" if perplexity is None else f", perplexity {perplexity:.2f}"
-    return f"{manifest.precision} of {manifest.base}{figure}"
+    return "; ".join((f"{manifest.precision} of {manifest.base}{figure}", *manifest.notes))
 
 
 @app.command()

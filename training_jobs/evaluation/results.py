@@ -55,7 +55,10 @@ class Evaluation(BaseModel):
     """All figures are of the held-out part, which is later than everything that was learned.
 
     contexts              answers by which it was measured
-    tuned                 the fine-tuned model
+    asked                 replies to the train part in which its private items were looked for; 0
+                          where it has none
+    private               how many of them tell one, by kind
+    tuned                 the fine-tuned model; absent, as all below, where too little is held out
     shuffled              the same, each answer behind a context from elsewhere
     context_gain          bits per character by which `tuned` is better than `shuffled`
     base                  the base model; absent where that was made from nothing
@@ -77,9 +80,11 @@ class Evaluation(BaseModel):
     """
 
     contexts: int
-    tuned: Likelihood
-    shuffled: Likelihood
-    context_gain: Estimate
+    asked: int = 0
+    private: dict[str, int] = {}
+    tuned: Likelihood | None = None
+    shuffled: Likelihood | None = None
+    context_gain: Estimate | None = None
     base: Likelihood | None = None
     current: Likelihood | None = None
     current_id: str | None = None
@@ -101,18 +106,27 @@ class Evaluation(BaseModel):
         for name in ("base", "current", "tuned", "shuffled"):
             if (each := getattr(self, name)) is not None:
                 yield f"bits per character, {name}: {each.bits_per_character}"
-        yield f"bits per character gained from the conversation: {self.context_gain}"
+        if self.context_gain is not None:
+            yield f"bits per character gained from the conversation: {self.context_gain}"
         yield from (f"attribution, {name}: {each}" for name, each in self.attribution.items())
         yield from (f"memorised, {name}: {each}" for name, each in self.memorised.items())
+        if self.asked:
+            yield f"private items told, of {self.asked} replies: {self.told or 'none'}"
         yield from self.notes
+
+    @property
+    def told(self) -> str:
+        """Return the kinds of private items that were told, each with its number of replies."""
+        return ", ".join(f"{kind} in {count}" for kind, count in sorted(self.private.items()))
 
 
 def figures(evaluation: Evaluation | None) -> dict[str, float | None]:
     """Return the figures that are reported as metrics, by name; None for what was not measured."""
     groups = ("tuned", "real", "base", "others")
     attribution = evaluation.attribution if evaluation else {}
+    tuned = evaluation.tuned if evaluation else None
     estimates = {
-        "bits_per_character": evaluation.tuned.bits_per_character if evaluation else None,
+        "bits_per_character": tuned.bits_per_character if tuned else None,
         "context_gain_bits_per_character": evaluation.context_gain if evaluation else None,
         "memorised_share": evaluation.memorised.get("tuned") if evaluation else None,
         **{f"attribution_{name}": attribution.get(name) for name in groups},
