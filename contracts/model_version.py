@@ -40,6 +40,7 @@ class Stop(BaseModel):
 class Manifest(BaseModel):
     """manifest.json; fields of later releases are kept.
 
+    base_revision  the base's commit on the hub; empty where it is not known
     forgets_until  of its data set: everybody who asked to be forgotten until then is not in it
     files          relative paths and their SHA-256
     """
@@ -51,6 +52,7 @@ class Manifest(BaseModel):
     bot: str
     created: datetime
     base: str
+    base_revision: str = ""
     dataset_sha256: str
     forgets_until: FiniteFloat = 0.0
     prompt_format: PromptFormat

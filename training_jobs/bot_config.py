@@ -14,7 +14,7 @@ StepsOption = Annotated[
 ]
 MethodOption = Annotated[str | None, typer.Option(help="full, or lora: half the memory.")]
 
-DEFAULT_BASE = "ai-forever/rugpt3small_based_on_gpt2"
+DEFAULT_BASE = "ai-forever/rugpt3small_based_on_gpt2@a9307e696cd3c5b7f953ff4cb19d76a4d81821d5"
 
 SMALL_MODEL = 30_000_000
 """Parameters below which a model has little to forget and needs larger steps."""
@@ -28,7 +28,8 @@ EPOCHS = ((1_000, 10.0), (10_000, 5.0), (50_000, 3.0))
 class TrainingConfig(BaseModel):
     """How a base becomes a persona.
 
-    base                    a folder, a hub name, `demo`, or `scratch` (a tiny one made on the spot)
+    base                    a folder, `demo`, `scratch` (a tiny one made on the spot), or a hub name
+                            `owner/name@commit`; without the commit it is the hub's newest
     method                  `full`: all weights learn; `lora`: low-rank additions learn and are
                             merged at the end, in half the memory and a third faster
     lora_rank               rank of the additions; their scale is twice the rank

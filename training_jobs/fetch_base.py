@@ -12,13 +12,17 @@ from training_jobs.language_model import find_base, load_model
 
 
 def main(
-    base: Annotated[str, typer.Option(help="A name of the model hub, owner/name.")] = DEFAULT_BASE,
+    base: Annotated[
+        str, typer.Option(help="A name of the model hub, owner/name or owner/name@commit.")
+    ] = DEFAULT_BASE,
 ) -> None:
     """Download a base model into BASE_DIR, where fine-tuning looks for it first, and load it."""
     with command("fetching"):
         folder = find_base(base, from_environment(Volumes))
-        size = load_model(folder).model.num_parameters()
-        logger().info("fetched", base=base, folder=str(folder), parameters=size)
+        loaded = load_model(folder)
+        size = loaded.model.num_parameters()
+        where = {"folder": str(folder), "revision": loaded.revision}
+        logger().info("fetched", base=base, **where, parameters=size)
 
 
 app = job_app(main, Volumes)

@@ -88,6 +88,7 @@ def _describe(bot: str, training: TrainingRun, progress: TrainingProgress) -> Ru
         forgets_until=card.forgets_until,
         eos=training.base.vocabulary.eos,
         licence=training.base.licence,
+        base_revision=training.base.revision,
         notes=notes,
         data={
             "chats": card.chats,

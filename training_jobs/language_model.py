@@ -28,6 +28,8 @@ DEMO_FOLDER = Path(__file__).parent / "demo_base"
 ATTENTION = "eager"
 """Faster than sdpa under the masks of packed blocks: 4,300 to 4,800 tokens/s against 3,300 to 3,400
 (demo base, bf16, two cores, blocks of 128 and 256)."""
+REVISION = "REVISION"
+"""File in a downloaded base that holds its commit."""
 DOWNLOADED = ["*.json", "*.txt", "*.safetensors", "pytorch_model.bin", "README.md"]
 
 
@@ -38,6 +40,7 @@ class LanguageModel:
     name     the folder that it came from
     notes    what had to be changed about them when they were loaded
     licence  what the model card declares; empty where it says nothing
+    revision the hub's commit; empty where it was not downloaded by us
     """
 
     name: str
@@ -45,6 +48,7 @@ class LanguageModel:
     tokenizer: Tokenizer
     notes: tuple[str, ...] = ()
     licence: str = ""
+    revision: str = ""
 
     def __post_init__(self) -> None:
         for config in (self.model.config, self.model.generation_config):
@@ -71,27 +75,38 @@ def find_base(name: str, volumes: Volumes) -> Path:
     """Return the folder of a base: `demo`, a folder, or a name of the model hub.
 
     A hub's model is taken from BASE_DIR, and downloaded into it where it is missing. Raises Refusal
-    where there is no such base.
+    where there is no such base, or one of another commit.
     """
-    in_base_dir = volumes.base(name)
+    hub_name, _, revision = name.partition("@")
+    in_base_dir = volumes.base(hub_name)
     for folder in (DEMO_FOLDER if name == DEMO else Path(name), in_base_dir):
         if folder.is_dir():
+            found = _revision(folder) if folder == in_base_dir else ""
+            if found and revision and found != revision:
+                raise Refusal(f"{folder}: is of commit {found}, not {revision}; move it away")
             return folder
-    if name.count("/") != 1 or name.startswith((".", "/")):
+    if hub_name.count("/") != 1 or name.startswith((".", "/")):
         raise Refusal(
             f"base {name!r}: no such folder, and no hub name (owner/name), demo or scratch either"
         )
-    return _download(name, in_base_dir)
+    return _download(hub_name, revision, in_base_dir)
 
 
-def _download(name: str, folder: Path) -> Path:
+def _revision(folder: Path) -> str:
+    file = folder / REVISION
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+
+
+def _download(name: str, revision: str, folder: Path) -> Path:
     """Download a hub's model; a download that was cut off is continued."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
     _quieten()
     part = folder.with_name(f".{folder.name}.part")
     try:
-        snapshot_download(name, local_dir=part, allow_patterns=DOWNLOADED)
+        commit = HfApi().model_info(name, revision=revision or None).sha or ""
+        snapshot_download(name, revision=commit, local_dir=part, allow_patterns=DOWNLOADED)
+        (part / REVISION).write_text(commit, encoding="utf-8")
         shutil.rmtree(part / ".cache", ignore_errors=True)
         part.rename(folder)
     except Exception as error:  # the hub's client raises many kinds, requests' among them
@@ -124,7 +139,8 @@ def load_model(folder: Path) -> LanguageModel:
     if size > rows:
         model.resize_token_embeddings(size)
         notes.append(f"embedding grown from {rows} to {size}")
-    return LanguageModel(str(folder), model, tokenizer, tuple(notes), _licence(folder))
+    about = {"licence": _licence(folder), "revision": _revision(folder)}
+    return LanguageModel(str(folder), model, tokenizer, tuple(notes), **about)
 
 
 def make_model(texts: Iterable[str], seed: int) -> LanguageModel:

@@ -66,6 +66,7 @@ def publish(
                 bot=run.bot,
                 created=now,
                 base=run.base,
+                base_revision=run.base_revision,
                 dataset_sha256=run.dataset_sha256,
                 forgets_until=run.forgets_until,
                 prompt_format=run.prompt_format,
@@ -102,7 +103,8 @@ def model_card(
         "Notes": notes,
     }
     return (
-        f"# {run.bot}\n\nA persona model, fine-tuned from `{run.base}` on {now:%Y-%m-%d}."
+        f"# {run.bot}\n\nA persona model, fine-tuned from `{run.base}`"
+        f" (commit {run.base_revision or 'not known'}) on {now:%Y-%m-%d}."
         f" It imitates how a chat or a person writes; what it says is not theirs. The base's"
         f" licence ({run.licence or 'not declared in its folder'}) holds for it too.\n\n"
         f"Data set: SHA-256 `{run.dataset_sha256}`. Weights for serving: {conversion.precision};"

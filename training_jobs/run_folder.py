@@ -30,6 +30,7 @@ class Run(BaseModel):
 
     forgets_until  of the data set
     licence        of the base, as its model card declares it
+    base_revision  the base's commit on the hub; empty where it is not known
     notes          what the figures do not say
     data           counts of the data set
     losses         one a step
@@ -45,6 +46,7 @@ class Run(BaseModel):
     eos: int
     prompt_format: PromptFormat = PromptFormat.TURNS_1
     licence: str = ""
+    base_revision: str = ""
     notes: tuple[str, ...] = ()
     metrics: dict[str, float]
     data: dict[str, int] = {}

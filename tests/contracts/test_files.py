@@ -7,7 +7,6 @@ import pytest
 
 from contracts.files import LOCK, Locked, locked, whole_folder, write_whole
 from contracts.refusal import Refusal
-from tests.conftest import open_to_others
 
 
 def fail(*_: object) -> None:
@@ -38,7 +37,7 @@ def test_a_folder_that_cannot_be_filled_stays_as_it_was(tmp_path: Path) -> None:
 def test_a_folder_of_ours_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     (tmp_path / "bot").mkdir(mode=0o755)
     with locked(tmp_path / "bot", "busy"):
-        assert open_to_others(tmp_path / "bot") == [tmp_path / "bot" / LOCK]
+        assert (tmp_path / "bot").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("clean_up", [True, False])

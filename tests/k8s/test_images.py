@@ -1,5 +1,7 @@
 """The Dockerfile and skaffold.yaml: an image has what it needs to run, and nothing else of ours."""
 
+import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -11,7 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import unmeasured
-from tests.k8s.builds import all_containers
+from tests.k8s.builds import all_containers, built
 from tests.k8s.conftest import OVERLAYS, ROOT
 
 COMMON = {"contracts", "telemetry"}
@@ -75,3 +77,23 @@ def test_an_image_has_what_it_imports_and_nothing_else_of_ours(image: str, tmp_p
     command = [sys.executable, "-c", f"import {', '.join(MODULES[image])}"]
     done = subprocess.run(command, cwd=tmp_path, env=unmeasured(), stderr=PIPE, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_images_are_pinned_to_the_digests_of_a_registry(tmp_path: Path) -> None:
+    """With a docker that answers with the hash of the name that it is asked for."""
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\necho "sha256:$(printf %s "$6" | sha256sum | cut -c1-64)"\n')
+    docker.chmod(0o755)
+
+    def pin() -> "subprocess.CompletedProcess[str]":
+        path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        script, text = ROOT / "k8s/pin_images.sh", yaml.safe_dump_all(built("vds"))
+        return subprocess.run(script, input=text, env=path, text=True, stdout=PIPE, check=False)
+
+    pinned = pin().stdout
+    for image, digest in re.findall(r"image: (\S+)@sha256:(\S+)", pinned):
+        assert hashlib.sha256(image.encode()).hexdigest() == digest
+    assert list(yaml.safe_load_all(re.sub(r"@sha256:\S+", "", pinned))) == built("vds")
+    assert pinned.count("@sha256:") == pinned.count("image: ")
+    docker.write_text("#!/bin/sh\n")
+    assert pin().returncode == 1

@@ -1,83 +1,73 @@
-"""The base model comes from the hub once: its client is real, the hub a stand-in over HTTP."""
+"""A base is downloaded at the commit that is named, which the run and the version remember."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from huggingface_hub import constants
-from typer.testing import CliRunner
 
-from training_jobs.fetch_base import app
+from contracts.refusal import Refusal
+from contracts.settings import Volumes
+from tests.training_jobs.conftest import write_gpt2
+from training_jobs.language_model import find_base, load_model
 
-NAME, COMMIT = "owner/small", "c" * 40
-FILES = "/{repo_id}/resolve/{revision}/{filename}"
+ROOT = Path(__file__).parents[2]
+NAME = "somebody/gpt"
+OLD, NEW = "0" * 40, "1" * 40
 
 
-@contextmanager
-def hub(model: Path) -> Iterator[str]:
-    """Serves a model's folder as the hub does; yields its address."""
-    files = [{"rfilename": path.name} for path in model.iterdir()]
-    facts = {"private": False, "tags": [], "downloads": 0}
-    listing = model.with_name("listing.json")
-    listing.write_text(json.dumps({"id": NAME, "sha": COMMIT, "siblings": files, **facts}))
+class Hub(BaseHTTPRequestHandler):
+    """The hub's API for one model; its newest commit is NEW, and each commit is served alike."""
 
-    class Handler(SimpleHTTPRequestHandler):
-        def translate_path(self, path: str) -> str:
-            is_listing = path.startswith(f"/api/models/{NAME}")
-            return str(listing if is_listing else model / Path(urlsplit(path).path).name)
+    def __init__(self, folder: Path, *arguments: object) -> None:
+        self._folder = folder
+        super().__init__(*arguments)  # type: ignore[arg-type]
 
-        def end_headers(self) -> None:
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("ETag", f'"{Path(self.translate_path(self.path)).name}"')
-            super().end_headers()
+    def do_GET(self) -> None:
+        if self.path.startswith(f"/api/models/{NAME}"):
+            names = [{"rfilename": path.name} for path in self._folder.iterdir()]
+            commit = self.path.partition("/revision/")[2] or NEW
+            about = {"id": NAME, "sha": commit.partition("?")[0], "siblings": names}
+            return self._answer(json.dumps(about).encode(), NEW)
+        commit, _, name = self.path.partition("/resolve/")[2].partition("/")
+        return self._answer((self._folder / name).read_bytes(), commit)
 
-        def log_message(self, *_: object) -> None:
-            pass
+    do_HEAD = do_GET  # noqa: N815 (as the base class calls it)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+    def _answer(self, body: bytes, commit: str) -> None:
+        self.send_response(200)
+        headers = {"content-length": len(body), "etag": '"1"', "x-repo-commit": commit}
+        for name, value in {**headers, "content-type": "application/json"}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[str]:
+    folder = write_gpt2(tmp_path / "published")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
-@pytest.fixture
-def fetched(rugpt3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """Runs the job, with a hub that has the model and with none."""
-    monkeypatch.setenv("BASE_DIR", str(tmp_path / "kept"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-
-    def run(reachable: bool = True) -> Any:
-        with hub(rugpt3) as endpoint:
-            place = endpoint if reachable else f"{endpoint}0"
-            monkeypatch.setattr(constants, "ENDPOINT", place)
-            monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", place + FILES)
-            return CliRunner().invoke(app, ["--base", NAME])
-
-    return run
-
-
-def test_a_base_is_fetched_whole_and_then_wants_no_hub(
-    rugpt3: Path, tmp_path: Path, fetched: Callable[..., Any]
-) -> None:
-    first = fetched()
-    assert first.exit_code == 0, first.stderr
-    (kept,) = (tmp_path / "kept").iterdir()
-    assert kept.name == "owner--small"
-    assert {path.name for path in kept.iterdir()} == {path.name for path in rugpt3.iterdir()}
-    assert fetched(reachable=False).exit_code == 0
-
-
-@pytest.mark.parametrize("missing", ["config.json", "pytorch_model.bin"])
-def test_what_is_no_model_is_refused_in_one_line(
-    rugpt3: Path, fetched: Callable[..., Any], missing: str
-) -> None:
-    (rugpt3 / missing).unlink()
-    done = fetched()
-    assert done.exit_code == 2
-    assert done.stderr.splitlines()[-1].startswith("error: ")
+@pytest.mark.parametrize(("base", "commit"), [(f"{NAME}@{OLD}", OLD), (NAME, NEW)])
+def test_a_base_is_fetched_at_its_commit(base: str, commit: str, hub: str, tmp_path: Path) -> None:
+    own = {"HF_ENDPOINT": hub, "NO_PROXY": "127.0.0.1", "HF_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "training_jobs.fetch_base", "--base", base]
+    environment = {**os.environ, **own, "BASE_DIR": str(tmp_path / "base")}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    volumes = Volumes(base_dir=tmp_path / "base")
+    assert load_model(find_base(base, volumes)).revision == commit
+    with pytest.raises(Refusal, match=f"is of commit {commit}, not {'2' * 40}"):
+        find_base(f"{NAME}@{'2' * 40}", volumes)
