@@ -24,14 +24,10 @@ class Deaths:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._counts = Counter[VersionKey]()
-        if folder:
-            with suppress(OSError, ValueError, TypeError):  # none, or not whole
-                rows = json.loads((folder / FILE).read_bytes())
-                self._counts.update({(bot, version): count for bot, version, count in rows})
-
-    def of(self, key: VersionKey) -> int:
-        return self._counts[key]
+        self.counts = Counter[VersionKey]()
+        with suppress(OSError, ValueError, TypeError):  # none, or not whole
+            rows = json.loads((folder / FILE).read_bytes()) if folder else ()
+            self.counts.update({(bot, version): count for bot, version, count in rows})
 
     @asynccontextmanager
     async def counted(self, key: VersionKey) -> AsyncIterator[None]:
@@ -39,29 +35,22 @@ class Deaths:
 
         After a block without an error the version has no deaths.
         """
-        before, after = self.of(key), 0
+        before = self.counts[key]
         await self.set(key, before + 1)
         try:
             yield
-        except EngineDown:
-            after = before + 1
+        except BaseException as error:
+            if not isinstance(error, EngineDown):
+                await self.set(key, before)
             raise
-        except BaseException:
-            after = before
-            raise
-        finally:
-            await self.set(key, after)
+        await self.set(key, 0)
 
     async def set(self, key: VersionKey, count: int) -> None:
-        self._counts[key] = count
-        self._counts += Counter()  # which removes a count of zero
+        self.counts[key] = count
         if self._folder:
-            await asyncio.to_thread(self._write, self._folder)
-
-    def _write(self, folder: Path) -> None:
-        rows = [[*key, count] for key, count in self._counts.items()]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / FILE, json.dumps(rows))
-        except OSError as error:  # versions are served all the same
-            logger().warning("deaths cannot be kept", folder=str(folder), reason=error.strerror)
+            rows = [[*key, count] for key, count in self.counts.items() if count]
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                await asyncio.to_thread(write_whole, self._folder / FILE, json.dumps(rows))
+            except OSError as error:  # versions are served all the same
+                logger().warning("deaths cannot be kept", reason=error.strerror)

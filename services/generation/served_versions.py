@@ -257,7 +257,7 @@ class Versions:
 
     async def _open(self, name: str, version_id: str) -> Version:
         """Verify a version and load it; raises LoadFailed, EngineDown."""
-        if (deaths := self._deaths.of((name, version_id))) >= MAX_DEATHS:
+        if (deaths := self._deaths.counts[name, version_id]) >= MAX_DEATHS:
             raise LoadFailed(DEADLY)
         version = await asyncio.to_thread(self._store.open, name, version_id)
         async with self._deaths.counted(version.key):

@@ -14,7 +14,6 @@ import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,9 +138,8 @@ class Engine:
 
     def _kill(self) -> None:
         """End the child, even one that is stopped."""
-        if self._process:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+        if self._process and self._process.returncode is None:
+            self._process.kill()
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Receive the child's reports until it dies; whoever waits for an answer learns of that."""

@@ -19,7 +19,7 @@ KEY = (BOT, NEW)
 
 async def _die_while_a_version_loads(volumes: Volumes, state: Path) -> None:
     """Kill a service with all of its processes, as the kernel does, as soon as it loads NEW."""
-    before = Deaths(state).of(KEY)
+    before = Deaths(state).counts[KEY]
     ports = {"GRPC_PORT": "0", "METRICS_PORT": "0"}
     folders = {"BOTS_DIR": volumes.bots, "MODELS_DIR": volumes.models, "STATE_DIR": state}
     service = await asyncio.create_subprocess_exec(
@@ -28,7 +28,7 @@ async def _die_while_a_version_loads(volumes: Volumes, state: Path) -> None:
         start_new_session=True,
     )
     try:
-        await until(lambda: Deaths(state).of(KEY) > before)
+        await until(lambda: Deaths(state).counts[KEY] > before)
     finally:
         os.killpg(service.pid, signal.SIGKILL)
         await service.wait()
@@ -47,7 +47,7 @@ async def test_a_version_over_which_the_service_dies_twice_is_refused(
         assert await service.answers()
         volumes.roll_back()
         (volumes.models / BOT / "previous").unlink()
-        await until(lambda: Deaths(tmp_path / "state").of(KEY) == 0)  # it may be tried again
+        await until(lambda: Deaths(tmp_path / "state").counts[KEY] == 0)  # it may be tried again
 
 
 async def test_a_version_over_which_the_service_died_once_serves(
@@ -68,13 +68,13 @@ async def test_only_a_death_is_counted(tmp_path: Path, error: BaseException, dea
     with pytest.raises(type(error)):
         async with Deaths(tmp_path).counted(KEY):
             raise error
-    assert Deaths(tmp_path).of(KEY) == deaths
+    assert Deaths(tmp_path).counts[KEY] == deaths
 
 
 @pytest.mark.parametrize("content", ["", "null", "[1]", "[[1, 2]]", "{}"])
 def test_a_file_that_is_not_whole_counts_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)
-    assert Deaths(tmp_path).of(KEY) == 0
+    assert Deaths(tmp_path).counts[KEY] == 0
 
 
 async def test_a_version_is_served_where_its_deaths_cannot_be_kept(
