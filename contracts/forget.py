@@ -1,22 +1,25 @@
 """`forget.jsonl`: the people whose messages must not be learned from.
 
-The gateway appends an entry when somebody asks to be forgotten; extraction leaves out what they
-wrote. A line is `{v, user_id, names, at}`. A last line that a crash cut short is no entry: the
-person got no confirmation and asks again. Any other broken line is refused: it may be an entry.
+The gateway adds an entry when somebody asks to be forgotten; extraction leaves out whatever they
+wrote, before and after. A line is `{v, user_id, names, at}`. Who asks again within the same hour of
+the clock has one entry of it, the newest, so that nobody fills the file. A last line that a crash
+cut short is no entry: the person got no confirmation and asks again. Any other broken line is
+refused: it may be an entry.
 """
 
 import fcntl
 import json
-import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from contracts.files import sync
+from contracts.files import LOCK, write_whole
 from contracts.refusal import Refusal
 
 VERSION = 1
+HOUR = 3600.0
 
 
 class Forgotten(BaseModel):
@@ -42,40 +45,76 @@ class Forgotten(BaseModel):
 def append(path: Path, entry: Forgotten) -> None:
     """Add an entry and have it on disk; raises OSError where the volume does not take it.
 
-    What a crash left of the line before is removed: `read` never returned it.
+    It takes the place of an entry of that hour, with its names too. What a crash left of the last
+    line is removed: `read` never returned it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        data = file.read()
-        last = data[data.rfind(b"\n") + 1 :]
-        if last and not _is_json(last):
-            file.truncate(len(data) - len(last))
-            last = b""
-        line = entry.model_dump_json().encode() + b"\n"
-        file.write(b"\n" + line if last else line)
-        file.flush()
-        os.fsync(file.fileno())
-    sync(path.parent)
+    with path.with_name(LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lines = _lines(path) if path.exists() else []
+        kept = list[bytes]()
+        for line in lines:
+            if (old := _same_hour(line, entry)) is None:
+                kept.append(line)
+            else:
+                entry = _joined(old, entry)
+        write_whole(path, b"\n".join([*kept, entry.model_dump_json().encode(), b""]))
+
+
+def _same_hour(line: bytes, entry: Forgotten) -> Forgotten | None:
+    """Return the person's entry of the same hour if the line is one."""
+    try:
+        found = Forgotten.model_validate_json(line)
+    except ValidationError:
+        return None
+    is_it = found.user_id == entry.user_id and found.at // HOUR == entry.at // HOUR
+    return found if is_it else None
+
+
+def _joined(old: Forgotten, new: Forgotten) -> Forgotten:
+    """Return the newer entry with the names of both."""
+    if set(old.names) <= set(new.names):
+        return new
+    return new.model_copy(update={"names": tuple(dict.fromkeys(old.names + new.names))})
 
 
 def read(path: Path) -> list[Forgotten]:
-    """Return all entries, none where there is no file.
+    """Return the newest entry of each person, with all their names; none where there is no file.
 
     Raises Refusal where the file cannot be read, or a line is broken or of a newer version.
     """
+    newest: dict[int, Forgotten] = {}
+    for entry in _entries(path):
+        newest[entry.user_id] = _joined(newest.pop(entry.user_id, entry), entry)
+    return list(newest.values())
+
+
+def waiting_since(path: Path, until: float) -> float:
+    """Return when the first of the people asked whom a data set with entries up to `until` lacks.
+
+    It is 0 where it lacks nobody: who asked again was left out already. Raises Refusal.
+    """
+    first: dict[int, float] = {}
+    for entry in _entries(path):
+        first.setdefault(entry.user_id, entry.at)
+    return min((at for at in first.values() if at > until), default=0.0)
+
+
+def _entries(path: Path) -> Iterator[Forgotten]:
     try:
-        data = path.read_bytes()
+        lines = _lines(path)
     except FileNotFoundError:
-        return []
+        return
     except OSError as error:
         raise Refusal(f"{path}: {error.strerror}") from None
-    *lines, last = data.split(b"\n")
-    if _is_json(last):
-        lines.append(last)
-    numbered = enumerate(lines, 1)
-    return [_entry(line, f"{path}, line {number}") for number, line in numbered if line.strip()]
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield _entry(line, f"{path}, line {number}")
+
+
+def _lines(path: Path) -> list[bytes]:
+    *lines, last = path.read_bytes().split(b"\n")
+    return [*lines, last] if _is_json(last) else lines
 
 
 def _is_json(text: bytes) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.forget import Forgotten, append, read
+from contracts.forget import HOUR, Forgotten, append, read, waiting_since
 from contracts.refusal import Refusal
 
 NINA = Forgotten(user_id=7, names=("Нина", "nina_k"), at=1.0)
@@ -18,6 +18,38 @@ def test_what_is_appended_is_read(tmp_path: Path) -> None:
     append(path, NINA)
     append(path, BORIS)
     assert read(path) == [NINA, BORIS]
+
+
+def nina(at: float, *names: str) -> Forgotten:
+    return Forgotten(user_id=7, names=names, at=at)
+
+
+def test_who_asks_again_and_again_has_one_entry_an_hour(tmp_path: Path) -> None:
+    path = tmp_path / "forget.jsonl"
+    for second in range(100):
+        append(path, nina(HOUR + second, f"Нина {second % 2}"))
+    append(path, BORIS)
+    append(path, nina(2 * HOUR, "Ниночка"))
+    assert path.read_text().count("\n") == 3
+    assert read(path) == [BORIS, nina(2 * HOUR, "Нина 0", "Нина 1", "Ниночка")]
+
+
+def test_a_broken_line_outlives_another_entry(tmp_path: Path) -> None:
+    path = tmp_path / "forget.jsonl"
+    path.write_text("[7]\n")
+    append(path, NINA)
+    assert path.read_text().startswith("[7]\n{")
+
+
+@pytest.mark.parametrize(("until", "since"), [(0.0, 10.0), (10.0, 20.0), (19.9, 20.0), (20.0, 0.0)])
+def test_who_asked_first_waits_and_who_asks_again_is_left_out_already(
+    tmp_path: Path, until: float, since: float
+) -> None:
+    path = tmp_path / "forget.jsonl"
+    assert waiting_since(path, until) == 0.0
+    for entry in (nina(10.0), Forgotten(user_id=8, at=20.0), nina(9 * HOUR)):
+        append(path, entry)
+    assert waiting_since(path, until) == since
 
 
 LINE = NINA.model_dump_json().encode()
