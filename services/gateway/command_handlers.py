@@ -4,6 +4,7 @@ A handler returns an Answer; what it writes is committed together with the answe
 """
 
 import asyncio
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from services.gateway.store import chats, history, inbox, outbox
 from services.gateway.texts import Texts
 
 REPORTS_AN_HOUR = 5
+DAY = 86_400.0
 _SPAN = re.compile(r"(\d{1,3})\s*([mhdмчд])?", re.IGNORECASE)
 _UNITS = {"m": 60, "м": 60, "h": 3600, "ч": 3600, "d": 86_400, "д": 86_400}
 _OFF = frozenset({"off", "0", "нет", "выкл"})
@@ -132,7 +134,8 @@ async def unmute(order: Order) -> Answer:
 
 async def reset(order: Order) -> Answer:
     chat, topic = order.message.chat, order.message.topic
-    return order.tell(order.texts.reset, lambda db: history.reset(db, chat, topic))
+    await order.context.database.work_off(lambda db: history.reset(db, chat, topic))
+    return order.tell(order.texts.reset)
 
 
 async def delete(order: Order) -> Answer:
@@ -178,12 +181,15 @@ async def forgetme(order: Order) -> Answer:
     if not person.id:
         return order.tell(order.texts.refused)
     names = tuple(dict.fromkeys(filter(None, (person.name, person.username))))
-    entry = Forgotten(user_id=person.id, names=names, at=order.now)
+    # a wrong clock of ours must have nothing forgotten that is written later
+    at = min(max(order.now, order.message.at), order.message.at + DAY)
+    entry = Forgotten(user_id=person.id, names=names, at=at)
     await asyncio.to_thread(append, order.context.forget_file, entry)
     update_id = order.update_id
-    return order.tell(
-        order.texts.forgotten, lambda db: history.forget(db, person.id, before_id=update_id)
+    await order.context.database.work_off(
+        lambda db: history.forget(db, person.id, before_id=update_id)
     )
+    return order.tell(order.texts.forgotten, lambda db: outbox.forget(db, person.id, math.inf))
 
 
 async def optout(order: Order) -> Answer:

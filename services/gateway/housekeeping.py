@@ -1,35 +1,50 @@
 """Housekeeping: deletes what is older than it may be, counts, and looks for damage.
 
 What people said is not kept for ever. What fails has another chance the next time.
+
+A clock that was set wrong must not delete a history. So it counts where Telegram has dated a
+message within a day of it, or after it has run for a day without a jump.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from contracts.forget import waiting_since
 from services.gateway.context import Context
 from services.gateway.store import chats, history
 from services.gateway.store.database import find_damage
 from telemetry.logs import logger
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+REWRITTEN_BYTES = 256 << 20
+"""Size up to which the database is rewritten each day: nobody is answered for these seconds."""
+
+
+ForgetsUntil = Callable[[], Awaitable[float | None]]
 
 
 class Housekeeping:
-    """`path` is the database's file."""
+    """`path` is the database's file, `forgets_until` asks whom the served version leaves out."""
 
-    def __init__(self, context: Context, path: Path) -> None:
+    def __init__(self, context: Context, path: Path, forgets_until: ForgetsUntil) -> None:
         self._clock, self._database = context.clock, context.database
+        self._forget_file, self._forgets_until = context.forget_file, forgets_until
+        self._ahead, self._steady_since = 0.0, 0.0
         self._metrics, self._days = context.metrics, context.config.retention_days
         self._path = path
 
     async def run(self) -> None:
         """Do each in its time, for ever. Opening the database has looked for damage already."""
-        await asyncio.gather(
-            self._every(HOUR, self._prune, "old messages not deleted"),
-            self._every(MINUTE, self._count, "insane chats not counted"),
-            self._every(DAY, self._check, "database not checked", first=DAY),
-        )
+        async with asyncio.TaskGroup() as group:  # ends when all have left the database
+            for each in (
+                self._every(HOUR, self._prune, "old messages not deleted"),
+                self._every(MINUTE, self._count, "insane chats not counted"),
+                self._every(HOUR, self._look_who_waits, "generation not asked whom it forgot"),
+                self._every(MINUTE, self._database.shorten_log, "log not shortened"),
+                self._every(DAY, self._check, "database not checked", first=DAY),
+            ):
+                group.create_task(each)
 
     async def _every(
         self, seconds: float, step: Callable[[], Awaitable[None]], failed: str, first: float = 0.0
@@ -43,8 +58,26 @@ class Housekeeping:
             await self._clock.sleep(seconds)
 
     async def _prune(self) -> None:
+        now = self._clock.now()
         async with self._database.transaction() as db:
-            history.prune(db, self._clock.now(), self._days)
+            newest = history.newest_date(db)
+        if self._is_clock_steady() or newest is None or abs(now - newest) < DAY:
+            await self._database.work_off(lambda db: history.prune(db, now, self._days))
+
+    def _is_clock_steady(self) -> bool:
+        """Whether it has run for a day as nobody can set it."""
+        monotonic = self._clock.monotonic()
+        ahead = self._clock.now() - monotonic
+        if abs(ahead - self._ahead) > HOUR:
+            self._ahead, self._steady_since = ahead, monotonic
+        return monotonic - self._steady_since >= DAY
+
+    async def _look_who_waits(self) -> None:
+        """Note since when somebody waits for a version without them; none that serves tells not."""
+        until = await self._forgets_until()
+        if until is not None:
+            since = await asyncio.to_thread(waiting_since, self._forget_file, until)
+            self._metrics.forget_waiting.set(since)
 
     async def _count(self) -> None:
         async with self._database.transaction() as db:
@@ -55,3 +88,5 @@ class Housekeeping:
         self._metrics.intact.set(found is None)
         if found is not None:
             logger().error("database damaged: put a backup in its place", found=found)
+        elif self._path.stat().st_size <= REWRITTEN_BYTES and not await self._database.rewrite():
+            logger().warning("database not rewritten: its volume or /tmp lacks room for two copies")

@@ -10,14 +10,16 @@ from typing import Any
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from contracts.clock import Clock, SystemClock
-from contracts.forget import Forgotten, read
+from contracts.forget import read
 from contracts.refusal import Refusal
+from contracts.retry import retry
 from contracts.settings import FORGET_FILE, Volumes, from_environment
 from services.gateway.ask_generation import Generation
 from services.gateway.bot_api import BotApi
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.chat_queues import ChatQueues
 from services.gateway.context import Context, StoppingClock
+from services.gateway.errors import keep_trying
 from services.gateway.flow import Flow
 from services.gateway.health import serve_health
 from services.gateway.housekeeping import Housekeeping
@@ -27,7 +29,7 @@ from services.gateway.name_forms import name_forms
 from services.gateway.polling import Polling
 from services.gateway.sender import Sender
 from services.gateway.settings import GatewaySettings
-from services.gateway.store import history, inbox
+from services.gateway.store import history, inbox, outbox
 from services.gateway.store.database import Database
 from services.generation.client import GenerationClient
 from telemetry.logs import logger
@@ -51,38 +53,49 @@ async def serve(
     started: "asyncio.Future[int] | None" = None,
 ) -> None:
     """Serve until `stop` is set, then finish what is in hand; `started` gets the metrics port."""
-    forget_file = forget_file_of(settings)
-    with closing(Database(settings.database)) as database:
-        metrics = Metrics(outside.registry)
-        metrics.intact.set(1)  # or it would not have been opened
-        metrics.writable.set_function(lambda: database.is_writable)
-        watch_volumes("gateway", settings.volumes, outside.registry)
-        context = Context(
-            settings.bot, config, outside.api, database, StoppingClock(outside.clock),
-            settings.gateway_delays, metrics, forget_file,
-        )  # fmt: skip
-        people = read(forget_file)
-        await context.write(lambda db: _forget_again(db, people))
-        async with GenerationClient(settings.generation_address, retry=False) as client:
-            gateway = Gateway(context, settings, Generation(client, context))
-            async with serve_health(
-                settings.metrics_host,
-                settings.metrics_port,
-                Labelled(outside.registry, bot=settings.bot),
-                gateway.is_alive,
-                gateway.is_ready,
-            ) as port:
-                logger().info("started", metrics_port=port)
+    gateway: Gateway | None = None
+    metrics = Metrics(outside.registry)
+    for gauge in (metrics.intact, metrics.writable):
+        gauge.set(1)  # a database of which that is not true is not opened
+    watch_volumes("gateway", settings.volumes, outside.registry)
+    async with serve_health(
+        settings.metrics_host,
+        settings.metrics_port,
+        Labelled(outside.registry, bot=settings.bot),
+        lambda: gateway is None or gateway.is_alive(),
+        lambda: gateway is not None and gateway.is_ready(),
+    ) as port:
+        logger().info("started", metrics_port=port)
+        # a large one takes its time, in which the process is alive and not ready
+        with closing(await asyncio.to_thread(Database, settings.database)) as database:
+            metrics.writable.set_function(lambda: database.is_writable)
+            context = Context(
+                settings.bot, config, outside.api, database, StoppingClock(outside.clock),
+                settings.gateway_delays, metrics, forget_file_of(settings),
+            )  # fmt: skip
+            await _forget_again(context)
+            async with GenerationClient(settings.generation_address, retry=False) as client:
+                gateway = Gateway(context, settings, Generation(client, context))
                 if started:
                     started.set_result(port)
                 await gateway.run(stop)
     logger().info("stopped")
 
 
-def _forget_again(db: Connection, people: list[Forgotten]) -> None:
-    """A backup may have brought them back."""
-    for each in people:
-        history.forget(db, each.user_id, before=each.at)
+async def _forget_again(context: Context) -> None:
+    """Forget the people on the list: a backup may have brought them back."""
+    people = await asyncio.to_thread(read, context.forget_file)
+
+    def forget(db: Connection) -> int:
+        for each in people:
+            if changed := history.forget(db, each.user_id, before=each.at):
+                return changed
+        for each in people:
+            outbox.forget(db, each.user_id, each.at)
+        return 0
+
+    policy = keep_trying("disk refuses")
+    await retry(lambda: context.database.work_off(forget), context.clock, policy)
 
 
 def forget_file_of(settings: GatewaySettings) -> Path:
@@ -143,7 +156,9 @@ class Gateway:
         updates.put_all(await context.write(inbox.waiting))
         await sender.start()
         logger().info("ready", bot=context.bot)
-        housekeeping = Housekeeping(context, self._settings.database)
+        housekeeping = Housekeeping(
+            context, self._settings.database, self._generation.forgets_until
+        )
         cleaning = asyncio.create_task(housekeeping.run())
         self._polled = asyncio.create_task(self._polling.run(updates.put_all))
         try:

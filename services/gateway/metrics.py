@@ -44,6 +44,8 @@ class Metrics:
     rate_limited            Telegram asked the bot to wait
     reply_duration_seconds  of talk alone: what a person waits, pauses and typing included
     insane_chats            counted every minute
+    forget_waiting_since_timestamp_seconds
+                            0 if there is nobody; looked at every hour
     database_intact         it is checked at the start and once a day
     database_writable       0 from a fault of the disk or the file until something is written again
     volume_used_ratio       the volume is database, or data if FORGET_DIR is set; NaN without its
@@ -79,6 +81,10 @@ class Metrics:
             "reply_duration_seconds", "From an update to its first message.", _REPLY_SECONDS
         )
         self.insane = self._gauge("insane_chats", "Chats and topics that switched insanity on.")
+        self.forget_waiting = self._gauge(
+            "forget_waiting_since_timestamp_seconds",
+            "When the first of those asked to be forgotten whom the served version still holds.",
+        )
         self.intact = self._gauge("database_intact", "1 if the last check found no damage.")
         self.writable = self._gauge("database_writable", "1 if the database takes writes.")
 

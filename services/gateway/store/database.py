@@ -7,14 +7,20 @@ last flush; flushed are updates, before Telegram hears that they were taken, and
 Whatever failed, the next transaction begins afresh: where the disk was full on the same connection,
 else on a new one, as it does where somebody moved the file or its log away.
 
-Rows hold what people wrote: they are personal data and never logged.
+Rows hold what people wrote: they are personal data and never logged. A deleted one is overwritten
+with zeros (`secure_delete`), and is out of the log after `shorten_log`. Where SQLite had moved rows
+to another page before, a copy may be left, which only `rewrite` removes.
 """
 
 import asyncio
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing, suppress
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from contracts.files import locked
 from contracts.refusal import Refusal
@@ -24,6 +30,7 @@ from telemetry.volume_usage import used_ratio
 MIGRATIONS = Path(__file__).parent / "migrations"
 """Each file brings the database of the one before up to date; a released one is never edited."""
 _PRAGMAS = (
+    "auto_vacuum=INCREMENTAL",  # of a new file: it comes first
     "journal_mode=WAL",
     "wal_autocheckpoint=2000",  # with a log of 8 MB, a commit moves it into the file
     "busy_timeout=5000",
@@ -32,6 +39,10 @@ _PRAGMAS = (
 _PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY)
 """Faults after which the connection is as good as before."""
 NEWER = "written by a newer release"
+_FREE_PAGES = 250
+"""Pages that one transaction gives back to the volume: one megabyte."""
+
+T = TypeVar("T")
 
 
 class Database:
@@ -54,6 +65,8 @@ class Database:
                 if (found := _damage(self.connection)) is not None:
                     raise Refusal(f"{path}: {found}: restore a backup")
                 self._schema = _migrate(self.connection, path)
+                if not self.connection.execute("PRAGMA auto_vacuum").fetchone()[0]:
+                    self._rewrite()  # a file that keeps its free pages
             except sqlite3.Error as error:
                 raise Refusal(f"{path}: cannot be used: {error}") from None
             self._files = _identities(path)
@@ -90,6 +103,57 @@ class Database:
             if proves:
                 self.is_writable = True
                 logger().warning("the database takes writes again")
+
+    async def work_off(self, step: Callable[[sqlite3.Connection], int]) -> None:
+        """Repeat a step that changes some rows, and returns how many, until there are none.
+
+        Each is a transaction of its own, in a thread, and others come in between; after a crash
+        whoever asked asks again. Then free pages are given back, and the log is emptied; before
+        that it stays short, since the volume may have no room for a longer one.
+        """
+        for each in (step, _free_pages):
+            changed = 1
+            while changed:
+                if self._has_long_log():
+                    await self.shorten_log()
+                async with self.transaction() as db:
+                    changed = await _uncancelled(partial(each, db))
+        await self.shorten_log()
+
+    def _has_long_log(self) -> bool:
+        """Whether it takes more than a megabyte, or than the volume has left."""
+        log = _log(self._path)
+        limit = min(1 << 20, shutil.disk_usage(log.parent).free)
+        return log.exists() and log.stat().st_size > limit
+
+    async def shorten_log(self) -> None:
+        """Empty the log, unless somebody reads it: a backup."""
+        async with self._turn:
+            await _uncancelled(self._empty_log)
+
+    async def rewrite(self) -> bool:
+        """Write the file anew, without what deleted rows left; False where there is no room."""
+        async with self._turn:
+            return await _uncancelled(self._rewrite)
+
+    def _empty_log(self) -> None:
+        with suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA busy_timeout=0")  # it waits for no reader
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.connection.execute("PRAGMA busy_timeout=5000")
+
+    def _rewrite(self) -> bool:
+        """A copy goes to the temporary folder, then through the log."""
+        needed = 2 * self._path.stat().st_size
+        for folder in (self._path.parent, tempfile.gettempdir()):
+            if shutil.disk_usage(folder).free < needed:
+                return False
+        with suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            self.connection.execute("VACUUM")
+            self._empty_log()
+            return True
+        return False
 
     def _begin(self, flush: bool) -> int:
         """Begin a transaction; return how many changes were made before it."""
@@ -131,7 +195,15 @@ class Database:
         self.connection.execute("COMMIT")
 
 
-async def _uncancelled(work: Callable[[], None]) -> None:
+def _free_pages(db: sqlite3.Connection) -> int:
+    """Give some of the file's free pages back to the volume; return how many."""
+    before: int = db.execute("PRAGMA freelist_count").fetchone()[0]
+    for _ in range(min(before, _FREE_PAGES)):
+        db.execute("PRAGMA incremental_vacuum(1)")
+    return before - int(db.execute("PRAGMA freelist_count").fetchone()[0])
+
+
+async def _uncancelled(work: Callable[[], T]) -> T:
     """Run it in a thread to its end; raise CancelledError then if somebody cancelled meanwhile."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     is_cancelled = False
@@ -143,7 +215,7 @@ async def _uncancelled(work: Callable[[], None]) -> None:
     if is_cancelled:
         task.exception()  # the caller hears of the cancellation instead
         raise asyncio.CancelledError
-    task.result()
+    return task.result()
 
 
 def is_fault(error: BaseException) -> bool:
@@ -161,9 +233,13 @@ def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
     return connection
 
 
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
 def _identities(path: Path) -> list[int]:
     """Tell the file and its log from others that may take their places."""
-    files = path, path.with_name(f"{path.name}-wal")
+    files = path, _log(path)
     return [each.stat().st_ino if each.exists() else 0 for each in files]
 
 

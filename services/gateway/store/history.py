@@ -19,14 +19,14 @@ WAITED_SECONDS = 600.0
 REPEAT_MESSAGES = 20
 """Messages back within which the bot neither repeats itself nor answers a bot that does."""
 KEEP_ASKS_SECONDS = 2 * 86_400.0
+BATCH = 250
+"""Rows of a table that one transaction deletes, so that no other waits long for it."""
 
 _BOTS_IN_A_ROW = """
-    SELECT count(*), count(DISTINCT CASE WHEN role != 'persona' THEN user_id END) FROM turns
-    WHERE chat = :chat AND topic = :topic AND is_bot AND message_id != :message_id
-    AND id > coalesce(
-        -- not max(id): the index ends this one at the first row found from the newest on
-        (SELECT id FROM turns WHERE chat = :chat AND topic = :topic AND NOT is_bot
-        AND message_id != :message_id ORDER BY id DESC LIMIT 1), 0)
+    WITH newest AS (SELECT id, is_bot, role, user_id FROM turns WHERE chat = :chat
+        AND topic = :topic AND message_id != :message_id ORDER BY id DESC LIMIT 101)
+    SELECT count(*), count(DISTINCT CASE WHEN role != 'persona' THEN user_id END) FROM newest
+    WHERE is_bot AND id > coalesce((SELECT max(id) FROM newest WHERE NOT is_bot), 0)
 """
 _VIEW = """
     SELECT
@@ -83,7 +83,7 @@ def view(db: Connection, message: Message, now: float, default: ChatSettings) ->
 def bots_in_a_row(db: Connection, chat: int, topic: int, but: int = 0) -> tuple[int, int]:
     """Return the number of messages of bots since the last one of a person, and of bots but ours.
 
-    The message with the id `but` is not counted.
+    More than `bot_depth` can be are not counted. The message with the id `but` is not counted.
     """
     here = {"chat": chat, "topic": topic, "message_id": but}
     bots, others = db.execute(_BOTS_IN_A_ROW, here).fetchone()
@@ -169,32 +169,48 @@ def recall(db: Connection, message: Message, limit: int) -> Recall:
     return Recall(rows[::-1], recent, frozenset(words for (words,) in denied))
 
 
-def reset(db: Connection, chat: int, topic: int) -> None:
-    """Forget the topic's conversation."""
-    db.execute("DELETE FROM turns WHERE chat = ? AND topic = ?", (chat, topic))
+def reset(db: Connection, chat: int, topic: int) -> int:
+    """Forget some of the topic's conversation; return how many messages."""
+    return _delete(db, "turns WHERE chat = ? AND topic = ?", chat, topic)
+
+
+def _delete(db: Connection, rows: str, *values: float) -> int:
+    """Delete a batch of rows of a table that has ids; return how many."""
+    table = rows.split()[0]
+    query = f"DELETE FROM {table} WHERE id IN (SELECT id FROM {rows} LIMIT {BATCH})"  # noqa: S608
+    return db.execute(query, values).rowcount
 
 
 def persona_id(db: Connection) -> int | None:
-    """Return the id of the bot that spoke last with this database."""
-    query = "SELECT user_id FROM turns WHERE role = 'persona' ORDER BY id DESC LIMIT 1"
+    """Return the id of the bot that speaks with this database: there is one alone."""
+    query = "SELECT user_id FROM turns WHERE role = 'persona' LIMIT 1"
     row = db.execute(query).fetchone()
     return int(row[0]) if row else None
 
 
 def forget(db: Connection, user_id: int, before_id: int = 1 << 62, before: float = math.inf) -> int:
-    """Delete what a person wrote, and what was to be answered to it; later updates stay.
+    """Delete some of what a person wrote; return how much. Later updates stay.
 
-    `before_id` and `before` limit that to lower update ids and earlier times. Returns how many
-    planned messages that gave up.
+    `before_id` and `before` limit that to lower update ids and earlier times. What answers the
+    person is `outbox.forget`'s.
     """
-    db.execute("DELETE FROM turns WHERE user_id = ? AND at < ?", (user_id, before))
-    inbox.forget(db, user_id, before_id, before)
-    return outbox.forget(db, user_id, before)
+    updates = inbox.forget(db, user_id, before_id, before, BATCH)
+    return updates or _delete(db, "turns WHERE user_id = ? AND at < ?", user_id, before)
 
 
-def prune(db: Connection, now: float, days: int) -> None:
-    """Delete what is older than it may be."""
-    db.execute("DELETE FROM turns WHERE at < ?", (now - days * 86_400,))
-    db.execute("DELETE FROM asks WHERE at < ?", (now - KEEP_ASKS_SECONDS,))
-    inbox.prune(db, now - outbox.KEEP_SENT_SECONDS)
-    outbox.prune(db, now - outbox.KEEP_SENT_SECONDS)
+def newest_date(db: Connection) -> float | None:
+    """Return Telegram's date of the newest message, None without any."""
+    query = "SELECT at FROM turns WHERE role = 'other' ORDER BY at DESC LIMIT 1"
+    row = db.execute(query).fetchone()
+    return float(row[0]) if row else None
+
+
+def prune(db: Connection, now: float, days: int) -> int:
+    """Delete some of what is older than it may be; return how many rows."""
+    before = now - outbox.KEEP_SENT_SECONDS
+    return (
+        _delete(db, "turns WHERE at < ?", now - days * 86_400)
+        + _delete(db, "asks WHERE at < ?", now - KEEP_ASKS_SECONDS)
+        + _delete(db, "outbox WHERE state IN ('sent', 'failed') AND planned_at < ?", before)
+        + inbox.prune(db, before, BATCH)
+    )

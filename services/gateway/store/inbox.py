@@ -118,19 +118,21 @@ def later_messages(db: Connection, update_id: int, message: Message) -> list[Mes
     return [each for each in updates if isinstance(each, Message)]
 
 
-def prune(db: Connection, before: float) -> None:
-    """Delete handled updates, but not the one that next_offset counts from."""
-    db.execute(
-        """DELETE FROM updates WHERE state != 'new' AND taken_at < ? AND update_id !=
-        (SELECT update_id FROM updates ORDER BY taken_at DESC, update_id DESC LIMIT 1)""",
-        (before,),
-    )
+def prune(db: Connection, before: float, limit: int) -> int:
+    """Delete handled updates, but not the one that next_offset counts from; return how many."""
+    return db.execute(
+        """DELETE FROM updates WHERE update_id IN (
+        SELECT update_id FROM updates WHERE state != 'new' AND taken_at < ? AND update_id !=
+        (SELECT update_id FROM updates ORDER BY taken_at DESC, update_id DESC LIMIT 1) LIMIT ?)""",
+        (before, limit),
+    ).rowcount
 
 
-def forget(db: Connection, user_id: int, before_id: int, before: float) -> None:
-    """Drop a person's updates with a lower id that were stored before that time."""
-    db.execute(
-        """UPDATE updates SET state = 'done', payload = '', sender = 0
-        WHERE sender = ? AND update_id < ? AND taken_at < ?""",
-        (user_id, before_id, before),
-    )
+def forget(db: Connection, user_id: int, before_id: int, before: float, limit: int) -> int:
+    """Drop updates of a person with a lower id, stored before that time; return how many."""
+    return db.execute(
+        """UPDATE updates SET state = 'done', payload = '', sender = 0 WHERE update_id IN (
+        SELECT update_id FROM updates WHERE sender = ? AND update_id < ? AND taken_at < ?
+        LIMIT ?)""",
+        (user_id, before_id, before, limit),
+    ).rowcount

@@ -84,7 +84,7 @@ def next_planned(db: Connection, chat: int, is_message: bool) -> Planned | None:
         """SELECT o.id, o.part, o.chat, o.topic, o.method, o.text, o.extra, o.reply_to, o.spoken,
         o.asker, o.to_bot, o.not_before, o.planned_at, o.attempts,
         (SELECT taken_at FROM updates u WHERE u.update_id = o.update_id),
-        EXISTS (SELECT 1 FROM turns t WHERE t.chat = o.chat AND t.topic = o.topic
+        EXISTS (SELECT 1 FROM turns t WHERE o.reply_to AND t.chat = o.chat AND t.topic = o.topic
             AND t.role = 'other' AND t.message_id > o.reply_to AND t.user_id != o.asker)
         OR EXISTS (SELECT 1 FROM updates u WHERE u.chat = o.chat AND u.topic = o.topic
             AND u.state = 'new' AND u.update_id > o.update_id AND u.sender != o.asker)
@@ -139,8 +139,3 @@ def forget(db: Connection, asker: int, before: float) -> int:
     wipe = f"UPDATE outbox SET text = '', extra = '{{}}', asker = 0 {theirs}"  # noqa: S608
     db.execute(wipe, (asker, before))
     return given_up
-
-
-def prune(db: Connection, before: float) -> None:
-    query = "DELETE FROM outbox WHERE state IN ('sent', 'failed') AND planned_at < ?"
-    db.execute(query, (before,))

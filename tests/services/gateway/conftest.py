@@ -82,6 +82,7 @@ class FakeGeneration(pb_grpc.GenerationServiceServicer):
 
     def reset(self) -> None:
         self.requests: list[pb.GenerateRequest] = []
+        self.forgets_until = 0.0
         self.candidates: Sequence[pb.Candidate] | None = None
         self.code: grpc.StatusCode | None = None
         self.hold: asyncio.Event | None = None
@@ -108,8 +109,13 @@ class FakeGeneration(pb_grpc.GenerationServiceServicer):
     def GenerateStream(self, request: object, context: object) -> Any:  # noqa: N802
         raise NotImplementedError
 
-    def ListModels(self, request: object, context: object) -> Any:  # noqa: N802
-        raise NotImplementedError
+    async def ListModels(  # noqa: N802
+        self, request: object, context: "grpc.aio.ServicerContext[Any, Any]"
+    ) -> pb.ListModelsResponse:
+        if self.code is not None:
+            await context.abort(self.code, "no")
+        model = pb.Model(bot="avtobus", version="toy/1", forgets_until=self.forgets_until)
+        return pb.ListModelsResponse(models=[model])
 
 
 @asynccontextmanager
@@ -235,6 +241,10 @@ class World:
         await self.settle()
         assert unchanged() == before
         self.clock.advance(0.1)
+
+    async def rests(self) -> None:
+        """Wait until housekeeping, which makes room on a disk, has done what is due at a start."""
+        await self.until(lambda: len(self.clock._waiting) >= 5)
 
     async def settle(self, seconds: float = 0.06) -> None:
         """Give whatever must not happen the time to happen."""

@@ -116,11 +116,12 @@ async def test_calls_are_made_once_and_after_the_commit_though_killed_in_between
 
 async def test_an_update_is_on_disk_before_its_offset_is_confirmed(world: World) -> None:
     reached = asyncio.Event()
-    world.telegram.put(private("важное"))
-    number = world.telegram.updates[0]["update_id"]
     with world.patch.context() as patch:
-        patch.setattr("services.gateway.store.database._uncancelled", lambda _: hang(reached))
         running = await world.start()
+        await world.until(lambda: bool(world.telegram.offsets))
+        patch.setattr("services.gateway.store.database._uncancelled", lambda _: hang(reached))
+        world.telegram.put(private("важное"))
+        number = world.telegram.updates[0]["update_id"]
         await world.until(reached.is_set)
         await world.settle()
         assert number + 1 not in world.telegram.offsets

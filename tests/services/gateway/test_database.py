@@ -273,7 +273,8 @@ async def test_a_backup_brings_nobody_back_who_is_forgotten(tmp_path: Path) -> N
             outbox.plan(db, 1, [Outgoing(7, "ответ на тайну", asker=7)], 11.0)
             inbox.end(db, 1, "done")
         async with database.transaction() as db:
-            history.forget(db, 7, before=20.0)
+            assert history.forget(db, 7, before=20.0)
+            assert outbox.forget(db, 7, 20.0) == 1
             assert inbox.waiting(db) == []
             assert outbox.next_planned(db, 7, True) is None
     assert "тайн".encode() not in path.read_bytes()

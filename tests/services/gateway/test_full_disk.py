@@ -175,6 +175,7 @@ async def test_a_disk_that_fills_while_it_answers_loses_and_doubles_nothing(
 
     world.telegram.on_call = fill
     async with world.gateway() as running:
+        await world.rests()
         world.telegram.put(private("эй"))
         await world.until(filled.is_set)
         await world.until(lambda: running.metric("database_writable") == 0, step=1)
@@ -197,6 +198,7 @@ async def test_a_disk_that_is_full_again_and_again_is_no_crash(
 
     world.telegram.on_call = fill
     async with world.gateway() as running:
+        await world.rests()
         world.telegram.put(private("эй"))
         for number in range(1, MOST_CRASHES + 2):
             await world.until(lambda number=number: len(fills) == number, step=1)  # type: ignore[misc]

@@ -1,10 +1,13 @@
 """What is done every minute, hour and day."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import grpc
+import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -15,11 +18,15 @@ from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats
 from services.gateway.store.database import Database
 from tests.services.gateway.conftest import World
-from tests.services.gateway.telegram import group
+from tests.services.gateway.telegram import group, private
 from tests.services.gateway.test_database import write_damaged
 
 Kept = tuple[Database, Metrics]
 INSANE = ChatSettings(insane=True)
+
+
+async def nobody() -> None:
+    """Say whom the served version leaves out where none is served."""
 
 
 @asynccontextmanager
@@ -28,7 +35,7 @@ async def keeping(world: World, looked_at: Path | None = None) -> AsyncIterator[
     path, metrics = world.settings.database, Metrics(CollectorRegistry())
     database, clock = Database(path), StoppingClock(world.clock)
     context = Context("avtobus", world.config, world.api, database, clock, 1.0, metrics, path)
-    working = asyncio.create_task(Housekeeping(context, looked_at or path).run())
+    working = asyncio.create_task(Housekeeping(context, looked_at or path, nobody).run())
     yield database, metrics
     clock.stop()
     await asyncio.gather(working, return_exceptions=True)
@@ -85,3 +92,62 @@ async def test_what_fails_is_tried_again(world: World) -> None:
 
 def value(metrics: Metrics, name: str) -> float | None:
     return metrics._registry.get_sample_value(f"persona_gateway_{name}")
+
+
+async def test_who_waits_for_a_version_without_them_is_told_by_a_metric(world: World) -> None:
+    """Whatever generation does not tell leaves it as it is."""
+    name = "forget_waiting_since_timestamp_seconds"
+    async with world.gateway() as running:
+        await world.ask(private("/forgetme"))
+        asked = world.clock.now()
+        await world.counts(name, asked, step=HOUR)
+        world.generation.code = grpc.StatusCode.UNAVAILABLE
+        await world.until(lambda: world.clock.now() > asked + DAY, step=HOUR)
+        assert running.metric(name) == asked
+        world.generation.code, world.generation.forgets_until = None, asked
+        await world.counts(name, 0, step=HOUR)
+
+
+async def stored(world: World) -> int:
+    with closing(sqlite3.connect(world.settings.database)) as database:
+        return int(database.execute("SELECT count(*) FROM turns").fetchone()[0])
+
+
+@pytest.mark.parametrize("is_running", [True, False], ids=["in its midst", "before the start"])
+async def test_a_clock_set_a_year_forward_deletes_nothing(world: World, is_running: bool) -> None:
+    async with world.gateway():
+        await world.ask(private("эй", date=world.clock.now()))
+        if is_running:
+            world.clock.jump(365 * DAY)
+            await pass_hours(world, 20)
+            assert await stored(world) == 2
+    world.clock.jump(365 * DAY)
+    async with world.gateway():
+        await world.settle()
+        assert await stored(world) == 2
+
+
+async def test_what_is_old_goes_once_telegram_dates_a_message_or_after_a_day(world: World) -> None:
+    async with world.gateway():
+        await world.ask(private("эй", date=world.clock.now()))
+    world.clock.advance(40 * DAY)
+    async with world.gateway():
+        await pass_hours(world, 20)
+        assert await stored(world) == 2
+        await world.ask(private("ой", date=world.clock.now()))
+        await pass_hours(world, 2)
+        assert await stored(world) == 2
+    world.clock.advance(80 * DAY)
+    async with world.gateway():
+        await pass_hours(world, 20)
+        assert await stored(world) == 2
+        await pass_hours(world, 6)
+        assert await stored(world) == 0
+
+
+async def pass_hours(world: World, number: int) -> None:
+    for _ in range(number):
+        await world.until(lambda: world.clock.sleeps(HOUR))
+        world.clock.advance(HOUR)
+    await world.until(lambda: world.clock.sleeps(HOUR))
+    await world.settle()

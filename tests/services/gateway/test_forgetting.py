@@ -1,0 +1,269 @@
+"""What is deleted: in batches, and without a trace in the files; a start that forgets again."""
+
+import asyncio
+import itertools
+import os
+import shutil
+import socket
+import sqlite3
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.forget import Forgotten, append
+from services.gateway.housekeeping import DAY, MINUTE
+from services.gateway.incoming import read_message
+from services.gateway.store import database as store
+from services.gateway.store import history
+from services.gateway.store.database import MIGRATIONS, Database
+from tests.conftest import PATIENCE, SmallDisk
+from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.telegram import private
+
+MANY = 3 * history.BATCH
+WORD = "тайна"
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    with closing(Database(tmp_path / "x.sqlite3")) as opened:
+        yield opened
+
+
+def plant(path: Path, rows: int, chat: int = 7, text: str = WORD) -> None:
+    """A history in which person 7 wrote so much."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executemany(
+            """INSERT INTO turns (chat, topic, message_id, user_id, role, is_bot, text, at)
+            VALUES (?, 0, ?, 7, 'other', 0, ?, ?)""",
+            [(chat, 900_000 + number, text, float(number)) for number in range(rows)],
+        )
+
+
+def planted(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as database:
+        query = "SELECT count(*) FROM turns WHERE message_id >= 900000"
+        return int(database.execute(query).fetchone()[0])
+
+
+def traces(path: Path) -> set[str]:
+    """The files of the database in which the word stands."""
+    files = path.parent.glob(f"{path.name}*")
+    return {file.name for file in files if WORD.encode() in file.read_bytes()}
+
+
+async def test_a_long_history_is_reset_in_batches_between_which_others_come(
+    database: Database,
+) -> None:
+    plant(database._path, MANY)
+    resetting = asyncio.create_task(database.work_off(lambda db: history.reset(db, 7, 0)))
+    left = {MANY}
+    while not resetting.done():
+        async with database.transaction() as db:
+            left.add(db.execute("SELECT count(*) FROM turns").fetchone()[0])
+        await asyncio.sleep(0)
+    assert left >= {MANY, MANY - history.BATCH, history.BATCH}
+    assert planted(database._path) == 0
+
+
+@pytest.mark.parametrize("command", ["/reset", "/forgetme"])
+async def test_killed_between_two_batches_the_command_is_carried_out_after_a_restart(
+    world: World, command: str
+) -> None:
+    real, reached = store._uncancelled, asyncio.Event()
+
+    async def stop_in_between(work: Callable[[], Any]) -> Any:
+        if 0 < planted(world.settings.database) < MANY:
+            reached.set()
+            await asyncio.Event().wait()
+        return await real(work)
+
+    with world.patch.context() as patch:
+        running = await world.start()
+        plant(world.settings.database, MANY)
+        patch.setattr(store, "_uncancelled", stop_in_between)
+        world.telegram.put(private(command))
+        await world.until(reached.is_set)
+        await running.kill()
+    assert world.telegram.texts() == []
+    async with world.gateway():
+        await world.says(TEXTS.reset if command == "/reset" else TEXTS.forgotten)
+    assert planted(world.settings.database) == 0
+
+
+async def test_what_the_persona_said_is_found_by_an_index(database: Database) -> None:
+    queries = list[str]()
+    async with database.transaction() as db:
+        db.set_trace_callback(queries.append)
+        history.recall(db, read_message(private("эй"), 1.0), 60)
+        history.persona_id(db)
+        db.set_trace_callback(None)
+        for query in (each for each in queries if "role = 'persona'" in each):
+            plan = " ".join(str(row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {query}"))
+            assert "turns_persona" in plan, query
+
+
+def edited(world: World) -> None:
+    world.telegram.put_raw(edited_message=private("иное", message_id=77, edit_date=1))
+
+
+@pytest.mark.parametrize(
+    ("forget", "says"),
+    [
+        (lambda world: world.telegram.put(private("/forgetme")), [TEXTS.forgotten]),
+        (lambda world: world.telegram.put(private("/reset")), [TEXTS.reset]),
+        (edited, []),
+    ],
+    ids=["forgetme", "reset", "edit"],
+)
+async def test_no_file_of_a_running_gateway_holds_what_was_forgotten(
+    world: World, forget: Callable[[World], None], says: list[str]
+) -> None:
+    """Nor one that a backup reads at that moment, a minute after the backup's end."""
+    path = world.settings.database
+    world.generation.candidates = []
+    async with world.gateway():
+        await world.talk(private(WORD, message_id=77))
+        await world.counts("replies_total", outcome="nothing")
+        with closing(sqlite3.connect(path)) as backup:
+            backup.execute("BEGIN")
+            backup.execute("SELECT count(*) FROM turns").fetchone()
+            forget(world)
+            await world.says(*says)
+            await world.until(lambda: not in_tables(path))
+            world.clock.advance(MINUTE)
+            await world.settle()
+            assert traces(path)
+        await world.until(lambda: not traces(path), step=MINUTE)
+
+
+def in_tables(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT text FROM turns UNION ALL SELECT payload FROM updates")
+        return any(WORD in text for (text,) in rows)
+
+
+async def test_nothing_is_left_in_the_files_once_it_is_said_to_be_deleted(world: World) -> None:
+    async with world.gateway():
+        world.generation.candidates = [candidate("ладно")]
+        await world.ask(private(WORD), private("ещё"))
+        plant(world.settings.database, 50, chat=-5)
+        assert traces(world.settings.database)
+        await world.ask(private("/forgetme"))
+        assert traces(world.settings.database) == set()
+
+
+async def test_a_day_later_no_page_holds_what_sqlite_left_of_a_deleted_row(world: World) -> None:
+    """As where it had moved rows to another page before: here, by a deletion that wipes nothing."""
+    async with world.gateway() as running:
+        path = world.settings.database
+        plant(path, 200)
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("PRAGMA secure_delete=OFF")
+            database.execute("DELETE FROM turns WHERE message_id % 3 > 0")
+        await world.ask(private("/forgetme"))
+        assert traces(path)
+        await world.until(lambda: not traces(path), step=DAY)
+        assert running.metric("database_intact") == 1
+
+
+async def test_what_is_pruned_gives_its_room_back(database: Database) -> None:
+    plant(database._path, MANY, text=WORD * 300)
+    await database.shorten_log()
+    full = database._path.stat().st_size
+    await database.work_off(lambda db: history.prune(db, 1e9, days=1))
+    assert database._path.stat().st_size < full / 10
+    assert database._path.with_name("x.sqlite3-wal").stat().st_size == 0
+
+
+async def test_a_volume_that_is_nearly_full_has_room_after_less_is_kept(
+    small_disk: SmallDisk,
+) -> None:
+    path = small_disk.folder / "x.sqlite3"
+    with closing(Database(path)) as database:
+        await fill(database, small_disk.folder)
+        await database.work_off(lambda db: history.prune(db, 1e9, days=1))
+        assert shutil.disk_usage(small_disk.folder).used < 200_000
+
+
+async def fill(database: Database, volume: Path) -> None:
+    """Until half a megabyte is left, which takes one step but not two."""
+    for number in itertools.count():
+        used = shutil.disk_usage(volume)
+        if used.free < used.total / 4:
+            return
+        await database.shorten_log()
+        async with database.transaction() as db:
+            db.execute(
+                """INSERT INTO turns (chat, topic, message_id, user_id, role, is_bot, text, at)
+                VALUES (7, 0, ?, 7, 'other', 0, ?, 1.0)""",
+                (number, WORD * 90),
+            )
+
+
+def test_a_file_that_gave_no_room_back_is_made_to(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((MIGRATIONS / "0001_first.sql").read_text())
+        old.execute("PRAGMA user_version=1")
+    plant(path, 10)
+    with closing(Database(path)) as database:
+        assert database.connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 2
+        assert database.connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    assert planted(path) == 10
+
+
+async def test_a_restored_backup_brings_nobody_back(world: World) -> None:
+    async with world.gateway():
+        await world.ask(private("эй"))
+    plant(world.settings.database, MANY)
+    append(world.settings.forget_dir / "forget.jsonl", Forgotten(user_id=7, at=1e5))  # type: ignore[operator]
+    async with world.gateway():
+        assert planted(world.settings.database) == 0
+
+
+async def test_it_is_alive_and_not_ready_while_the_forget_list_is_read(world: World) -> None:
+    """The list is a pipe here: reading it takes until somebody has written it."""
+    folder = world.settings.forget_dir
+    assert folder
+    folder.mkdir()
+    os.mkfifo(folder / "forget.jsonl")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    world.settings = world.settings.model_copy(update={"metrics_port": port})
+    seen = list[tuple[int, int]]()
+
+    def look() -> None:
+        for _ in range(100):
+            seen.append((status(port, "healthz"), status(port, "readyz")))
+            if seen[-1] != (0, 0) or pause.wait(0.02):
+                break
+        with (folder / "forget.jsonl").open("w"):
+            (folder / "forget.jsonl").unlink()  # nobody else waits for it
+
+    pause, looking = threading.Event(), threading.Thread(target=look)
+    looking.start()
+    async with world.gateway():
+        await world.until(lambda: not looking.is_alive())
+        await asyncio.to_thread(looking.join, PATIENCE)
+        assert seen[-1] == (200, 503)
+        await world.ask(private("эй"))
+        assert await asyncio.to_thread(status, port, "readyz") == 200
+
+
+def status(port: int, path: str) -> int:
+    """The status of an answer, 0 for none."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=1) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
