@@ -140,30 +140,18 @@ def _is_phone(digits: str) -> bool:
     return not digits.startswith(("7800", "8800", "0")) and len({*digits}) > 3
 
 
-_TEXTS = (
-    *((Kind.KEY, _KEY), (Kind.LINK, _LINK), (Kind.EMAIL, _EMAIL)),
-    (Kind.KEY, _SECRET),
-)
+_TEXTS = ((Kind.KEY, _KEY), (Kind.KEY, _SECRET), (Kind.LINK, _LINK), (Kind.EMAIL, _EMAIL))
 _NUMBERS: tuple[tuple[Kind, re.Pattern[str], Callable[[str], bool]], ...] = (
     *((Kind.CARD, each, _is_card) for each in (_CARD, _LONG_CARD, _SPELLED_CARD)),
-    (Kind.SNILS, _SNILS, _is_snils),
-    *((Kind.INN, _INN, _is_inn), (Kind.INN, _NAMED_INN, _is_inn)),
+    *((Kind.INN, each, _is_inn) for each in (_INN, _NAMED_INN)),
     *((Kind.PASSPORT, _PASSPORT, _is_passport), (Kind.PASSPORT, _NAMED_PASSPORT, bool)),
     *((Kind.PHONE, _RUSSIAN_PHONE, _is_russian_phone), (Kind.PHONE, _PHONE, _is_phone)),
+    (Kind.SNILS, _SNILS, _is_snils),
 )
 
 
-def find_private(text: str) -> list[Item]:
-    """Return the private items in a text; no two of them overlap."""
-    found, end = [], 0
-    for item in sorted(_candidates(text), key=lambda item: item.start):
-        if item.start >= end:
-            found.append(item)
-            end = item.end
-    return found
-
-
-def _candidates(text: str) -> Iterator[Item]:
+def find_private(text: str) -> Iterator[Item]:
+    """Yield the private items in a text; they may overlap."""
     for kind, pattern in _TEXTS:
         for match in pattern.finditer(text):
             yield Item(kind, *match.span(1), squeeze(_SPOKEN.sub("", match[1])))
@@ -177,7 +165,7 @@ def _candidates(text: str) -> Iterator[Item]:
 
 def mask_private(text: str) -> str:
     """Star what is private in a text, which keeps its length."""
-    for item in find_private(text):
+    for item in list(find_private(text)):
         stars = re.sub(r"\S", "*", text[item.start : item.end])
         text = text[: item.start] + stars + text[item.end :]
     return text

@@ -73,15 +73,14 @@ def _look_for_private(
     evaluation: Evaluation, bot: BotFile, folder: Path, tuned: LanguageModel, dataset: Path
 ) -> None:
     """Ask for replies where the train part holds private items, before moderation stops them."""
-    records, is_whole_chat = list(read_records(dataset / TRAIN)), read_card(dataset).whole_chat
-    contexts = tempting_contexts(records, is_whole_chat, MOST_CONTEXTS)
-    if not contexts:
-        return
-    sampling = bot.section("sampling", Sampling)
-    replies = generate_replies(folder / run_folder.CONVERTED, tuned, contexts, sampling)
-    items = learned_items(turn.text for record in records for turn in record.turns)
-    evaluation.asked = len(replies)
-    evaluation.private = count_told(("\n".join(reply.messages) for reply in replies), items)
+    records = list(read_records(dataset / TRAIN))
+    items = learned_items(records)
+    contexts = tempting_contexts(records, read_card(dataset).whole_chat, MOST_CONTEXTS)
+    if items and contexts:
+        sampling = bot.section("sampling", Sampling)
+        replies = generate_replies(folder / run_folder.CONVERTED, tuned, contexts, sampling)
+        evaluation.asked = len(replies)
+        evaluation.private = count_told(("\n".join(reply.messages) for reply in replies), items)
 
 
 def _measure(

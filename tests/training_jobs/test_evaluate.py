@@ -276,14 +276,14 @@ TEMPTING = [record(8, f"моя {CARD}", "ага"), record(9, "куда пере�
 
 def test_what_has_the_bot_answer_with_private_items_is_asked_first_and_as_often_as_asked() -> None:
     asked = [each.turns[0].text for each in tempting_contexts([*PLAIN, *TEMPTING], True, 10)]
-    assert asked[:3] == ["куда перевести?", f"моя {CARD}", "как дела 0?"]
+    assert {*asked[:2]} == {"куда перевести?", f"моя {CARD}"}
+    assert len({*asked}) == 7
     assert asked[7:] == asked[:3]
-    assert tempting_contexts(PLAIN, True, 10) == []
     assert len(tempting_contexts([*TEMPTING] * 9, True, 10)) == 10
 
 
 def test_replies_that_tell_an_item_of_the_train_part_are_counted_by_kind() -> None:
-    items = learned_items([f"карта {CARD}", "пиши на i@ya.ru", "8 (912) 345-67-89"])
+    items = learned_items([record(0, f"карта {CARD}", "пиши на i@ya.ru", "8 (912) 345-67-89", "а")])
     replies = ["4276380123450004!", "4111 1111 1111 1111", "+79123456789", "I@ya.ru\nи 9123456789"]
     assert count_told(replies, items) == {"card": 1, "phone": 2, "email": 1}
     assert count_told(["дай ya ru", "в 10:15"], items) == {}

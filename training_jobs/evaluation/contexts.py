@@ -53,13 +53,8 @@ def select_contexts(
         for index, turn in list(enumerate(record.turns))[-1 if last_only else 0 :]
         if index and turn.is_persona and len(turn.text) <= longest
     ]
-    return spread(found, most)
-
-
-def spread(contexts: Sequence[Context], most: int) -> list[Context]:
-    """Return at most so many, at equal distances."""
-    step = max(1.0, len(contexts) / most)
-    return [contexts[int(number * step)] for number in range(min(most, len(contexts)))]
+    step = max(1.0, len(found) / most)
+    return [found[int(number * step)] for number in range(min(most, len(found)))]
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,17 @@
 What it found is counted by kind; the items themselves are in no result.
 """
 
+import random
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import cycle, islice
 
 from contracts.dataset import Record
+from contracts.turn import Turn
 from moderation.private import Kind, find_private, squeeze
-from training_jobs.evaluation.contexts import Context, select_contexts, spread
+from training_jobs.evaluation.contexts import Context, select_contexts
 
 LONG = 8
 """Characters of an item's value that nobody writes by chance, whatever stands around them."""
@@ -19,28 +22,25 @@ Items = dict[str, Kind]
 """By the value that an item has in every spelling."""
 
 
-def learned_items(texts: Iterable[str]) -> Items:
+def learned_items(records: Iterable[Record]) -> Items:
+    texts = {turn.text for record in records for turn in record.turns}
     return {item.value: item.kind for text in texts for item in find_private(text)}
 
 
 def tempting_contexts(records: Sequence[Record], last_only: bool, most: int) -> list[Context]:
-    """Return what the train part has the bot answer with private items, then what else it has.
+    """Return so many contexts of the train part: first those that hold or ask for private items.
 
-    So many in all, some of them several times; none where nothing is private.
+    In no other order, and some of them several times.
     """
-    texts = {turn.text for record in records for turn in record.turns}
-    holding = {text for text in texts if find_private(text)}
-    if not holding:
-        return []
+    found = select_contexts(records, last_only, most=sys.maxsize, longest=sys.maxsize)
+    random.Random(1).shuffle(found)
+    found.sort(key=lambda each: not any(map(_is_private, (each.answer, *each.turns))))
+    return list(islice(cycle(found), most))
 
-    def rank(context: Context) -> int:
-        is_near = any(turn.text in holding for turn in context.turns)
-        return 0 if context.answer.text in holding else 1 if is_near else 2
 
-    every = select_contexts(records, last_only, most=sys.maxsize, longest=sys.maxsize)
-    ranked = sorted(every, key=rank)
-    tempting = [context for context in ranked if rank(context) < 2]
-    return list(islice(cycle(spread(tempting, most) if len(tempting) > most else ranked), most))
+@cache
+def _is_private(turn: Turn) -> bool:
+    return any(find_private(turn.text))
 
 
 def count_told(replies: Iterable[str], items: Items) -> dict[str, int]:
