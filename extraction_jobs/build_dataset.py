@@ -23,16 +23,7 @@ from extraction_jobs.messages import NOBODY, ForgetList, Traces, usable
 from extraction_jobs.personas import Senders, pseudonym
 from extraction_jobs.split import Written, write_split
 from extraction_jobs.telegram_json import read_export, rewrite_export
-from telemetry.job import (
-    BotOption,
-    InputOption,
-    Inputs,
-    JobReport,
-    PersonaOption,
-    SkipOption,
-    job,
-    job_app,
-)
+from telemetry.job import BotOption, InputOption, JobReport, PersonaOption, SkipOption, job, job_app
 from telemetry.logs import logger
 
 FEW_MESSAGES = 300
@@ -228,16 +219,14 @@ def main(
         forget_list = _read_forget_list(forget, volumes.forget(name))
         is_stored = input is None and forget is None
         _remove_leftovers(stored)
-
-        def inputs(export_sha256: str | None) -> Inputs:
-            return (export_sha256, forget_list.sha256, config)
-
+        export_sha256 = file_sha256(source) if source.is_file() else None
         card = context.make_if_changed(
             folder / STAMP,
-            inputs(file_sha256(source) if source.is_file() else None),
+            (export_sha256, forget_list.sha256, config),
             read=lambda: _read_whole(folder),
             make=lambda: build(name, config, source, folder, forget_list, is_stored),
-            made_from=lambda card: inputs(card.inputs[source.name]),  # it may have been rewritten
+            # the export may have been written anew
+            made_from=lambda card: (card.inputs[source.name], forget_list.sha256, config),
         )
         report_card(context.report, card)
         shown = {"bot", "persona", "train_records", "heldout_records", "persona_messages"}

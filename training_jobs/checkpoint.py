@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from contracts.files import sync
+from contracts.files import whole_file
 from contracts.refusal import Refusal
 from telemetry.logs import logger
 
@@ -45,15 +45,11 @@ class Checkpoints:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _write(self, path: Path, content: State) -> None:
-        part = path.with_name(f"{path.name}.part")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:  # a checkpoint is too large to be written from memory
+            with whole_file(path) as file:
                 torch.save({"fingerprint": self._fingerprint, "content": content}, file)
-            sync(part)
-            part.rename(path)
         except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
-            part.unlink(missing_ok=True)
             reason = error.__context__ or error
             raise Refusal(f"{path}: cannot write a checkpoint ({reason})") from None
 
