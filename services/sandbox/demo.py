@@ -50,10 +50,8 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     bots = _choose_bots(demo, settings)
     demo.show(f"starting {', '.join(bots)}; logs go to {settings.demo_log}")
     generation = await _start_generation(demo)
-    tokens = {
-        bot: os.environ[token_variable(bot)] if settings.telegram else sandbox_token(bot)
-        for bot in bots
-    }
+    given = {bot: os.environ.get(token_variable(bot), "") for bot in bots}
+    tokens = given if settings.telegram else {bot: sandbox_token(bot) for bot in bots}
     page = "" if settings.telegram else await _start_sandbox(demo, settings, tokens, memory)
     # the sandbox begins anew each time, and so must what the gateways remember of it
     where = {"TELEGRAM_API": page, "GATEWAY_DATA_DIR": str(memory)} if page else {}
@@ -114,13 +112,9 @@ async def _start_sandbox(
     port = free_port(settings.sandbox_port)
     if port != settings.sandbox_port:
         demo.show(f"port {settings.sandbox_port} is taken: make load PAGE=http://127.0.0.1:{port}")
-    await demo.start(
-        "sandbox",
-        "services.sandbox",
-        SANDBOX_PORT=str(port),
-        SANDBOX_TOKENS=",".join(f"{bot}={token}" for bot, token in tokens.items()),
-        BOTS_DIR=str(folder),
-    )
+    pairs = ",".join(f"{bot}={token}" for bot, token in tokens.items())
+    own = {"SANDBOX_PORT": str(port), "SANDBOX_TOKENS": pairs, "BOTS_DIR": str(folder)}
+    await demo.start("sandbox", "services.sandbox", **own)
     return f"http://127.0.0.1:{port}"
 
 
@@ -167,9 +161,8 @@ async def _greet(demo: Demo, page: str, bots: list[str]) -> None:
 
 async def _has_answered(page: str, bot: str) -> bool:
     async with aiohttp.request("GET", f"{page}/api/state") as answer:
-        state = await answer.json()
-    (number,) = (each["id"] for each in state["bots"] if each["name"] == bot)
-    return any(message["from"] == number for message in state["messages"])
+        messages = (await answer.json())["messages"]
+    return any(message["name"] == bot.capitalize() for message in messages)
 
 
 async def run_until_stopped(settings: DemoSettings, memory: Path) -> None:

@@ -8,7 +8,7 @@ Of each request it checks, before any route does:
   The Bot API takes forms too; its tokens keep pages out.
 """
 
-from urllib.parse import urlsplit
+import re
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -17,6 +17,7 @@ from services.sandbox.errors import ApiError
 
 MAX_BODY = 2**20
 """Bytes of the largest body, of which a bot's longest message is a fraction."""
+_PORT = re.compile(r":\d+$")
 _JSON = {"application/json"}
 _BOT_API = _JSON | {"application/x-www-form-urlencoded", "multipart/form-data"}
 
@@ -26,31 +27,15 @@ def guard(hosts: frozenset[str]) -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        _check_caller(request, hosts)
-        _check_body(request)
+        if _PORT.sub("", request.host.lower()).strip("[]") not in hosts:
+            raise ApiError(403, "unknown Host: SANDBOX_ALLOWED_HOSTS names those that are served")
+        if request.headers.get("Origin", f"://{request.host}").partition("://")[2] != request.host:
+            raise ApiError(403, "foreign Origin")
+        if (request.content_length or 0) > MAX_BODY:
+            raise ApiError(413, f"a body has at most {MAX_BODY} bytes")
+        wanted = _BOT_API if request.path.startswith("/bot") else _JSON
+        if request.can_read_body and request.content_type not in wanted:
+            raise ApiError(415, f"a body is {' or '.join(sorted(wanted))}")
         return await handler(request)
 
     return check
-
-
-def _check_caller(request: web.Request, hosts: frozenset[str]) -> None:
-    if _hostname(request.host) not in hosts:
-        raise ApiError(403, "unknown Host: SANDBOX_ALLOWED_HOSTS names those that are served")
-    origin = request.headers.get("Origin")
-    if origin is not None and origin.partition("://")[2] != request.host:
-        raise ApiError(403, "foreign Origin")
-
-
-def _hostname(host: str) -> str | None:
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:  # brackets that hold no address
-        return None
-
-
-def _check_body(request: web.Request) -> None:
-    if (request.content_length or 0) > MAX_BODY:
-        raise ApiError(413, f"a body has at most {MAX_BODY} bytes")
-    wanted = _BOT_API if request.path.startswith("/bot") else _JSON
-    if request.can_read_body and request.content_type not in wanted:
-        raise ApiError(415, f"a body is {' or '.join(sorted(wanted))}")
