@@ -123,7 +123,7 @@ async def test_a_clock_set_a_year_forward_deletes_nothing(world: World, is_runni
             assert await stored(world) == 2
     world.clock.jump(365 * DAY)
     async with world.gateway():
-        await world.settle()
+        await world.rests()
         assert await stored(world) == 2
 
 
