@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,8 @@ async def test_who_polls_beside_another_with_the_same_token_is_not_ready(
         await becomes(world, 200)
         world.settings = world.settings.model_copy(update={"gateway_data_dir": tmp_path / "other"})
         async with world.gateway():
-            await world.until(lambda: first.metric("polls_total", outcome="conflict") > 0)
+            conflicts = partial(first.metric, "polls_total", outcome="conflict")
+            await world.until(lambda: conflicts() > 0, step=0.1)  # or the second is refused first
             assert await first.probe("readyz") == 503
         world.running = first
         await becomes(world, 200, step=1)
