@@ -110,7 +110,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """A file system of 16 MB."""
+    """A file system of its own."""
 
     folder: Path
 
@@ -127,10 +127,12 @@ class SmallDisk:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SmallDisk]:
+    """It has 16 MB, or as many as its parameter says."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    size = f"size={getattr(request, 'param', 16)}m"
+    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("who runs the tests may not mount a file system")
     yield SmallDisk(folder)

@@ -59,6 +59,13 @@ def test_the_ways_through_the_code_name_functions_that_exist(way: str, most: int
             body = getattr(defined[part], "body", [])
 
 
+def test_the_tests_that_shall_show_what_is_promised_exist() -> None:
+    named = re.findall(r"`(tests/\S+\.py)::(\w+)`", _read("security.md"))
+    assert named
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_links_and_modules_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
