@@ -8,7 +8,7 @@ Format: the export's own schema, and
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -31,8 +31,6 @@ _CUT_ESCAPE = re.compile(rb"(?<!\\)\\++(?:x[0-9A-Fa-f]?)?\Z")
 looked at once, from its first on: a person may write thousands of them."""
 _LISTS = ("chats.list.item.", "left_chats.list.item.")
 _MARKS = {"start_map": "{", "end_map": "}", "start_array": "[", "end_array": "]"}
-Event = tuple[str, str, Any]
-"""What ijson says: where in the file, what, and a key's or a scalar's value."""
 
 
 class _RepairedFile:
@@ -59,7 +57,8 @@ class _RepairedFile:
 
 def read_export(path: Path) -> Iterator[Message]:
     """Yield every entry of every chat, in order; raises Refusal where the file is no export."""
-    return _messages(path, _events(path))
+    for message, _ in _messages(path):
+        yield message
 
 
 def rewrite_export(path: Path, is_unwanted: Callable[[Message], bool]) -> int:
@@ -71,55 +70,39 @@ def rewrite_export(path: Path, is_unwanted: Callable[[Message], bool]) -> int:
     try:
         with whole_file(path) as file:
             shutil.copymode(path, file.name)
-            copy = _Copy(_events(path), file)
-            for message in _messages(path, copy.events()):
-                removed += (unwanted := is_unwanted(message))
-                copy.end_message(not unwanted)
+            copy = _Copy(file)
+            for message, raw in _messages(path, copy.write):
+                if is_unwanted(message):
+                    removed += 1
+                else:
+                    copy.write("message", raw)
     except OSError as error:
         raise Refusal(f"{path}: cannot be written anew ({error.strerror})") from None
     return removed
 
 
 class _Copy:
-    """Passes events on and writes them as JSON; of each message when it is known whether to."""
+    """Writes JSON: what begins and ends in it, keys, and whole values."""
 
-    def __init__(self, events: Iterable[Event], file: BinaryIO) -> None:
-        self._events = events
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._held: list[str] | None = None  # of the message that is being read
-        self._separator = self._separator_before = ""
+        self._separator = ""
 
-    def events(self) -> Iterator[Event]:
-        for event in self._events:
-            if event[1] == "start_map" and _field(event[0]) == "messages.item":
-                self._held, self._separator_before = [], self._separator
-            text = self._text(*event[1:])
-            if self._held is None:
-                self._file.write(text.encode())
-            else:
-                self._held.append(text)
-            yield event
-
-    def end_message(self, is_kept: bool) -> None:
-        if is_kept:
-            self._file.write("".join(self._held or ()).encode())
-        else:
-            self._separator = self._separator_before
-        self._held = None
-
-    def _text(self, event: str, value: Any) -> str:
-        text = _MARKS.get(event) or (
-            str(value) if event == "number" else json.dumps(value, ensure_ascii=False)
-        )
-        if event == "map_key":
-            text += ":"
+    def write(self, event: str, value: Any) -> None:
+        """Write an event of the parser; one that is neither a mark nor a key is a value."""
+        text = _MARKS.get(event) or json.dumps(value, ensure_ascii=False, default=float)
         if not event.startswith("end_"):
             text = self._separator + text
-        self._separator = "" if event.startswith(("start_", "map_key")) else ",\n"
-        return text
+        self._separator = ",\n"
+        if event == "map_key":
+            text += ":"
+        if event.startswith(("start_", "map_key")):
+            self._separator = ""
+        self._file.write(text.encode())
 
 
-def _events(path: Path) -> Iterator[Event]:
+def _events(path: Path) -> Iterator[tuple[str, str, Any]]:
+    """Yield what ijson says: where in the file, what, and a key's or a scalar's value."""
     try:
         with path.open("rb") as file:
             start = file.read(4096)
@@ -148,30 +131,28 @@ def _check_start(path: Path, start: bytes) -> None:
         raise Refusal(f"{path}: not a Telegram export (a JSON object is expected); {HINT}")
 
 
-def _field(prefix: str) -> str:
-    """Return the place within its chat of what is in one, else the whole place."""
-    base = next((item for item in _LISTS if prefix.startswith(item)), "")
-    return prefix[len(base) :]
-
-
-def _messages(path: Path, events: Iterable[Event]) -> Iterator[Message]:
+def _messages(
+    path: Path, around: Callable[[str, Any], None] = lambda event, value: None
+) -> Iterator[tuple[Message, dict[str, Any]]]:
+    """Yield every message and its JSON; `around` gets the parser's events that belong to none."""
     header: dict[str, Any] = {}
     builder: ObjectBuilder | None = None
     found = False
     position = 0
-    for prefix, event, value in events:
+    for prefix, event, value in _events(path):
         if len(prefix) > _DEEPEST:
             raise Refusal(f"{path}: nested too deeply for a Telegram export; {HINT}")
-        field = _field(prefix)
+        field = prefix.removeprefix(_LISTS[0]).removeprefix(_LISTS[1])  # within a chat, its own
+        if event == "start_map" and field == "messages.item":
+            builder = ObjectBuilder()
         if builder is not None:
             builder.event(event, value)
             if event == "end_map" and field == "messages.item":
-                yield _message(path, _chat(header, position), builder.value)
+                yield _message(path, _chat(header, position), builder.value), builder.value
                 builder = None
-        elif event == "start_map" and field == "messages.item":
-            builder = ObjectBuilder()
-            builder.event(event, value)
-        elif event == "start_array" and field == "messages":
+            continue
+        around(event, value)
+        if event == "start_array" and field == "messages":
             found, position = True, position + 1
         elif event == "start_map" and prefix + "." in _LISTS:
             header = {}

@@ -24,7 +24,7 @@ from contracts.model_version import BotModels
 from contracts.sampling import Sampling
 from contracts.settings import Settings, Volumes
 from extraction_jobs.build_dataset import ExtractionConfig, report_card
-from moderation import Policy
+from moderation.filter import Policy
 from services.gateway.backup import report_copy
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.metrics import Metrics as GatewayMetrics

@@ -24,7 +24,7 @@ from contracts.prompt import Encode, PromptFormat
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from contracts.settings import Volumes, from_environment
-from moderation import Action, Moderator, Policy
+from moderation.filter import Action, Moderator, Policy
 from moderation.private import mask_private
 from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger

@@ -16,7 +16,7 @@ from contracts.model_version import MODEL_FILES, BotModels, Manifest, verify
 from contracts.prompt import BOS, EOS, PromptFormat, Vocabulary
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
-from moderation import Moderator, Policy
+from moderation.filter import Moderator, Policy
 from services.generation.bot_config import GenerationConfig
 from services.generation.engine.protocol import VersionKey
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from contracts.prompt import PromptFormat, reply_messages
-from moderation import Action, Moderator
+from moderation.filter import Action, Moderator
 from moderation.private import unfinished_at
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.engine.engine import Engine

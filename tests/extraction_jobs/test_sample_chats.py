@@ -15,7 +15,7 @@ from extraction_jobs.build_dataset import ExtractionConfig, build
 from extraction_jobs.messages import Message
 from extraction_jobs.sample_chats.__main__ import app
 from extraction_jobs.telegram_json import read_export
-from moderation import Moderator, Policy
+from moderation.filter import Moderator, Policy
 
 Entry = dict[str, Any]
 

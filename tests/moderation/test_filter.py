@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from moderation import Action, Moderator, Policy, Verdict
+from moderation.filter import Action, Moderator, Policy, Verdict
 
 INNOCENT = [
     "привет, как дела?",

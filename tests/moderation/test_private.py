@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from moderation import Action, Moderator, Policy, Verdict
+from moderation.filter import Action, Moderator, Policy, Verdict
 from moderation.private import Kind, find_private, mask_private
 
 KEYCAPS = "".join(f"{digit}\ufe0f\u20e3" for digit in "4276380123450004")

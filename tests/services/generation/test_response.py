@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.prompt import PromptFormat
 from contracts.sampling import Sampling
-from moderation import Action, Moderator, Policy
+from moderation.filter import Action, Moderator, Policy
 from moderation.private import Kind, find_private, mask_private
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.bot_config import GenerationConfig

@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from contracts import model_version
-from moderation import Moderator, Policy
+from moderation.filter import Moderator, Policy
 from services.generation import model_store
 from services.generation.engine.engine import Engine
 from services.generation.engine.protocol import EngineEvent, EngineRequest, Question, VersionKey
