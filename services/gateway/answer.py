@@ -42,11 +42,8 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Answer:
-    """`moved_to` is the chat to which planned calls move, 0 none."""
-
     calls: tuple[Outgoing, ...] = ()
     writes: tuple[Write, ...] = ()
-    moved_to: int = 0
 
 
 def answer_to(message: Message, text: str, **more: Any) -> Outgoing:

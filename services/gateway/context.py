@@ -16,6 +16,7 @@ from services.gateway.metrics import Metrics
 from services.gateway.store.database import Database
 
 T = TypeVar("T")
+_DISK_REFUSES = keep_trying("disk refuses")
 
 
 class StoppingClock:
@@ -71,4 +72,8 @@ class Context:
             async with self.database.transaction() as db:
                 return step(db)
 
-        return await retry(attempt, self.clock, keep_trying("disk refuses"))
+        return await retry(attempt, self.clock, _DISK_REFUSES)
+
+    async def work_off(self, step: Callable[[Connection], int]) -> None:
+        """Repeat the step until it changes nothing, however long the disk refuses it."""
+        await retry(lambda: self.database.work_off(step), self.clock, _DISK_REFUSES)

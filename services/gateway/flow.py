@@ -98,7 +98,8 @@ class Flow:
             case Message():  # told in both chats, and either may be read first
                 old = update.migrate_from_chat_id or update.chat
                 new = update.migrate_to_chat_id or update.chat
-                return Answer(writes=(lambda db: chats.migrate(db, old, new),), moved_to=new)
+                await self.database.work_off(lambda db: chats.migrate(db, old, new))
+                self.sender.wake_all(new)
             case ButtonPress():
                 return await self._answer_press(update)
             case Removal():
@@ -225,8 +226,6 @@ class Flow:
             given_up = sum(write(db) or 0 for write in answer.writes)
         self.sender.note_planned(len(answer.calls), given_up)
         self.sender.wake([call.queue for call in answer.calls])
-        if answer.moved_to:
-            self.sender.wake_all(answer.moved_to)
 
 
 def _answered(message: Message, reason: Reason, calls: tuple[Outgoing, ...]) -> Answer:

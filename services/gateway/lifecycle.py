@@ -12,14 +12,12 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from contracts.clock import Clock, SystemClock
 from contracts.forget import read
 from contracts.refusal import Refusal
-from contracts.retry import retry
 from contracts.settings import FORGET_FILE, Volumes, from_environment
 from services.gateway.ask_generation import Generation
 from services.gateway.bot_api import BotApi
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.chat_queues import ChatQueues
 from services.gateway.context import Context, StoppingClock
-from services.gateway.errors import keep_trying
 from services.gateway.flow import Flow
 from services.gateway.health import serve_health
 from services.gateway.housekeeping import Housekeeping
@@ -94,8 +92,7 @@ async def _forget_again(context: Context) -> None:
             outbox.forget(db, each.user_id, each.at)
         return 0
 
-    policy = keep_trying("disk refuses")
-    await retry(lambda: context.database.work_off(forget), context.clock, policy)
+    await context.work_off(forget)
 
 
 def forget_file_of(settings: GatewaySettings) -> Path:

@@ -209,7 +209,7 @@ class Sender:
             await self._postpone(row, 0.0)
         else:
             await self._fail(row, "400")
-        await self._context.write(lambda db: chats.migrate(db, row.chat, new))
+        await self._context.work_off(lambda db: chats.migrate(db, row.chat, new))
         self.wake_all(new)
 
     async def _try_again(self, row: Planned, error: Exception) -> None:

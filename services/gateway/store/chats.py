@@ -6,6 +6,7 @@ from sqlite3 import Connection
 
 from services.gateway.incoming import Message, RepliedTo
 from services.gateway.reasons import ChatSettings
+from services.gateway.store.database import BATCH
 from services.gateway.store.same_words import words_key
 
 WHOLE_BOT = 0
@@ -51,13 +52,14 @@ def count_insane(db: Connection) -> int:
     return int(db.execute(query).fetchone()[0])
 
 
-def migrate(db: Connection, old: int, new: int) -> None:
-    """A group became a supergroup: settings go along once, history and unsent messages always.
+def migrate(db: Connection, old: int, new: int) -> int:
+    """A group became a supergroup: move some of its history; return how many messages.
 
-    Message ids begin anew there, so those of the old group are kept below zero.
+    Settings go along once, unsent messages always. Message ids begin anew there, so those of the
+    old group are kept below zero.
     """
     if old == new:
-        return
+        return 0
     query = "SELECT 1 FROM chats WHERE chat = ? AND migrated_to = ?"
     if db.execute(query, (old, new)).fetchone() is None:
         known = db.execute("SELECT topic, settings FROM chats WHERE chat = ?", (old,)).fetchall()
@@ -69,12 +71,14 @@ def migrate(db: Connection, old: int, new: int) -> None:
             (old, new),
         )
     for change in (
-        "UPDATE OR IGNORE turns SET chat = ?, message_id = -abs(message_id) WHERE chat = ?",
         "UPDATE outbox SET chat = ?, reply_to = 0 WHERE chat = ? AND state = 'planned'",
         "UPDATE OR IGNORE denied SET chat = ? WHERE chat = ?",
         "UPDATE asks SET chat = ? WHERE chat = ?",
     ):
         db.execute(change, (new, old))
+    some = f"SELECT id FROM turns WHERE chat = ? LIMIT {BATCH}"  # noqa: S608
+    change = "UPDATE OR REPLACE turns SET chat = ?, message_id = -abs(message_id) WHERE id IN"
+    return db.execute(f"{change} ({some})", (new, old)).rowcount
 
 
 def deny(db: Connection, chat: int, said: RepliedTo, now: float, everywhere: bool) -> None:

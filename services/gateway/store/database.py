@@ -39,8 +39,9 @@ _PRAGMAS = (
 _PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY)
 """Faults after which the connection is as good as before."""
 NEWER = "written by a newer release"
-_FREE_PAGES = 250
-"""Pages that one transaction gives back to the volume: one megabyte."""
+BATCH = 250
+"""Rows of a table that one transaction changes, so that no other waits long for it; free pages that
+one gives back to the volume, a megabyte."""
 
 T = TypeVar("T")
 
@@ -90,17 +91,16 @@ class Database:
         """
         async with self._turn:
             try:
-                before, proves = self._begin(flush), not self.is_writable
+                self._begin(flush)
                 yield self.connection
-                writes = proves or self.connection.total_changes != before
-                if flush and writes:
+                if flush:
                     await _uncancelled(self._commit)
                 else:
-                    self.connection.execute("COMMIT")
+                    self._commit()
             except BaseException as error:
                 self._roll_back(error)
                 raise
-            if proves:
+            if not self.is_writable:
                 self.is_writable = True
                 logger().warning("the database takes writes again")
 
@@ -108,23 +108,15 @@ class Database:
         """Repeat a step that changes some rows, and returns how many, until there are none.
 
         Each is a transaction of its own, in a thread, and others come in between; after a crash
-        whoever asked asks again. Then free pages are given back, and the log is emptied; before
-        that it stays short, since the volume may have no room for a longer one.
+        whoever asked asks again. Then free pages are given back. The log is emptied each time,
+        since the volume may have no room for a longer one.
         """
         for each in (step, _free_pages):
             changed = 1
             while changed:
-                if self._has_long_log():
-                    await self.shorten_log()
                 async with self.transaction() as db:
                     changed = await _uncancelled(partial(each, db))
-        await self.shorten_log()
-
-    def _has_long_log(self) -> bool:
-        """Whether it takes more than a megabyte, or than the volume has left."""
-        log = _log(self._path)
-        limit = min(1 << 20, shutil.disk_usage(log.parent).free)
-        return log.exists() and log.stat().st_size > limit
+                await self.shorten_log()
 
     async def shorten_log(self) -> None:
         """Empty the log, unless somebody reads it: a backup."""
@@ -144,26 +136,25 @@ class Database:
 
     def _rewrite(self) -> bool:
         """A copy goes to the temporary folder, then through the log."""
-        needed = 2 * self._path.stat().st_size
-        for folder in (self._path.parent, tempfile.gettempdir()):
-            if shutil.disk_usage(folder).free < needed:
-                return False
-        with suppress(sqlite3.Error):
+        folders = (self._path.parent, tempfile.gettempdir())
+        room = min(shutil.disk_usage(folder).free for folder in folders)
+        if room < 2 * self._path.stat().st_size:
+            return False
+        try:
             self.connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             self.connection.execute("VACUUM")
-            self._empty_log()
-            return True
-        return False
+        except sqlite3.Error:
+            return False
+        self._empty_log()
+        return True
 
-    def _begin(self, flush: bool) -> int:
-        """Begin a transaction; return how many changes were made before it."""
+    def _begin(self, flush: bool) -> None:
         if self._is_lost or _identities(self._path) != self._files:
             self._open_anew()
         self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
         self.connection.execute("BEGIN")
         if not self.is_writable:
             self.connection.execute(f"PRAGMA user_version={self._schema}")
-        return self.connection.total_changes
 
     def _open_anew(self) -> None:
         """Open the file, which a start alone makes or migrates; raises sqlite3.Error."""
@@ -198,7 +189,7 @@ class Database:
 def _free_pages(db: sqlite3.Connection) -> int:
     """Give some of the file's free pages back to the volume; return how many."""
     before: int = db.execute("PRAGMA freelist_count").fetchone()[0]
-    for _ in range(min(before, _FREE_PAGES)):
+    for _ in range(min(before, BATCH)):
         db.execute("PRAGMA incremental_vacuum(1)")
     return before - int(db.execute("PRAGMA freelist_count").fetchone()[0])
 

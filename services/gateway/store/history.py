@@ -8,6 +8,7 @@ from sqlite3 import Connection, Row
 from services.gateway.incoming import Message
 from services.gateway.reasons import SPEAKS, ChatSettings, Reason, View
 from services.gateway.store import chats, inbox, outbox
+from services.gateway.store.database import BATCH
 from services.gateway.store.same_words import is_repeat, words_key
 
 ALBUM_MESSAGES = 20
@@ -19,8 +20,6 @@ WAITED_SECONDS = 600.0
 REPEAT_MESSAGES = 20
 """Messages back within which the bot neither repeats itself nor answers a bot that does."""
 KEEP_ASKS_SECONDS = 2 * 86_400.0
-BATCH = 250
-"""Rows of a table that one transaction deletes, so that no other waits long for it."""
 
 _BOTS_IN_A_ROW = """
     WITH newest AS (SELECT id, is_bot, role, user_id FROM turns WHERE chat = :chat

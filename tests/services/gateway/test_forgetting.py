@@ -17,14 +17,14 @@ import pytest
 from contracts.forget import Forgotten, append
 from services.gateway.housekeeping import DAY, MINUTE
 from services.gateway.incoming import read_message
+from services.gateway.store import chats, history
 from services.gateway.store import database as store
-from services.gateway.store import history
-from services.gateway.store.database import MIGRATIONS, Database
+from services.gateway.store.database import BATCH, MIGRATIONS, Database
 from tests.conftest import PATIENCE, SmallDisk
 from tests.services.gateway.conftest import TEXTS, World, candidate
 from tests.services.gateway.telegram import private
 
-MANY = 3 * history.BATCH
+MANY = 3 * BATCH
 WORD = "тайна"
 
 
@@ -56,18 +56,24 @@ def traces(path: Path) -> set[str]:
     return {file.name for file in files if WORD.encode() in file.read_bytes()}
 
 
-async def test_a_long_history_is_reset_in_batches_between_which_others_come(
-    database: Database,
+@pytest.mark.parametrize(
+    ("step", "moved"),
+    [(lambda db: history.reset(db, -7, 0), 0), (lambda db: chats.migrate(db, -7, -1007), MANY)],
+    ids=["reset", "moved"],
+)
+async def test_a_long_history_is_worked_off_in_batches_between_which_others_come(
+    database: Database, step: Callable[[sqlite3.Connection], int], moved: int
 ) -> None:
-    plant(database._path, MANY)
-    resetting = asyncio.create_task(database.work_off(lambda db: history.reset(db, 7, 0)))
-    left = {MANY}
-    while not resetting.done():
+    plant(database._path, MANY, chat=-7)
+    working = asyncio.create_task(database.work_off(step))
+    counts, query = {MANY}, "SELECT count(*) FROM turns WHERE chat = ?"
+    while not working.done():
         async with database.transaction() as db:
-            left.add(db.execute("SELECT count(*) FROM turns").fetchone()[0])
+            counts.add(db.execute(query, (-7,)).fetchone()[0])
         await asyncio.sleep(0)
-    assert left >= {MANY, MANY - history.BATCH, history.BATCH}
-    assert planted(database._path) == 0
+    async with database.transaction() as db:
+        assert db.execute(query, (-1007,)).fetchone()[0] == moved
+    assert counts >= {MANY, MANY - BATCH, BATCH, 0}
 
 
 @pytest.mark.parametrize("command", ["/reset", "/forgetme"])
