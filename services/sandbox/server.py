@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from json import JSONDecodeError
 
 from aiogram.types import User
 from aiohttp import web
@@ -100,5 +99,5 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except ApiError as error:
         answer = {"error": error.description, **error.payload()}  # for the page and for a bot
         return web.json_response(answer, status=error.code)
-    except (Refusal, JSONDecodeError, UnicodeDecodeError) as error:
+    except (Refusal, ValueError, RecursionError) as error:  # JSON of any kind, too
         return web.json_response({"error": str(error)}, status=400)

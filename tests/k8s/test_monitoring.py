@@ -1,7 +1,9 @@
 """The monitoring component: small pods, well-formed dashboards, queries of metrics that exist."""
 
 import itertools
+import os
 import re
+import subprocess
 from configparser import ConfigParser
 
 import pytest
@@ -116,6 +118,17 @@ def test_unanswered_counts_the_messages_that_the_gateway_does_not_answer() -> No
     found = re.search(r'reason!~\\"([^"\\]+)', text)
     assert found
     assert set(found[1].split("|")) == {reason.value for reason in SPEAKS}
+
+
+@pytest.mark.parametrize(("password", "code"), [("", 2), ("слово", 0)])
+def test_grafana_does_not_start_with_an_empty_password(password: str, code: int) -> None:
+    [grafana] = deployments()["grafana"]["spec"]["template"]["spec"]["containers"]
+    shell, option, line = grafana["command"]
+    line = line.replace("exec /run.sh", "true")
+    environment = {**os.environ, "GF_SECURITY_ADMIN_PASSWORD": password}
+    ended = subprocess.run([shell, option, line], env=environment, capture_output=True, check=False)
+    assert ended.returncode == code
+    assert (b"grafana-admin" in ended.stderr) == (not password)
 
 
 def test_grafana_contacts_nobody_and_lets_nobody_in_but_by_its_password() -> None:

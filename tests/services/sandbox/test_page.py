@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from services.sandbox.page_routes import STATIC
 from tests.services.sandbox.conftest import ANYA, AVTOBUS, GROUP_ID, Sandbox
 
@@ -45,9 +47,20 @@ async def test_anybody_may_join_and_is_known_by_name(sandbox: Sandbox) -> None:
     assert (await sandbox.avtobus.get_chat_member(GROUP_ID, joined["id"])).status == "member"
 
 
-async def test_a_body_that_is_no_json_is_refused(untouched: Sandbox) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"reply_to": ' + b"1" * 5000 + b"}",
+        b'{"chat": "group", "person": "a", "text": "\\ud800"}',
+    ],
+    ids=["cut off", "no text", "too deep", "too long a number", "half a pair"],
+)
+async def test_a_body_that_is_no_json_is_refused(untouched: Sandbox, body: bytes) -> None:
     url, headers = f"{untouched.url}/api/messages", {"content-type": "application/json"}
-    async with untouched.http.post(url, data=b"{", headers=headers) as answer:
+    async with untouched.http.post(url, data=body, headers=headers) as answer:
         assert answer.status == 400
 
 
