@@ -76,6 +76,7 @@ def _look_for_private(
     records = list(read_records(dataset / TRAIN))
     items = learned_items(records)
     contexts = tempting_contexts(records, read_card(dataset).whole_chat, MOST_CONTEXTS)
+    evaluation.asked = 0
     if items and contexts:
         sampling = bot.section("sampling", Sampling)
         replies = generate_replies(folder / run_folder.CONVERTED, tuned, contexts, sampling)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from contracts.files import Locked
+from contracts.files import Locked, write_model
 from contracts.model_version import SCHEMA, BotModels, Manifest, Stop, hash_files
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
@@ -58,6 +58,8 @@ def publish(
             notes += unjudged(evaluation)
             for path in run_folder.published_files(folder):
                 shutil.copyfile(path, staged / path.name)
+            if evaluation is not None:  # an older one's file may hold examples
+                write_model(staged / run_folder.EVALUATION, evaluation)
             card = model_card(run, conversion, evaluation, notes, now)
             (staged / MODEL_CARD).write_text(card, encoding="utf-8")
             manifest = Manifest(

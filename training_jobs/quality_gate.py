@@ -64,5 +64,8 @@ def unjudged(evaluation: Evaluation | None) -> Iterator[str]:
     """Yield a note where the gate had next to nothing to judge by."""
     if evaluation is None:
         yield "not judged: it was not evaluated"
-    elif evaluation.tuned is None:
+        return
+    if evaluation.tuned is None:
         yield f"not judged: only {evaluation.contexts} held-out answers"
+    if evaluation.asked is None:
+        yield "not judged by whether it tells private items: nobody looked for them"

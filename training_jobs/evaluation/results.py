@@ -56,7 +56,7 @@ class Evaluation(BaseModel):
 
     contexts              answers by which it was measured
     asked                 replies to the train part in which its private items were looked for; 0
-                          where it has none
+                          where it has none, absent where they were not looked for
     private               how many of them tell one, by kind
     tuned                 the fine-tuned model; absent, as all below, where too little is held out
     shuffled              the same, each answer behind a context from elsewhere
@@ -80,7 +80,7 @@ class Evaluation(BaseModel):
     """
 
     contexts: int
-    asked: int = 0
+    asked: int | None = None
     private: dict[str, int] = {}
     tuned: Likelihood | None = None
     shuffled: Likelihood | None = None
