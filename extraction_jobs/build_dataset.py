@@ -72,8 +72,7 @@ def build(
     senders, unusable, traces = Senders(), Counter[str](), Traces(forget_list)
     counted = traces.note(_tracked(read_export(source), "counting senders"))
     senders.add(usable(counted, unusable))
-    personas = frozenset() if whole else senders.persona(config.persona)
-    senders.refuse_forgotten(personas, config.persona, forget_list)
+    personas = frozenset() if whole else senders.persona(config.persona, forget_list)
 
     _prepare(folder)
     aside, dropped = folder / ASIDE, Counter[str]()
@@ -88,14 +87,21 @@ def build(
     try:
         aside.mkdir()
         written = write_split(aside, records, config.heldout_share, whole)
-        if not written.train:
+        if not written.train_records:
             raise Refusal(f"{source}: nothing usable of the persona (dropped: {dict(dropped)})")
         inputs = {source.name: file_sha256(source)}
         if forget_list.sha256:
             inputs[FORGET_FILE] = forget_list.sha256
-        persona = WHOLE_CHAT if whole else pseudonym(min(personas))
-        messages_read = senders.counts.total() + unusable.total()
-        card = _card(bot, persona, inputs, forget_list.until, written, messages_read, dropped)
+        card = Card(
+            bot=bot,
+            persona=WHOLE_CHAT if whole else pseudonym(min(personas)),
+            messages_read=senders.counts.total() + unusable.total(),
+            dropped={reason: count for reason, count in sorted(dropped.items()) if count},
+            inputs=inputs,
+            forgets_until=forget_list.until,
+            warnings=tuple(_warnings(written)),
+            **vars(written),
+        )
         (folder / CARD).unlink(missing_ok=True)  # until the card is written there is no data set
         for name in (TRAIN, HELDOUT):
             (aside / name).replace(folder / name)
@@ -137,40 +143,14 @@ def _prepare(folder: Path) -> None:
     (folder / "report.html").unlink(missing_ok=True)
 
 
-def _card(
-    bot: str,
-    persona: str,
-    inputs: dict[str, str],
-    forgets_until: float,
-    written: Written,
-    messages_read: int,
-    dropped: Counter[str],
-) -> Card:
-    warnings = []
+def _warnings(written: Written) -> Iterator[str]:
     if written.persona_messages < FEW_MESSAGES:
-        warnings.append(
+        yield (
             f"only {written.persona_messages} persona messages: expect the bot to repeat them"
             f" ({FEW_MESSAGES} and more are better)"
         )
-    if not written.heldout:
-        warnings.append("too few records to hold any out: nothing to measure by")
-    return Card(
-        bot=bot,
-        persona=persona,
-        chats=len(written.chats),
-        messages_read=messages_read,
-        messages_used=written.messages,
-        persona_messages=written.persona_messages,
-        distinct_persona_messages=len(written.distinct),
-        train_records=written.train,
-        heldout_records=written.heldout,
-        split_at=written.split_at,
-        dropped={reason: count for reason, count in sorted(dropped.items()) if count},
-        inputs=inputs,
-        forgets_until=forgets_until,
-        sha256=written.sha256,
-        warnings=tuple(warnings),
-    )
+    if not written.heldout_records:
+        yield "too few records to hold any out: nothing to measure by"
 
 
 def report_card(report: JobReport, card: Card) -> None:

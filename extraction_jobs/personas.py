@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from contracts.refusal import Refusal
-from extraction_jobs.messages import ForgetList, Message
+from extraction_jobs.messages import NOBODY, ForgetList, Message
 
 AUTO = "auto"
 
@@ -33,36 +33,32 @@ class Senders:
                 self.counts[message.sender] += 1
                 self.names.setdefault(message.sender, set()).add(message.sender_name or "")
 
-    def persona(self, wanted: str) -> frozenset[str]:
+    def persona(self, wanted: str, forget_list: ForgetList = NOBODY) -> frozenset[str]:
         """Return the ids of the wanted persona; `auto` is the most talkative sender.
 
-        Raises Refusal, naming who wrote most.
+        Raises Refusal, naming who wrote most, where there is no such sender, and where one of them
+        is on the forget list.
         """
         if wanted == AUTO and self.counts:
-            return frozenset([self.counts.most_common(1)[0][0]])
-        if wanted in self.counts:
-            return frozenset([wanted])
-        folded = wanted.casefold()
-        found = [
-            sender
-            for sender, names in self.names.items()
-            if folded in {name.casefold() for name in names}
-        ]
+            found = {self.counts.most_common(1)[0][0]}
+        elif wanted in self.counts:
+            found = {wanted}
+        else:
+            found = self._senders_called(wanted.casefold())
         if not found:
             raise Refusal(f"persona {wanted!r} wrote nothing usable; {self._most_talkative()}")
-        return frozenset(found)
-
-    def refuse_forgotten(
-        self, personas: frozenset[str], wanted: str, forget_list: ForgetList
-    ) -> None:
-        """Raise Refusal when one of the personas is on the list."""
         listed = forget_list.includes
-        if any(listed(sender, name) for sender in personas for name in self.names[sender]):
+        if any(listed(sender, name) for sender in found for name in self.names[sender]):
             who = "the most talkative sender" if wanted == AUTO else f"persona {wanted!r}"
             raise Refusal(
                 f"{who} asked to be forgotten: there is nothing left to learn;"
                 " choose another persona"
             )
+        return frozenset(found)
+
+    def _senders_called(self, folded: str) -> set[str]:
+        named = ((sender, name) for sender, names in self.names.items() for name in names)
+        return {sender for sender, name in named if name.casefold() == folded}
 
     def _most_talkative(self) -> str:
         most = [

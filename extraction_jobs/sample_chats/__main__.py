@@ -11,9 +11,7 @@ from contracts.settings import Volumes, from_environment
 from telemetry.job import command, job_app
 
 
-def main(
-    output: Annotated[Path | None, typer.Option(help="Folder [DATA_DIR].")] = None,
-) -> None:
+def main(output: Annotated[Path | None, typer.Option(help="Folder [DATA_DIR].")] = None) -> None:
     """Write the sample chats as <bot>/exports/result.json, as Telegram Desktop would."""
     with command("sample_chats"):
         folder = output or from_environment(Volumes).data_dir

@@ -85,10 +85,10 @@ def test_what_was_written_is_counted(
 ) -> None:
     records = [record(1), record(2, chat="chat-2")]
     written = write_split(tmp_path, records, 0.1, whole_chat)
-    assert (written.train, written.heldout, written.split_at) == (2, 0, None)
-    assert (written.messages, written.persona_messages) == (messages, persona_messages)
-    assert len(written.distinct) == 3  # "yes" twice
-    assert written.chats == {"chat-1", "chat-2"}
+    assert (written.train_records, written.heldout_records, written.split_at) == (2, 0, None)
+    assert (written.messages_used, written.persona_messages) == (messages, persona_messages)
+    assert written.distinct_persona_messages == 3  # "yes" twice
+    assert written.chats == 2
 
 
 def test_the_hash_tells_data_sets_and_divisions_apart_and_no_scratch_file_stays(
