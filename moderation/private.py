@@ -38,19 +38,21 @@ class Item:
 _DIGIT = r"(?:\d[\u00ad\u200b-\u200f\u2060\ufe0f\u20e3\ufeff]*)"
 """With what is not seen behind it, or makes a keycap of it."""
 _GAP = r"[\s\-.,/()_·•‐-―−]{0,4}"
+_SPELLED_GAP = _GAP.replace("0,", "1,")
 
 
 def _numbers(*shapes: str, before: str = "", after: str = r"(?!\d)") -> re.Pattern[str]:
-    """Compile groups of so many digits (4444: a card as it is printed), from each possible start.
+    """Compile a pattern that is tried from each possible start; its group 1 is the number.
 
-    Gaps may be left out, but not between single digits.
+    shapes  sizes of the groups of digits: 4-4-4-4 is a card as it is printed. Gaps between groups
+            may be left out, but not in a number that is spelled digit by digit
     """
-    each = (
-        (_GAP.replace("0,", "1,") if set(shape) == {"1"} else _GAP).join(
-            f"{_DIGIT}{{{int(size, 16)}}}" for size in shape
+    each = [
+        (_SPELLED_GAP if shape.startswith("1-1-") else _GAP).join(
+            f"{_DIGIT}{{{size}}}" for size in shape.split("-")
         )
         for shape in shapes
-    )
+    ]
     return re.compile(rf"(?<![A-Za-z_\d+]){before}(?=({'|'.join(each)}){after})", re.IGNORECASE)
 
 
@@ -79,12 +81,10 @@ _SECRET = re.compile(
     r"[\s:=—–-]{1,4}(?=\S{0,63}\d)(?=\S{0,63}[a-z])([a-z0-9+/=_.!@#$%^&*~-]{8,})",
     re.IGNORECASE,
 )
-_CARD = _numbers("4444", "465", "6a", *"def")
-_LONG_CARD = _numbers("44441", "44442", "44443")
-_SPELLED_CARD = _numbers("1" * 16, before=r"(?<!\d[\s,.-])", after=r"(?!\W{0,4}\d)")
-_SNILS = _numbers("3332")
-_INN = _numbers("c")
-_NAMED_INN = _numbers("c", "a", "4222", before=r"\bинн\W{0,3}")
+_CARD = _numbers("4-4-4-4", "4-6-5", "6-10", "13", "14", "15")
+_LONG_CARD = _numbers("4-4-4-4-1", "4-4-4-4-2", "4-4-4-4-3")
+_SPELLED_CARD = _numbers("-".join("1" * 16), before=r"(?<!\d[\s,.-])", after=r"(?!\W{0,4}\d)")
+_NAMED_INN = _numbers("12", "10", "4-2-2-2", before=r"\bинн\W{0,3}")
 _SERIES = rf"{_DIGIT}{{2}}\s?{_DIGIT}{{2}}"
 _NUMERO = r"\s?(?:№|номер)\s?"
 _PASSPORT = re.compile(rf"(?<!\d)(?=({_SERIES}(?:{_NUMERO}|[\s-]{{1,3}}){_DIGIT}{{6}})(?!\d))")
@@ -93,14 +93,15 @@ _NAMED_PASSPORT = re.compile(
     re.IGNORECASE,
 )
 _RUSSIAN_PHONE = _numbers(
-    *("13322", "14222", "3322", "1" * 11),
+    *("1-3-3-2-2", "1-4-2-2-2", "3-3-2-2", "-".join("1" * 11)),
     before=r"(?<!\d [+*/=×÷^-] )",
     after=r"(?!\d|\s?[=×÷^*])",
 )
 _PHONE = re.compile(rf"(?<![\w+])\+\(?((?:{_DIGIT}{_GAP}){{8,14}}\d)(?!\d)")
-_FEWEST = 9
 _ISSUER = re.compile(r"220[0-4]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[0-8]|4|5[0-8]|6")
+"""Of a card: what its number begins with."""
 _INN_WEIGHTS = (3, 7, 2, 4, 10, 3, 5, 9, 4, 6, 8)
+"""The last ones are those of the digits before a check digit."""
 
 
 def _is_card(digits: str) -> bool:
@@ -116,6 +117,7 @@ def _is_snils(digits: str) -> bool:
 
 
 def _is_inn(digits: str) -> bool:
+    """Check the last digit, or the last two of the twelve that a person's number has."""
     checked = range(9 if len(digits) == 10 else 10, len(digits))
     return all(
         sum(map(mul, _INN_WEIGHTS[-place:], map(int, digits))) % 11 % 10 == int(digits[place])
@@ -142,12 +144,19 @@ def _is_phone(digits: str) -> bool:
 
 _TEXTS = ((Kind.KEY, _KEY), (Kind.KEY, _SECRET), (Kind.LINK, _LINK), (Kind.EMAIL, _EMAIL))
 _NUMBERS: tuple[tuple[Kind, re.Pattern[str], Callable[[str], bool]], ...] = (
-    *((Kind.CARD, each, _is_card) for each in (_CARD, _LONG_CARD, _SPELLED_CARD)),
-    *((Kind.INN, each, _is_inn) for each in (_INN, _NAMED_INN)),
-    *((Kind.PASSPORT, _PASSPORT, _is_passport), (Kind.PASSPORT, _NAMED_PASSPORT, bool)),
-    *((Kind.PHONE, _RUSSIAN_PHONE, _is_russian_phone), (Kind.PHONE, _PHONE, _is_phone)),
-    (Kind.SNILS, _SNILS, _is_snils),
+    (Kind.CARD, _CARD, _is_card),
+    (Kind.CARD, _LONG_CARD, _is_card),
+    (Kind.CARD, _SPELLED_CARD, _is_card),
+    (Kind.INN, _numbers("12"), _is_inn),
+    (Kind.INN, _NAMED_INN, _is_inn),
+    (Kind.PASSPORT, _PASSPORT, _is_passport),
+    (Kind.PASSPORT, _NAMED_PASSPORT, bool),
+    (Kind.PHONE, _RUSSIAN_PHONE, _is_russian_phone),
+    (Kind.PHONE, _PHONE, _is_phone),
+    (Kind.SNILS, _numbers("3-3-3-2"), _is_snils),
 )
+"""Patterns, and what tells a number of that kind from another of the same shape."""
+_FEWEST_DIGITS = 9
 
 
 def find_private(text: str) -> Iterator[Item]:
@@ -155,7 +164,9 @@ def find_private(text: str) -> Iterator[Item]:
     for kind, pattern in _TEXTS:
         for match in pattern.finditer(text):
             yield Item(kind, *match.span(1), squeeze(_SPOKEN.sub("", match[1])))
-    for kind, pattern, is_kind in _NUMBERS if len(re.findall(r"\d", text)) >= _FEWEST else ():
+    if len(re.findall(r"\d", text)) < _FEWEST_DIGITS:
+        return
+    for kind, pattern, is_kind in _NUMBERS:
         for match in pattern.finditer(text):
             digits = re.sub(r"\D", "", squeeze(match[1]))
             if is_kind(digits):
