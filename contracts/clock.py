@@ -2,26 +2,17 @@
 
 import asyncio
 import time
-from typing import Protocol
 
 
-class Clock(Protocol):
+class Clock:
+    """The system's; those of tests are derived from it."""
+
     def now(self) -> float:
         """Return unix time in seconds."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds since some moment, which nobody sets back or forward."""
-        ...
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
-class SystemClock:
-    def now(self) -> float:
         return time.time()
 
     def monotonic(self) -> float:
+        """Return seconds since some moment, which nobody sets back or forward."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from contracts.refusal import Refusal
 
@@ -64,6 +64,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
         aside.rename(path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def up_to(known: int) -> AfterValidator:
+    """Refuse a newer version of a format than the one that this release reads."""
+
+    def check(version: int) -> int:
+        if version > known:
+            raise ValueError(f"{version} is newer than this release, which reads {known}")
+        return version
+
+    return AfterValidator(check)
 
 
 def write_model(path: Path, value: BaseModel) -> None:

@@ -11,11 +11,11 @@ import fcntl
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from contracts.files import LOCK, write_whole
+from contracts.files import LOCK, up_to, write_whole
 from contracts.refusal import Refusal
 
 VERSION = 1
@@ -27,19 +27,10 @@ class Forgotten(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    v: int = Field(default=VERSION, ge=1)
+    v: Annotated[int, up_to(VERSION)] = Field(default=VERSION, ge=1)
     user_id: int
     names: tuple[str, ...] = ()
     at: float
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_version(cls, values: Any) -> Any:
-        """Refuse a newer version before its fields are looked at."""
-        version = values.get("v") if isinstance(values, dict) else None
-        if isinstance(version, int) and version > VERSION:
-            raise ValueError(f"version {version} is newer than this program ({VERSION})")
-        return values
 
 
 def append(path: Path, entry: Forgotten) -> None:
@@ -73,8 +64,6 @@ def _same_hour(line: bytes, entry: Forgotten) -> Forgotten | None:
 
 def _joined(old: Forgotten, new: Forgotten) -> Forgotten:
     """Return the newer entry with the names of both."""
-    if set(old.names) <= set(new.names):
-        return new
     return new.model_copy(update={"names": tuple(dict.fromkeys(old.names + new.names))})
 
 

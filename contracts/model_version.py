@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
-from contracts.files import file_sha256, locked, read_model, sync, write_model
+from contracts.files import file_sha256, locked, read_model, sync, up_to, write_model
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 
@@ -47,7 +47,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    schema_: int = Field(alias="schema", strict=True, ge=1)
+    schema_: Annotated[int, up_to(SCHEMA)] = Field(alias="schema", strict=True, ge=1)
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     bot: str
     created: datetime
@@ -61,15 +61,6 @@ class Manifest(BaseModel):
     metrics: dict[str, FiniteFloat] = {}
     notes: tuple[str, ...] = ()
     files: dict[str, str]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_schema(cls, values: Any) -> Any:
-        """Refuse a newer schema before its fields are looked at: they may have any shape."""
-        schema = values.get("schema") if isinstance(values, dict) else None
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise ValueError(f"schema {schema} is newer than this release, which reads {SCHEMA}")
-        return values
 
     @field_validator("files")
     @classmethod
@@ -215,11 +206,10 @@ class BotModels:
             if previous and current and self._is_due(previous, current, now):
                 (self.folder / "previous").unlink()
                 previous = None
-            removed = []
-            for version_id in self.ids():
-                if version_id not in (current, previous) and self._is_old(version_id, now):
-                    shutil.rmtree(self.path(version_id))
-                    removed.append(version_id)
+            kept = (current, previous)
+            removed = [each for each in self.ids() if each not in kept and self._is_old(each, now)]
+            for version_id in removed:
+                shutil.rmtree(self.path(version_id))
             return removed
 
     def _is_due(self, previous: str, current: str, now: datetime) -> bool:

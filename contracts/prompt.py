@@ -9,7 +9,7 @@ Each turn is encoded by itself. `encode` must treat the text of special tokens a
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from contracts.turn import Turn, single_line
@@ -92,9 +92,7 @@ def render_prompt(
     if fmt is PromptFormat.PLAIN:
         return render(turns, fmt, words, budget)
     history = render(turns, fmt, words, budget - 1)
-    return Rendered(
-        [*history.ids, words.bos], [*history.loss_mask, False], history.turns_used, history.cut
-    )
+    return replace(history, ids=[*history.ids, words.bos], loss_mask=[*history.loss_mask, False])
 
 
 def reply_messages(text: str, fmt: PromptFormat) -> list[str]:

@@ -29,7 +29,7 @@ from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway
 from pydantic import BaseModel
 
 from contracts.bot_file import BotFile
-from contracts.clock import Clock, SystemClock
+from contracts.clock import Clock
 from contracts.files import file_sha256, locked, write_whole
 from contracts.refusal import EXIT_CODE, Refusal, end_process
 from contracts.settings import Settings, Volumes, environment_help, from_environment
@@ -116,7 +116,7 @@ def job_report(
     succeeded nor failed.
     """
     report = JobReport(job, bot, settings.pushgateway_url)
-    clock = clock or SystemClock()
+    clock = clock or Clock()
     started = clock.now()
     report.gauge("last_start_timestamp_seconds", "Time of the last start.", started)
     report.push()

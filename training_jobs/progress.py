@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from contracts.clock import Clock, SystemClock
+from contracts.clock import Clock
 from telemetry.job import JobReport
 from telemetry.logs import logger
 from training_jobs.hardware import peak_memory
@@ -56,7 +56,7 @@ class ProgressDisplay:
     ) -> None:
         self._report = report
         self._steps_per_epoch = steps_per_epoch
-        self._clock = clock or SystemClock()
+        self._clock = clock or Clock()
         self._logged_at = self._clock.now()
         console = Console(stderr=True)
         columns = BarColumn(), MofNCompleteColumn(), TextColumn(LOSSES), TimeRemainingColumn()

@@ -53,9 +53,6 @@ class CommandEntry:
     hint: str = ""
     traits: Trait = _NONE
 
-    def has(self, trait: Trait) -> bool:
-        return trait in self.traits
-
 
 _ALL, _ADMIN, _ANYWAY = For.EVERYONE, For.ADMINISTRATORS, Trait.UNSERVED | Trait.OPTED_OUT
 _GROUPS, _OUT = Trait.GROUPS_ONLY, Trait.OPTED_OUT
@@ -88,11 +85,11 @@ async def run_command(order: Order) -> Answer:
     """Carry out a command of COMMANDS, or refuse it to who may not give it."""
     name = order.message.command.name if order.message.command else ""
     command, texts = COMMANDS[name], order.texts
-    if command.has(Trait.GROUPS_ONLY) and order.message.is_private:
+    if Trait.GROUPS_ONLY in command.traits and order.message.is_private:
         return order.tell(texts.insanity_private)
     if await _may_give(order, command.who):
         return await command.run(order)
-    if command.has(Trait.SECRET):
+    if Trait.SECRET in command.traits:
         return Answer()
     return order.tell(texts.insanity_refused if name == "insanity" else texts.refused)
 
@@ -120,7 +117,7 @@ def menus() -> list[dict[str, Any]]:
     hinted = {name: entry for name, entry in COMMANDS.items() if entry.hint}
     scopes = {
         "all_private_chats": [
-            name for name, entry in hinted.items() if not entry.has(Trait.GROUPS_ONLY)
+            name for name, entry in hinted.items() if Trait.GROUPS_ONLY not in entry.traits
         ],
         "all_group_chats": [name for name, entry in hinted.items() if entry.who is For.EVERYONE],
         "all_chat_administrators": list(hinted),

@@ -19,7 +19,7 @@ T = TypeVar("T")
 _DISK_REFUSES = keep_trying("disk refuses")
 
 
-class StoppingClock:
+class StoppingClock(Clock):
     """A clock like the one it wraps, until `stop`: then every sleep raises Stopping at once."""
 
     def __init__(self, clock: Clock) -> None:

@@ -72,7 +72,7 @@ def _not_served(message: Message, me: Identity, config: GatewayConfig) -> Reason
     if message.chat_type == "channel" or message.is_automatic_forward:
         return Reason.CHANNEL
     command = None if message.is_edit else _own_command(message, me)
-    is_for_all = command is not None and command.has(Trait.UNSERVED)
+    is_for_all = command is not None and Trait.UNSERVED in command.traits
     return None if is_for_all or config.serves(message.sender, message.chat) else Reason.NOT_SERVED
 
 
@@ -81,9 +81,9 @@ def _decide_command(message: Message, me: Identity, view: View, config: GatewayC
         return Reason.BOTS_COMMAND
     if (command := _own_command(message, me)) is None:
         return Reason.FOREIGN_COMMAND
-    if view.opted_out and not command.has(Trait.OPTED_OUT):
+    if view.opted_out and Trait.OPTED_OUT not in command.traits:
         return Reason.OPTED_OUT
-    has_limit = not (command.has(Trait.UNLIMITED) or message.sender in config.owner_ids)
+    has_limit = not (Trait.UNLIMITED in command.traits or message.sender in config.owner_ids)
     too_many = has_limit and view.commands_in_hour >= COMMANDS_AN_HOUR
     return Reason.LIMITED if too_many else Reason.COMMAND
 
@@ -114,9 +114,12 @@ def _decide_talk(
         return Reason.ALBUM
     if reason is None:
         reason = Reason.BURST if view.joined else _decide_unasked(message, view, config, now)
-    if reason in SPEAKS and message.is_by_bot:
-        return _decide_bot(reason, view, config)
-    return reason
+    if reason not in SPEAKS or not message.is_by_bot:
+        return reason
+    if view.repeated:
+        return Reason.BOT_REPEAT
+    may = may_add(view.bots + 1, view.other_bots, config.bot_depth)
+    return reason if may else Reason.BOT_DEPTH
 
 
 def _decide_unasked(message: Message, view: View, config: GatewayConfig, now: float) -> Reason:
@@ -145,13 +148,6 @@ def is_quiet(hours: Minutes, local: datetime) -> bool:
     """Whether the time lies within the minutes of the day, which may go over midnight."""
     minute, (begin, end) = local.hour * 60 + local.minute, hours
     return begin <= minute < end if begin < end else minute >= begin or minute < end
-
-
-def _decide_bot(reason: Reason, view: View, config: GatewayConfig) -> Reason:
-    if view.repeated:
-        return Reason.BOT_REPEAT
-    may = may_add(view.bots + 1, view.other_bots, config.bot_depth)
-    return reason if may else Reason.BOT_DEPTH
 
 
 def may_add(bots: int, others: int, depth: int) -> bool:

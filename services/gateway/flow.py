@@ -4,8 +4,6 @@
 answer is committed, which is never made again; each transaction may be the last before a crash.
 """
 
-from contextlib import suppress
-
 from aiogram.exceptions import (
     ClientDecodeError,
     TelegramNetworkError,
@@ -61,13 +59,11 @@ class Flow:
         self.generation = generation
         self.sender = sender
         self.polling = polling
-        self._unended = set[int]()  # attempts that failed, of which the disk took no note
 
     async def handle_update(self, update_id: int) -> None:
         """Raises what is to be tried again; returns when the update has its end."""
         async with self.database.transaction() as db:
-            stored = inbox.begin(db, update_id, again=update_id in self._unended)
-        self._unended.discard(update_id)
+            stored = inbox.begin(db, update_id)
         if stored is None:  # handled already, or its sender has been forgotten
             return
         try:
@@ -79,12 +75,7 @@ class Flow:
         except BaseException as error:  # a cancellation as well: the process survived the attempt
             is_outside = isinstance(error, _OUTSIDE) or is_fault(error)
             is_own = isinstance(error, Exception) and not is_outside
-            failures = 0
-            self._unended.add(update_id)
-            with suppress(Exception):  # the disk refuses that as well: `error` is what counts
-                async with self.database.transaction() as db:
-                    failures = inbox.end_attempt(db, update_id, is_own)
-                self._unended.remove(update_id)
+            failures = await self.context.write(lambda db: inbox.end_attempt(db, update_id, is_own))
             if not is_own or failures < MOST_FAILURES:
                 raise
         logger().warning("update given up", crashes=stored.crashes)
@@ -140,7 +131,9 @@ class Flow:
         async with typing_indicator(self.context.api, message.chat, message.topic, self.clock):
             recall = await self._recall(update_id, message)
             if recall is None:
-                return _left_to_the_next(message, reason)
+                # it is answered with what its sender wrote after it, which may be for nobody
+                waits = Reason.NOT_ADDRESSED if reason in UNASKED else Reason.JOINED
+                return Answer(writes=(lambda db: history.set_reason(db, message, waits),))
             if reason is Reason.WORDLESS:
                 return self._answer_wordless(message)
             try:
@@ -238,9 +231,3 @@ def _counted(answer: Answer, message: Message, kind: str, now: float) -> Answer:
 
     count: Write = lambda db: chats.add_ask(db, message, kind, now)  # noqa: E731
     return Answer(answer.calls, (*answer.writes, count))
-
-
-def _left_to_the_next(message: Message, reason: Reason) -> Answer:
-    """It is answered with what its sender wrote after it, which nobody may have asked for."""
-    waits = Reason.NOT_ADDRESSED if reason in UNASKED else Reason.JOINED
-    return Answer(writes=(lambda db: history.set_reason(db, message, waits),))

@@ -28,11 +28,9 @@ class Housekeeping:
     """`path` is the database's file, `forgets_until` asks whom the served version leaves out."""
 
     def __init__(self, context: Context, path: Path, forgets_until: ForgetsUntil) -> None:
-        self._clock, self._database = context.clock, context.database
-        self._forget_file, self._forgets_until = context.forget_file, forgets_until
+        self._context, self._clock, self._database = context, context.clock, context.database
+        self._path, self._forgets_until = path, forgets_until
         self._ahead, self._steady_since = 0.0, 0.0
-        self._metrics, self._days = context.metrics, context.config.retention_days
-        self._path = path
 
     async def run(self) -> None:
         """Do each in its time, for ever. Opening the database has looked for damage already."""
@@ -62,7 +60,8 @@ class Housekeeping:
         async with self._database.transaction() as db:
             newest = history.newest_date(db)
         if self._is_clock_steady() or newest is None or abs(now - newest) < DAY:
-            await self._database.work_off(lambda db: history.prune(db, now, self._days))
+            days = self._context.config.retention_days
+            await self._database.work_off(lambda db: history.prune(db, now, days))
 
     def _is_clock_steady(self) -> bool:
         """Whether it has run for a day as nobody can set it."""
@@ -76,16 +75,16 @@ class Housekeeping:
         """Note since when somebody waits for a version without them; none that serves tells not."""
         until = await self._forgets_until()
         if until is not None:
-            since = await asyncio.to_thread(waiting_since, self._forget_file, until)
-            self._metrics.forget_waiting.set(since)
+            since = await asyncio.to_thread(waiting_since, self._context.forget_file, until)
+            self._context.metrics.forget_waiting.set(since)
 
     async def _count(self) -> None:
         async with self._database.transaction() as db:
-            self._metrics.insane.set(chats.count_insane(db))
+            self._context.metrics.insane.set(chats.count_insane(db))
 
     async def _check(self) -> None:
         found = await asyncio.to_thread(find_damage, self._path)
-        self._metrics.intact.set(found is None)
+        self._context.metrics.intact.set(found is None)
         if found is not None:
             logger().error("database damaged: put a backup in its place", found=found)
         elif self._path.stat().st_size <= REWRITTEN_BYTES and not await self._database.rewrite():

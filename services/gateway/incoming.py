@@ -189,11 +189,8 @@ class ButtonPress(Tolerant):
     id: str = ""
     data: str = ""
     sender: Id = _at(0, "from", "id")
+    chat: Id = _at(0, "message", "chat", "id")
     message: Message = Message()
-
-    @property
-    def chat(self) -> int:
-        return self.message.chat
 
     @property
     def topic(self) -> int:

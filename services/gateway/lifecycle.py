@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from contracts.clock import Clock, SystemClock
+from contracts.clock import Clock
 from contracts.forget import read
 from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE, Volumes, from_environment
@@ -39,7 +39,7 @@ class Outside:
     """What the gateway does not make itself, so that tests give it theirs."""
 
     api: BotApi
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=Clock)
     registry: CollectorRegistry = REGISTRY
 
 
@@ -135,6 +135,7 @@ class Gateway:
                 self._polled.cancel()
             await self._finish(self._settings.drain_seconds)
         finally:
+            self._context.clock.stop()
             for task in (working, stopping):
                 task.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
@@ -146,9 +147,7 @@ class Gateway:
         me = await self._introduce()
         sender = Sender(context, me.id)
         flow = Flow(context, me, self._generation, sender, self._polling)
-        updates: ChatQueues[int, int] = ChatQueues(
-            flow.handle_update, context.clock, "update failed"
-        )
+        updates = ChatQueues[int, int](flow.handle_update, context.clock, "update failed")
         self._queues = [updates, sender.queues]
         updates.put_all(await context.write(inbox.waiting))
         await sender.start()

@@ -1,11 +1,13 @@
 """The gateway's metrics: no label and no value tells of a chat or a person."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import copy
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.registry import Collector
 
+_NAMESPACE = "persona_gateway"
 _SECONDS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
 _REPLY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
@@ -54,45 +56,39 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self.polls = self._counter("polls", "Calls of getUpdates.", "outcome")
-        self.last_poll = self._gauge(
+        counter = partial(Counter, namespace=_NAMESPACE, registry=registry)
+        gauge = partial(Gauge, namespace=_NAMESPACE, registry=registry)
+        histogram = partial(Histogram, namespace=_NAMESPACE, registry=registry)
+        self.polls = counter("polls", "Calls of getUpdates.", ["outcome"])
+        self.last_poll = gauge(
             "last_successful_poll_timestamp_seconds", "When Telegram last answered a poll."
         )
-        self.reads_all = self._gauge(
+        self.reads_all = gauge(
             "reads_all_group_messages", "1 if privacy mode is off, as insanity needs it."
         )
-        self.taken = self._counter("updates_taken", "Updates stored.")
-        self.decided = self._counter("decisions", "Messages by whether answered.", "reason")
-        self.failed_updates = self._counter("updates_failed", "Updates given up.")
-        self.replies = self._counter("replies", "Replies by what was said.", "outcome")
-        self.retries = self._counter("generation_retries", "Repeated calls of generation.", "code")
-        self.sent = self._counter("messages_sent", "Messages sent.")
-        self.failed = self._counter("messages_failed", "Messages not sent.", "code")
-        self.put_out = self._counter("put_out", "Times the bot was blocked or removed.")
-        self.limited = self._counter("rate_limited", "Calls answered with 429.")
-        self.doubled = self._counter(
+        self.taken = counter("updates_taken", "Updates stored.")
+        self.decided = counter("decisions", "Messages by whether answered.", ["reason"])
+        self.failed_updates = counter("updates_failed", "Updates given up.")
+        self.replies = counter("replies", "Replies by what was said.", ["outcome"])
+        self.retries = counter("generation_retries", "Repeated calls of generation.", ["code"])
+        self.sent = counter("messages_sent", "Messages sent.")
+        self.failed = counter("messages_failed", "Messages not sent.", ["code"])
+        self.put_out = counter("put_out", "Times the bot was blocked or removed.")
+        self.limited = counter("rate_limited", "Calls answered with 429.")
+        self.doubled = counter(
             "messages_maybe_doubled", "Messages sent again that may have arrived before."
         )
-        self.outbox = self._gauge("outbox_size", "Calls planned and not made.")
-        self.answer = self._histogram(
-            "answer_duration_seconds", "From asking generation to a reply.", _SECONDS
+        self.outbox = gauge("outbox_size", "Calls planned and not made.")
+        self.answer = histogram(
+            "answer_duration_seconds", "From asking generation to a reply.", buckets=_SECONDS
         )
-        self.reply = self._histogram(
-            "reply_duration_seconds", "From an update to its first message.", _REPLY_SECONDS
+        self.reply = histogram(
+            "reply_duration_seconds", "From an update to its first message.", buckets=_REPLY_SECONDS
         )
-        self.insane = self._gauge("insane_chats", "Chats and topics that switched insanity on.")
-        self.forget_waiting = self._gauge(
+        self.insane = gauge("insane_chats", "Chats and topics that switched insanity on.")
+        self.forget_waiting = gauge(
             "forget_waiting_since_timestamp_seconds",
             "When the first of those asked to be forgotten whom the served version still holds.",
         )
-        self.intact = self._gauge("database_intact", "1 if the last check found no damage.")
-        self.writable = self._gauge("database_writable", "1 if the database takes writes.")
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"persona_gateway_{name}", text, labels, registry=self._registry)
-
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"persona_gateway_{name}", text, registry=self._registry)
-
-    def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
-        return Histogram(f"persona_gateway_{name}", text, buckets=buckets, registry=self._registry)
+        self.intact = gauge("database_intact", "1 if the last check found no damage.")
+        self.writable = gauge("database_writable", "1 if the database takes writes.")

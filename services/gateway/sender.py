@@ -45,9 +45,7 @@ class Sender:
         self._clock = context.clock
         self._metrics = context.metrics
         self._rate_limit = RateLimit(context.delays)
-        self.queues: ChatQueues[Chat, Chat] = ChatQueues(
-            self._send_chat, context.clock, "sending failed"
-        )
+        self.queues = ChatQueues[Chat, Chat](self._send_chat, context.clock, "sending failed")
 
     async def start(self) -> None:
         """Take up what the process before left."""
@@ -109,7 +107,7 @@ class Sender:
 
     def _seconds_left(self, row: Planned) -> float:
         now = self._clock.now()
-        limit = self._rate_limit.seconds_left(row.chat, now) if row.is_message else 0.0
+        limit = self._rate_limit.next_slot(row.chat, now) - now if row.is_message else 0.0
         # a clock that was set back would have it wait as long again
         return max(limit, 0.0 if now < row.planned_at else row.not_before - now)
 

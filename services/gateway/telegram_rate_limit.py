@@ -36,10 +36,6 @@ class RateLimit:
             times.append(chats_own[0] + GROUP_SECONDS * self._scale)
         return max(times)
 
-    def seconds_left(self, chat: int, now: float) -> float:
-        """Return how long the chat's next message has to wait."""
-        return self.next_slot(chat, now) - now
-
     def take_slot(self, chat: int, now: float) -> None:
         """A message goes into the chat now."""
         self._all.append(now)

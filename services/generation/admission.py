@@ -67,12 +67,12 @@ class AdmissionQueue:
         slots = min(candidates, self._slots)
         self._check_room(key, slots, seconds_left)
         await self._wait(key, slots)
-        since, answered = self._clock.now(), False
+        since, answered = self._clock.monotonic(), False
         try:
             yield
             answered = True
         finally:
-            self._learn(self._clock.now() - since, answered)
+            self._learn(self._clock.monotonic() - since, answered)
             self._release(slots)
 
     def _check_room(self, key: ChatKey, slots: int, seconds_left: float | None) -> None:

@@ -72,11 +72,6 @@ class ReplyText:
             moderation=pb.Moderation(action=action, category=verdict.category),
         )
 
-    @property
-    def is_over(self) -> bool:
-        """Whether no more tokens are needed."""
-        return self.is_stopped or self.is_blocked
-
     def add(self, tokens: Sequence[int]) -> str:
         """Take new tokens and return the text that may be sent now, perhaps none."""
         if not tokens:
@@ -107,7 +102,7 @@ class ReplyText:
 
 @dataclass
 class ResponseBuilder:
-    """Reads the engine's events of one request; all times are of the clock of `accepted_at`.
+    """Reads the engine's events of one request; all times are monotonic, as the engine's are.
 
     last  the newest event, once `run` has begun
     """
@@ -139,7 +134,7 @@ class ResponseBuilder:
                 if ready and event.at - sent_at >= FLUSH_SECONDS:
                     yield ready
                     ready, sent_at = "", event.at
-                if self.text.is_over:
+                if self.text.is_stopped or self.text.is_blocked:
                     break
         ready += self.text.finish()
         if ready and not self.text.is_blocked:

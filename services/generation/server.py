@@ -1,7 +1,6 @@
 """Builds the service out of its parts; `serve` runs it until it is told to stop."""
 
 import asyncio
-import time
 from wsgiref.simple_server import WSGIServer
 
 import grpc
@@ -9,7 +8,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 
-from contracts.clock import Clock, SystemClock
+from contracts.clock import Clock
 from contracts.refusal import Refusal
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from services.generation.admission import AdmissionQueue
@@ -38,13 +37,6 @@ SERVER_OPTIONS = [
 _HEALTH = health_pb2.HealthCheckResponse
 
 
-class MonotonicClock(SystemClock):
-    """A clock that the engine's child shares and that no correction of the time of day moves."""
-
-    def now(self) -> float:
-        return time.monotonic()
-
-
 async def serve(
     settings: GenerationSettings,
     stop: asyncio.Event,
@@ -55,7 +47,7 @@ async def serve(
 
     `started` gets the ports of gRPC and of the metrics.
     """
-    clock, metrics = MonotonicClock(), Metrics(registry)
+    clock, metrics = Clock(), Metrics(registry)
     watch_volumes("generation", {"models": settings.models_dir}, registry)
     options = EngineOptions(settings.kv_cache_tokens, settings.max_batch, settings.threads)
     engine = Engine(options, clock, metrics.stepped, metrics.engine_died)

@@ -133,7 +133,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         self, request: pb.GenerateRequest, stream: bool, seconds_left: float | None
     ) -> AsyncIterator[ResponseBuilder]:
         """Lend the request a version, and the engine's slots that it needs."""
-        accepted_at = self.clock.now()
+        accepted_at = self.clock.monotonic()
         check(request, stream)
         with self.versions.lease(request.bot, request.version) as (bot, version):
             prepared = prepare(request, bot, version, stream)

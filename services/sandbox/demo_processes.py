@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from contracts.clock import SystemClock
+from contracts.clock import Clock
 from contracts.refusal import Refusal
 from contracts.retry import retry
 
@@ -85,7 +85,7 @@ class Demo:
             waiting = isinstance(error, NotYet) and time.monotonic() < give_up
             return PROBE_SECONDS if waiting else None
 
-        await retry(probe, SystemClock(), policy)
+        await retry(probe, Clock(), policy)
         self.show(what)
 
     async def watch(self) -> None:

@@ -88,7 +88,7 @@ def test_entries_written_at_once_are_all_there(tmp_path: Path) -> None:
         ('{"v": 1, "user_id": "Nina", "at": 1}', "user_id: "),
         ('{"v": 0, "user_id": 7, "at": 1}', "v: "),
         ("[7]", "entry: "),
-        ('{"v": 2, "person": "Nina"}', "entry: version 2 is newer"),
+        ('{"v": 2, "person": "Nina"}', "v: 2 is newer"),
     ],
 )
 def test_a_broken_line_is_refused_by_its_number_and_not_quoted(

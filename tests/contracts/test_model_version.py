@@ -72,7 +72,7 @@ def test_versions_are_listed_oldest_first_without_leftovers(models: BotModels) -
         (lambda v: rewrite(v, files=["model.bin"]), "files"),
         (lambda v: rewrite(v, prompt_format="turns-9"), "prompt_format"),
         (lambda v: rewrite(v, schema="2"), "schema"),
-        (lambda v: rewrite(v, schema=2, files=[]), "schema 2 is newer"),
+        (lambda v: rewrite(v, schema=2, files=[]), "schema: 2 is newer"),
         (lambda v: (v / "manifest.json").write_text(""), "manifest.json: Invalid JSON"),
         (lambda v: (v / "manifest.json").write_text("[]"), "manifest.json: "),
         (lambda v: (v / "manifest.json").write_text("{}"), "schema: Field required"),

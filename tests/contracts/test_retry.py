@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from contracts.clock import Clock
 from contracts.retry import backoff, retry
 
 
 @dataclass
-class FakeClock:
+class FakeClock(Clock):
     slept: list[float] = field(default_factory=list)
 
     def now(self) -> float:

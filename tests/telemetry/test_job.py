@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from contracts.bot_file import BotFile
-from contracts.clock import SystemClock
+from contracts.clock import Clock
 from contracts.files import LOCK
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
@@ -50,12 +50,12 @@ def pushed_by(
 ) -> dict[str, float]:
     """Run a job from second 1000 to 1003, and return what it has pushed when it ends."""
 
-    class Clock(SystemClock):
+    class TwoMoments(Clock):
         now = iter((1000.0, 1003.0)).__next__
 
     settings = PushSettings(pushgateway_url=gateway.url)
     with suppress(RuntimeError, KeyboardInterrupt, SystemExit, Interrupted):
-        with job_report("training", "avtobus", settings, Clock()) as report:
+        with job_report("training", "avtobus", settings, TwoMoments()) as report:
             report.gauges("Figures.", figures)
             if raised is not None:
                 raise raised

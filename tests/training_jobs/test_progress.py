@@ -2,13 +2,13 @@
 
 import pytest
 
-from contracts.clock import SystemClock
+from contracts.clock import Clock
 from telemetry.job import JobReport
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.progress import LOG_SECONDS, ProgressDisplay, TrainingProgress
 
 
-class StoppedClock(SystemClock):
+class StoppedClock(Clock):
     time = 0.0
 
     def now(self) -> float:

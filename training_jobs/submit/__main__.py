@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
-from contracts.clock import SystemClock
+from contracts.clock import Clock
 from contracts.files import file_sha256
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Settings, environment_help, from_environment
@@ -215,7 +215,7 @@ def main(
         if sum((export is not None, again, job is not None)) != 1:
             raise Refusal("give one of --export FILE, --again and --follow JOB")
         kubeconfig, clock = from_environment(KubernetesSettings).kubeconfig, settings.obj
-        cluster = connect(kubeconfig, namespace, context, clock or SystemClock())
+        cluster = connect(kubeconfig, namespace, context, clock or Clock())
         if job is None:
             job = submit(cluster, bot, export)
             typer.echo(f"started {job}")

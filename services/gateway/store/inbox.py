@@ -45,13 +45,12 @@ def _row(payload: dict[str, Any], now: float) -> dict[str, Any]:
     """Chat, topic and sender are 0 where they cannot be told."""
     # half a surrogate pair, which is no UTF-8, becomes a question mark
     text = json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace").decode()
-    row = {"update_id": payload["update_id"], "payload": text, "taken_at": now}
     try:
         update = read_update(payload, now)
     except Unreadable:
         update = None
-    place = (update.chat, update.topic, update.sender) if update else (0, 0, 0)
-    return {**row, **dict(zip(("chat", "topic", "sender"), place, strict=True))}
+    place = {key: getattr(update, key, 0) for key in ("chat", "topic", "sender")}
+    return {"update_id": payload["update_id"], "payload": text, "taken_at": now, **place}
 
 
 def next_offset(db: Connection, now: float) -> int | None:
@@ -73,15 +72,12 @@ def waiting(db: Connection) -> list[tuple[int, int]]:
     return [(queue, update_id) for queue, update_id in db.execute(query)]
 
 
-def begin(db: Connection, update_id: int, again: bool = False) -> Stored | None:
-    """Return an update that is not handled yet, counted as a crash until its attempt ends.
-
-    again  the end of the attempt before could not be noted, so that it counts already
-    """
+def begin(db: Connection, update_id: int) -> Stored | None:
+    """Return an update that is not handled yet, counted as a crash until its attempt ends."""
     row = db.execute(
-        """UPDATE updates SET crashes = crashes + ? WHERE update_id = ? AND state = 'new'
+        """UPDATE updates SET crashes = crashes + 1 WHERE update_id = ? AND state = 'new'
         RETURNING payload, taken_at, crashes - 1""",
-        (not again, update_id),
+        (update_id,),
     ).fetchone()
     return Stored(*row) if row else None
 

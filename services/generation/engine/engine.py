@@ -107,11 +107,10 @@ class Engine:
         ours, theirs = socket.socketpair()
         path = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
         with ours, theirs:
-            command = (sys.executable, "-m", "services.generation.engine.child")
+            number, env = theirs.fileno(), {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+            command = (sys.executable, "-m", "services.generation.engine.child", str(number))
             self._process = await asyncio.create_subprocess_exec(
-                *(*command, str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+                *command, pass_fds=[number], env=env
             )
             reader, self._writer = await asyncio.open_unix_connection(sock=ours.dup())
         self._has_answered = False

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 
+from contracts.clock import Clock
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from services.gateway.bot_api import BotApi, open_bot_api
@@ -29,7 +30,7 @@ CONFIG = GatewayConfig(names=("автобус", "Водитель"), burst_secon
 """Manners that take time have tests of their own."""
 
 
-class FakeClock:
+class FakeClock(Clock):
     """Time stands still until it is told to go on; who sleeps does not mind it set back."""
 
     def __init__(self) -> None:

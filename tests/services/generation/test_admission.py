@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.clock import SystemClock
+from contracts.clock import Clock
 from services.generation.admission import LONGEST_RETRY, SHORTEST_RETRY, AdmissionQueue, ChatKey
 from services.generation.errors import Rejection
 
 
-class FakeClock(SystemClock):
+class FakeClock(Clock):
     """Seconds that pass when the test says so."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def now(self) -> float:
+    def monotonic(self) -> float:
         return self.seconds
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel, LogitsProcessor, LogitsProcessorList
 
-from contracts.clock import SystemClock
+from contracts.clock import Clock
 from contracts.sampling import Sampling
 from services.generation.engine import child, protocol
 from services.generation.engine.engine import Engine, LoadFailed
@@ -42,7 +42,7 @@ PROMPTS = [[*range(5, 8 + number)] for number in range(32)]
 async def engine_of(
     path: Path, options: protocol.EngineOptions, reports: list[protocol.Report] | None = None
 ) -> AsyncIterator[Engine]:
-    engine = Engine(options, SystemClock(), ([] if reports is None else reports).append)
+    engine = Engine(options, Clock(), ([] if reports is None else reports).append)
     await engine.start()
     try:
         await engine.load(version(KEY, path), engine_request([5, 6]))
@@ -204,7 +204,7 @@ async def test_a_version_that_does_not_answer_is_not_loaded(exact_model: Path) -
 async def test_pauses_before_restarts_grow(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
 
-    class Hasty(SystemClock):
+    class Hasty(Clock):
         """Passes over the pauses, and over no more than eight."""
 
         async def sleep(self, seconds: float) -> None:

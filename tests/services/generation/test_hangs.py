@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from contracts.clock import SystemClock
+from contracts.clock import Clock
 from services.generation import server
 from services.generation.client import RetryLater
 from services.generation.engine import child, protocol
@@ -34,7 +34,7 @@ from tests.services.generation.conftest import (
 )
 
 
-class FastClock(server.MonotonicClock):
+class FastClock(Clock):
     """Makes the service's pauses shorter while `scale` is small."""
 
     scale = 1.0
@@ -60,7 +60,7 @@ async def test_an_engine_that_hangs_is_replaced(
 ) -> None:
     flag = tmp_path / "hang"
     hang(monkeypatch, tmp_path, "step", f"os.path.exists({str(flag)!r})")
-    monkeypatch.setattr(server, "MonotonicClock", FastClock)
+    monkeypatch.setattr(server, "Clock", FastClock)
     async with running(toy.bots_dir, toy.models_dir) as service:
         how(service, flag)
         ask = service.ask(timeout=PATIENCE)
@@ -91,7 +91,7 @@ async def test_an_engine_may_be_silent_the_longer_the_slower_it_is(
 ) -> None:
     beats = [beat for gap in gaps for beat in (*[False] * (gap - 1), True)]
 
-    class Silent(SystemClock):
+    class Silent(Clock):
         """Lets the engine hear something after each gap, and then never again."""
 
         slept = 0
@@ -146,7 +146,7 @@ async def test_an_engine_whose_load_hangs_is_killed(
     exact_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hang(monkeypatch, tmp_path, "__init__", "True")
-    engine = Engine(EXACT, SystemClock())
+    engine = Engine(EXACT, Clock())
     await engine.start()
     monkeypatch.setattr(engine_module, "LOAD_SECONDS", 0.2)
     with pytest.raises(EngineDown):
@@ -162,7 +162,7 @@ async def test_an_engine_that_hangs_as_it_starts_is_killed(
     hanging.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(hanging))
     monkeypatch.setattr(engine_module, "START_SECONDS", 0.1)
-    engine = Engine(EXACT, SystemClock())
+    engine = Engine(EXACT, Clock())
     with pytest.raises(EngineDown):
         await engine.start()
     assert await engine._wait_for_end() == -signal.SIGKILL

@@ -49,7 +49,7 @@ def _streamed(reply: ReplyText, text: str) -> str:
     sent = ""
     for byte in text.encode():
         sent += reply.add([byte])
-        if reply.is_over:
+        if reply.is_stopped or reply.is_blocked:
             break
     return sent + reply.finish()
 
