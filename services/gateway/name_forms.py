@@ -28,10 +28,6 @@ def _forms(name: str, analyzer: MorphAnalyzer) -> Iterator[str]:
 
 def _cased(word: str, case: str, analyzer: MorphAnalyzer) -> list[str]:
     """The word in that case, in each way in which it can be a name; none where it cannot."""
-    named = [
-        parse
-        for parse in analyzer.parse(word)
-        if parse.tag.POS in ("NOUN", "ADJF") and parse.tag.case == "nomn"
-    ]
-    inflected = [form.word for parse in named if (form := parse.inflect({case}))]
-    return list(dict.fromkeys(inflected))
+    parses = (each for each in analyzer.parse(word) if each.tag.POS in ("NOUN", "ADJF"))
+    forms = (each.inflect({case}) for each in parses if each.tag.case == "nomn")
+    return list(dict.fromkeys(form.word for form in forms if form))
