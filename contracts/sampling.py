@@ -33,3 +33,16 @@ class Sampling(BaseModel):
     presence: float = Field(default=0.0, ge=-2.0, le=2.0)
     stop: tuple[StopString, ...] = Field(default=(), max_length=4)
     max_new_tokens: int = Field(default=MAX_NEW_TOKENS, ge=1, le=MAX_NEW_TOKENS)
+
+    def openvino_options(self) -> dict[str, float]:
+        """Return how OpenVINO's GenerationConfig names it, without what does not apply."""
+        options = {
+            "do_sample": self.temperature > 0,
+            "repetition_penalty": self.repetition,
+            "frequency_penalty": self.frequency,
+            "presence_penalty": self.presence,
+        }
+        if self.temperature > 0:
+            options |= {"temperature": self.temperature, "top_p": self.top_p}
+            options |= {"top_k": self.top_k} if self.top_k else {}
+        return options

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from contracts.dataset import HELDOUT, TRAIN, Record, dataset_sha256, read_records
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal
+from contracts.sampling import Sampling
 from contracts.turn import Role, Turn
 from tests.conftest import BOT, Toy
 from tests.telemetry.pushgateway import pushgateway
@@ -23,13 +24,13 @@ from training_jobs.evaluate import app
 from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import Context, EvaluationData, Messages, select_contexts
 from training_jobs.evaluation.private import count_told, learned_items, tempting_contexts
-from training_jobs.evaluation.replies import Reply
+from training_jobs.evaluation.replies import Reply, generate_replies
 from training_jobs.evaluation.results import Estimate, Evaluation, mean, ratio
 from training_jobs.language_model import load_model
 from training_jobs.loss import document_losses
 from training_jobs.publish import publish
 from training_jobs.quality_gate import objections
-from training_jobs.run_folder import EVALUATION, REPORT, Conversion
+from training_jobs.run_folder import CONVERTED, EVALUATION, MODEL, REPORT, Conversion
 
 
 def evaluate(toy: Toy, run: Path, **environment: str) -> Result:
@@ -280,6 +281,14 @@ def test_what_has_the_bot_answer_with_private_items_is_asked_first_and_as_often_
     assert len({*asked}) == 7
     assert asked[7:] == asked[:3]
     assert len(tempting_contexts([*TEMPTING] * 9, True, 10)) == 10
+
+
+@pytest.mark.parametrize("changed", [{"top_k": 0}, {"temperature": 0.0}])
+def test_replies_are_drawn_by_whatever_sampling_a_bot_file_may_ask_for(
+    toy: Toy, changed: dict[str, float]
+) -> None:
+    model, sampling = load_model(toy.run / MODEL), Sampling.model_validate(changed)
+    assert len(generate_replies(toy.run / CONVERTED, model, contexts(toy)[:1], sampling)) == 1
 
 
 def test_replies_that_tell_an_item_of_the_train_part_are_counted_by_kind() -> None:

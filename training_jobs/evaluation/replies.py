@@ -53,16 +53,10 @@ def _generation_config(sampling: Sampling, eos: int, seed: int) -> Any:
     return genai.GenerationConfig(
         max_new_tokens=sampling.max_new_tokens,
         min_new_tokens=1,
-        do_sample=sampling.temperature > 0,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        top_k=sampling.top_k or 2**64 - 1,  # off is OpenVINO's default
-        repetition_penalty=sampling.repetition,
-        frequency_penalty=sampling.frequency,
-        presence_penalty=sampling.presence,
         rng_seed=seed,
         stop_token_ids={eos},
         eos_token_id=eos,
+        **sampling.openvino_options(),
     )
 
 

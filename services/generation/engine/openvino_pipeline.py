@@ -176,24 +176,16 @@ def _tensor(ids: list[int]) -> Any:
 
 
 def _config(request: EngineRequest) -> Any:
-    sampling = request.sampling
     config = genai.GenerationConfig(
         max_new_tokens=request.max_new_tokens,
         min_new_tokens=1,  # a reply is never empty
         num_return_sequences=request.candidates,
-        do_sample=sampling.temperature > 0,
-        repetition_penalty=sampling.repetition,
-        frequency_penalty=sampling.frequency,
-        presence_penalty=sampling.presence,
         rng_seed=request.seed,
         stop_token_ids=set(request.stop_ids),
+        **request.sampling.openvino_options(),
     )
     if request.stop_ids:
         config.eos_token_id = min(request.stop_ids)  # the token that min_new_tokens forbids
-    if sampling.temperature > 0:
-        config.temperature, config.top_p = sampling.temperature, sampling.top_p
-        if sampling.top_k:
-            config.top_k = sampling.top_k
     return config
 
 
