@@ -31,7 +31,13 @@ class Checkpoints:
     def save(self, kind: str, step: int, state: State) -> None:
         """Keep the state after so many steps, then delete the others of its kind."""
         path = self._folder / f"{kind}-{step}.pt"
-        self._write(path, state)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as file:
+                torch.save({"fingerprint": self._fingerprint, "content": state}, file)
+        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
+            reason = error.__context__ or error
+            raise Refusal(f"{path}: cannot write a checkpoint ({reason})") from None
         for other in set(self._folder.glob(f"{kind}-*.pt")) - {path}:
             other.unlink(missing_ok=True)
 
@@ -43,15 +49,6 @@ class Checkpoints:
 
     def clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _write(self, path: Path, content: State) -> None:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as file:
-                torch.save({"fingerprint": self._fingerprint, "content": content}, file)
-        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
-            reason = error.__context__ or error
-            raise Refusal(f"{path}: cannot write a checkpoint ({reason})") from None
 
     def _read(self, path: Path) -> State | None:
         try:

@@ -158,10 +158,8 @@ def adopt(bot: str, source: Path, prompt_format: PromptFormat, folder: Path) -> 
     run_folder.write_run(folder, model.save, run)
     with whole_folder(folder / run_folder.CONVERTED) as output:
         export(model, output, 8)
-    write_model(
-        folder / run_folder.CONVERSION,
-        run_folder.Conversion(precision="int8", perplexity_drift=None),
-    )
+    done = run_folder.Conversion(precision="int8", perplexity_drift=None)
+    write_model(folder / run_folder.CONVERSION, done)
 
 
 def report_conversion(report: JobReport, done: run_folder.Conversion, model: Path) -> None:

@@ -170,9 +170,8 @@ def report_figures(report: JobReport, evaluation: Evaluation | None) -> None:
 def _compared_evaluation(folder: Path, models: BotModels) -> Evaluation | None:
     """Return the evaluation if it compares with the version that serves, or that is this run's."""
     evaluation = read_evaluation(folder)
-    if evaluation and evaluation.current_id != models.current_id():
-        return evaluation if run_folder.served(folder, models) else None
-    return evaluation
+    is_compared = evaluation is not None and evaluation.current_id == models.current_id()
+    return evaluation if is_compared or run_folder.served(folder, models) else None
 
 
 def main(

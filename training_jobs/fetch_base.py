@@ -18,11 +18,9 @@ def main(
 ) -> None:
     """Download a base model into BASE_DIR, where fine-tuning looks for it first, and load it."""
     with command("fetching"):
-        folder = find_base(base, from_environment(Volumes))
-        loaded = load_model(folder)
-        size = loaded.model.num_parameters()
-        where = {"folder": str(folder), "revision": loaded.revision}
-        logger().info("fetched", base=base, **where, parameters=size)
+        loaded = load_model(find_base(base, from_environment(Volumes)))
+        where = {"folder": loaded.name, "revision": loaded.revision}
+        logger().info("fetched", base=base, **where, parameters=loaded.model.num_parameters())
 
 
 app = job_app(main, Volumes)

@@ -122,15 +122,14 @@ class Evaluation(BaseModel):
 
 def figures(evaluation: Evaluation | None) -> dict[str, float | None]:
     """Return the figures that are reported as metrics, by name; None for what was not measured."""
-    groups = ("tuned", "real", "base", "others")
-    attribution = evaluation.attribution if evaluation else {}
-    tuned = evaluation.tuned if evaluation else None
+    evaluation = evaluation or Evaluation(contexts=0)
     estimates = {
-        "bits_per_character": tuned.bits_per_character if tuned else None,
-        "context_gain_bits_per_character": evaluation.context_gain if evaluation else None,
-        "memorised_share": evaluation.memorised.get("tuned") if evaluation else None,
-        **{f"attribution_{name}": attribution.get(name) for name in groups},
+        "bits_per_character": evaluation.tuned and evaluation.tuned.bits_per_character,
+        "context_gain_bits_per_character": evaluation.context_gain,
+        "memorised_share": evaluation.memorised.get("tuned"),
     }
+    for group in ("tuned", "real", "base", "others"):
+        estimates[f"attribution_{group}"] = evaluation.attribution.get(group)
     return {name: each.value if each else None for name, each in estimates.items()}
 
 

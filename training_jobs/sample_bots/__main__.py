@@ -82,9 +82,7 @@ def publish_kept(bot: str, folder: Path, models: BotModels) -> tuple[str, bool]:
 
 
 @app.command("keep")
-def keep_all(
-    output: Annotated[Path, typer.Option(help="Where they are kept.")] = FOLDER,
-) -> None:
+def keep_all(output: Annotated[Path, typer.Option(help="Where they are kept.")] = FOLDER) -> None:
     """Keep what serves of both bots. They were trained on the volume of data."""
     with command("sample_bots"):
         volumes = from_environment(Volumes)
