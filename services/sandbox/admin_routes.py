@@ -72,9 +72,9 @@ class AdminRoutes:
     def _switch(self, body: FaultSwitch) -> Event:
         faults = self._messenger.faults
         if body.off == "all":
-            faults.clear()
+            faults.active.clear()
         elif body.off is not None:
-            faults.switch_off(body.off)
+            faults.active.pop(body.off, None)
         return {"id": faults.switch_on(body.on) if body.on else None}
 
     def _limit(self, body: RateLimitSwitch) -> Event:
@@ -113,13 +113,13 @@ class AdminRoutes:
         faults         the faults that are switched on; `times` is how often each has yet to strike
         """
         messenger = self._messenger
-        bots = messenger.world.bots.values()
+        bots, active = messenger.world.bots.values(), messenger.faults.active
         return web.json_response(
             {
                 "sent": messenger.sent,
                 "answered": messenger.answered,
                 "rate_limited": messenger.rate_limit.refused,
-                "faults": messenger.faults.list_active(),
+                "faults": [{"id": number, **each.model_dump()} for number, each in active.items()],
                 "polling": [bot.name for bot in bots if messenger.queues[bot.token].is_polled],
             }
         )

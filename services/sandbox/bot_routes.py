@@ -28,12 +28,6 @@ class BotRoutes:
         return [web.route("*", "/bot{token}/{method}", self.answer)]
 
     async def answer(self, request: web.Request) -> web.Response:
-        try:
-            return await self._call(request)
-        except ApiError as error:
-            return web.json_response(error.payload(), status=error.code)
-
-    async def _call(self, request: web.Request) -> web.Response:
         token, method = request.match_info["token"], request.match_info["method"]
         bot = self._api.bot(token)
         self._api.check_known(method)
@@ -51,7 +45,9 @@ class BotRoutes:
     async def _strike(self, fault: Fault, request: web.Request) -> web.Response | None:
         """Return what is answered in place of the true answer; None: the true one is."""
         if fault.kind == "drop":
-            return _drop(request)
+            if request.transport:
+                request.transport.abort()
+            return web.Response()  # which reaches nobody
         if fault.kind == "error":
             raise fault.error()
         if fault.kind == "result":
@@ -94,10 +90,3 @@ def _success(result: object) -> web.Response:
     if isinstance(result, TelegramObject):
         result = dump(result)
     return web.json_response({"ok": True, "result": result})
-
-
-def _drop(request: web.Request) -> web.Response:
-    """Break the connection; what is returned reaches nobody."""
-    if request.transport:
-        request.transport.abort()
-    return web.Response()

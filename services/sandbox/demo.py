@@ -121,15 +121,8 @@ async def _start_sandbox(
 async def _start_gateway(demo: Demo, bot: str, token: str, where: dict[str, str]) -> int:
     """Start a bot's gateway, and return the port of its health."""
     port = free_port(0)
-    await demo.start(
-        f"gateway of {bot}",
-        "services.gateway",
-        BOT=bot,
-        TELEGRAM_TOKEN=token,
-        METRICS_PORT=str(port),
-        DRAIN_SECONDS="5",
-        **where,
-    )
+    own = {"BOT": bot, "TELEGRAM_TOKEN": token, "METRICS_PORT": str(port), "DRAIN_SECONDS": "5"}
+    await demo.start(f"gateway of {bot}", "services.gateway", **own, **where)
     return port
 
 

@@ -9,19 +9,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from contracts.clock import Clock
 from contracts.refusal import Refusal
-from contracts.retry import retry
 
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
 PROBE_SECONDS = 0.1
 LOG_TAIL = 65536
 """Bytes of the log in which the demo looks for the reason why a process has ended."""
-
-
-class NotYet(Refusal):
-    """What is waited for has not come; the text is for the case that it never does."""
 
 
 def _last_error(log: Path) -> str:
@@ -75,17 +69,12 @@ class Demo:
     async def wait_until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
         """Wait until it holds, while all processes live."""
         give_up = time.monotonic() + START_SECONDS
-
-        async def probe() -> None:
+        self.check()
+        while not await holds():
+            if time.monotonic() > give_up:
+                raise Refusal(f"{what}: not within {START_SECONDS:.0f} s; {self._log} may say why")
+            await asyncio.sleep(PROBE_SECONDS)
             self.check()
-            if not await holds():
-                raise NotYet(f"{what}: not within {START_SECONDS:.0f} s; {self._log} may say why")
-
-        def policy(error: Exception, _attempt: int) -> float | None:
-            waiting = isinstance(error, NotYet) and time.monotonic() < give_up
-            return PROBE_SECONDS if waiting else None
-
-        await retry(probe, Clock(), policy)
         self.show(what)
 
     async def watch(self) -> None:

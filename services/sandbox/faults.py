@@ -64,34 +64,25 @@ class Call:
 
 
 class Faults:
-    """The faults that are switched on, in that order, by their numbers."""
+    """The faults that are switched on are in `active`, in that order, by their numbers."""
 
     def __init__(self) -> None:
-        self._active: dict[int, Fault] = {}
+        self.active: dict[int, Fault] = {}
         self._last = 0
 
     def switch_on(self, fault: Fault) -> int:
         """Switch a fault on, and return the number by which to switch it off."""
         self._last += 1
-        self._active[self._last] = fault
+        self.active[self._last] = fault
         return self._last
-
-    def switch_off(self, number: int) -> None:
-        self._active.pop(number, None)
-
-    def clear(self) -> None:
-        self._active.clear()
 
     def take(self, call: Call) -> Fault | None:
         """Return the first fault that strikes this call, which then has one time less to go."""
-        for number, fault in self._active.items():
+        for number, fault in self.active.items():
             if fault.strikes(call):
                 if fault.times == 1:
-                    self.switch_off(number)
+                    del self.active[number]
                 elif fault.times:
-                    self._active[number] = fault.model_copy(update={"times": fault.times - 1})
+                    self.active[number] = fault.model_copy(update={"times": fault.times - 1})
                 return fault
         return None
-
-    def list_active(self) -> list[dict[str, object]]:
-        return [{"id": number, **fault.model_dump()} for number, fault in self._active.items()]

@@ -7,14 +7,7 @@ or markup. Files have ids and no bytes: nothing here can be downloaded.
 import re
 from typing import Any, Literal, get_args
 
-from aiogram.types import (
-    InlineKeyboardMarkup,
-    Message,
-    MessageEntity,
-    PhotoSize,
-    Sticker,
-    Voice,
-)
+from aiogram.types import InlineKeyboardMarkup, Message, MessageEntity, PhotoSize, Sticker, Voice
 
 from services.sandbox.errors import bad_request
 

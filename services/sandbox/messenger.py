@@ -101,14 +101,8 @@ class Messenger:
             why = "query is too old and response timeout expired or query ID is invalid"
             raise bad_request(why)
         del self.presses[query]
-        answer: Event = {
-            "room": press.room.key,
-            "bot": bot.name,
-            "person": press.person,
-            "query": query,
-            "text": text,
-            "alert": alert,
-        }
+        answer: Event = {"room": press.room.key, "bot": bot.name, "person": press.person}
+        answer |= {"query": query, "text": text, "alert": alert}
         self.answered.append(answer)
         self._publish({"type": "answered", **answer})
 

@@ -30,7 +30,7 @@ async def serving(
 ) -> AsyncIterator[str]:
     """Serve the sandbox inside the block, at the address that it gives."""
     # ids count from the clock, so that a bot that remembers an earlier sandbox meets no id again
-    world = World(accounts(settings), settings.people, first_id=int(clock()))
+    world = World(accounts(settings), settings.sandbox_people, first_id=int(clock()))
     messenger = Messenger(world, clock, FloodLimit(settings.sandbox_rate_limit))
     app = application(messenger, settings)
     async with listening(app, settings.sandbox_host, settings.sandbox_port) as url:
@@ -45,10 +45,11 @@ def accounts(settings: SandboxSettings) -> list[BotAccount]:
     names = bot_names(settings.bots_dir)
     if not names:
         raise Refusal(f"BOTS_DIR {settings.bots_dir}: there is no bot file")
-    if unknown := set(settings.private_bots) - set(names):
+    private = settings.sandbox_privacy
+    if unknown := set(private) - set(names):
         raise Refusal(f"SANDBOX_PRIVACY: no bot is called {', '.join(sorted(unknown))}")
     tokens = {name: sandbox_token(name) for name in names} | settings.tokens
-    return [account(name, tokens[name], name in settings.private_bots) for name in names]
+    return [account(name, tokens[name], name in private) for name in names]
 
 
 def account(name: str, token: str, privacy: bool = False) -> BotAccount:
@@ -59,7 +60,7 @@ def account(name: str, token: str, privacy: bool = False) -> BotAccount:
 
 
 def application(messenger: Messenger, settings: SandboxSettings) -> web.Application:
-    middlewares = [_answer_errors, guard(settings.hosts)]
+    middlewares = [answer_errors, guard(settings.hosts)]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app.add_routes(BotRoutes(messenger).routes())
     app.add_routes(PageRoutes(messenger).routes())
@@ -92,12 +93,12 @@ async def _bind(runner: web.AppRunner, host: str, port: int) -> None:
 
 
 @web.middleware
-async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer what is refused, to the page and to tests, as {error}."""
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer what is refused as Telegram does, the page and tests too."""
     try:
         return await handler(request)
     except ApiError as error:
-        answer = {"error": error.description, **error.payload()}  # for the page and for a bot
-        return web.json_response(answer, status=error.code)
+        refused = error
     except (Refusal, ValueError, RecursionError) as error:  # JSON of any kind, too
-        return web.json_response({"error": str(error)}, status=400)
+        refused = ApiError(400, str(error))
+    return web.json_response(refused.payload(), status=refused.code)

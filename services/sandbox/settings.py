@@ -2,14 +2,24 @@
 
 import secrets
 from pathlib import Path
+from typing import Annotated
 from zlib import crc32
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
 
 from contracts.refusal import Refusal
 from contracts.settings import Settings
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+"""Given comma-separated."""
 
 
 class SandboxSettings(Settings):
@@ -28,35 +38,25 @@ class SandboxSettings(Settings):
 
     sandbox_host: str = "127.0.0.1"
     sandbox_port: int = Field(default=8081, ge=0, le=65535)
-    sandbox_allowed_hosts: str = ""
+    sandbox_allowed_hosts: Names = Field(default="", validate_default=True)
     sandbox_tokens: SecretStr | None = None  # `tokens` checks it: pydantic's message would show it
     bots_dir: Path = Path("k8s/bots")
-    sandbox_people: str = "Аня,Борис,Вера"
-    sandbox_privacy: str = ""
+    sandbox_people: Names = Field(default="Аня,Борис,Вера", validate_default=True)
+    sandbox_privacy: Names = Field(default="", validate_default=True)
     sandbox_rate_limit: bool = False
     sandbox_admin: bool = False
 
     @field_validator("sandbox_people")
     @classmethod
-    def _check_people(cls, value: str) -> str:
-        names = _split(value)
+    def _check_people(cls, names: list[str]) -> list[str]:
         if not names or len(set(names)) < len(names):
             raise ValueError("wants at least one name, each given once")
-        return value
-
-    @property
-    def people(self) -> list[str]:
-        return _split(self.sandbox_people)
-
-    @property
-    def private_bots(self) -> list[str]:
-        return _split(self.sandbox_privacy)
+        return names
 
     @property
     def hosts(self) -> frozenset[str]:
-        return frozenset(
-            {*LOOPBACK, self.sandbox_host, *_split(self.sandbox_allowed_hosts.lower())}
-        )
+        allowed = map(str.lower, self.sandbox_allowed_hosts)
+        return frozenset({*LOOPBACK, self.sandbox_host, *allowed})
 
     @property
     def tokens(self) -> dict[str, str]:
@@ -70,7 +70,3 @@ class SandboxSettings(Settings):
 def sandbox_token(bot: str) -> str:
     """Return a random token for a bot, whose number is always the same, as Telegram's are."""
     return f"{crc32(bot.encode())}:{secrets.token_urlsafe(24)}"
-
-
-def _split(value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]

@@ -168,7 +168,7 @@ async function post(path, fields) {
   $("notice").textContent = "";
   try {
     const reply = await fetch(path, { method: "POST", headers, body });
-    $("problem").textContent = reply.ok ? "" : (await reply.json()).error;
+    $("problem").textContent = reply.ok ? "" : (await reply.json()).description;
     return reply.ok;
   } catch {
     $("problem").textContent = "Песочница не отвечает";

@@ -15,7 +15,7 @@ from services.sandbox.faults import Call, Fault
 from services.sandbox.messenger import Messenger, Press
 from services.sandbox.rate_limit import FloodLimit
 from services.sandbox.rooms import BotAccount, Room
-from services.sandbox.server import listening
+from services.sandbox.server import answer_errors, listening
 from services.sandbox.update_queue import QueuedUpdate
 from services.sandbox.world import World
 
@@ -133,7 +133,7 @@ class FakeTelegram:
 
     @fault.setter
     def fault(self, fault: Fault | None) -> None:
-        self.messenger.faults.switch_off(self._fault_id)
+        self.messenger.faults.active.pop(self._fault_id, None)
         self._fault, self._fault_id = fault, self.messenger.faults.switch_on(fault) if fault else 0
 
     @property
@@ -182,7 +182,7 @@ async def fake_telegram() -> AsyncIterator[FakeTelegram]:
 @asynccontextmanager
 async def serving(fake: FakeTelegram) -> AsyncIterator[None]:
     """Over HTTP on a free port, inside the block."""
-    app = web.Application()
+    app = web.Application(middlewares=[answer_errors])
     app.router.add_post("/bot{token}/{method}", fake.answer)
     async with listening(app, "127.0.0.1", 0) as fake.url:
         yield

@@ -60,7 +60,7 @@ class Sandbox:
         return [entry["text"] for entry in (await self.get("/admin/log"))["sent"]]
 
     async def refuses(self, path: str, body: object, words: str) -> None:
-        assert words in (await self.post(path, body, 400))["error"]
+        assert words in (await self.post(path, body, 400))["description"]
 
     async def fault(self, kind: str, **more: Any) -> int:
         """Switch a fault on; returns its number."""
