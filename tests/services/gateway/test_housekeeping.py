@@ -108,9 +108,10 @@ async def test_who_waits_for_a_version_without_them_is_told_by_a_metric(world: W
         await world.counts(name, 0, step=HOUR)
 
 
-async def stored(world: World) -> int:
+async def stored(world: World, which: str = "1") -> int:
     with closing(sqlite3.connect(world.settings.database)) as database:
-        return int(database.execute("SELECT count(*) FROM turns").fetchone()[0])
+        query = f"SELECT count(*) FROM turns WHERE {which}"  # noqa: S608
+        return int(database.execute(query).fetchone()[0])
 
 
 @pytest.mark.parametrize("is_running", [True, False], ids=["in its midst", "before the start"])
@@ -125,6 +126,21 @@ async def test_a_clock_set_a_year_forward_deletes_nothing(world: World, is_runni
     async with world.gateway():
         await world.rests()
         assert await stored(world) == 2
+
+
+async def test_where_a_clock_stays_wrong_what_is_old_by_telegrams_time_goes(world: World) -> None:
+    ahead = 400 * DAY
+    world.clock.jump(ahead)
+    async with world.gateway():
+        await world.rests()
+        for messages in (1, 2):
+            await world.ask(private("эй", date=world.clock.now() - ahead))
+            await pass_hours(world, 26)
+            assert await stored(world) == 2 * messages
+        world.clock.advance(31 * DAY)
+        await world.ask(private("ой", date=world.clock.now() - ahead))
+        await pass_hours(world, 2)
+        assert await stored(world, "role = 'other'") == 1
 
 
 async def test_what_is_old_goes_once_telegram_dates_a_message_or_after_a_day(world: World) -> None:
