@@ -56,7 +56,7 @@ class Generation:
 
         Raises GenerationError when there is no answer in time.
         """
-        began = self._clock.now()
+        began = self._clock.monotonic()
         lines, outcome = list[str](), "nothing"
         try:
             for _ in range(DRAWS):
@@ -71,16 +71,16 @@ class Generation:
                 self._metrics.replies.labels("unavailable").inc()
                 raise
         self._metrics.replies.labels(outcome).inc()
-        self._metrics.answer.observe(self._clock.now() - began)
+        self._metrics.answer.observe(self._clock.monotonic() - began)
         return lines
 
     async def _generate(
         self, turns: Sequence[pb.Turn], chat_key: str, request_id: str
     ) -> pb.GenerateResponse:
-        if self._clock.now() - self._failed_at > OVER_SECONDS:
+        if self._clock.monotonic() - self._failed_at > OVER_SECONDS:
             self._down_since = None
         # who comes later in an outage does not wait for its two minutes anew
-        began = self._clock.now() if self._down_since is None else self._down_since
+        began = self._clock.monotonic() if self._down_since is None else self._down_since
 
         async def call() -> pb.GenerateResponse:
             return await self._client.generate(
@@ -103,8 +103,9 @@ class Generation:
         """Seconds until the next attempt; None for no further one."""
         if not isinstance(error, GenerationError) or isinstance(error, InvalidRequest):
             return None
-        self._failed_at = self._clock.now()
-        self._down_since = self._down_since or self._failed_at
+        self._failed_at = self._clock.monotonic()
+        if self._down_since is None:
+            self._down_since = self._failed_at
         left = until - self._failed_at
         if left <= 0:
             return None
@@ -114,7 +115,7 @@ class Generation:
 
     def may_tell(self, chat: int) -> bool:
         """Whether to tell the chat of the outage now: not if it just heard of it."""
-        now = self._clock.now()
+        now = self._clock.monotonic()
         self._told_at = {
             key: at for key, at in self._told_at.items() if now - at < TELL_AGAIN_SECONDS
         }

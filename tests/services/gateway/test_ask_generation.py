@@ -34,6 +34,23 @@ async def test_an_outage_is_told_a_chat_once_and_to_no_bot(world: World) -> None
     assert world.telegram.texts() == [TEXTS.unavailable]
 
 
+@pytest.mark.parametrize("seconds", [-7200, 7200])
+async def test_a_clock_that_is_set_changes_nothing_about_the_two_minutes(
+    world: World, seconds: float
+) -> None:
+    world.generation.code = grpc.StatusCode.UNAVAILABLE
+    async with world.gateway():
+        for chat in (7, 8):
+            began = world.clock.monotonic()
+            world.telegram.put(private("эй", chat))
+            await world.asks_generation(len(world.generation.requests) + 1)
+            world.clock.jump(seconds)
+            await world.counts("replies_total", chat - 6, step=1, outcome="unavailable")
+            assert world.clock.monotonic() - began == pytest.approx(120, abs=10)
+            world.clock.advance(300)
+    assert world.telegram.texts() == [TEXTS.unavailable] * 2
+
+
 async def test_patience_is_whole_again_after_an_outage(world: World) -> None:
     world.generation.code = grpc.StatusCode.UNAVAILABLE
     async with world.gateway():
