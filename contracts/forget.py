@@ -1,14 +1,15 @@
 """`forget.jsonl`: the people whose messages must not be learned from.
 
 The gateway adds an entry when somebody asks to be forgotten; extraction leaves out whatever they
-wrote, before and after. A line is `{v, user_id, names, at}`. Who asks again within the same hour of
-the clock has one entry of it, the newest, so that nobody fills the file. A last line that a crash
-cut short is no entry: the person got no confirmation and asks again. Any other broken line is
-refused: it may be an entry.
+wrote, before and after. A line is `{v, user_id, names, at}`; each `at` is above those before.
+Who asks again within the same hour of the clock has two entries of it, the first and the newest, so
+that nobody fills the file. A last line that a crash cut short is no entry: the person got no
+confirmation and asks again. Any other broken line is refused: it may be an entry.
 """
 
 import fcntl
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +20,7 @@ from contracts.files import LOCK, up_to, write_whole
 from contracts.refusal import Refusal
 
 VERSION = 1
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 86_400.0
 
 
 class Forgotten(BaseModel):
@@ -36,30 +37,33 @@ class Forgotten(BaseModel):
 def append(path: Path, entry: Forgotten) -> None:
     """Add an entry and have it on disk; raises OSError where the volume does not take it.
 
-    It takes the place of an entry of that hour, with its names too. What a crash left of the last
-    line is removed: `read` never returned it.
+    It takes the place of an earlier one of that hour, with its names too, but not of the hour's
+    first: that one tells since when the person has been waiting. Its time is made later than all
+    others, also where the clock was set back, so that no data set seems to have known of it. What
+    a crash left of the last line is removed: `read` never returned it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lines = _lines(path) if path.exists() else []
-        kept = list[bytes]()
-        for line in lines:
-            if (old := _same_hour(line, entry)) is None:
-                kept.append(line)
-            else:
-                entry = _joined(old, entry)
+        held = [(line, _valid(line)) for line in lines]
+        newest = max((each.at for _, each in held if each), default=0.0)
+        if entry.at <= newest < entry.at + DAY:  # further ahead is no clock's time
+            entry = entry.model_copy(update={"at": math.nextafter(newest, math.inf)})
+        hour = entry.user_id, entry.at // HOUR
+        same = [old for _, old in held if old and (old.user_id, old.at // HOUR) == hour]
+        repeated = same[1:]
+        for old in repeated:
+            entry = _joined(old, entry)
+        kept = [line for line, old in held if old not in repeated]
         write_whole(path, b"\n".join([*kept, entry.model_dump_json().encode(), b""]))
 
 
-def _same_hour(line: bytes, entry: Forgotten) -> Forgotten | None:
-    """Return the person's entry of the same hour if the line is one."""
+def _valid(line: bytes) -> Forgotten | None:
     try:
-        found = Forgotten.model_validate_json(line)
+        return Forgotten.model_validate_json(line)
     except ValidationError:
         return None
-    is_it = found.user_id == entry.user_id and found.at // HOUR == entry.at // HOUR
-    return found if is_it else None
 
 
 def _joined(old: Forgotten, new: Forgotten) -> Forgotten:

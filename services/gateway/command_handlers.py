@@ -8,9 +8,11 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from contracts.forget import Forgotten, append
+from contracts.retry import backoff, retry
 from services.gateway.answer import Answer, Outgoing, Write, answer_to
 from services.gateway.bot_config import GatewayConfig, read_hours
 from services.gateway.context import Context
@@ -19,6 +21,7 @@ from services.gateway.reasons import ChatSettings
 from services.gateway.settings_keyboard import keyboard
 from services.gateway.store import chats, history, inbox, outbox
 from services.gateway.texts import Texts
+from telemetry.logs import logger
 
 REPORTS_AN_HOUR = 5
 DAY = 86_400.0
@@ -184,12 +187,22 @@ async def forgetme(order: Order) -> Answer:
     # a wrong clock of ours must have nothing forgotten that is written later
     at = min(max(order.now, order.message.at), order.message.at + DAY)
     entry = Forgotten(user_id=person.id, names=names, at=at)
-    await asyncio.to_thread(append, order.context.forget_file, entry)
+    note = partial(asyncio.to_thread, append, order.context.forget_file, entry)
+    try:
+        await retry(note, order.context.clock, _few_attempts)
+    except OSError:
+        return order.tell(order.texts.not_forgotten)
     update_id = order.update_id
     await order.context.database.work_off(
         lambda db: history.forget(db, person.id, before_id=update_id)
     )
     return order.tell(order.texts.forgotten, lambda db: outbox.forget(db, person.id, math.inf))
+
+
+def _few_attempts(error: Exception, attempt: int) -> float | None:
+    """For as long as the chat can wait."""
+    logger().error("the forget list does not take an entry", error=error, attempt=attempt + 1)
+    return backoff(attempt) if attempt < 3 else None
 
 
 async def optout(order: Order) -> Answer:

@@ -25,6 +25,7 @@ class Texts(BaseModel):
     privacy           answer to /privacy; `{days}` is `retention_days`
     privacy_optout    added to it if `persona_user_id` is set
     forgotten         answer to /forgetme
+    not_forgotten     answer to it if the forget list cannot be written now
     unavailable       said once if generation gave no answer for two minutes
     limited           said once an hour to a person above `hourly_limit`
     refused           a command is not for this person
@@ -75,6 +76,9 @@ class Texts(BaseModel):
         "напоминают, а старую версию удаляют через день после начала работы новой. Ваши id и имя "
         "останутся в списке, чтобы меня больше на вас не учили. Новые сообщения я запомню для "
         "разговора, но не для учёбы."
+    )
+    not_forgotten: Text = (
+        "Сейчас я не могу записать вашу просьбу, и ничего не удалено. Попросите ещё раз позже."
     )
     unavailable: Text = "Мысль не идёт. Спросите меня попозже."
     limited: Text = "На этот час я наговорился. Продолжим позже."

@@ -8,30 +8,31 @@ import pytest
 from contracts.forget import HOUR, Forgotten, append, read, waiting_since
 from contracts.refusal import Refusal
 
-NINA = Forgotten(user_id=7, names=("Нина", "nina_k"), at=1.0)
-BORIS = Forgotten(user_id=8, at=2.0)
+NINA = Forgotten(user_id=7, names=("Нина", "nina_k"), at=2.0)
+BORIS = Forgotten(user_id=8, at=1.0)
 
 
 def test_what_is_appended_is_read(tmp_path: Path) -> None:
     path = tmp_path / "forget" / "forget.jsonl"
     assert read(path) == []
-    append(path, NINA)
     append(path, BORIS)
-    assert read(path) == [NINA, BORIS]
+    append(path, NINA)
+    assert read(path) == [BORIS, NINA]
 
 
 def nina(at: float, *names: str) -> Forgotten:
     return Forgotten(user_id=7, names=names, at=at)
 
 
-def test_who_asks_again_and_again_has_one_entry_an_hour(tmp_path: Path) -> None:
+def test_who_asks_again_and_again_has_two_entries_an_hour(tmp_path: Path) -> None:
     path = tmp_path / "forget.jsonl"
-    for second in range(100):
+    for second in range(20):
         append(path, nina(HOUR + second, f"Нина {second % 2}"))
-    append(path, BORIS)
+    boris = Forgotten(user_id=8, at=HOUR + 100)
+    append(path, boris)
     append(path, nina(2 * HOUR, "Ниночка"))
-    assert path.read_text().count("\n") == 3
-    assert read(path) == [BORIS, nina(2 * HOUR, "Нина 0", "Нина 1", "Ниночка")]
+    assert path.read_text().count("\n") == 4
+    assert read(path) == [boris, nina(2 * HOUR, "Нина 1", "Нина 0", "Ниночка")]
 
 
 def test_a_broken_line_outlives_another_entry(tmp_path: Path) -> None:
@@ -52,6 +53,22 @@ def test_who_asked_first_waits_and_who_asks_again_is_left_out_already(
     assert waiting_since(path, until) == since
 
 
+def test_who_asked_before_a_build_and_again_in_that_hour_does_not_wait(tmp_path: Path) -> None:
+    path = tmp_path / "forget.jsonl"
+    append(path, nina(HOUR + 60))
+    append(path, nina(HOUR + 3000))
+    assert waiting_since(path, until=HOUR + 60) == 0.0
+
+
+def test_a_clock_that_was_ahead_hides_nobody_who_asks_later(tmp_path: Path) -> None:
+    path = tmp_path / "forget.jsonl"
+    append(path, nina(80_000.0))
+    until = read(path)[-1].at
+    append(path, Forgotten(user_id=8, at=7200.0))
+    assert waiting_since(path, until) > until
+    assert read(path)[-1].at > until
+
+
 LINE = NINA.model_dump_json().encode()
 
 
@@ -69,8 +86,8 @@ def test_a_line_that_lacks_only_its_end_is_an_entry(tmp_path: Path) -> None:
     path = tmp_path / "forget.jsonl"
     path.write_bytes(LINE)
     assert read(path) == [NINA]
-    append(path, BORIS)
-    assert read(path) == [NINA, BORIS]
+    append(path, later := Forgotten(user_id=8, at=3.0))
+    assert read(path) == [NINA, later]
 
 
 def test_entries_written_at_once_are_all_there(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from contracts.forget import Forgotten, append
 from services.gateway.housekeeping import DAY, MINUTE
@@ -259,3 +260,18 @@ def status(port: int, path: str) -> int:
         return error.code
     except OSError:
         return 0
+
+
+async def test_who_cannot_be_noted_is_told_so_and_keeps_no_chat_waiting(
+    world: World, small_disk: SmallDisk
+) -> None:
+    world.settings = world.settings.model_copy(update={"forget_dir": small_disk.folder})
+    small_disk.fill()
+    with capture_logs() as logged:
+        async with world.gateway():
+            world.telegram.put(private("/forgetme"), private("эй"))
+            await world.says(TEXTS.not_forgotten, "эхо: эй", step=1)
+            small_disk.free()
+            assert await world.ask(private("/forgetme")) == [TEXTS.forgotten]
+    events = {each["event"] for each in logged if each["log_level"] == "error"}
+    assert events == {"the forget list does not take an entry"}
