@@ -10,7 +10,7 @@ nothing about it.
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -22,7 +22,10 @@ from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 
 SCHEMA = 1
-KEEP = timedelta(days=1)
+DAY = 86_400.0
+KEEP = timedelta(seconds=DAY)
+LONGEST = timedelta(days=14)
+"""Time after which a version counts as served, though nobody has noted that it is."""
 MANIFEST = "manifest.json"
 MODEL_FILES = ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "config.json")
 """What generation loads; a version without them cannot be served."""
@@ -70,6 +73,27 @@ class Manifest(BaseModel):
             if path.is_absolute() or ".." in path.parts or "\0" in name:
                 raise ValueError(f"the path {name!r} leaves the version's folder")
         return files
+
+
+class Serving(BaseModel):
+    """serving.json, which the bot's gateway writes: the version that serves, and since when."""
+
+    version: str = ""
+    at: float = 0.0
+
+    @classmethod
+    def read(cls, path: Path) -> "Serving":
+        """Return what is noted; nothing where it cannot be read."""
+        with suppress(OSError, Refusal):
+            return read_model(path, cls, "not noted")
+        return cls()
+
+    @classmethod
+    def note(cls, path: Path, version: str, now: float) -> None:
+        """Write it down, unless the same version was noted last; raises OSError."""
+        if cls.read(path).version != version:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_model(path, cls(version=version, at=now))
 
 
 def hash_files(folder: Path) -> dict[str, str]:
@@ -142,9 +166,31 @@ class BotModels:
         except Refusal:
             return 0.0
 
+    def holds_forgotten(self, version_id: str | None, forgets_until: float, dataset: str) -> bool:
+        """Whether it may hold somebody whom a data set (its hash) leaves out.
+
+        It does not if it learned the same one: then nobody who asked since is in that.
+        """
+        try:
+            manifest = read_manifest(self.path(version_id or ""))
+        except Refusal:
+            return forgets_until > 0.0
+        return manifest.forgets_until < forgets_until and manifest.dataset_sha256 != dataset
+
     def _holds_forgotten(self, version_id: str) -> bool:
         """Whether it may hold somebody whom the current version leaves out."""
-        return self.forgets_until(version_id) < self.forgets_until(self.current_id())
+        with suppress(Refusal):
+            current = read_manifest(self.path(self.current_id() or ""))
+            return self.holds_forgotten(version_id, current.forgets_until, current.dataset_sha256)
+        return False
+
+    def renew(self, forgets_until: float) -> Manifest:
+        """Note of the current version that it lacks also who asked until then."""
+        with self._locked():
+            folder = self.path(self.current_id() or "")
+            manifest = read_manifest(folder).model_copy(update={"forgets_until": forgets_until})
+            write_model(folder / MANIFEST, manifest)
+            return manifest
 
     def _target(self, link: str) -> str | None:
         try:
@@ -156,8 +202,6 @@ class BotModels:
     def staging(self) -> Iterator[Path]:
         """Yield an empty folder on the same volume, to fill and hand to `publish`."""
         with self._locked():
-            for leftover in self.versions.glob(".staging*"):  # of a run that was killed
-                shutil.rmtree(leftover)
             folder = self.versions / ".staging"
             folder.mkdir()
             try:
@@ -169,6 +213,8 @@ class BotModels:
     def _locked(self) -> Iterator[None]:
         with locked(self.folder, "another process is publishing"):
             self.versions.mkdir(exist_ok=True)
+            for leftover in self.versions.glob(".staging*"):  # of a run that was killed
+                shutil.rmtree(leftover)
             yield
 
     def publish(self, staged: Path, manifest: Manifest) -> Path:
@@ -196,14 +242,15 @@ class BotModels:
             self._switch(previous)
             return previous
 
-    def prune(self, now: datetime) -> list[str]:
+    def prune(self, now: datetime, serving: Serving | None = None) -> list[str]:
         """Remove versions older than a day but `current` and `previous`; return their ids.
 
-        `previous` goes too, a day after a version was published that leaves out somebody more.
+        `previous` goes too if it holds somebody whom `current` leaves out, once that has served for
+        a day as `serving` says, at the latest two weeks after it was published.
         """
         with self._locked():
             current, previous = self.current_id(), self.previous_id()
-            if previous and current and self._is_due(previous, current, now):
+            if previous and current and self._is_due(previous, current, now, serving):
                 (self.folder / "previous").unlink()
                 previous = None
             kept = (current, previous)
@@ -212,13 +259,23 @@ class BotModels:
                 shutil.rmtree(self.path(version_id))
             return removed
 
-    def _is_due(self, previous: str, current: str, now: datetime) -> bool:
-        is_replaced = self._holds_forgotten(previous) and self._is_old(current, now)
-        return is_replaced and is_whole(self.path(current))  # else the previous one serves
+    def _is_due(self, previous: str, current: str, now: datetime, serving: Serving | None) -> bool:
+        if not self._holds_forgotten(previous) or not is_whole(self.path(current)):
+            return False  # where it is not whole, the previous one serves
+        if serving and serving.version == current and now.timestamp() - serving.at > DAY:
+            return True
+        return self._age(current, now) > LONGEST
 
     def _is_old(self, version_id: str, now: datetime) -> bool:
-        made = datetime.fromtimestamp(self.path(version_id).stat().st_mtime, UTC)
-        return now - made > KEEP
+        """Whether it was published a day ago, or by a clock that was a day ahead."""
+        return abs(self._age(version_id, now)) > KEEP
+
+    def _age(self, version_id: str, now: datetime) -> timedelta:
+        try:
+            created = read_manifest(self.path(version_id)).created.astimezone(UTC)
+        except Refusal:  # being copied here, perhaps
+            created = datetime.fromtimestamp(self.path(version_id).stat().st_mtime, UTC)
+        return now - created
 
     def _switch(self, version_id: str) -> None:
         """Replace `current` by rename; `previous` names the version before, if that is whole."""

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from contracts.refusal import refusing
 
 FORGET_FILE = "forget.jsonl"
+SERVING_FILE = "serving.json"
 S = TypeVar("S", bound="Settings")
 
 
@@ -57,6 +58,10 @@ class Volumes(Settings):
     def forget(self, bot: str) -> Path:
         """Return the list of people whose messages must not be learned from."""
         return self.data_dir / bot / "forget" / FORGET_FILE
+
+    def serving(self, bot: str) -> Path:
+        """Return where the bot's gateway notes which version serves."""
+        return self.forget(bot).with_name(SERVING_FILE)
 
     def dataset(self, bot: str) -> Path:
         return self.data_dir / bot / "dataset"

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import filterfalse
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -22,7 +23,12 @@ from extraction_jobs.dialogues import named_persona, sessions, whole_chat
 from extraction_jobs.messages import NOBODY, ForgetList, Traces, usable
 from extraction_jobs.personas import Senders, pseudonym
 from extraction_jobs.split import Written, write_split
-from extraction_jobs.telegram_json import read_export, rewrite_export
+from extraction_jobs.telegram_json import (
+    file_identity,
+    read_export,
+    refuse_changed,
+    rewrite_export,
+)
 from telemetry.job import BotOption, InputOption, JobReport, PersonaOption, SkipOption, job, job_app
 from telemetry.logs import logger
 
@@ -64,10 +70,12 @@ def build(
     """Read the export twice (who wrote, then what), write the data set and its card.
 
     is_stored  the export is the volume's own: it is written anew without what the people on the
-               forget list wrote, if it holds any of that
+               forget list wrote, if it holds any of that, once the data set is made
 
-    Raises Refusal where there is nothing to learn; a persona who is to be forgotten included.
+    Raises Refusal, and changes nothing, where there is nothing to learn; a persona who is to be
+    forgotten included.
     """
+    identity = file_identity(source) if source.is_file() else None
     whole = config.persona == WHOLE_CHAT
     senders, unusable, traces = Senders(), Counter[str](), Traces(forget_list)
     counted = traces.note(_tracked(read_export(source), "counting senders"))
@@ -76,9 +84,11 @@ def build(
 
     _prepare(folder)
     aside, dropped = folder / ASIDE, Counter[str]()
-    if is_stored and traces:
-        dropped["forgotten"] = rewrite_export(source, traces.include)
-    messages = usable(_tracked(read_export(source), "building dialogues"), dropped, forget_list)
+    is_rewritten = is_stored and bool(traces)
+    entries = _tracked(read_export(source), "building dialogues")
+    if is_rewritten:
+        entries = filterfalse(traces.include, entries)
+    messages = usable(entries, dropped, forget_list)
     talks = sessions(messages, timedelta(minutes=config.pause_minutes))
     if whole:
         records = whole_chat(talks, config.context_turns, dropped)
@@ -89,6 +99,10 @@ def build(
         written = write_split(aside, records, config.heldout_share, whole)
         if not written.train_records:
             raise Refusal(f"{source}: nothing usable of the persona (dropped: {dict(dropped)})")
+        if is_rewritten:
+            dropped["forgotten"] = rewrite_export(source, traces.include, identity)
+        else:
+            refuse_changed(source, identity)
         inputs = {source.name: file_sha256(source)}
         if forget_list.sha256:
             inputs[FORGET_FILE] = forget_list.sha256
@@ -102,6 +116,7 @@ def build(
             warnings=tuple(_warnings(written)),
             **vars(written),
         )
+        (folder / "report.html").unlink(missing_ok=True)
         (folder / CARD).unlink(missing_ok=True)  # until the card is written there is no data set
         for name in (TRAIN, HELDOUT):
             (aside / name).replace(folder / name)
@@ -140,7 +155,6 @@ def _prepare(folder: Path) -> None:
     if strange:
         raise Refusal(f"{folder}: holds {strange[0]!r}; give an empty folder or one of a data set")
     shutil.rmtree(folder / ASIDE, ignore_errors=True)
-    (folder / "report.html").unlink(missing_ok=True)
 
 
 def _warnings(written: Written) -> Iterator[str]:

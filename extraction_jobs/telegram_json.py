@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -30,6 +31,8 @@ _CUT_ESCAPE = re.compile(rb"(?<!\\)\\++(?:x[0-9A-Fa-f]?)?\Z")
 """An escape at the end of a chunk that may continue in the next one. Each run of backslashes is
 looked at once, from its first on: a person may write thousands of them."""
 _LISTS = ("chats.list.item.", "left_chats.list.item.")
+Identity = tuple[int, int, int]
+"""A file's inode, size and time of change."""
 _MARKS = {"start_map": "{", "end_map": "}", "start_array": "[", "end_array": "]"}
 
 
@@ -61,36 +64,57 @@ def read_export(path: Path) -> Iterator[Message]:
         yield message
 
 
-def rewrite_export(path: Path, is_unwanted: Callable[[Message], bool]) -> int:
+def file_identity(path: Path) -> Identity:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def refuse_changed(path: Path, identity: Identity | None) -> None:
+    """Raise Refusal where a file has another identity than before: another export was uploaded."""
+    if file_identity(path) != identity:
+        raise Refusal(f"{path}: changed meanwhile; start again")
+
+
+def rewrite_export(
+    path: Path, is_unwanted: Callable[[Message], bool], identity: Identity | None
+) -> int:
     """Put the same export without some messages in the file's place; return how many they were.
 
-    Raises Refusal, with the file as it was, where the disk does not take it.
+    Raises Refusal, with the file as it was, where the disk does not take it, where it does not read
+    again, and where the file is another one than that of the identity.
     """
-    removed = 0
+    removed = kept = 0
     try:
         with whole_file(path) as file:
             shutil.copymode(path, file.name)
             copy = _Copy(file)
-            for message, raw in _messages(path, copy.write):
+            for message, events in _messages(path, copy.write):
                 if is_unwanted(message):
                     removed += 1
-                else:
-                    copy.write("message", raw)
+                    continue
+                kept += 1
+                for event, value in events:
+                    copy.write(event, value)
+            file.flush()
+            if sum(1 for _ in read_export(Path(file.name))) != kept:
+                raise Refusal(f"{path}: was not written anew as it was; please report it")
+            refuse_changed(path, identity)
     except OSError as error:
         raise Refusal(f"{path}: cannot be written anew ({error.strerror})") from None
     return removed
 
 
 class _Copy:
-    """Writes JSON: what begins and ends in it, keys, and whole values."""
+    """Writes JSON by the parser's events: what begins and ends in it, keys, and scalars."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._separator = ""
 
     def write(self, event: str, value: Any) -> None:
-        """Write an event of the parser; one that is neither a mark nor a key is a value."""
-        text = _MARKS.get(event) or json.dumps(value, ensure_ascii=False, default=float)
+        """Write an event; numbers keep all of their digits."""
+        is_decimal = isinstance(value, Decimal)
+        text = _MARKS.get(event) or (str(value) if is_decimal else json.dumps(value))
         if not event.startswith("end_"):
             text = self._separator + text
         self._separator = ",\n"
@@ -133,8 +157,8 @@ def _check_start(path: Path, start: bytes) -> None:
 
 def _messages(
     path: Path, around: Callable[[str, Any], None] = lambda event, value: None
-) -> Iterator[tuple[Message, dict[str, Any]]]:
-    """Yield every message and its JSON; `around` gets the parser's events that belong to none."""
+) -> Iterator[tuple[Message, list[tuple[str, Any]]]]:
+    """Yield every message and its events; `around` gets the parser's events that belong to none."""
     header: dict[str, Any] = {}
     builder: ObjectBuilder | None = None
     found = False
@@ -144,11 +168,12 @@ def _messages(
             raise Refusal(f"{path}: nested too deeply for a Telegram export; {HINT}")
         field = prefix.removeprefix(_LISTS[0]).removeprefix(_LISTS[1])  # within a chat, its own
         if event == "start_map" and field == "messages.item":
-            builder = ObjectBuilder()
+            builder, events = ObjectBuilder(), list[tuple[str, Any]]()
         if builder is not None:
             builder.event(event, value)
+            events.append((event, value))
             if event == "end_map" and field == "messages.item":
-                yield _message(path, _chat(header, position), builder.value), builder.value
+                yield _message(path, _chat(header, position), builder.value), events
                 builder = None
             continue
         around(event, value)

@@ -190,7 +190,14 @@ def main(
         sections = file.section("sampling", Sampling), file.section("moderation", Policy)
         evaluation = context.make_if_changed(
             folder / "evaluation.made-from",
-            (folder / run_folder.MODEL, folder / run_folder.CONVERTED, source, against, *sections),
+            (
+                folder / run_folder.MODEL,
+                folder / run_folder.CONVERTED,
+                dataset_sha256(source),
+                read_card(source).persona,
+                against,
+                *sections,
+            ),
             read=lambda: _compared_evaluation(folder, BotModels(volumes.models(file.name))),
             make=lambda: evaluate(file, folder, source, against),
         )

@@ -23,6 +23,8 @@ from typing import Annotated
 import typer
 
 from contracts.bot_file import BotFile
+from contracts.dataset import Card, dataset_sha256, read_card
+from contracts.files import write_model
 from contracts.refusal import parse
 from contracts.settings import Volumes, from_environment
 from telemetry.job import BotOption, DatasetOption, JobReport, SkipOption, command, job, job_app
@@ -36,7 +38,7 @@ from training_jobs.bot_config import (
 )
 from training_jobs.hardware import detect_hardware, peak_memory, refuse_out_of_memory
 from training_jobs.progress import TrainingProgress
-from training_jobs.run_folder import Run, prepare, read_run, write_run
+from training_jobs.run_folder import SUMMARY, Run, prepare, read_run, write_run
 from training_jobs.training_loop import train
 from training_jobs.training_run import TrainingRun
 
@@ -101,6 +103,15 @@ def _describe(bot: str, training: TrainingRun, progress: TrainingProgress) -> Ru
         losses=progress.losses,
         heldout=progress.heldout,
     )
+
+
+def _renewed(folder: Path, card: Card) -> Run:
+    """Return the finished run, with the card's people left out: the records are the same."""
+    run = read_run(folder)
+    if run.forgets_until != card.forgets_until:
+        run = run.model_copy(update={"forgets_until": card.forgets_until})
+        write_model(folder / SUMMARY, run)
+    return run
 
 
 def _metrics(training: TrainingRun, progress: TrainingProgress) -> dict[str, float]:
@@ -233,8 +244,9 @@ def main(
         source, folder = dataset or volumes.dataset(name), output or volumes.run(name)
         done = context.make_if_changed(
             folder / "run.made-from",
-            (source, config),
-            read=lambda: read_run(folder),
+            # of a card that differs, for the people whom it leaves out, nothing is learned
+            (dataset_sha256(source), read_card(source).persona, config),
+            read=lambda: _renewed(folder, read_card(source)),
             make=lambda: finetune(name, config, source, folder, context.report, stop.is_set),
         )
         report_run(context.report, done)

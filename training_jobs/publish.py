@@ -11,7 +11,14 @@ from typing import Annotated
 import typer
 
 from contracts.files import Locked, write_model
-from contracts.model_version import SCHEMA, BotModels, Manifest, Stop, hash_files
+from contracts.model_version import (
+    SCHEMA,
+    BotModels,
+    Manifest,
+    Serving,
+    Stop,
+    hash_files,
+)
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 from telemetry.job import BotOption, JobReport, RunOption, SkipOption, job, job_app
@@ -46,10 +53,10 @@ def publish(
             current = models.current_id()
             if evaluation is not None and not compared:
                 current = evaluation.current_id
-            forgotten = models.forgets_until(models.current_id())
-            forgets_more = run.forgets_until > forgotten
+            learned = run.forgets_until, run.dataset_sha256
+            forgets_more = models.holds_forgotten(models.current_id(), *learned)
             against = list(objections(conversion, evaluation, current, forgets_more))
-            if run.forgets_until < forgotten:
+            if run.forgets_until < models.forgets_until(models.current_id()):
                 against.append(f"it holds somebody who asked to be forgotten, {current} does not")
             if against and not force:
                 reasons = "; ".join(against)
@@ -166,8 +173,11 @@ def main(
             manifest = publish(name, folder, models, force=force)
         else:
             logger().info("unchanged", bot=name, folder=str(models.folder))
+            forgets_until = run_folder.read_run(folder).forgets_until
+            if manifest.forgets_until < forgets_until:
+                manifest = models.renew(forgets_until)
             with suppress(OSError, Locked):
-                models.prune(datetime.now(UTC))
+                models.prune(datetime.now(UTC), Serving.read(context.volumes.serving(name)))
         report_version(context.report, models, manifest)
         logger().info("published", bot=name, version=manifest.id, folder=str(models.folder))
 

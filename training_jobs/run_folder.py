@@ -131,7 +131,6 @@ def served(folder: Path, models: BotModels) -> Manifest | None:
         return None
     with suppress(Refusal):
         manifest, files = read_manifest(models.path(version)), published_files(folder)
-        is_same = all(manifest.files.get(path.name) == file_sha256(path) for path in files)
-        if is_same and manifest.forgets_until == read_run(folder).forgets_until:
+        if all(manifest.files.get(path.name) == file_sha256(path) for path in files):
             return manifest
     return None

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts.bot_file import BotFile
-from contracts.model_version import BotModels, read_manifest
+from contracts.model_version import BotModels, Serving, read_manifest
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from telemetry.job import BotOption, command, job_app
@@ -48,10 +48,13 @@ def rollback(bot: BotOption) -> None:
 def prune(bot: BotOption) -> None:
     """Remove versions older than a day. The current and the previous one stay.
 
-    But the previous one goes too if it holds somebody who asked to be forgotten.
+    But the previous one goes too if it holds somebody who asked to be forgotten, once the current
+    one has served for a day.
     """
     with command("versions"):
-        for version in _models(bot).prune(datetime.now(UTC)):
+        name, volumes = BotFile.read(bot).name, from_environment(Volumes)
+        serving = Serving.read(volumes.serving(name))
+        for version in BotModels(volumes.models(name)).prune(datetime.now(UTC), serving):
             print(version)
 
 

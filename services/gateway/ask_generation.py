@@ -40,14 +40,13 @@ class Generation:
         self._failed_at = 0.0
         self.version = ""
 
-    async def forgets_until(self) -> float | None:
-        """Return until when the served version leaves out who asked for it; None without one.
+    async def served(self) -> pb.Model | None:
+        """Return what generation says of the version that serves; None without one.
 
         Raises GenerationError.
         """
         models = await self._client.list_models()
-        served = (each for each in models if each.bot == self._bot and each.version)
-        return next((each.forgets_until for each in served), None)
+        return next((each for each in models if each.bot == self._bot and each.version), None)
 
     async def ask(
         self, turns: Sequence[pb.Turn], chat_key: str, request_id: str, recall: Recall

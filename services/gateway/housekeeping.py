@@ -13,6 +13,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from contracts.forget import waiting_since
+from contracts.model_version import Serving
+from contracts.settings import SERVING_FILE
+from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.context import Context
 from services.gateway.store import chats, history
 from services.gateway.store.database import find_damage
@@ -23,15 +26,15 @@ REWRITTEN_BYTES = 256 << 20
 """Size up to which the database is rewritten each day: nobody is answered for these seconds."""
 
 
-ForgetsUntil = Callable[[], Awaitable[float | None]]
+Served = Callable[[], Awaitable[pb.Model | None]]
 
 
 class Housekeeping:
-    """`path` is the database's file, `forgets_until` asks whom the served version leaves out."""
+    """`path` is the database's file, `served` asks which version serves."""
 
-    def __init__(self, context: Context, path: Path, forgets_until: ForgetsUntil) -> None:
+    def __init__(self, context: Context, path: Path, served: Served) -> None:
         self._context, self._clock, self._database = context, context.clock, context.database
-        self._path, self._forgets_until = path, forgets_until
+        self._path, self._served = path, served
         self._ahead, self._steady_since = 0.0, 0.0
         self._newest, self._telegram_ahead = math.inf, -math.inf
 
@@ -41,7 +44,7 @@ class Housekeeping:
             for each in (
                 self._every(HOUR, self._prune, "old messages not deleted"),
                 self._every(MINUTE, self._count, "insane chats not counted"),
-                self._every(HOUR, self._look_who_waits, "generation not asked whom it forgot"),
+                self._every(HOUR, self._look_at_version, "not noted which version serves"),
                 self._every(MINUTE, self._database.shorten_log, "log not shortened"),
                 self._every(DAY, self._check, "database not checked", first=DAY),
             ):
@@ -87,12 +90,15 @@ class Housekeeping:
             self._ahead, self._steady_since = ahead, monotonic
         return monotonic - self._steady_since >= DAY
 
-    async def _look_who_waits(self) -> None:
-        """Note since when somebody waits for a version without them; none that serves tells not."""
-        until = await self._forgets_until()
-        if until is not None:
-            since = await asyncio.to_thread(waiting_since, self._context.forget_file, until)
+    async def _look_at_version(self) -> None:
+        """Note which version serves, and since when somebody waits for one without them."""
+        model = await self._served()
+        if model is not None:
+            file, now = self._context.forget_file, self._clock.now()
+            since = await asyncio.to_thread(waiting_since, file, model.forgets_until)
             self._context.metrics.forget_waiting.set(since)
+            note = file.with_name(SERVING_FILE)
+            await asyncio.to_thread(Serving.note, note, model.version, now)
 
     async def _count(self) -> None:
         async with self._database.transaction() as db:

@@ -152,9 +152,7 @@ class Gateway:
         updates.put_all(await context.write(inbox.waiting))
         await sender.start()
         logger().info("ready", bot=context.bot)
-        housekeeping = Housekeeping(
-            context, self._settings.database, self._generation.forgets_until
-        )
+        housekeeping = Housekeeping(context, self._settings.database, self._generation.served)
         cleaning = asyncio.create_task(housekeeping.run())
         self._polled = asyncio.create_task(self._polling.run(updates.put_all))
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from contracts.bot_file import BotFile, bot_path, read_bot
-from contracts.model_version import MODEL_FILES, BotModels, Manifest, verify
+from contracts.model_version import MODEL_FILES, BotModels, Manifest, read_manifest, verify
 from contracts.prompt import BOS, EOS, PromptFormat, Vocabulary
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
@@ -94,6 +94,14 @@ class ModelStore:
             raise Refusal(f"{path}: a stop token is none of the tokenizer's {size}")
         vocabulary = _vocabulary(path, tokenizer, manifest.prompt_format)
         return Version(path, manifest, tokenizer, vocabulary, _context(path))
+
+    @staticmethod
+    def forgets_until(version: Version) -> float:
+        """Return what its manifest says now: it is renewed when nobody has to be left out anew."""
+        try:
+            return read_manifest(version.path).forgets_until
+        except (Refusal, OSError):
+            return version.manifest.forgets_until
 
 
 def _trim_memory() -> None:

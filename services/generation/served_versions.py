@@ -78,7 +78,7 @@ class Versions:
     def has_bot(self, name: str) -> bool:
         return name in self._states
 
-    def models(self) -> list[pb.Model]:
+    async def models(self) -> list[pb.Model]:
         """Return what ListModels says of every bot."""
         return [
             pb.Model(
@@ -86,10 +86,15 @@ class Versions:
                 version=state.current.id if state.current else "",
                 loaded=sorted(id_ for bot, id_ in self._engine.loaded if bot == name),
                 problem=state.problem,
-                forgets_until=state.current.manifest.forgets_until if state.current else 0.0,
+                forgets_until=await self._forgets_until(state),
             )
             for name, state in sorted(self._states.items())
         ]
+
+    async def _forgets_until(self, state: BotState) -> float:
+        if state.current is None:
+            return 0.0
+        return await asyncio.to_thread(self._store.forgets_until, state.current)
 
     @property
     def is_idle(self) -> bool:

@@ -99,7 +99,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     ) -> pb.ListModelsResponse:
         if isinstance(request, Rejection):
             await self._reject(request, "", context)
-        return pb.ListModelsResponse(models=self.versions.models())
+        return pb.ListModelsResponse(models=await self.versions.models())
 
     @asynccontextmanager
     async def _answer(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.model_version import BotModels, hash_files, read_manifest, verify
+from contracts.model_version import BotModels, Serving, hash_files, read_manifest, verify
 from contracts.refusal import Refusal
 from tests.contracts.versions import FILES, manifest, publish
 
@@ -156,21 +156,54 @@ def test_there_is_no_going_back_to_somebody_who_asked_to_be_forgotten(models: Bo
 def test_what_holds_somebody_forgotten_is_deleted_a_day_after_the_version_without(
     models: BotModels,
 ) -> None:
-    first, second = publish(models, "1"), publish(models, "2", forgets_until=2.0)
-    published, hour = datetime.fromtimestamp(second.stat().st_mtime, UTC), timedelta(hours=1)
-    os.utime(first, (0, 0))
-    assert models.prune(published + 24 * hour) == []
-    assert links(models) == ("2", "1")
+    """It serves, says the note; a refused version does not, and leaves what serves alone."""
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    publish(models, "1")
+    second = publish(models, "2", forgets_until=2.0)
+    refused, served = Serving(version="1", at=0.0), Serving(version="2", at=now.timestamp())
+    assert models.prune(now + 30 * hour) == []
+    assert models.prune(now + 30 * hour, refused) == []
+    assert models.prune(now + 24 * hour, served) == []
     (second / FILES[0]).write_text("broken", encoding="utf-8")  # something has to serve
-    assert models.prune(published + 25 * hour) == []
+    assert models.prune(now + 25 * hour, served) == []
     (second / FILES[0]).write_text("2", encoding="utf-8")
-    assert models.prune(published + 25 * hour) == ["1"]
+    assert links(models) == ("2", "1")
+    assert models.prune(now + 25 * hour, served) == ["1"]
     assert links(models) == ("2", None)
-    assert models.ids() == ["2"]
-    with pytest.raises(Refusal, match="no previous version"):
-        models.roll_back()
     publish(models, "3", forgets_until=2.0)
-    assert models.prune(published + 50 * hour) == []  # nobody was forgotten in between
+    assert models.prune(now + 400 * hour) == []  # nobody was forgotten in between
+
+
+def test_what_holds_somebody_forgotten_goes_in_two_weeks_where_nothing_is_noted(
+    models: BotModels,
+) -> None:
+    publish(models, "1")
+    publish(models, "2", forgets_until=2.0)
+    assert models.prune(datetime.now(UTC) + timedelta(days=13)) == []
+    assert models.prune(datetime.now(UTC) + timedelta(days=15)) == ["1"]
+
+
+def test_somebody_who_was_in_no_data_set_takes_no_version(models: BotModels) -> None:
+    publish(models, "1", dataset="abc")
+    second = publish(models, "2", dataset="abc")
+    models.renew(3.0)
+    assert (models.forgets_until("2"), verify(second).id) == (3.0, "2")
+    assert models.prune(datetime.now(UTC) + timedelta(days=15)) == []
+    assert models.roll_back() == "1"
+
+
+def test_age_is_told_by_the_manifest_and_what_a_killed_job_left_goes_too(
+    models: BotModels,
+) -> None:
+    for version in ("1", "2", "3"):
+        os.utime(publish(models, version), (0, 0))  # copied with rsync, say
+    (models.versions / ".staging").mkdir()
+    assert models.prune(datetime.now(UTC)) == []
+    assert sorted(path.name for path in models.versions.iterdir()) == ["1", "2", "3"]
+    os.utime(models.path("1"))
+    assert models.prune(datetime.now(UTC) + timedelta(hours=25)) == ["1"]
+    publish(models, "4")
+    assert models.prune(datetime.now(UTC) - timedelta(days=400)) == ["2"]  # a clock was ahead
 
 
 def test_a_reader_sees_a_whole_version_through_200_switches(models: BotModels) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from typer.testing import CliRunner
 
 from contracts.dataset import CARD, HELDOUT, TRAIN
 from contracts.forget import Forgotten, append
+from contracts.refusal import Refusal
 from extraction_jobs.build_dataset import app
-from extraction_jobs.telegram_json import rewrite_export
+from extraction_jobs.messages import Message
+from extraction_jobs.telegram_json import file_identity, rewrite_export
 from tests.conftest import SmallDisk
 from tests.extraction_jobs.conftest import IDS, Entry, Save, chat, entry
 
@@ -68,6 +71,10 @@ def extract(tmp_path: Path, data: Path) -> Callable[..., Result]:
 def write(path: Path, content: object) -> Path:
     path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
     return path
+
+
+def rewrite(path: Path, is_unwanted: Callable[[Message], bool]) -> int:
+    return rewrite_export(path, is_unwanted, file_identity(path))
 
 
 def without(content: Any, unwanted: list[Entry]) -> Any:
@@ -133,7 +140,7 @@ def test_memory_does_not_grow_with_the_export(save: Save) -> None:
             chat(*(entry(n, "Boris" if n % 9 else "Anna", "x" * 500) for n in range(count)))
         )
         tracemalloc.start()
-        assert rewrite_export(export, lambda each: each.sender_name == "Boris") > count / 2
+        assert rewrite(export, lambda each: each.sender_name == "Boris") > count / 2
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
@@ -150,6 +157,45 @@ def test_a_persona_who_asked_is_refused_and_nobody_takes_the_place(
         done = extract("--persona", persona)
         assert (done.exit_code, "asked to be forgotten" in done.stderr) == (2, True)
         assert json.loads(export.read_text(encoding="utf-8")) == SINGLE
+
+
+def test_where_too_little_is_left_nothing_changes(
+    data: Path, extract: Callable[..., Result]
+) -> None:
+    export = write(data / "exports" / "result.json", chat(*THEIRS, *OTHERS))
+    assert extract("--persona", "Clara").exit_code == 0
+    write(export, chat(*THEIRS, entry(1, "Anna", "/start")))
+    before = {path: path.read_bytes() for path in data.rglob("[!.]*.*")}
+    done = extract()
+    assert (done.exit_code, "nothing usable" in done.stderr) == (2, True)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_number_keeps_all_its_digits(save: Save) -> None:
+    numbers = ["1e999", "55.75582600000000012345", "-0.0", "123456789012345678901", "1E-7"]
+    export = save(chat(entry(1, "Anna") | {"numbers": list(range(5))}, THEIRS[0]))
+    text = export.read_text(encoding="utf-8")
+    for number, digits in enumerate(numbers):
+        text = re.sub(rf"(?<=[\[ ]){number}(?=[,\]\n])", digits, text)
+    export.write_text(text, encoding="utf-8")
+    [first, _] = exact(text)["messages"]
+    assert first["numbers"][0] == Decimal("1e999")
+    assert rewrite(export, lambda each: each.sender_name == "Boris") == 1
+    assert exact(export.read_text(encoding="utf-8"))["messages"] == [first]
+
+
+def test_an_upload_that_ends_meanwhile_is_kept(save: Save) -> None:
+    export, new = save(chat(*THEIRS, *OTHERS)), chat(entry(1, "Anna", "new"))
+
+    def is_unwanted(message: Message) -> bool:
+        upload = export.with_name("result.json.upload")
+        write(upload, new).replace(export)
+        return message.sender_name == "Boris"
+
+    with pytest.raises(Refusal, match="changed meanwhile; start again"):
+        rewrite(export, is_unwanted)
+    assert json.loads(export.read_bytes()) == new
+    assert [path.name for path in export.parent.iterdir()] == [export.name]
 
 
 def test_what_killed_jobs_and_uploads_left_of_exports_goes_too(
@@ -175,7 +221,7 @@ def test_a_full_disk_leaves_the_export_and_the_data_set_as_they_were(
     volume = small_disk.folder / "polkson"
     monkeypatch.setenv("DATA_DIR", str(small_disk.folder))
     (volume / "exports").mkdir(parents=True)
-    long = [entry(100 + number, "Anna", "long " * 300) for number in range(300)]
+    long = [entry(100 + number, "Anna", "long " * 450) for number in range(200)]
     export = write(volume / "exports" / "result.json", chat(*THEIRS, *OTHERS, *long))
     before = export.read_bytes()
     assert extract("--persona", "Clara").exit_code == 0

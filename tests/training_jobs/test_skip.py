@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from contracts.forget import Forgotten, append
+from contracts.model_version import BotModels
 from extraction_jobs import build_dataset
 from tests.conftest import BOT, Toy
 from tests.training_jobs.conftest import EXTRA_ROWS, write_gpt2
@@ -56,3 +58,14 @@ def test_a_step_whose_inputs_have_not_changed_is_skipped(bot: Path) -> None:
     assert learn(bot) == [True, True, True, False, False]
     bot.write_text(settings.replace("max_steps: 2", "max_steps: 3"), encoding="utf-8")
     assert learn(bot) == [True, False, False, False, False]
+
+
+def test_somebody_who_wrote_nothing_makes_no_step_work_but_the_first(
+    bot: Path, tmp_path: Path
+) -> None:
+    models = BotModels(tmp_path / "models" / BOT)
+    learn(bot)
+    first = models.current_id()
+    append(tmp_path / "data" / BOT / "forget" / "forget.jsonl", Forgotten(user_id=5, at=7.0))
+    assert learn(bot) == [False, True, True, True, True]
+    assert (models.current_id(), models.forgets_until(first)) == (first, 7.0)

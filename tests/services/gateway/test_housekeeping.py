@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from contracts.model_version import Serving
 from services.gateway.context import Context, StoppingClock
 from services.gateway.housekeeping import DAY, HOUR, MINUTE, Housekeeping
 from services.gateway.metrics import Metrics
@@ -106,6 +107,10 @@ async def test_who_waits_for_a_version_without_them_is_told_by_a_metric(world: W
         assert running.metric(name) == asked
         world.generation.code, world.generation.forgets_until = None, asked
         await world.counts(name, 0, step=HOUR)
+        file = world.settings.forget_dir
+        noted = Serving.read(file / "serving.json" if file else Path())
+        assert noted.version == "toy/1"
+        assert asked - DAY < noted.at <= world.clock.now()
 
 
 async def stored(world: World, which: str = "1") -> int:
