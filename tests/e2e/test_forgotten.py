@@ -11,7 +11,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from typer.testing import CliRunner
 
 from contracts.forget import read
-from contracts.model_version import BotModels
+from contracts.model_version import BotModels, Serving
 from contracts.refusal import Refusal
 from extraction_jobs import build_dataset
 from services.gateway import backup
@@ -117,7 +117,9 @@ async def test_after_forgetme_and_the_next_version_nothing_holds_a_persons_words
     assert models.forgets_until(models.current_id()) == entry.at
     with pytest.raises(Refusal, match="asked to be forgotten"):
         models.roll_back()
-    assert models.prune(datetime.now(UTC) + timedelta(hours=25)) == [old]
+    now = datetime.now(UTC)
+    serving = Serving(version=models.current_id() or "", at=now.timestamp())
+    assert models.prune(now + timedelta(hours=25), serving) == [old]
     assert holders(volumes, WORD) == copies
     backup.expire(volumes / "backups" / BOT, datetime.now(UTC).date())
     assert holders(volumes, WORD) == set()
