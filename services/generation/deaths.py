@@ -2,6 +2,9 @@
 
 When a container runs out of memory, the kernel kills all of its processes at once. So a death is
 counted before a version is loaded, and taken back when the version has answered.
+
+It may have had another cause: a restart of the node, another version. So a version that has
+answered once is forgiven some more.
 """
 
 import asyncio
@@ -17,6 +20,8 @@ from services.generation.errors import EngineDown
 from telemetry.logs import logger
 
 FILE = "deaths.json"
+SERVED = -8
+"""The count of a version that has answered."""
 
 
 class Deaths:
@@ -31,19 +36,17 @@ class Deaths:
 
     @asynccontextmanager
     async def counted(self, key: VersionKey) -> AsyncIterator[None]:
-        """Count a death for the time of the block, and for longer if the engine dies in it.
-
-        After a block without an error the version has no deaths.
-        """
+        """Count a death for the time of the block, and for longer if the engine dies in it."""
         before = self.counts[key]
         await self.set(key, before + 1)
         try:
             yield
-        except BaseException as error:
-            if not isinstance(error, EngineDown):
-                await self.set(key, before)
+        except EngineDown:
             raise
-        await self.set(key, 0)
+        except BaseException:
+            await self.set(key, before)
+            raise
+        await self.set(key, before)
 
     async def set(self, key: VersionKey, count: int) -> None:
         self.counts[key] = count

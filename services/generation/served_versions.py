@@ -3,7 +3,8 @@
 A new version is verified, loaded beside the old one, and has to answer once; then it takes over,
 and the old one is unloaded when its last request has ended. A version that cannot serve is refused
 by name while the old one serves on. If the engine or the whole service dies over a version, that
-version is tried in an engine of its own before the engine of all bots loads it again.
+version is tried in an engine of its own before the engine of all bots loads it again. Where it is
+refused for deaths, it is tried again after a pause that grows.
 
 Only the engine knows which versions are loaded (`Engine.loaded`). This module decides which version
 serves each bot.
@@ -12,17 +13,18 @@ serves each bot.
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from math import nan
+from math import inf, nan
 
 import grpc
 
 from contracts.bot_file import bot_names
 from contracts.clock import Clock
 from contracts.refusal import Refusal
+from contracts.retry import backoff
 from protos.generation.v1 import generation_pb2 as pb
-from services.generation.deaths import Deaths
+from services.generation.deaths import SERVED, Deaths
 from services.generation.engine.engine import Engine, LoadFailed
 from services.generation.engine.protocol import VersionKey
 from services.generation.errors import EngineDown, Rejection
@@ -32,8 +34,14 @@ from services.generation.request import probe
 from telemetry.logs import logger
 
 MAX_DEATHS = 2
-"""Deaths over one version after which the version is refused."""
-DEADLY = "the engine dies over it, or hangs (too little memory?)"
+"""Deaths over one version after which the version is refused for a while."""
+FIRST_PAUSE, LONGEST_PAUSE = 600.0, 3600.0
+"""Seconds after which a version that was refused for deaths is tried apart again."""
+
+
+class Deadly(LoadFailed):
+    def __init__(self) -> None:
+        super().__init__("the engine dies over it, or hangs (too little memory?)")
 
 
 @dataclass
@@ -42,6 +50,7 @@ class BotState:
 
     linked_ids    what `current` and `previous` name on the volume, in this order
     refusals      why a linked id was refused; it is not tried again while it is linked
+    retries       when an id that was refused for deaths is tried all the same
     bot_problem   why the bot's file cannot be used
     read_problem  why a version cannot be read now; it is tried again
     """
@@ -50,6 +59,7 @@ class BotState:
     current: Version | None = None
     linked_ids: list[str] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)
+    retries: dict[str, float] = field(default_factory=dict)
     bot_problem: str = ""
     read_problem: str = ""
 
@@ -159,6 +169,7 @@ class Versions:
             try:
                 async with self._deaths.counted(version.key):
                     await self._engine.load(version, probe(version))
+                await self._deaths.set(version.key, SERVED)
                 self._metrics.version.labels(*version.key).set(1)
             except (EngineDown, LoadFailed) as error:
                 logger().error("a version did not load again", key=version.key, reason=str(error))
@@ -168,10 +179,19 @@ class Versions:
 
     async def follow(self, poll_seconds: float) -> None:
         """Look at the volumes for ever while the engine is up."""
+        await self._expect_bots()
         while True:
             await self._engine.is_up.wait()
             await self._refresh()
             await self._clock.sleep(poll_seconds)
+
+    async def _expect_bots(self) -> None:
+        """Say in the metric that no bot answers yet, in case the engine never comes up."""
+        with suppress(OSError):  # the first look logs it
+            for name in await asyncio.to_thread(bot_names, self._store.bots_dir):
+                linked_ids = await asyncio.to_thread(self._store.linked_ids, name)
+                self._states[name] = BotState(linked_ids=linked_ids)
+        self.serving()
 
     async def _refresh(self) -> None:
         """Bring every bot to the version it should serve, and forget bots that are gone."""
@@ -213,13 +233,14 @@ class Versions:
             logger().error("a volume cannot be read", bot=name, reason=error.strerror)
             return
         for version_id in state.refusals.keys() - set(state.linked_ids):
-            del state.refusals[version_id]
+            self._take_back(name, state, version_id)
             await self._deaths.set((name, version_id), 0)
-            self._metrics.refused_version.remove(name, version_id)
         for version_id in state.linked_ids if state.bot else ():
             if state.current and state.current.id == version_id:
                 return
-            if version_id not in state.refusals and await self._serve(name, state, version_id):
+            is_due = state.retries.get(version_id, inf) < self._clock.monotonic()
+            may_serve = is_due or version_id not in state.refusals
+            if may_serve and await self._serve(name, state, version_id):
                 return
             if state.current:
                 return  # it goes on serving; `previous` is only for where nothing serves
@@ -250,10 +271,16 @@ class Versions:
         except Exception as error:  # a broken version must not end the service
             expected = isinstance(error, Refusal | LoadFailed)
             reason = str(error) if expected else f"{type(error).__name__} while it was opened"
+            if isinstance(error, Deadly):
+                attempt = max(0, self._deaths.counts[name, version_id] - MAX_DEATHS)
+                pause = backoff(attempt, FIRST_PAUSE, LONGEST_PAUSE)
+                state.retries[version_id] = self._clock.monotonic() + pause
             self._refuse(name, state, version_id, reason)
             return False
         if version_id == state.linked_ids[0]:
             state.read_problem = ""
+        if version_id in state.refusals:
+            self._take_back(name, state, version_id)
         state.current = version
         self._unload_unused()
         self._metrics.version.labels(name, version_id).set(1)
@@ -262,14 +289,16 @@ class Versions:
 
     async def _open(self, name: str, version_id: str) -> Version:
         """Verify a version and load it; raises LoadFailed, EngineDown."""
-        if (deaths := self._deaths.counts[name, version_id]) >= MAX_DEATHS:
-            raise LoadFailed(DEADLY)
+        deaths = self._deaths.counts[name, version_id]
+        if deaths >= MAX_DEATHS and version_id not in self._states[name].refusals:
+            raise Deadly
         version = await asyncio.to_thread(self._store.open, name, version_id)
+        if deaths not in (0, SERVED):
+            await self._try_apart(version)
+        await self._engine.is_up.wait()  # if it has died meanwhile, then not over this version
         async with self._deaths.counted(version.key):
-            if deaths:
-                await self._try_apart(version)
-            await self._engine.is_up.wait()  # if it has died meanwhile, then not over this version
             await self._engine.load(version, probe(version))
+        await self._deaths.set(version.key, SERVED)
         return version
 
     async def _try_apart(self, version: Version) -> None:
@@ -277,11 +306,17 @@ class Versions:
         apart = self._engine.copy()
         try:
             await apart.start()
-            await apart.load(version, probe(version))
+            async with self._deaths.counted(version.key):
+                await apart.load(version, probe(version))
         except EngineDown:
-            raise LoadFailed(DEADLY) from None
+            raise Deadly from None
         finally:
             await apart.close()
+
+    def _take_back(self, name: str, state: BotState, version_id: str) -> None:
+        del state.refusals[version_id]
+        state.retries.pop(version_id, None)
+        self._metrics.refused_version.remove(name, version_id)
 
     def _refuse(self, name: str, state: BotState, version_id: str, reason: str) -> None:
         state.refusals[version_id] = reason

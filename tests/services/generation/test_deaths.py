@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from services.generation.deaths import FILE, Deaths
+from services.generation import served_versions
+from services.generation.deaths import FILE, SERVED, Deaths
 from services.generation.errors import EngineDown
-from tests.conftest import BOT, unmeasured
+from tests.conftest import BOT, Toy, unmeasured
 from tests.services.generation.conftest import NEW, Volumes, hang, running, until
 
 KEY = (BOT, NEW)
@@ -57,7 +58,45 @@ async def test_a_version_over_which_the_service_died_once_serves(
     (tmp_path / FILE).write_text(json.dumps([[*KEY, 1]]))
     async with running(volumes.bots, volumes.models, state_dir=tmp_path) as service:
         assert await service.serves(NEW)
-    assert json.loads((tmp_path / FILE).read_text()) == []
+    assert [*KEY, SERVED] in json.loads((tmp_path / FILE).read_text())
+
+
+async def test_a_version_that_was_refused_for_deaths_is_tried_again(
+    volumes: Volumes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that was reset twice while it loaded, say, is no fault of the version."""
+    monkeypatch.setattr(served_versions, "FIRST_PAUSE", 1.0)
+    volumes.publish()
+    (tmp_path / FILE).write_text(json.dumps([[*KEY, 2], [BOT, volumes.version, 2]]))
+    async with running(volumes.bots, volumes.models, state_dir=tmp_path) as service:
+        assert "the engine dies over it" in (await service.model()).problem
+        await until(lambda: service.serves(NEW))
+        assert not (await service.model()).problem
+        assert not service.metric("refused_version_info", bot=BOT, version=NEW)
+
+
+async def test_a_version_that_has_served_is_not_refused_for_deaths(
+    toy: Toy, tmp_path: Path
+) -> None:
+    key = BOT, toy.manifest.id
+    async with running(toy.bots_dir, toy.models_dir, state_dir=tmp_path):
+        pass
+    await Deaths(tmp_path).set(key, Deaths(tmp_path).counts[key] + 2)
+    async with running(toy.bots_dir, toy.models_dir, state_dir=tmp_path) as service:
+        assert await service.answers()
+
+
+async def test_a_version_over_which_a_second_engine_dies_is_counted_and_refused_for_a_while(
+    volumes: Volumes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_versions, "FIRST_PAUSE", 0.1)
+    hang(monkeypatch, tmp_path, "__init__", f"args[1].endswith({NEW!r}) and os._exit(9)")
+    volumes.publish()
+    (tmp_path / FILE).write_text(json.dumps([[*KEY, 1]]))
+    async with running(volumes.bots, volumes.models, state_dir=tmp_path) as service:
+        await until(lambda: Deaths(tmp_path).counts[KEY] >= 3)
+        assert await service.answers()
+        assert service.metric("engine_restarts_total") == 0
 
 
 @pytest.mark.parametrize(
