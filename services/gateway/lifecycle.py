@@ -111,12 +111,11 @@ class Gateway:
         self._queues: list[ChatQueues[Any, Any]] = []
         self._polled: asyncio.Task[None] | None = None
         self._polling = Polling(context)
+        context.database.on_fault = self._polling.sign_of_life  # all wait for it, before polls too
 
     def is_alive(self) -> bool:
         """Whether a restart would not help."""
-        database = self._context.database
-        turns = self._polling.is_alive() or not database.is_writable  # which all wait for
-        return turns and not database.is_hopeless()
+        return self._polling.is_alive() and not self._context.database.is_hopeless()
 
     def is_ready(self) -> bool:
         """Whether what people write is taken and kept."""

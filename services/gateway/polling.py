@@ -58,7 +58,7 @@ class Polling:
         self._metrics = context.metrics
         self._clock = context.clock
         self._turns_by = 0.0
-        self._sign_of_life()
+        self.sign_of_life()
         self.last_success = 0.0
         self._ready_until = 0.0
 
@@ -70,8 +70,8 @@ class Polling:
         """Whether polls succeed; no conflict lets it be until the next one does."""
         return self._clock.monotonic() < self._ready_until
 
-    def _sign_of_life(self, pause: float = 0.0) -> None:
-        self._turns_by = self._clock.monotonic() + pause + ALIVE_SECONDS
+    def sign_of_life(self, pause: float = 0.0) -> None:
+        self._turns_by = max(self._turns_by, self._clock.monotonic() + pause + ALIVE_SECONDS)
 
     async def introduce(self) -> Identity:
         """Return who we are. A webhook that somebody left goes, since it forbids polling.
@@ -123,7 +123,7 @@ class Polling:
         """Repeat the step until it succeeds; raises Refusal."""
 
         async def attempt() -> T:
-            self._sign_of_life()
+            self.sign_of_life()
             return await step()
 
         try:
@@ -143,5 +143,5 @@ class Polling:
         logger().warning(message, outcome=outcome, error=error)
         wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
         pause = max(wanted, backoff(attempt))
-        self._sign_of_life(pause)
+        self.sign_of_life(pause)
         return pause

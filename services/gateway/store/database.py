@@ -50,6 +50,7 @@ class Database:
     """The one connection to the file, and the lock that keeps other gateways away from it.
 
     is_writable  False from a fault until something is written again
+    on_fault     called at each fault
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,6 +58,7 @@ class Database:
         self._path = path
         self._turn = asyncio.Lock()
         self._is_lost, self.is_writable = False, True
+        self.on_fault: Callable[[], None] = lambda: None
         with ExitStack() as held:
             held.enter_context(only_gateway(path))
             path.with_suffix(".part").unlink(missing_ok=True)  # of a restore that was killed
@@ -181,6 +183,7 @@ class Database:
             if self.is_writable:
                 logger().error("the database does not take writes", error=error, code=code)
             self.is_writable = False
+            self.on_fault()
 
     def _commit(self) -> None:
         self.connection.execute("COMMIT")

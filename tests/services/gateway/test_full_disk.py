@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -10,11 +11,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from contracts.refusal import Refusal
+from services.gateway import lifecycle
 from services.gateway.flow import MOST_CRASHES
 from services.gateway.polling import ALIVE_SECONDS
 from services.gateway.store.database import Database
 from services.sandbox.faults import Call, Fault
-from tests.conftest import SmallDisk
+from tests.conftest import PATIENCE, SmallDisk
 from tests.services.gateway.conftest import World
 from tests.services.gateway.telegram import private
 from tests.services.gateway.test_database import read_rows, store, waiting
@@ -153,6 +155,40 @@ async def test_a_disk_that_fills_while_a_gateway_starts_does_not_restart_it(
         assert await running.probe("readyz") == 503
         small_disk.free()
         await world.says("эхо: эй", step=1)
+
+
+async def test_a_gateway_that_waits_for_its_disk_for_ever_is_restarted(
+    world: World, small_disk: SmallDisk
+) -> None:
+    """The disk refused before, which no restart helps; now a thread is stuck in it."""
+    opened, begun, stuck = list[Database](), threading.Event(), threading.Event()
+
+    def open_database(path: Path) -> Database:
+        opened.append(Database(path))
+        return opened[0]
+
+    def wait(_: object) -> int:
+        begun.set()
+        stuck.wait(PATIENCE)
+        return 0
+
+    world.patch.setattr(lifecycle, "Database", open_database)
+    async with world.gateway() as running:
+        await world.rests()
+        small_disk.fill()
+        world.telegram.put(private("эй" * 2000))
+        await world.counts("database_writable", 0)
+        working = asyncio.create_task(opened[0].work_off(wait))
+        await world.until(begun.is_set)
+        for _ in range(3):  # others come to wait for the thread
+            world.clock.advance(ALIVE_SECONDS)
+            await world.settle()
+        try:
+            assert await running.probe("healthz") == 503
+        finally:
+            small_disk.free()
+            stuck.set()
+            await working
 
 
 def test_a_start_on_a_full_disk_says_so(small_disk: SmallDisk) -> None:
