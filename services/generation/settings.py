@@ -12,8 +12,8 @@ class GenerationSettings(Settings):
 
     bots_dir          folder of the bot files: `<name>.yaml` or `<name>/bot.yaml`
     state_dir         folder that keeps how often the service died over a version: one that is too
-                      large for the memory is refused after two deaths; without the folder it is
-                      tried again at each start
+                      large for the memory is refused for a while after two deaths; without the
+                      folder it is tried again at each start
     grpc_host         address to listen on for gRPC and metrics
     grpc_port         0 takes a free port
     metrics_port      port of `/metrics`; 0 takes a free one

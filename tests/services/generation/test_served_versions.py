@@ -7,19 +7,49 @@ import shutil
 import signal
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from math import isnan
 from pathlib import Path
 
 import grpc
 import pytest
+from prometheus_client import CollectorRegistry
 
 from contracts import model_version
+from contracts.clock import Clock
 from moderation.filter import Moderator, Policy
 from services.generation import model_store
+from services.generation.deaths import Deaths
 from services.generation.engine.engine import Engine
-from services.generation.engine.protocol import EngineEvent, EngineRequest, Question, VersionKey
-from services.generation.model_store import Version
+from services.generation.engine.protocol import (
+    EngineEvent,
+    EngineOptions,
+    EngineRequest,
+    Question,
+    VersionKey,
+)
+from services.generation.metrics import Metrics
+from services.generation.model_store import ModelStore, Version
+from services.generation.served_versions import Versions
 from tests.conftest import BOT, FORGETS_UNTIL, PATIENCE, Toy
 from tests.services.generation.conftest import NEW, Volumes, running, until
+
+
+async def test_a_bot_is_said_not_to_answer_before_the_engine_is_up(tmp_path: Path) -> None:
+    for name in ("published", "unpublished"):
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\n")
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "current").symlink_to("versions/1")
+    registry, clock = CollectorRegistry(), Clock()
+    store, engine = ModelStore(tmp_path, tmp_path), Engine(EngineOptions(), clock)
+    versions = Versions(store, engine, Metrics(registry), clock, Deaths(None))
+    following = asyncio.create_task(versions.follow(1.0))
+
+    def serving(bot: str) -> float | None:
+        return registry.get_sample_value("persona_generation_serving", {"bot": bot})
+
+    await until(lambda: serving("published") == 0)
+    assert isnan(serving("unpublished") or 0)
+    following.cancel()
 
 
 async def test_a_new_version_takes_over_while_requests_go_on(volumes: Volumes) -> None:
