@@ -35,80 +35,94 @@ class Item:
     value: str = field(repr=False)
 
 
-_DIGIT = r"(?:\d[\u00ad\u200b-\u200f\u2060\ufe0f\u20e3\ufeff]*)"
-"""With what is not seen behind it, or makes a keycap of it."""
-_GAP = r"[\s\-.,/()_·•‐-―−]{0,4}"
-_SPELLED_GAP = _GAP.replace("0,", "1,")
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u20e3\ufe00-\ufe0f\ufeff"
+    "\U000e0000-\U000e0fff]"
+)
+"""What is not seen between letters and digits, or makes a keycap of a digit."""
+_GAP = r"[\s\-.,/()_·•‐-―−:|*~+]"
+_ANYWHERE, _APART = r"(?<!\d)", r"(?<![a-z\d+])(?<![a-z\d]_)"
 
 
-def _numbers(*shapes: str, before: str = "", after: str = r"(?!\d)") -> re.Pattern[str]:
+def _spelled(size: int) -> re.Pattern[str]:
+    """Compile a number digit by digit, with the same in each gap: marks and scores vary."""
+    digits = rf"\d({_GAP}{{1,4}})\d(?:\2\d){{{size - 2}}}"
+    return re.compile(rf"(?<![a-z\d+])(?<!(?<!\d)\d[ ,.-])(?=({digits})(?!\2?\d))")
+
+
+def _numbers(*shapes: str, before: str = _APART, after: str = r"(?!\d)") -> re.Pattern[str]:
     """Compile a pattern that is tried from each possible start; its group 1 is the number.
 
     shapes  sizes of the groups of digits: 4-4-4-4 is a card as it is printed. Gaps between groups
-            may be left out, but not in a number that is spelled digit by digit
+            may be left out
     """
-    each = [
-        (_SPELLED_GAP if shape.startswith("1-1-") else _GAP).join(
-            f"{_DIGIT}{{{size}}}" for size in shape.split("-")
-        )
-        for shape in shapes
-    ]
-    return re.compile(rf"(?<![A-Za-z_\d+]){before}(?=({'|'.join(each)}){after})", re.IGNORECASE)
+    each = (
+        f"{_GAP}{{0,4}}".join(rf"\d{{{size}}}" for size in shape.split("-")) for shape in shapes
+    )
+    return re.compile(rf"{before}(?=({'|'.join(each)}){after})", re.IGNORECASE)
 
 
 _KEY = re.compile(
     r"(-----BEGIN[A-Z ]{0,40}PRIVATE KEY-----[\w+/=\s]*(?:-----END[A-Z ]{0,40}-----)?"
-    r"|(?<![\w-])(?:\d{8,10}:[\w-]{35}(?![\w-])|(?:AKIA|ASIA)[0-9A-Z]{16}|gh[oprsu]_\w{36,}"
-    r"|github_pat_\w{22,}|glpat-[\w-]{20,}|sk-[\w-]{20,}|xox[abeprs]-[\w-]{10,}|AIza[\w-]{35}"
-    r"|eyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*))",
+    r"|(?<!\d)\d{8,10}:AA[\w-]{33}|(?<![\w-])(?:(?:AKIA|ASIA)[0-9A-Z]{16}"
+    r"|(?:gh[oprsu]|github_pat|hf|npm|sk_live)_[^\W_]{20,}|glpat-[\w-]{20,}|sk-[\w-]{20,}"
+    r"|xox[abeprs]-[\w-]{10,}|AIza[\w-]{35}|ya29\.[\w-]{20,}|eyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*))",
     re.ASCII,
 )
 _LINK = re.compile(
     r"(\bt(?:elegram)?\.me/(?:\+|joinchat/)[\w-]{6,}|\btg://join\?invite=[\w-]{6,}"
     r"|\b(?:chat\.whatsapp\.com|discord\.gg)/[\w-]{6,}|://[^\s/:@]{1,64}:[^\s/:@]{1,64}@"
-    r"|[?&#][\w-]{0,20}(?:token|secret|key|auth|pass|passwd|password|pwd|sig|signature|session|sid"
-    r"|jwt|invite)=[^\s&#]{6,})",
+    r"|[?&#](?:(?:[\w-]{0,20}[_-])?(?:token|secret|passw(?:or)?d|pwd|signature|session|jwt)"
+    r"|(?:api_?|secret_?)?key|auth|pass|sid|sig|phpsessid|invite)=[^\s&#]{6,})",
     re.IGNORECASE,
 )
 _EMAIL = re.compile(
-    r"(?<![\w.+-])([\w.+-]{1,64}(?:@|\s?[(\[](?:at|собака)[)\]]\s?|\s(?:@|собака)\s)"
-    r"(?:[\w-]{1,63}(?:\.|\s(?:точка|dot)\s)){1,5}[a-zа-я]{2,24})",
+    r"(?<![\w.+-])([\w.+-]{1,64}(?:([@＠])|\s?[(\[](?:@|at|собака)[)\]]\s?|\s(?:@|собака)\s"
+    r"|\s@(?=(?:mail|ya|yandex|gmail|bk|inbox|list)\.))"
+    r"(?:[\w-]{1,63}(?:\.|\s(?:точка|dot)\s)){1,5}"
+    r"(?(2)[a-zа-я]{2,24}|(?:[a-z]{2,24}|(?:рф|ру|ком)(?![а-яё]))))",
     re.IGNORECASE,
 )
 _SPOKEN = re.compile(r"[(\[](?:at|собака)[)\]]|\s(?:собака|точка|dot)\s", re.IGNORECASE)
 _SECRET = re.compile(
-    r"(?:парол|password|passwd|pwd|токен|token|ключ|key|секрет|secret)\w{0,6}(?:\s\w{1,15}){0,3}"
-    r"[\s:=—–-]{1,4}(?=\S{0,63}\d)(?=\S{0,63}[a-z])([a-z0-9+/=_.!@#$%^&*~-]{8,})",
+    r"(?<![^\W\d_])(?:парол|passw(?:or)?d|pwd|токен|token|ключ(?!ев)|(?:api)?(?<![\d_])key|secret)"
+    r"\w{0,6}(?:\s(?!http)\w{1,15}){0,3}[\s:=—–\-\"'«]{1,4}(?!http|[\w.-]{1,63}\.[a-z]{2,6}/)"
+    r"(?=\S{0,63}\d)(?=\S{0,63}[a-z])([a-z0-9+/=_.!@#$%^&*~-]{8,})",
     re.IGNORECASE,
 )
-_CARD = _numbers("4-4-4-4", "4-6-5", "6-10", "13", "14", "15")
-_LONG_CARD = _numbers("4-4-4-4-1", "4-4-4-4-2", "4-4-4-4-3")
-_SPELLED_CARD = _numbers("-".join("1" * 16), before=r"(?<!\d[\s,.-])", after=r"(?!\W{0,4}\d)")
+_CARD = _numbers("4-4-4-4", "4-6-5", "6-10", before=_ANYWHERE)
+_LONG_CARD = _numbers("4-4-4-4-1", "4-4-4-4-2", "4-4-4-4-3", before=_ANYWHERE)
 _NAMED_INN = _numbers("12", "10", "4-2-2-2", before=r"\bинн\W{0,3}")
-_SERIES = rf"{_DIGIT}{{2}}\s?{_DIGIT}{{2}}"
-_NUMERO = r"\s?(?:№|номер)\s?"
-_PASSPORT = re.compile(rf"(?<!\d)(?=({_SERIES}(?:{_NUMERO}|[\s-]{{1,3}}){_DIGIT}{{6}})(?!\d))")
+_NUMERO = r",?\s?(?:№|номер)(?:\sпаспорта)?\s?"
+_PASSPORT = re.compile(rf"(?<!\d)(?=(\d{{2}}\s?\d{{2}}(?:{_NUMERO}|[\s-]{{1,3}})\d{{6}})(?!\d))")
 _NAMED_PASSPORT = re.compile(
-    rf"(?:паспорт|passport|сери[яию])\D{{0,20}}({_SERIES}(?:{_NUMERO}|[\s,-]{{0,3}})\d{{6}})(?!\d)",
+    rf"(?:паспорт|passport|сери[яию])\D{{0,20}}"
+    rf"(\d{{2}}[\s-]?\d{{2}}(?:{_NUMERO}|[\s,-]{{0,3}})\d{{3}}\s?\d{{3}})(?!\d)",
     re.IGNORECASE,
 )
 _RUSSIAN_PHONE = _numbers(
-    *("1-3-3-2-2", "1-4-2-2-2", "3-3-2-2", "-".join("1" * 11)),
-    before=r"(?<!\d [+*/=×÷^-] )",
-    after=r"(?!\d|\s?[=×÷^*])",
+    *("1-3-3-2-2", "1-4-2-2-2", "1-3-2-2-3", "3-3-2-2"),
+    before=rf"(?:{_APART}|(?<=tel))(?<!\d [+*=×÷^] )(?<!№ )(?<!\bid )(?<!заказ )"
+    r"(?!\d{3} \d{3} \d{4}|\d{4} \d{4} \d{3}|[78][348]\d{9})",
+    after=r"(?!\d|\s?[=×÷^*]\s?\d)",
 )
-_PHONE = re.compile(rf"(?<![\w+])\+\(?((?:{_DIGIT}{_GAP}){{8,14}}\d)(?!\d)")
-_ISSUER = re.compile(r"220[0-4]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[0-8]|4|5[0-8]|6")
+_PHONE = re.compile(
+    r"(?<![\w+])\+\(?((?:(?!\d\d?[./-]\d\d?[./-](?:19|20)\d\d)\d[\s\-.()_·•‐-―−]{0,4}){8,14}\d)(?!\d)"
+)
+"""Of any country; it ends where a date begins."""
+_ISSUER = re.compile(
+    r"3[47].{13}\Z|(?=.{16})(?:220[0-4]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[0-8]|4|5[0-8]|6)"
+)
 """Of a card: what its number begins with."""
 _INN_WEIGHTS = (3, 7, 2, 4, 10, 3, 5, 9, 4, 6, 8)
 """The last ones are those of the digits before a check digit."""
 
 
 def _is_card(digits: str) -> bool:
-    """Check the issuer's prefix and Luhn's sum."""
+    """Check the issuer's prefix and Luhn's sum; four round prices are no card."""
     doubled = "".join(str(2 * int(digit)) for digit in digits[-2::-2])
     is_sum_right = sum(map(int, digits[::-2] + doubled)) % 10 == 0
-    return is_sum_right and _ISSUER.match(digits) is not None
+    return is_sum_right and digits[3::4] != "0000" and _ISSUER.match(digits) is not None
 
 
 def _is_snils(digits: str) -> bool:
@@ -128,13 +142,12 @@ def _is_inn(digits: str) -> bool:
 def _is_passport(digits: str) -> bool:
     """Tell a series, which has a region and a year, from a year or a price before a sum."""
     is_series = digits[2:4] >= "97" or digits[2:4] <= "35"
-    return is_series and digits[:2] not in ("19", "20") and not digits.endswith("000")
+    return is_series and digits[:2] not in ("19", "20") and not digits.endswith("00")
 
 
 def _is_russian_phone(digits: str) -> bool:
-    if len(digits) == 10:
-        return digits[0] == "9"
-    return digits[0] in "78" and digits[1] in "34789" and _is_phone(digits)
+    is_shaped = digits[0] == "9" if len(digits) == 10 else re.match("[78][34789]", digits)
+    return bool(is_shaped) and _is_phone(digits)
 
 
 def _is_phone(digits: str) -> bool:
@@ -146,12 +159,13 @@ _TEXTS = ((Kind.KEY, _KEY), (Kind.KEY, _SECRET), (Kind.LINK, _LINK), (Kind.EMAIL
 _NUMBERS: tuple[tuple[Kind, re.Pattern[str], Callable[[str], bool]], ...] = (
     (Kind.CARD, _CARD, _is_card),
     (Kind.CARD, _LONG_CARD, _is_card),
-    (Kind.CARD, _SPELLED_CARD, _is_card),
+    (Kind.CARD, _spelled(16), _is_card),
     (Kind.INN, _numbers("12"), _is_inn),
     (Kind.INN, _NAMED_INN, _is_inn),
     (Kind.PASSPORT, _PASSPORT, _is_passport),
     (Kind.PASSPORT, _NAMED_PASSPORT, bool),
     (Kind.PHONE, _RUSSIAN_PHONE, _is_russian_phone),
+    (Kind.PHONE, _spelled(11), _is_russian_phone),
     (Kind.PHONE, _PHONE, _is_phone),
     (Kind.SNILS, _numbers("3-3-3-2"), _is_snils),
 )
@@ -161,17 +175,25 @@ _FEWEST_DIGITS = 9
 
 def find_private(text: str) -> Iterator[Item]:
     """Yield the private items in a text; they may overlap."""
+    plain, seen = _UNSEEN.sub("", text), [*range(len(text))]
+    if plain != text:
+        seen = [index for index in seen if not _UNSEEN.match(text[index])]
+    for kind, match, value in _find(plain):
+        yield Item(kind, seen[match.start(1)], seen[match.end(1) - 1] + 1, value)
+
+
+def _find(text: str) -> Iterator[tuple[Kind, re.Match[str], str]]:
+    """Yield kinds, matches and values in a text without what is not seen."""
     for kind, pattern in _TEXTS:
         for match in pattern.finditer(text):
-            yield Item(kind, *match.span(1), squeeze(_SPOKEN.sub("", match[1])))
+            yield kind, match, squeeze(_SPOKEN.sub("", match[1]))
     if len(re.findall(r"\d", text)) < _FEWEST_DIGITS:
         return
     for kind, pattern, is_kind in _NUMBERS:
         for match in pattern.finditer(text):
             digits = re.sub(r"\D", "", squeeze(match[1]))
             if is_kind(digits):
-                value = digits[-10:] if kind is Kind.PHONE else digits
-                yield Item(kind, *match.span(1), value)
+                yield kind, match, digits[-10:] if kind is Kind.PHONE else digits
 
 
 def mask_private(text: str) -> str:
@@ -189,18 +211,24 @@ def squeeze(text: str) -> str:
 
 
 _UNFINISHED = re.compile(
-    r"(?:-----[A-Z -]{0,60}|(?<![\d\W])\W{0,9}\d(?:[\d\W]|номер)*"
-    r"|(?<![\w.+-])[a-z\d._+-]+\s{0,3}(?:(?:@|[(\[]at\W|[(\[]?собака\W?)(?:\s?[\w.-]+){0,4}\s?)?)\Z",
+    r"(?:-----[A-Z -]{0,60}|\d(?:[\d\W_]|номер|паспорта)*"
+    r"|(?<!\S)\S+\s{0,3}(?:[@＠]|[(\[]at\W|[(\[]?собака\W?)\S*(?:\s[@\w.-]+){0,4})\s*\Z",
     re.IGNORECASE,
 )
 _MOST_UNFINISHED = 200
 
 
 def unfinished_at(text: str) -> int:
-    """Return where a word begins that may begin an item that goes on after the text, or its end."""
-    offset = max(0, len(text) - _MOST_UNFINISHED)
-    found = _UNFINISHED.search(text[offset:])
-    start = offset + found.start() if found else len(text)
-    while found and start and not text[start - 1].isspace():
-        start -= 1
+    """Return where a word begins that may begin an item that goes on after the text.
+
+    The last word always may: that of an e-mail address, for one.
+    """
+    earliest = max(0, len(text) - _MOST_UNFINISHED)
+    start, before = len(text.rstrip()), -1
+    while start != before:  # something else may be glued to the end of an item
+        before = start
+        if found := _UNFINISHED.search(text, earliest, start):
+            start = found.start()
+        while start and not text[start - 1].isspace():
+            start -= 1
     return start

@@ -27,7 +27,7 @@ from services.generation.response import (
     replace_last_if_all_blocked,
 )
 from tests.conftest import BOT, Toy
-from tests.moderation.test_private import CASES
+from tests.moderation.test_private import CASES, PRIVATE
 
 STEP = 0.01
 """Seconds of a step of the fake engine."""
@@ -63,9 +63,9 @@ def test_what_is_sent_is_the_cleaned_text_up_to_the_stop(text: str, stop: tuple[
 @pytest.mark.parametrize(
     ("moderator", "text", "sent"),
     [
-        (BLOCKING, "иди ты нахуй отсюда", "иди ты"),
+        (BLOCKING, "иди ты нахуй отсюда", "иди ты "),
         (BLOCKING, "пиздец какой день", ""),
-        (BLOCKING, "вот и пиздец", "вот и"),
+        (BLOCKING, "вот и пиздец", "вот "),
         (MASKING, "вот пиздец какой день", "вот ****** какой день"),
         (MASKING, "ну пиздец же", "ну ****** же"),
     ],
@@ -88,11 +88,22 @@ def test_nothing_of_a_private_item_is_sent_while_it_grows(kind: Kind, text: str)
     assert (list(candidate.messages), candidate.moderation.category) == ([], "private")
 
 
+@pytest.mark.parametrize("glued", ["xD", ":D", "_", "@vasya", "rub", "/usd"])
+@pytest.mark.parametrize(("kind", "texts"), PRIVATE.items())
+def test_what_is_glued_to_an_item_lets_none_of_it_through(
+    kind: Kind, texts: list[str], glued: str
+) -> None:
+    for text in texts:
+        start = min(item.start for item in find_private(text) if item.kind is kind)
+        sent = _streamed(_reply(BLOCKING), f"ну вот {text}{glued} ок, да и всё")
+        assert f"ну вот {text[:start]}".startswith(sent)
+
+
 def test_a_number_that_is_nobodys_secret_is_sent_with_the_next_word() -> None:
     reply = _reply(BLOCKING)
     pieces = [reply.add([byte]) for byte in "в 10 вагонов".encode()]
-    assert [piece for piece in pieces if piece] == ["в"]
-    assert reply.add(b" ") + reply.finish() == " 10 вагонов "
+    assert [piece for piece in pieces if piece] == ["в "]
+    assert reply.add(b" ") + reply.finish() == "10 вагонов "
 
 
 def test_an_emoji_is_never_cut() -> None:
