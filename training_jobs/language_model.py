@@ -7,7 +7,7 @@ these.
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,18 @@ def find_base(name: str, volumes: Volumes) -> Path:
             f"base {name!r}: no such folder, and no hub name (owner/name), demo or scratch either"
         )
     return _download(hub_name, revision, in_base_dir)
+
+
+def load_base(name: str, volumes: Volumes) -> LanguageModel:
+    """Return a base; its notes say if nobody knows whether it is of the commit that is named."""
+    folder = find_base(name, volumes)
+    hub_name, _, revision = name.partition("@")
+    base = load_model(folder)
+    if revision and not base.revision and folder == volumes.base(hub_name):
+        return replace(
+            base, notes=(*base.notes, f"base of unknown commit, not {revision} for sure")
+        )
+    return base
 
 
 def _revision(folder: Path) -> str:

@@ -14,7 +14,7 @@ from contracts.settings import Volumes, from_environment
 from training_jobs.bot_config import TrainingConfig
 from training_jobs.checkpoint import FOLDER, Checkpoints
 from training_jobs.hardware import Hardware
-from training_jobs.language_model import SCRATCH, LanguageModel, find_base, load_model, make_model
+from training_jobs.language_model import SCRATCH, LanguageModel, load_base, make_model
 from training_jobs.loss import TokenMetrics, measure
 from training_jobs.packing import Batch, Document, clm_blocks, collate, pack, render_documents
 
@@ -106,7 +106,7 @@ class TrainingRun:
     def load_base(self) -> LanguageModel:
         """Return the base model as it is before training."""
         if self.config.base != SCRATCH:
-            return load_model(find_base(self.config.base, from_environment(Volumes)))
+            return load_base(self.config.base, from_environment(Volumes))
         records = read_records(self.dataset / TRAIN)
         return make_model((t.text for each in records for t in each.turns), self.config.seed)
 

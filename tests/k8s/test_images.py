@@ -85,9 +85,9 @@ def test_images_are_pinned_to_the_digests_of_a_registry(tmp_path: Path) -> None:
     docker.write_text('#!/bin/sh\necho "sha256:$(printf %s "$6" | sha256sum | cut -c1-64)"\n')
     docker.chmod(0o755)
 
-    def pin() -> "subprocess.CompletedProcess[str]":
+    def pin(after: str = "") -> "subprocess.CompletedProcess[str]":
         path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-        script, text = ROOT / "k8s/pin_images.sh", yaml.safe_dump_all(built("vds"))
+        script, text = ROOT / "k8s/pin_images.sh", yaml.safe_dump_all(built("vds")) + after
         return subprocess.run(script, input=text, env=path, text=True, stdout=PIPE, check=False)
 
     pinned = pin().stdout
@@ -95,5 +95,7 @@ def test_images_are_pinned_to_the_digests_of_a_registry(tmp_path: Path) -> None:
         assert hashlib.sha256(image.encode()).hexdigest() == digest
     assert list(yaml.safe_load_all(re.sub(r"@sha256:\S+", "", pinned))) == built("vds")
     assert pinned.count("@sha256:") == pinned.count("image: ")
+    for unseen in ("image: busybox ", "image: busybox:1 # small", "- {name: a, image: b:1}"):
+        assert pin(f"---\nspec:\n  {unseen}\n").returncode == 1
     docker.write_text("#!/bin/sh\n")
     assert pin().returncode == 1

@@ -11,7 +11,7 @@ from transformers import GPT2LMHeadModel
 from contracts.refusal import Refusal
 from contracts.settings import Volumes
 from tests.training_jobs.conftest import EXTRA_ROWS, write_gpt2
-from training_jobs.language_model import DEMO_FOLDER, find_base, load_model
+from training_jobs.language_model import DEMO_FOLDER, find_base, load_base, load_model
 from training_jobs.tokenizer import load_tokenizer, train_tokenizer, vocabulary
 
 
@@ -58,6 +58,8 @@ def test_a_base_is_looked_up_in_base_dir_before_the_hub(volumes: Volumes) -> Non
     kept = write_gpt2(volumes.base("ai-forever/some-gpt"))
     assert find_base("ai-forever/some-gpt", volumes) == kept
     assert find_base("demo", volumes) == DEMO_FOLDER
+    [note] = load_base(f"ai-forever/some-gpt@{'1' * 40}", volumes).notes
+    assert note.startswith("base of unknown commit")
 
 
 @pytest.mark.parametrize(
