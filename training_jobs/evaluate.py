@@ -168,9 +168,14 @@ def report_figures(report: JobReport, evaluation: Evaluation | None) -> None:
 
 
 def _compared_evaluation(folder: Path, models: BotModels) -> Evaluation | None:
-    """Return the evaluation if it compares with the version that serves, or that is this run's."""
+    """Return the evaluation if it compares with the version that serves, or that is this run's.
+
+    One that did not look for private items is none.
+    """
     evaluation = read_evaluation(folder)
-    is_compared = evaluation is not None and evaluation.current_id == models.current_id()
+    if evaluation is None or evaluation.asked is None:
+        return None
+    is_compared = evaluation.current_id == models.current_id()
     return evaluation if is_compared or run_folder.served(folder, models) else None
 
 

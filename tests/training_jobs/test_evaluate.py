@@ -20,6 +20,7 @@ from contracts.turn import Role, Turn
 from tests.conftest import BOT, Toy
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.convert import converted_losses
+from training_jobs.evaluate import _compared_evaluation as compared_evaluation
 from training_jobs.evaluate import app
 from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import Context, EvaluationData, Messages, select_contexts
@@ -230,6 +231,15 @@ def test_no_words_of_the_chat_are_published(toy: Toy, evaluated: Path, tmp_path:
     for answer in real:  # JSON may escape it
         assert answer.encode() not in published
         assert json.dumps(answer).strip('"').encode() not in published
+
+
+@pytest.mark.parametrize("asked", [None, 0, 300])
+def test_an_evaluation_that_did_not_look_for_private_items_is_made_again(
+    tmp_path: Path, asked: int | None
+) -> None:
+    (tmp_path / EVALUATION).write_text(Evaluation(contexts=5, asked=asked).model_dump_json())
+    kept = compared_evaluation(tmp_path, BotModels(tmp_path / "models"))
+    assert (kept is None) == (asked is None)
 
 
 def test_what_cannot_be_evaluated_is_refused(toy: Toy, tmp_path: Path) -> None:
