@@ -164,18 +164,18 @@ def test_where_too_little_is_left_nothing_changes(
 ) -> None:
     export = write(data / "exports" / "result.json", chat(*THEIRS, *OTHERS))
     assert extract("--persona", "Clara").exit_code == 0
-    write(export, chat(*THEIRS, entry(1, "Anna", "/start")))
+    write(export, chat(*THEIRS))
     before = {path: path.read_bytes() for path in data.rglob("[!.]*.*")}
-    done = extract()
+    done = extract("--persona", "whole-chat")
     assert (done.exit_code, "nothing usable" in done.stderr) == (2, True)
     assert {path: path.read_bytes() for path in before} == before
 
 
 def test_a_number_keeps_all_its_digits(save: Save) -> None:
     numbers = ["1e999", "55.75582600000000012345", "-0.0", "123456789012345678901", "1E-7"]
-    export = save(chat(entry(1, "Anna") | {"numbers": list(range(5))}, THEIRS[0]))
+    export = save(chat(entry(1, "Anna") | {"numbers": list(range(90, 95))}, THEIRS[0]))
     text = export.read_text(encoding="utf-8")
-    for number, digits in enumerate(numbers):
+    for number, digits in enumerate(numbers, 90):
         text = re.sub(rf"(?<=[\[ ]){number}(?=[,\]\n])", digits, text)
     export.write_text(text, encoding="utf-8")
     [first, _] = exact(text)["messages"]
