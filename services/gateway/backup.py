@@ -5,7 +5,10 @@ save      FOLDER/<bot>/<date>/ gets the database as of one moment (SQLite's onli
 restore   puts a copy in the database's place, while no gateway runs
 
 Copies hold what people wrote: they are deleted on their fourteenth day, within the two weeks that
-/forgetme promises, also where no new one can be made.
+/forgetme promises, also where no new one can be made. So are those of days to come, which a wrong
+clock made. On the clock's word alone the last copy is not deleted: where all would go, the newest
+message, which Telegram dated, has to be of these two weeks, else nothing is deleted and nothing
+made. Nor where a message is dated after tomorrow: then the clock is behind.
 """
 
 import re
@@ -23,6 +26,7 @@ from contracts.model_version import MANIFEST, BotModels
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from services.gateway.settings import DatabasePath
+from services.gateway.store import history
 from services.gateway.store.database import NEWER, find_damage, merge_log, only_gateway
 from telemetry.job import JobReport, PushSettings, command, job_app, job_report
 
@@ -34,7 +38,9 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 DATABASE = "gateway.sqlite3"
 MANIFESTS = "manifests"
 Folder = Annotated[Path, typer.Argument(help="Where the copies lie, a folder a bot.")]
-DaysOption = Annotated[int, typer.Option(min=1, help="Age at which a copy is deleted.")]
+DaysOption = Annotated[
+    int, typer.Option(min=1, max=KEEP_DAYS, help="Age at which a copy is deleted.")
+]
 DateOption = Annotated[str, typer.Option("--date", help="Which copy, 2026-11-26 say.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Also in place of a whole one.")]
 
@@ -47,8 +53,9 @@ def save(folder: Folder, days: DaysOption = KEEP_DAYS) -> None:
         today = datetime.now(UTC).date()
         copies, target = folder / source.bot, folder / source.bot / f"{today}"
         with job_report("backup", source.bot, push) as report, locked(copies, BUSY):
+            expired = _expired(copies, source.database, today, days)
             try:
-                expire(copies, today - timedelta(days=days))
+                expire(copies, expired)
             finally:  # one that cannot be deleted keeps nobody from making the next
                 size = copy(source, from_environment(Volumes), target)
             report_copy(report, size)
@@ -102,15 +109,40 @@ def _copy_manifests(models: BotModels, target: Path) -> None:
             shutil.copyfile(models.path(version) / MANIFEST, target / f"{version}.json")
 
 
-def expire(folder: Path, last: date) -> None:
-    """Delete the copies up to that day, and what runs that were killed left; nobody else copies.
+def expire(folder: Path, days: list[str]) -> None:
+    """Delete these copies, and what runs that were killed left; nobody else copies.
 
     Raises OSError at the end where one of them cannot be deleted.
     """
-    copies = [folder / day for day in _copies(folder) if day <= f"{last}"]
     with ExitStack() as deletions:
-        for each in (*copies, *folder.glob(".*.part")):
+        for each in (*(folder / day for day in days), *folder.glob(".*.part/")):
             deletions.callback(shutil.rmtree, each)
+
+
+def _expired(folder: Path, database: Path, today: date, days: int) -> list[str]:
+    """Return the days of the copies to delete. Raises Refusal where the clock seems wrong."""
+    first, tomorrow = today - timedelta(days=days - 1), today + timedelta(days=1)
+    copies, newest = _copies(folder), _newest_message(database)
+    expired = [day for day in copies if not f"{first}" <= day <= f"{tomorrow}"]
+    is_behind = newest is not None and newest > tomorrow
+    is_confirmed = newest is not None and newest >= first
+    if is_behind or (expired and expired == copies and not is_confirmed):
+        raise Refusal(
+            f"the clock says {today}, the newest message is of {newest or 'no day'}, and the newest"
+            f" of the copies in {folder} of {max(copies, default='no day')}: set the clock, or"
+            " delete the copies if it is right"
+        )
+    return expired
+
+
+def _newest_message(database: Path) -> date | None:
+    """Return the day on which Telegram dated it; None where the database tells none."""
+    with suppress(sqlite3.Error, OSError, ValueError):
+        address = f"{database.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True)) as opened:
+            if at := history.newest_date(opened):
+                return datetime.fromtimestamp(at, UTC).date()
+    return None
 
 
 def _chosen(folder: Path, day: str) -> Path:
@@ -119,7 +151,9 @@ def _chosen(folder: Path, day: str) -> Path:
         raise Refusal(f"{folder}: holds no copy")
     if day not in ("newest", *held):
         raise Refusal(f"{folder}: holds no copy of {day!r}; there are {', '.join(held)}")
-    return folder / (held[-1] if day == "newest" else day)
+    tomorrow = f"{datetime.now(UTC).date() + timedelta(days=1)}"  # later ones a wrong clock made
+    newest = max((name for name in held if name <= tomorrow), default=held[-1])
+    return folder / (newest if day == "newest" else day)
 
 
 def _copies(folder: Path) -> list[str]:

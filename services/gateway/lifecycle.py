@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from contracts.clock import Clock
-from contracts.forget import read
+from contracts.forget import Forgotten, read
 from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE, Volumes, from_environment
 from services.gateway.ask_generation import Generation
@@ -28,7 +29,7 @@ from services.gateway.polling import Polling
 from services.gateway.sender import Sender
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import history, inbox, outbox
-from services.gateway.store.database import Database
+from services.gateway.store.database import BATCH, Database
 from services.generation.client import GenerationClient
 from telemetry.logs import logger
 from telemetry.volume_usage import watch_volumes
@@ -65,13 +66,18 @@ async def serve(
     ) as port:
         logger().info("started", metrics_port=port)
         # a large one takes its time, in which the process is alive and not ready
-        with closing(await asyncio.to_thread(Database, settings.database)) as database:
+        try:
+            opened = await asyncio.to_thread(Database, settings.database, stop.is_set)
+        except Refusal:
+            if stop.is_set():
+                return
+            raise
+        with closing(opened) as database:
             metrics.writable.set_function(lambda: database.is_writable)
             context = Context(
                 settings.bot, config, outside.api, database, StoppingClock(outside.clock),
                 settings.gateway_delays, metrics, forget_file_of(settings),
             )  # fmt: skip
-            await _forget_again(context)
             async with GenerationClient(settings.generation_address, retry=False) as client:
                 gateway = Gateway(context, settings, Generation(client, context))
                 if started:
@@ -83,16 +89,20 @@ async def serve(
 async def _forget_again(context: Context) -> None:
     """Forget the people on the list: a backup may have brought them back."""
     people = await asyncio.to_thread(read, context.forget_file)
+    for first in range(0, max(1, len(people)), BATCH):  # at least once: the log is emptied
+        await context.work_off(partial(_forget_some, people[first : first + BATCH]))
 
-    def forget(db: Connection) -> int:
-        for each in people:
-            if changed := history.forget(db, each.user_id, before=each.at):
-                return changed
+
+def _forget_some(people: list[Forgotten], db: Connection) -> int:
+    """Delete some of what they wrote; return how much."""
+    changed = 0
+    for each in people:
+        if changed < BATCH:
+            changed += history.forget(db, each.user_id, before=each.at)
+    if not changed:
         for each in people:
             outbox.forget(db, each.user_id, each.at)
-        return 0
-
-    await context.work_off(forget)
+    return changed
 
 
 def forget_file_of(settings: GatewaySettings) -> Path:
@@ -110,16 +120,17 @@ class Gateway:
         self._generation = generation
         self._queues: list[ChatQueues[Any, Any]] = []
         self._polled: asyncio.Task[None] | None = None
-        self._polling = Polling(context)
-        context.database.on_fault = self._polling.sign_of_life  # all wait for it, before polls too
+        self._polling: Polling | None = None
 
     def is_alive(self) -> bool:
         """Whether a restart would not help."""
-        return self._polling.is_alive() and not self._context.database.is_hopeless()
+        polls = self._polling is None or self._polling.is_alive()
+        return polls and not self._context.database.is_hopeless()
 
     def is_ready(self) -> bool:
         """Whether what people write is taken and kept."""
-        return self._polling.is_ready() and self._context.database.is_writable
+        polls = self._polling is not None and self._polling.is_ready()
+        return polls and self._context.database.is_writable
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; raises what ends the work before that, a refused token above all."""
@@ -141,11 +152,14 @@ class Gateway:
             await self._finish(0.0)
 
     async def _work(self) -> None:
-        """Learn who we are, then poll, handle and send side by side."""
+        """Forget again, learn who we are, then poll, handle and send side by side."""
         context = self._context
-        me = await self._introduce()
+        await _forget_again(context)
+        self._polling = polling = Polling(context)
+        context.database.on_fault = polling.sign_of_life  # all wait for it, before polls too
+        me = await self._introduce(polling)
         sender = Sender(context, me.id)
-        flow = Flow(context, me, self._generation, sender, self._polling)
+        flow = Flow(context, me, self._generation, sender, polling)
         updates = ChatQueues[int, int](flow.handle_update, context.clock, "update failed")
         self._queues = [updates, sender.queues]
         updates.put_all(await context.write(inbox.waiting))
@@ -153,16 +167,16 @@ class Gateway:
         logger().info("ready", bot=context.bot)
         housekeeping = Housekeeping(context, self._settings.database, self._generation.served)
         cleaning = asyncio.create_task(housekeeping.run())
-        self._polled = asyncio.create_task(self._polling.run(updates.put_all))
+        self._polled = asyncio.create_task(polling.run(updates.put_all))
         try:
             await self._polled
         finally:
             cleaning.cancel()
             await asyncio.gather(cleaning, return_exceptions=True)
 
-    async def _introduce(self) -> Identity:
+    async def _introduce(self, polling: Polling) -> Identity:
         """Return who we are; raises Refusal when the database is another bot's."""
-        me = await self._polling.introduce()
+        me = await polling.introduce()
         known = await self._context.write(history.persona_id)
         if known not in (None, me.id):
             raise Refusal(

@@ -43,6 +43,9 @@ BATCH = 250
 """Rows of a table that one transaction changes, so that no other waits long for it; free pages that
 one gives back to the volume, a megabyte."""
 
+STEPS = 100_000
+"""Of SQLite's machine between two looks whether the process is told to end: some milliseconds."""
+
 T = TypeVar("T")
 
 
@@ -53,8 +56,11 @@ class Database:
     on_fault     called at each fault
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open, check and migrate; raises Refusal when the file cannot be used."""
+    def __init__(self, path: Path, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        """Open, check and migrate; raises Refusal when the file cannot be used.
+
+        It ends early once `is_stopped`, with a Refusal or as if all had been done.
+        """
         self._path = path
         self._turn = asyncio.Lock()
         self._is_lost, self.is_writable = False, True
@@ -65,11 +71,13 @@ class Database:
             try:
                 self.connection = _connect(path)
                 held.callback(lambda: self.connection.close())
+                self.connection.set_progress_handler(is_stopped, STEPS)
                 if (found := _damage(self.connection)) is not None:
                     raise Refusal(f"{path}: {found}: restore a backup")
                 self._schema = _migrate(self.connection, path)
                 if not self.connection.execute("PRAGMA auto_vacuum").fetchone()[0]:
                     self._rewrite()  # a file that keeps its free pages
+                self.connection.set_progress_handler(None, 0)
             except sqlite3.Error as error:
                 raise Refusal(f"{path}: cannot be used: {error}") from None
             self._files = _identities(path)

@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from contracts.files import LOCK, locked
 from contracts.forget import Forgotten, append, read
 from contracts.model_version import BotModels
 from contracts.settings import Volumes
+from services.gateway import backup
 from services.gateway.backup import DATABASE, app, expire
 from tests.conftest import SmallDisk, open_to_others
 from tests.contracts.versions import publish
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def copies(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The environment of a job beside the world's gateway; returns where copies go."""
+    world.clock.jump(datetime.now(UTC).timestamp() - world.clock.now())
     folders = {"DATA_DIR": tmp_path / "data", "MODELS_DIR": tmp_path / "models"}
     here = {"BOT": world.settings.bot, "GATEWAY_DATA_DIR": world.settings.gateway_data_dir}
     for name, value in (folders | here).items():
@@ -63,7 +65,7 @@ def refused(why: str, *arguments: object) -> bool:
 
 async def talk(world: World) -> None:
     async with world.gateway():
-        await world.ask(private("эй"))
+        await world.ask(private("эй", date=datetime.now(UTC).timestamp()))
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ async def test_a_copy_is_whole_and_taken_while_the_gateway_runs(world: World, co
     publish(BotModels(Volumes().models(bot)), "20260101-120000-aaaaaaaa")
     append(Volumes().forget(bot), Forgotten(user_id=9, at=1.0))
     async with world.gateway():
-        await world.ask(private("эй"))
+        await world.ask(private("эй", date=datetime.now(UTC).timestamp()))
         command = (sys.executable, "-m", "services.gateway.backup", "save", str(copies))
         saving = await asyncio.create_subprocess_exec(*command, cwd=ROOT, umask=0o022)
         assert await saving.wait() == 0
@@ -166,7 +168,7 @@ async def test_a_day_without_a_copy_is_refused(copies: Path, day: Path) -> None:
 async def test_a_killed_restore_leaves_the_old_data(world: World, copies: Path, day: Path) -> None:
     """Also what a killed gateway had only in its log."""
     running = await world.start()
-    await world.ask(private("эй"))
+    await world.ask(private("эй", date=datetime.now(UTC).timestamp()))
     database = world.settings.database
     killed = {path: path.read_bytes() for path in database.parent.glob(f"{database.name}*")}
     await running.kill()
@@ -202,8 +204,49 @@ def test_copies_expire_and_nothing_else_does(old: Path) -> None:
     for name in ("notes", "2020-01-01-before-update"):
         (old / name).mkdir()
     (old / "2020-01-02").touch()
-    expire(old, date.fromisoformat(ago(14)))
-    assert names(old) == {ago(13), "notes", "2020-01-01-before-update", "2020-01-02"}
+    (old / ".x.part").touch()
+    expire(old, [ago(14), ago(15)])
+    assert names(old) == {ago(13), "notes", "2020-01-01-before-update", "2020-01-02", ".x.part"}
+
+
+async def test_a_wrong_clock_deletes_no_last_copy_and_its_own_copy_goes(
+    world: World, copies: Path, old: Path
+) -> None:
+    await talk(world)
+    assert run("save", copies).exit_code == 0
+    good = {ago(13), ago(0)}
+    for days in (400, -400):
+        with world.patch.context() as patch:
+            patch.setattr(backup, "datetime", clock_off(days))
+            assert refused("set the clock", "save", copies)
+        assert names(old) == good
+    shutil.copytree(old / ago(0), old / ago(-5))
+    assert ago(0) in run("restore", copies, "--force").stdout
+    assert run("save", copies).exit_code == 0
+    assert names(old) == good
+
+
+def clock_off(days: int) -> type[datetime]:
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(days=days)
+
+    return Wrong
+
+
+async def test_after_two_weeks_without_power_a_message_confirms_the_clock(
+    world: World, copies: Path, old: Path
+) -> None:
+    await talk(world)
+    shutil.rmtree(old / ago(13))
+    with closing(sqlite3.connect(world.settings.database)) as database, database:
+        database.execute("UPDATE turns SET at = 1")
+    assert refused("set the clock", "save", copies)
+    with closing(sqlite3.connect(world.settings.database)) as database, database:
+        database.execute("UPDATE turns SET at = ?", (datetime.now(UTC).timestamp(),))
+    assert run("save", copies).exit_code == 0
+    assert names(old) == {ago(0)}
 
 
 async def test_copies_expire_though_there_is_no_database(copies: Path, old: Path) -> None:

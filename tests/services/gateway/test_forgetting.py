@@ -10,14 +10,17 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from contracts.forget import Forgotten, append
+from contracts.refusal import Refusal
 from services.gateway.housekeeping import DAY, MINUTE
 from services.gateway.incoming import read_message
+from services.gateway.lifecycle import _forget_again
 from services.gateway.store import chats, history
 from services.gateway.store import database as store
 from services.gateway.store.database import BATCH, MIGRATIONS, Database
@@ -218,7 +221,46 @@ async def test_a_restored_backup_brings_nobody_back(world: World) -> None:
     plant(world.settings.database, MANY)
     append(world.settings.forget_dir / "forget.jsonl", Forgotten(user_id=7, at=1e5))  # type: ignore[operator]
     async with world.gateway():
-        assert planted(world.settings.database) == 0
+        await world.until(lambda: planted(world.settings.database) == 0)
+
+
+async def test_told_to_end_on_a_full_disk_a_start_that_forgets_again_ends(
+    world: World, small_disk: SmallDisk
+) -> None:
+    append(world.settings.forget_dir / "forget.jsonl", Forgotten(user_id=7, at=1e5))  # type: ignore[operator]
+    world.settings = world.settings.model_copy(update={"gateway_data_dir": small_disk.folder})
+    world.settings.database.parent.mkdir()
+    Database(world.settings.database).close()
+    plant(world.settings.database, MANY * 3, text=WORD * 90)
+    small_disk.fill(leave=1 << 16)
+    async with asyncio.timeout(5):
+        running = await world.start()
+        await world.counts("database_writable", 0)
+        running.stop.set()
+        await running.ended
+
+
+def test_told_to_end_a_database_is_not_opened_to_the_end(tmp_path: Path) -> None:
+    Database(tmp_path / "x.sqlite3").close()
+    plant(tmp_path / "x.sqlite3", 20_000)
+    with pytest.raises(Refusal, match="interrupted"):
+        Database(tmp_path / "x.sqlite3", lambda: True)
+
+
+async def test_a_start_after_a_restore_looks_for_each_person_a_few_times(
+    database: Database, tmp_path: Path
+) -> None:
+    people, file, queries = 2 * BATCH, tmp_path / "forget.jsonl", list[str]()
+    entries = [Forgotten(user_id=number, at=9.0).model_dump_json() for number in range(people)]
+    file.write_text("\n".join([*entries, ""]))
+    plant(database._path, people)
+    database.connection.execute("UPDATE turns SET user_id = message_id - 900000")
+    database.connection.execute("UPDATE turns SET at = 1.0")
+    database.connection.set_trace_callback(queries.append)
+    await _forget_again(SimpleNamespace(forget_file=file, work_off=database.work_off))  # type: ignore[arg-type]
+    database.connection.set_trace_callback(None)
+    assert planted(database._path) == 0
+    assert len(queries) < 10 * people
 
 
 async def test_it_is_alive_and_not_ready_while_the_forget_list_is_read(world: World) -> None:
