@@ -316,4 +316,4 @@ async def test_who_cannot_be_noted_is_told_so_and_keeps_no_chat_waiting(
             small_disk.free()
             assert await world.ask(private("/forgetme")) == [TEXTS.forgotten]
     events = {each["event"] for each in logged if each["log_level"] == "error"}
-    assert events == {"the forget list does not take an entry"}
+    assert "the forget list does not take an entry" in events
