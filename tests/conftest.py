@@ -122,6 +122,9 @@ class SmallDisk:
                 file.write(bytes(4096))
         os.truncate(filler, filler.stat().st_size - leave)
 
+    def is_filled(self) -> bool:
+        return (self.folder / "filler").exists()
+
     def free(self) -> None:
         (self.folder / "filler").unlink()
 

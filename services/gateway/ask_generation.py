@@ -10,7 +10,7 @@ from contracts.turn import single_line
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.context import Context
 from services.gateway.store.history import Recall
-from services.gateway.store.same_words import is_repeat, words_key
+from services.gateway.store.same_words import denial_key, is_repeat
 from services.generation.client import GenerationClient, GenerationError, InvalidRequest, RetryLater
 from telemetry.logs import logger
 
@@ -136,7 +136,7 @@ def choose(
     """
     spoken = [(each.moderation.action, lines) for each in candidates if (lines := _lines(each))]
     allowed = [
-        (action, lines) for action, lines in spoken if not denied & set(map(words_key, lines))
+        (action, lines) for action, lines in spoken if not denied & set(map(denial_key, lines))
     ]
     usable = [lines for action, lines in allowed if action in _USABLE]
     for lines in usable:

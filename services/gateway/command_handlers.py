@@ -137,7 +137,7 @@ async def unmute(order: Order) -> Answer:
 
 async def reset(order: Order) -> Answer:
     chat, topic = order.message.chat, order.message.topic
-    await order.context.database.work_off(lambda db: history.reset(db, chat, topic))
+    await order.context.database.work_off(lambda db: history.reset(db, chat, topic), rewrite=True)
     return order.tell(order.texts.reset)
 
 
@@ -194,7 +194,7 @@ async def forgetme(order: Order) -> Answer:
         return order.tell(order.texts.not_forgotten)
     update_id = order.update_id
     await order.context.database.work_off(
-        lambda db: history.forget(db, person.id, before_id=update_id)
+        lambda db: history.forget(db, person.id, before_id=update_id), rewrite=True
     )
     return order.tell(order.texts.forgotten, lambda db: outbox.forget(db, person.id, math.inf))
 

@@ -22,9 +22,6 @@ from services.gateway.store.database import find_damage
 from telemetry.logs import logger
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
-REWRITTEN_BYTES = 256 << 20
-"""Size up to which the database is rewritten each day: nobody is answered for these seconds."""
-
 
 Served = Callable[[], Awaitable[pb.Model | None]]
 
@@ -46,6 +43,7 @@ class Housekeeping:
                 self._every(MINUTE, self._count, "insane chats not counted"),
                 self._every(HOUR, self._look_at_version, "not noted which version serves"),
                 self._every(MINUTE, self._database.shorten_log, "log not shortened"),
+                self._every(HOUR, self._database.rewrite, "database not rewritten", first=HOUR),
                 self._every(DAY, self._check, "database not checked", first=DAY),
             ):
                 group.create_task(each)
@@ -101,13 +99,13 @@ class Housekeeping:
             await asyncio.to_thread(Serving.note, note, model.version, now)
 
     async def _count(self) -> None:
-        async with self._database.transaction() as db:
+        async with self._database.transaction(writes=True) as db:
             self._context.metrics.insane.set(chats.count_insane(db))
 
     async def _check(self) -> None:
         found = await asyncio.to_thread(find_damage, self._path)
         self._context.metrics.intact.set(found is None)
-        if found is not None:
+        if found is None:
+            self._database.is_rewrite_due = True
+        else:
             logger().error("database damaged: put a backup in its place", found=found)
-        elif self._path.stat().st_size <= REWRITTEN_BYTES and not await self._database.rewrite():
-            logger().warning("database not rewritten: its volume or /tmp lacks room for two copies")

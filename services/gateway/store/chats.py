@@ -7,7 +7,7 @@ from sqlite3 import Connection
 from services.gateway.incoming import Message, RepliedTo
 from services.gateway.reasons import ChatSettings
 from services.gateway.store.database import BATCH
-from services.gateway.store.same_words import words_key
+from services.gateway.store.same_words import denial_key
 
 WHOLE_BOT = 0
 """The chat whose settings and forbidden words hold for the bot everywhere."""
@@ -85,12 +85,12 @@ def deny(db: Connection, chat: int, said: RepliedTo, now: float, everywhere: boo
     """Take what the bot said out of the history, and never say it again there, or anywhere."""
     db.execute("DELETE FROM turns WHERE chat = ? AND message_id = ?", (chat, said.message_id))
     where = WHOLE_BOT if everywhere else chat
-    db.execute("INSERT OR IGNORE INTO denied VALUES (?, ?, ?)", (where, words_key(said.text), now))
+    db.execute("INSERT OR IGNORE INTO denied VALUES (?, ?, ?)", (where, denial_key(said.text), now))
 
 
 def is_denied(db: Connection, chat: int, text: str) -> bool:
     query = "SELECT 1 FROM denied WHERE words = ? AND chat IN (?, ?)"
-    return db.execute(query, (words_key(text), WHOLE_BOT, chat)).fetchone() is not None
+    return db.execute(query, (denial_key(text), WHOLE_BOT, chat)).fetchone() is not None
 
 
 def add_ask(db: Connection, message: Message, kind: str, now: float) -> None:

@@ -24,6 +24,7 @@ from typing import TypeVar
 
 from contracts.files import locked
 from contracts.refusal import Refusal
+from services.gateway.store.same_words import denial_key
 from telemetry.logs import logger
 from telemetry.volume_usage import used_ratio
 
@@ -42,6 +43,8 @@ NEWER = "written by a newer release"
 BATCH = 250
 """Rows of a table that one transaction changes, so that no other waits long for it; free pages that
 one gives back to the volume, a megabyte."""
+REWRITTEN_BYTES = 256 << 20
+"""Size up to which a file is written anew: nobody is answered for these seconds."""
 
 STEPS = 100_000
 """Of SQLite's machine between two looks whether the process is told to end: some milliseconds."""
@@ -52,8 +55,9 @@ T = TypeVar("T")
 class Database:
     """The one connection to the file, and the lock that keeps other gateways away from it.
 
-    is_writable  False from a fault until something is written again
-    on_fault     called at each fault
+    is_writable     False from a fault until something is written again
+    is_rewrite_due  True from a start, or a deletion that must leave no trace, until a rewrite
+    on_fault        called at each fault
     """
 
     def __init__(self, path: Path, is_stopped: Callable[[], bool] = lambda: False) -> None:
@@ -63,7 +67,7 @@ class Database:
         """
         self._path = path
         self._turn = asyncio.Lock()
-        self._is_lost, self.is_writable = False, True
+        self._is_lost, self.is_writable, self.is_rewrite_due = False, True, True
         self.on_fault: Callable[[], None] = lambda: None
         with ExitStack() as held:
             held.enter_context(only_gateway(path))
@@ -75,8 +79,8 @@ class Database:
                 if (found := _damage(self.connection)) is not None:
                     raise Refusal(f"{path}: {found}: restore a backup")
                 self._schema = _migrate(self.connection, path)
-                if not self.connection.execute("PRAGMA auto_vacuum").fetchone()[0]:
-                    self._rewrite()  # a file that keeps its free pages
+                if not self._pragma("auto_vacuum"):  # a file that keeps its free pages
+                    self._rewrite()
                 self.connection.set_progress_handler(None, 0)
             except sqlite3.Error as error:
                 raise Refusal(f"{path}: cannot be used: {error}") from None
@@ -91,17 +95,19 @@ class Database:
         return self._is_lost and not used_ratio(self._path.parent) > 0.999
 
     @asynccontextmanager
-    async def transaction(self, flush: bool = False) -> AsyncIterator[sqlite3.Connection]:
+    async def transaction(
+        self, flush: bool = False, writes: bool = False
+    ) -> AsyncIterator[sqlite3.Connection]:
         """Commit what the block writes, or nothing of it where anything fails.
 
         One after another, since SQLite has one writer. Statements run in the event loop: handing
         them to a thread takes longer. `flush` has the transaction on disk when it ends, or it
         fails; a thread waits for the disk, and so does a caller that is cancelled meanwhile.
-        After a fault each transaction writes, so that it shows whether the disk takes it.
+        With `writes`, and after a fault, it writes in any case, to show whether the disk takes it.
         """
         async with self._turn:
             try:
-                self._begin(flush)
+                self._begin(flush, writes or not self.is_writable)
                 yield self.connection
                 if flush:
                     await _uncancelled(self._commit)
@@ -114,12 +120,14 @@ class Database:
                 self.is_writable = True
                 logger().warning("the database takes writes again")
 
-    async def work_off(self, step: Callable[[sqlite3.Connection], int]) -> None:
+    async def work_off(
+        self, step: Callable[[sqlite3.Connection], int], rewrite: bool = False
+    ) -> None:
         """Repeat a step that changes some rows, and returns how many, until there are none.
 
         Each is a transaction of its own, in a thread, and others come in between; after a crash
         whoever asked asks again. Then free pages are given back. The log is emptied each time,
-        since the volume may have no room for a longer one.
+        since the volume may have no room for a longer one. With `rewrite` a rewrite is due then.
         """
         for each in (step, _free_pages):
             changed = 1
@@ -127,43 +135,56 @@ class Database:
                 async with self.transaction() as db:
                     changed = await _uncancelled(partial(each, db))
                 await self.shorten_log()
+        self.is_rewrite_due |= rewrite
 
     async def shorten_log(self) -> None:
         """Empty the log, unless somebody reads it: a backup."""
         async with self._turn:
             await _uncancelled(self._empty_log)
 
-    async def rewrite(self) -> bool:
-        """Write the file anew, without what deleted rows left; False where there is no room."""
-        async with self._turn:
-            return await _uncancelled(self._rewrite)
+    async def rewrite(self) -> None:
+        """Write the file anew where that is due, without what deleted rows left."""
+        if self.is_rewrite_due:
+            async with self._turn:
+                await _uncancelled(self._rewrite)
+
+    def _pragma(self, name: str) -> int:
+        return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
 
     def _empty_log(self) -> None:
         with suppress(sqlite3.Error):
-            self.connection.execute("PRAGMA busy_timeout=0")  # it waits for no reader
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self.connection.execute("PRAGMA busy_timeout=5000")
+            try:
+                self.connection.execute("PRAGMA busy_timeout=0")  # it waits for no reader
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                self.connection.execute("PRAGMA busy_timeout=5000")
 
-    def _rewrite(self) -> bool:
-        """A copy goes to the temporary folder, then through the log."""
+    def _rewrite(self) -> None:
+        """A copy goes to the temporary folder, then through the log. Says in the log why not."""
         folders = (self._path.parent, tempfile.gettempdir())
         room = min(shutil.disk_usage(folder).free for folder in folders)
-        if room < 2 * self._path.stat().st_size:
-            return False
         try:
-            self.connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-            self.connection.execute("VACUUM")
-        except sqlite3.Error:
-            return False
-        self._empty_log()
-        return True
+            pages = self._pragma("page_count") - self._pragma("freelist_count")
+            used = pages * self._pragma("page_size")
+            if used > REWRITTEN_BYTES and self._pragma("auto_vacuum"):
+                self.is_rewrite_due = False
+                logger().warning("database not rewritten: it is too large", bytes=used)
+            elif room < 2 * used:
+                logger().warning("database not rewritten: no room for two copies", bytes=used)
+            else:
+                self.connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+                self.connection.execute("VACUUM")
+                self._empty_log()
+                self.is_rewrite_due = False
+        except sqlite3.Error as error:
+            logger().warning("database not rewritten", error=error)
 
-    def _begin(self, flush: bool) -> None:
+    def _begin(self, flush: bool, writes: bool) -> None:
         if self._is_lost or _identities(self._path) != self._files:
             self._open_anew()
         self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
         self.connection.execute("BEGIN")
-        if not self.is_writable:
+        if writes:
             self.connection.execute(f"PRAGMA user_version={self._schema}")
 
     def _open_anew(self) -> None:
@@ -260,6 +281,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> int:
     Returns how many there are.
     """
     version = _schema(connection)
+    connection.create_function("denial_key", 1, denial_key)
     files = _migrations()
     if version > len(files):
         raise Refusal(

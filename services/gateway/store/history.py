@@ -50,7 +50,7 @@ class Recall:
 
     messages  of the topic, oldest first; rows with user_id, role and text
     recent    what the bot said lately, and should not say again
-    denied    what it must not say
+    denied    what it must not say, as denial_key has it
     """
 
     messages: list[Row]

@@ -1,6 +1,7 @@
 """When two texts say the same: whatever their case, their signs and their ё. Pure."""
 
 import re
+from hashlib import sha256
 
 SHORT_WORDS = 3
 """Texts of fewer words may come again: people say «да» all day."""
@@ -14,6 +15,11 @@ def words_key(text: str) -> str:
     """
     words = _WORD.findall(text.casefold().replace("ё", "е"))
     return " ".join(words) or text.strip()
+
+
+def denial_key(text: str) -> str:
+    """What is kept of words not to say again: whoever reads it can only guess at them."""
+    return sha256(words_key(text).encode()).hexdigest()
 
 
 def is_repeat(text: str, recent: frozenset[str]) -> bool:

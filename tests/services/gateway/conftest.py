@@ -245,7 +245,7 @@ class World:
 
     async def rests(self) -> None:
         """Wait until housekeeping, which makes room on a disk, has done what is due at a start."""
-        await self.until(lambda: len(self.clock._waiting) >= 5)
+        await self.until(lambda: len(self.clock._waiting) >= 6)
 
     async def settle(self, seconds: float = 0.06) -> None:
         """Give whatever must not happen the time to happen."""

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from contracts.refusal import Refusal
 from services.gateway import lifecycle
 from services.gateway.flow import MOST_CRASHES
+from services.gateway.housekeeping import MINUTE
 from services.gateway.polling import ALIVE_SECONDS
 from services.gateway.store.database import Database
 from services.sandbox.faults import Call, Fault
@@ -123,6 +124,28 @@ async def test_a_bot_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
     assert len(world.telegram.texts()) == 2
 
 
+async def test_a_bot_to_which_nobody_writes_says_that_its_disk_is_full(
+    world: World, small_disk: SmallDisk
+) -> None:
+    async with world.gateway() as running:
+        await world.rests()
+        small_disk.fill()
+        await world.counts("database_writable", 0, step=MINUTE)
+        assert await running.probe("readyz") == 503
+        small_disk.free()
+        await world.counts("database_writable", 1, step=MINUTE)
+
+
+async def test_a_checkpoint_on_a_full_disk_leaves_the_time_to_wait_for_others(
+    small_disk: SmallDisk,
+) -> None:
+    with closing(Database(small_disk.folder / "x.sqlite3")) as database:
+        await store(database, 1, text="а" * 90_000)
+        small_disk.fill()
+        await database.shorten_log()
+        assert database.connection.execute("PRAGMA busy_timeout").fetchone()[0] == 5000
+
+
 async def test_a_gateway_whose_file_is_gone_though_there_is_room_is_restarted(world: World) -> None:
     path = world.settings.database
     async with world.gateway() as running:
@@ -228,7 +251,8 @@ async def test_a_disk_that_is_full_again_and_again_is_no_crash(
     fills = list[Call]()
 
     def fill(call: Call) -> None:
-        if call.method == "sendChatAction" and len(fills) <= MOST_CRASHES:
+        is_free = not small_disk.is_filled()
+        if call.method == "sendChatAction" and is_free and len(fills) <= MOST_CRASHES:
             fills.append(call)
             small_disk.fill()
 

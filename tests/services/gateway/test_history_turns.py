@@ -7,6 +7,7 @@ import pytest
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.ask_generation import choose
 from services.gateway.history_turns import chat_key, compose_turns
+from services.gateway.store.same_words import denial_key
 from tests.services.gateway.conftest import candidate
 
 NONE, MASKED = pb.MODERATION_ACTION_NONE, pb.MODERATION_ACTION_MASKED
@@ -78,5 +79,5 @@ def test_the_first_good_candidate_is_chosen(
 def test_what_was_said_lately_or_must_not_be_said_is_passed_over(
     candidates: list[str], lines: list[str], outcome: str
 ) -> None:
-    lately, denied = frozenset({"едем едем домой", "да"}), frozenset({"молчи"})
+    lately, denied = frozenset({"едем едем домой", "да"}), frozenset({denial_key("молчи")})
     assert choose([candidate(each) for each in candidates], lately, denied) == (lines, outcome)
