@@ -125,8 +125,8 @@ def _expired(folder: Path, database: Path, today: date, days: int) -> list[str]:
     copies, newest = _copies(folder), _newest_message(database)
     expired = [day for day in copies if not f"{first}" <= day <= f"{tomorrow}"]
     is_behind = newest is not None and newest > tomorrow
-    is_confirmed = newest is not None and newest >= first
-    if is_behind or (expired and expired == copies and not is_confirmed):
+    is_ahead = newest is not None and newest < first and expired == copies
+    if is_behind or (expired and is_ahead):
         raise Refusal(
             f"the clock says {today}, the newest message is of {newest or 'no day'}, and the newest"
             f" of the copies in {folder} of {max(copies, default='no day')}: set the clock, or"

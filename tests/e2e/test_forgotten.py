@@ -121,6 +121,6 @@ async def test_after_forgetme_and_the_next_version_nothing_holds_a_persons_words
     serving = Serving(version=models.current_id() or "", at=now.timestamp())
     assert models.prune(now + timedelta(hours=25), serving) == [old]
     assert holders(volumes, WORD) == copies
-    backup.expire(volumes / "backups" / BOT, datetime.now(UTC).date())
+    backup.expire(volumes / "backups" / BOT, [f"{datetime.now(UTC):%F}"])
     assert holders(volumes, WORD) == set()
     assert holders(volumes, entry.names[0]) == {LIST}  # an id and a name, so that it stays so

@@ -252,6 +252,9 @@ async def test_after_two_weeks_without_power_a_message_confirms_the_clock(
 async def test_copies_expire_though_there_is_no_database(copies: Path, old: Path) -> None:
     assert refused("no database", "save", copies)
     assert names(old) == {ago(13)}
+    (old / ago(13)).rename(old / ago(14))
+    assert refused("no database", "save", copies)
+    assert names(old) == set()
 
 
 async def test_copies_expire_though_the_database_is_damaged(
