@@ -98,10 +98,14 @@ async def test_after_forgetme_and_the_next_version_nothing_holds_a_persons_words
         output = learn(bot)
         old = models.current_id() or ""
         async with world.gateway():
-            await world.ask(private(f"где моя {WORD}?"), group(f"автобус, где моя {WORD}?"))
+            now = datetime.now(UTC)
+            await world.ask(
+                private(f"где моя {WORD}?", date=now.timestamp()),
+                group(f"автобус, где моя {WORD}?", date=now.timestamp()),
+            )
             output += run(backup.app, "save", volumes / "backups")
             before = holders(volumes, WORD)
-            await world.ask(private("/forgetme"))
+            await world.ask(private("/forgetme", date=now.timestamp()))
         [entry] = read(volumes / LIST)
         output += learn(bot)
     places = {"/".join(path.split("/")[:3]) for path in before}
