@@ -70,6 +70,7 @@ class Metrics:
         self.decided = counter("decisions", "Messages by whether answered.", ["reason"])
         self.failed_updates = counter("updates_failed", "Updates given up.")
         self.replies = counter("replies", "Replies by what was said.", ["outcome"])
+        self.replies.labels("unavailable")  # from 0 on, so that an alert sees the first one
         self.retries = counter("generation_retries", "Repeated calls of generation.", ["code"])
         self.sent = counter("messages_sent", "Messages sent.")
         self.failed = counter("messages_failed", "Messages not sent.", ["code"])

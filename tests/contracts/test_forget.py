@@ -32,7 +32,7 @@ def test_who_asks_again_and_again_has_two_entries_an_hour(tmp_path: Path) -> Non
     append(path, boris)
     append(path, nina(2 * HOUR, "Ниночка"))
     assert path.read_text().count("\n") == 4
-    assert read(path) == [boris, nina(2 * HOUR, "Нина 1", "Нина 0", "Ниночка")]
+    assert read(path) == [boris, nina(2 * HOUR, "Нина 0", "Нина 1", "Ниночка")]
 
 
 def test_a_broken_line_outlives_another_entry(tmp_path: Path) -> None:

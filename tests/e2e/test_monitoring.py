@@ -100,7 +100,7 @@ async def talk(there: FakeTelegram, registry: CollectorRegistry, served: Service
         await asyncio.gather(*(served.client.generate(BOT, [turn("эй")]) for _ in range(9)))
     # what a model would say is nothing to rely on
     collectors = served.registry._names_to_collectors
-    collectors["persona_generation_moderation"].labels(BOT, "blocked").inc(0)  # type: ignore[attr-defined]
+    collectors["persona_generation_moderation"].labels(BOT, "blocked", "profanity").inc(0)  # type: ignore[attr-defined]
 
 
 async def serve_text(stack: AsyncExitStack, text: str) -> str:
