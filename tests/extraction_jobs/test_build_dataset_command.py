@@ -83,7 +83,8 @@ def test_the_forgotten_are_left_out(
     assert command(MIXED, forget=path if given else None).exit_code == 0
     card = read_card(output)
     assert card.dropped["forgotten"] == 3
-    assert card.forgets_until == pytest.approx(0.0 if given else 2.0)  # the bot's own list may name others
+    # the bot's own list may name others
+    assert card.forgets_until == pytest.approx(0.0 if given else 2.0)
     assert set(card.inputs) == {"result.json", "forget.jsonl"}
 
 
