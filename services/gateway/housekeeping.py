@@ -41,7 +41,7 @@ class Housekeeping:
             for each in (
                 self._every(HOUR, self._prune, "old messages not deleted"),
                 self._every(MINUTE, self._count, "insane chats not counted"),
-                self._every(HOUR, self._look_at_version, "not noted which version serves"),
+                self._every(MINUTE, self._look_at_version, "not noted which version serves"),
                 self._every(MINUTE, self._database.shorten_log, "log not shortened"),
                 self._every(HOUR, self._database.rewrite, "database not rewritten", first=HOUR),
                 self._every(DAY, self._check, "database not checked", first=DAY),

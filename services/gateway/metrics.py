@@ -47,7 +47,7 @@ class Metrics:
     reply_duration_seconds  of talk alone: what a person waits, pauses and typing included
     insane_chats            counted every minute
     forget_waiting_since_timestamp_seconds
-                            0 if there is nobody; looked at every hour
+                            0 if there is nobody; looked at every minute
     database_intact         it is checked at the start and once a day
     database_writable       0 from a fault of the disk or the file until something is written again
     volume_used_ratio       the volume is database, or data if FORGET_DIR is set; NaN without its
