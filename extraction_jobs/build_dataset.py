@@ -90,12 +90,12 @@ def build(
         entries = filterfalse(traces.include, entries)
     messages = usable(entries, dropped, forget_list)
     talks = sessions(messages, timedelta(minutes=config.pause_minutes))
-    if whole:
-        records = whole_chat(talks, config.context_turns, dropped)
-    else:
-        records = named_persona(talks, personas, dropped)
     try:
         aside.mkdir()
+        if whole:
+            records = whole_chat(talks, config.context_turns, dropped)
+        else:
+            records = named_persona(talks, personas, dropped)
         written = write_split(aside, records, config.heldout_share, whole)
         if not written.train_records:
             raise Refusal(f"{source}: nothing usable of the persona (dropped: {dict(dropped)})")
@@ -116,11 +116,7 @@ def build(
             warnings=tuple(_warnings(written)),
             **vars(written),
         )
-        (folder / "report.html").unlink(missing_ok=True)
-        (folder / CARD).unlink(missing_ok=True)  # until the card is written there is no data set
-        for name in (TRAIN, HELDOUT):
-            (aside / name).replace(folder / name)
-        write_model(folder / CARD, card)
+        _install(aside, folder, card)
     except OSError as error:
         raise Refusal(f"{folder}: cannot write the data set ({error.strerror})") from None
     finally:
@@ -155,6 +151,15 @@ def _prepare(folder: Path) -> None:
     if strange:
         raise Refusal(f"{folder}: holds {strange[0]!r}; give an empty folder or one of a data set")
     shutil.rmtree(folder / ASIDE, ignore_errors=True)
+
+
+def _install(aside: Path, folder: Path, card: Card) -> None:
+    """Put the new records in the place of the old; without its card it is no data set."""
+    (folder / "report.html").unlink(missing_ok=True)
+    (folder / CARD).unlink(missing_ok=True)
+    for name in (TRAIN, HELDOUT):
+        (aside / name).replace(folder / name)
+    write_model(folder / CARD, card)
 
 
 def _warnings(written: Written) -> Iterator[str]:

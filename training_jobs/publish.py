@@ -50,14 +50,7 @@ def publish(
     now = datetime.now(UTC)
     try:
         with models.staging() as staged:
-            current = models.current_id()
-            if evaluation is not None and not compared:
-                current = evaluation.current_id
-            learned = run.forgets_until, run.dataset_sha256
-            forgets_more = models.holds_forgotten(models.current_id(), *learned)
-            against = list(objections(conversion, evaluation, current, forgets_more))
-            if run.forgets_until < models.forgets_until(models.current_id()):
-                against.append(f"it holds somebody who asked to be forgotten, {current} does not")
+            against = _against(run, conversion, evaluation, models, compared)
             if against and not force:
                 reasons = "; ".join(against)
                 raise Refusal(f"{folder}: {reasons}. --force publishes it all the same")
@@ -69,22 +62,7 @@ def publish(
                 write_model(staged / run_folder.EVALUATION, evaluation)
             card = model_card(run, conversion, evaluation, notes, now)
             (staged / MODEL_CARD).write_text(card, encoding="utf-8")
-            manifest = Manifest(
-                schema=SCHEMA,
-                id=f"{now:%Y%m%d-%H%M%S-%f}",
-                bot=run.bot,
-                created=now,
-                base=run.base,
-                base_revision=run.base_revision,
-                dataset_sha256=run.dataset_sha256,
-                forgets_until=run.forgets_until,
-                prompt_format=run.prompt_format,
-                stop=Stop(token_ids=(run.eos,), strings=run.prompt_format.stop_strings),
-                precision=conversion.precision,
-                metrics={k: v for k, v in run.metrics.items() if math.isfinite(v)},
-                notes=tuple(notes),
-                files=hash_files(staged),
-            )
+            manifest = _manifest(run, conversion, notes, now, staged)
             models.publish(staged, manifest)
     except OSError as error:
         raise Refusal(
@@ -94,6 +72,49 @@ def publish(
     with suppress(OSError, Locked):  # it serves already; the next one prunes again
         models.prune(now)
     return manifest
+
+
+def _against(
+    run: run_folder.Run,
+    conversion: run_folder.Conversion,
+    evaluation: Evaluation | None,
+    models: BotModels,
+    compared: bool,
+) -> list[str]:
+    """Return what speaks against serving the run in the place of the current version."""
+    current = models.current_id()
+    learned = run.forgets_until, run.dataset_sha256
+    forgets_more = models.holds_forgotten(current, *learned)
+    judged = current if compared or evaluation is None else evaluation.current_id
+    found = list(objections(conversion, evaluation, judged, forgets_more))
+    if run.forgets_until < models.forgets_until(current):
+        found.append(f"it holds somebody who asked to be forgotten, {current} does not")
+    return found
+
+
+def _manifest(
+    run: run_folder.Run,
+    conversion: run_folder.Conversion,
+    notes: list[str],
+    now: datetime,
+    staged: Path,
+) -> Manifest:
+    return Manifest(
+        schema=SCHEMA,
+        id=f"{now:%Y%m%d-%H%M%S-%f}",
+        bot=run.bot,
+        created=now,
+        base=run.base,
+        base_revision=run.base_revision,
+        dataset_sha256=run.dataset_sha256,
+        forgets_until=run.forgets_until,
+        prompt_format=run.prompt_format,
+        stop=Stop(token_ids=(run.eos,), strings=run.prompt_format.stop_strings),
+        precision=conversion.precision,
+        metrics={k: v for k, v in run.metrics.items() if math.isfinite(v)},
+        notes=tuple(notes),
+        files=hash_files(staged),
+    )
 
 
 def model_card(

@@ -27,7 +27,7 @@ from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from services.gateway.settings import DatabasePath
 from services.gateway.store import history
-from services.gateway.store.database import NEWER, find_damage, merge_log, only_gateway
+from services.gateway.store.database_file import NEWER, find_damage, merge_log, only_gateway
 from telemetry.job import JobReport, PushSettings, command, job_app, job_report
 
 app = job_app(None, DatabasePath, Volumes, PushSettings)

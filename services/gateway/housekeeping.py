@@ -18,7 +18,7 @@ from contracts.settings import SERVING_FILE
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.context import Context
 from services.gateway.store import chats, history
-from services.gateway.store.database import find_damage
+from services.gateway.store.database_file import find_damage
 from telemetry.logs import logger
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0

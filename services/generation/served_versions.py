@@ -14,7 +14,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from math import inf, nan
 
 import grpc
@@ -24,6 +23,7 @@ from contracts.clock import Clock
 from contracts.refusal import Refusal
 from contracts.retry import backoff
 from protos.generation.v1 import generation_pb2 as pb
+from services.generation.bot_state import BotState
 from services.generation.deaths import SERVED, Deaths
 from services.generation.engine.engine import Engine, LoadFailed
 from services.generation.engine.protocol import VersionKey
@@ -42,32 +42,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 600.0, 3600.0
 class Deadly(LoadFailed):
     def __init__(self) -> None:
         super().__init__("the engine dies over it, or hangs (too little memory?)")
-
-
-@dataclass
-class BotState:
-    """A bot's settings and the version that answers for it.
-
-    linked_ids    what `current` and `previous` name on the volume, in this order
-    refusals      why a linked id was refused; it is not tried again while it is linked
-    retries       when an id that was refused for deaths is tried all the same
-    bot_problem   why the bot's file cannot be used
-    read_problem  why a version cannot be read now; it is tried again
-    """
-
-    bot: Bot | None = None
-    current: Version | None = None
-    linked_ids: list[str] = field(default_factory=list)
-    refusals: dict[str, str] = field(default_factory=dict)
-    retries: dict[str, float] = field(default_factory=dict)
-    bot_problem: str = ""
-    read_problem: str = ""
-
-    @property
-    def problem(self) -> str:
-        """Why the newest version does not serve, empty when it does."""
-        refusal = self.refusals.get(self.linked_ids[0], "") if self.linked_ids else ""
-        return self.bot_problem or refusal or self.read_problem
 
 
 class Versions:

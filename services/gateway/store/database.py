@@ -1,4 +1,4 @@
-"""The SQLite file: opened and checked, its schema brought up to date, its transactions.
+"""The transactions of the SQLite file, and the room that it takes.
 
 A killed process loses no committed transaction. A machine that loses power loses those since the
 last flush; flushed are updates, before Telegram hears that they were taken, and a message's
@@ -17,29 +17,25 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from contracts.files import locked
 from contracts.refusal import Refusal
-from services.gateway.store.same_words import denial_key
+from services.gateway.store.database_file import (
+    connect,
+    damage,
+    identities,
+    migrate,
+    only_gateway,
+    schema,
+)
 from telemetry.logs import logger
 from telemetry.volume_usage import used_ratio
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-"""Each file brings the database of the one before up to date; a released one is never edited."""
-_PRAGMAS = (
-    "auto_vacuum=INCREMENTAL",  # of a new file: it comes first
-    "journal_mode=WAL",
-    "wal_autocheckpoint=2000",  # with a log of 8 MB, a commit moves it into the file
-    "busy_timeout=5000",
-    "secure_delete=ON",
-)
 _PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY)
 """Faults after which the connection is as good as before."""
-NEWER = "written by a newer release"
 BATCH = 250
 """Rows of a table that one transaction changes, so that no other waits long for it; free pages that
 one gives back to the volume, a megabyte."""
@@ -73,18 +69,18 @@ class Database:
             held.enter_context(only_gateway(path))
             path.with_suffix(".part").unlink(missing_ok=True)  # of a restore that was killed
             try:
-                self.connection = _connect(path)
+                self.connection = connect(path)
                 held.callback(lambda: self.connection.close())
                 self.connection.set_progress_handler(is_stopped, STEPS)
-                if (found := _damage(self.connection)) is not None:
+                if (found := damage(self.connection)) is not None:
                     raise Refusal(f"{path}: {found}: restore a backup")
-                self._schema = _migrate(self.connection, path)
+                self._schema = migrate(self.connection, path)
                 if not self._pragma("auto_vacuum"):  # a file that keeps its free pages
                     self._rewrite()
                 self.connection.set_progress_handler(None, 0)
             except sqlite3.Error as error:
                 raise Refusal(f"{path}: cannot be used: {error}") from None
-            self._files = _identities(path)
+            self._files = identities(path)
             self._open = held.pop_all()
 
     def close(self) -> None:
@@ -180,7 +176,7 @@ class Database:
             logger().warning("database not rewritten", error=error)
 
     def _begin(self, flush: bool, writes: bool) -> None:
-        if self._is_lost or _identities(self._path) != self._files:
+        if self._is_lost or identities(self._path) != self._files:
             self._open_anew()
         self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
         self.connection.execute("BEGIN")
@@ -193,10 +189,10 @@ class Database:
         with suppress(sqlite3.Error):  # the file takes its log along, wherever it was moved
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.connection.close()
-        self.connection = _connect(self._path, "rw")
-        if _schema(self.connection) != self._schema:
+        self.connection = connect(self._path, "rw")
+        if schema(self.connection) != self._schema:
             raise sqlite3.DatabaseError("of another release")
-        self._files = _identities(self._path)
+        self._files = identities(self._path)
         self._is_lost = False
 
     def _roll_back(self, error: BaseException) -> None:
@@ -244,87 +240,3 @@ async def _uncancelled(work: Callable[[], T]) -> T:
 def is_fault(error: BaseException) -> bool:
     """Whether the store failed: the disk, the file. Other errors of SQLite are our mistakes."""
     return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
-
-
-def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
-    """Open a connection; raises sqlite3.Error."""
-    address = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
-    connection.row_factory = sqlite3.Row
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
-
-
-def _log(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
-
-
-def _identities(path: Path) -> list[int]:
-    """Tell the file and its log from others that may take their places."""
-    files = path, _log(path)
-    return [each.stat().st_ino if each.exists() else 0 for each in files]
-
-
-def _migrations() -> list[Path]:
-    return sorted(MIGRATIONS.glob("*.sql"))
-
-
-def _schema(connection: sqlite3.Connection) -> int:
-    """Return how many migrations the database has had."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> int:
-    """Run the migrations that the database has not had, each whole or not at all.
-
-    Returns how many there are.
-    """
-    version = _schema(connection)
-    connection.create_function("denial_key", 1, denial_key)
-    files = _migrations()
-    if version > len(files):
-        raise Refusal(
-            f"{path}: {NEWER} (schema {version}, this one knows {len(files)}):"
-            " run that one, or restore a copy of before the upgrade"
-            " (services.gateway.backup restore FOLDER --force --date DAY)"
-        )
-    if not version and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise Refusal(f"{path}: not a database of this release: move it away, or restore a backup")
-    for number, file in enumerate(files[version:], version + 1):
-        sql = file.read_text(encoding="utf-8")
-        connection.executescript(f"BEGIN; {sql} PRAGMA user_version={number}; COMMIT;")
-    return len(files)
-
-
-def _damage(connection: sqlite3.Connection) -> str | None:
-    found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    return None if found == "ok" else f"damaged ({found})"
-
-
-def find_damage(path: Path) -> str | None:
-    """Return what is wrong with a gateway's database, None for a whole one.
-
-    Reads all of it, whoever else has it open.
-    """
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            if not (schema := _schema(database)):
-                return "no database of a gateway"
-            return _damage(database) or (NEWER if schema > len(_migrations()) else None)
-    except sqlite3.Error as error:
-        return f"damaged ({error})"
-
-
-def only_gateway(path: Path) -> AbstractContextManager[None]:
-    """Keep other gateways away from the database inside the block.
-
-    Raises Refusal when one runs on it, or its folder cannot be written.
-    """
-    return locked(path.parent, "another gateway of this bot is running on it")
-
-
-def merge_log(path: Path) -> None:
-    """Move what a killed gateway left in the write-ahead log into the file, if it can be read."""
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

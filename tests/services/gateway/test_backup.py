@@ -249,6 +249,16 @@ async def test_after_two_weeks_without_power_a_message_confirms_the_clock(
     assert names(old) == {ago(0)}
 
 
+async def test_a_bot_that_nobody_writes_to_has_its_old_copies_deleted(
+    world: World, copies: Path, old: Path
+) -> None:
+    await talk(world)
+    with closing(sqlite3.connect(world.settings.database)) as database, database:
+        database.execute("UPDATE turns SET at = 1")
+    assert run("save", copies).exit_code == 0
+    assert names(old) == {ago(13), ago(0)}
+
+
 async def test_copies_expire_though_there_is_no_database(copies: Path, old: Path) -> None:
     assert refused("no database", "save", copies)
     assert names(old) == {ago(13)}

@@ -18,7 +18,8 @@ from services.gateway.answer import Outgoing
 from services.gateway.incoming import read_message
 from services.gateway.reasons import ChatSettings, Reason
 from services.gateway.store import history, inbox, outbox
-from services.gateway.store.database import MIGRATIONS, Database
+from services.gateway.store.database import Database
+from services.gateway.store.database_file import MIGRATIONS
 from tests.conftest import PATIENCE
 from tests.services.gateway.conftest import World
 from tests.services.gateway.telegram import group, private
@@ -216,7 +217,7 @@ async def test_a_cut_off_migration_is_none(tmp_path: Path, monkeypatch: pytest.M
     shutil.copytree(MIGRATIONS, later)
     (later / "9999_later.sql").write_text("CREATE TABLE one (a); CREATE TABLE updates (a);")
     with monkeypatch.context() as patch:
-        patch.setattr("services.gateway.store.database.MIGRATIONS", later)
+        patch.setattr("services.gateway.store.database_file.MIGRATIONS", later)
         with pytest.raises(Refusal, match="cannot be used"):
             Database(path)
     assert ("one",) not in read_rows(path, "SELECT name FROM sqlite_master")

@@ -24,7 +24,8 @@ from services.gateway.lifecycle import _forget_again
 from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats, history
 from services.gateway.store import database as store
-from services.gateway.store.database import BATCH, MIGRATIONS, Database
+from services.gateway.store.database import BATCH, Database
+from services.gateway.store.database_file import MIGRATIONS
 from tests.conftest import PATIENCE, SmallDisk
 from tests.services.gateway.conftest import TEXTS, World, candidate
 from tests.services.gateway.telegram import another_bot, group, private

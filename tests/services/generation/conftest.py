@@ -243,6 +243,7 @@ def child_in_a_thread() -> Iterator[socket.socket]:
             child.Child(theirs, EngineOptions()).run()
 
     ours, theirs = socket.socketpair()
+    ours.settimeout(PATIENCE)
     with ours, theirs:
         working = threading.Thread(target=run)
         working.start()

@@ -129,6 +129,7 @@ def test_a_beat_comes_while_a_load_is_slow_and_not_while_a_step_is(
     with child_in_a_thread() as connection:
         connection.sendall(protocol.encode(protocol.Load(("toy", "1"), str(exact_model), 1)))
         assert news(connection)
+        assert [protocol.receive(connection) for _ in range(3)] == [protocol.Report([])] * 3
         connection.sendall(protocol.encode(protocol.Load(("toy", "2"), f"{exact_model}/slow", 2)))
         assert [protocol.receive(connection) for _ in range(3)] == [protocol.Report([])] * 3
         connection.sendall(protocol.encode(engine_request([5], id=3)))
