@@ -21,7 +21,7 @@ from contracts.files import whole_file
 from contracts.refusal import Refusal
 from extraction_jobs.messages import Chat, Message
 
-HINT = "export the chat from Telegram Desktop as JSON and give its result.json"
+HINT = "export the chat from Telegram Desktop as JSON and give its result.json with --input"
 _BOM = b"\xef\xbb\xbf"
 _CHUNK = 1 << 16
 _DEEPEST = 1000

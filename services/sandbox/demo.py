@@ -53,8 +53,10 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     given = {bot: os.environ.get(token_variable(bot), "") for bot in bots}
     tokens = given if settings.telegram else {bot: sandbox_token(bot) for bot in bots}
     page = "" if settings.telegram else await _start_sandbox(demo, settings, tokens, memory)
-    # the sandbox begins anew each time, and so must what the gateways remember of it
-    where = {"TELEGRAM_API": page, "GATEWAY_DATA_DIR": str(memory)} if page else {}
+    # the sandbox begins anew each time, and so must what the gateways remember of it; who asks to
+    # be forgotten there is nobody of the chats that are learned
+    folders = dict.fromkeys(("GATEWAY_DATA_DIR", "DATA_DIR"), str(memory))
+    where = {"TELEGRAM_API": page, **folders} if page else {}
     where["GENERATION_ADDRESS"] = generation
     health = {bot: await _start_gateway(demo, bot, tokens[bot], where) for bot in bots}
     if page:  # the gateways, which take as long to start, wait for it
@@ -97,7 +99,7 @@ async def _start_generation(demo: Demo) -> str:
     ports = {"GRPC_PORT": str(port), "METRICS_PORT": str(metrics)}
     await demo.start("generation", "services.generation", DRAIN_SECONDS="5", **ports)
     if port != GRPC_PORT:
-        demo.show(f"port {GRPC_PORT} is taken: GENERATION_ADDRESS=127.0.0.1:{port} make ask")
+        demo.show(f"port {GRPC_PORT} is taken: ask by GENERATION_ADDRESS=127.0.0.1:{port} make ask")
     return f"127.0.0.1:{port}"
 
 

@@ -109,7 +109,7 @@ def _open_log(log: Path) -> BinaryIO:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         file.truncate(0)
     except BlockingIOError:
-        raise Refusal(f"DEMO_LOG {log}: another demo logs there; name another file") from None
+        raise Refusal(f"DEMO_LOG {log}: a demo is running already (or name another file)") from None
     except OSError as error:
         raise Refusal(f"DEMO_LOG {log}: cannot be written ({error.strerror})") from None
     return file

@@ -35,6 +35,7 @@ def environment(toy: Toy, tmp_path: Path) -> dict[str, str]:
     for name in (BOT, OTHER, "unborn"):  # the last one has no model
         (bots / f"{name}.yaml").write_text(f"name: {name}\n")
     folders = {"BOTS_DIR": bots, "MODELS_DIR": models, "DEMO_LOG": tmp_path / "demo.log"}
+    folders["DATA_DIR"] = tmp_path / "data"
     proxy = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9")
     return {**os.environ, **proxy, **{key: str(path) for key, path in folders.items()}}
 
@@ -62,6 +63,9 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
             httpx.post(f"{page}/api/messages", json=said).raise_for_status()
             wait(lambda: "group" in [each["room"] for each in _sent(page)], "no answer", tmp_path)
             assert {sent["name"].lower() for sent in _sent(page)} == {BOT, OTHER}
+            forget = {"chat": BOT, "person": "Аня", "text": "/forgetme"}
+            httpx.post(f"{page}/api/messages", json=forget).raise_for_status()
+            wait(lambda: "удалены" in _sent(page)[-1]["text"], "not forgotten", tmp_path)
         finally:
             for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):  # an impatient user
                 demo.send_signal(number)
@@ -75,6 +79,7 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
     events = [json.loads(line) for line in Path(log).read_text("utf-8").splitlines()]
     assert {each["service"] for each in events} == {"generation", "gateway", "sandbox"}
     assert not _left()
+    assert not (tmp_path / "data").exists(), "people of the page are on the real forget list"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +106,7 @@ def test_two_demos_do_not_share_a_log(environment: dict[str, str]) -> None:
         fcntl.flock(log, fcntl.LOCK_EX)
         done = _demo(environment)
     assert done.returncode == 2
-    assert "another demo logs there; name another file" in done.stderr
+    assert "a demo is running already" in done.stderr
 
 
 def _demo(environment: dict[str, str], **more: str) -> "subprocess.CompletedProcess[str]":

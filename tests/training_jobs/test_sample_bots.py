@@ -160,4 +160,4 @@ def test_without_trainings_packages_a_job_says_what_to_install(
     with pytest.raises(SystemExit) as ended:
         model_libraries.require_training_packages()
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith("error: training needs packages that `make setup`")
+    assert capsys.readouterr().err.startswith("error: this needs packages that `make setup`")
