@@ -15,8 +15,9 @@ from services.gateway.command_table import COMMANDS, CommandEntry, Trait
 from services.gateway.incoming import Identity, Message
 from services.gateway.reasons import SPEAKS, UNASKED, Minutes, Reason, View
 
-UNASKED_SECONDS = 600.0
-"""Age at which a message that was not for the bot is not worth an answer any more."""
+OLD_SECONDS = 1800.0
+"""Age at which a message that was not for the bot is not worth an answer any more, nor an edit that
+calls the bot. Long enough for a clock that is wrong by minutes."""
 COMMANDS_AN_HOUR = 30
 """Commands of one person, other than the owner, that are answered."""
 _BY_EDIT = frozenset({Reason.MENTION, Reason.TEXT_MENTION, Reason.NAME})
@@ -105,8 +106,7 @@ def _decide_talk(
     message: Message, me: Identity, view: View, config: GatewayConfig, now: float
 ) -> Reason:
     reason = addressed(message, me)
-    answered = view.before in SPEAKS
-    if message.is_edit and (reason not in _BY_EDIT or message.is_by_bot or answered):
+    if message.is_edit and not (reason in _BY_EDIT and _may_call_by_edit(message, view, now)):
         return Reason.EDITED
     if now < view.settings.muted_until:
         return Reason.MUTED
@@ -122,6 +122,17 @@ def _decide_talk(
     return reason if may else Reason.BOT_DEPTH
 
 
+def _may_call_by_edit(message: Message, view: View, now: float) -> bool:
+    """Whether an edit can have added a call: only where there was none when the message came.
+
+    Telegram tells of reactions, previews and pins as edits too. What was answered is, what was
+    passed over for another reason stays so, and what the history does not hold is not known.
+    """
+    age = (message.edited_at or now) - message.at
+    is_new = view.before == Reason.NOT_ADDRESSED and age <= OLD_SECONDS
+    return is_new and not message.is_by_bot
+
+
 def _decide_unasked(message: Message, view: View, config: GatewayConfig, now: float) -> Reason:
     """Whether to say something to what is not for the bot."""
     settings = view.settings
@@ -129,7 +140,7 @@ def _decide_unasked(message: Message, view: View, config: GatewayConfig, now: fl
         return Reason.VIA_BOT
     if not settings.insane and _percentile(message) >= settings.chattiness:
         return Reason.NOT_ADDRESSED
-    if now - message.at > UNASKED_SECONDS:
+    if now - message.at > OLD_SECONDS:
         return Reason.STALE
     if settings.quiet and is_quiet(settings.quiet, datetime.fromtimestamp(now, config.zone)):
         return Reason.QUIET_HOURS

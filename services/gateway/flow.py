@@ -106,7 +106,7 @@ class Flow:
             order = Order(message, update_id, settings, self.me, self.context, now, *known)
             return _counted(await run_command(order), message, "command", now)
         if reason is Reason.LIMIT_TOLD:
-            told = Answer((answer_to(message, texts.limited),))
+            told = _answered(message, reason, (answer_to(message, texts.limited),))
             return _counted(told, message, "limit_told", now)
         return await self._reply(update_id, message, reason) if reason in SPEAKS else Answer()
 
@@ -120,7 +120,7 @@ class Flow:
             if reason not in NOT_TALK and inbox.is_new(db, update_id):
                 # an edit is stored as answered only with its answer, or a second attempt would
                 # take it for answered
-                stored = Reason.EDITED if message.is_edit else reason
+                stored = Reason.EDITED if message.is_edit and reason in SPEAKS else reason
                 history.add_message(db, message, spoken_text(message, self.me), stored)
         self.context.metrics.decided.labels(reason.value).inc()
         return reason, view.settings

@@ -95,6 +95,7 @@ class Message(RepliedTo):
     """A message, new or edited.
 
     at                    unix time at which it was written
+    edited_at             unix time at which its newest words were, 0 where nobody changed them
     album                 the album that it belongs to
     sender_chat           the chat or channel as which somebody writes, 0 none
     replies_elsewhere     whose message in another chat it answers, 0 nobody's
@@ -105,6 +106,7 @@ class Message(RepliedTo):
     chat_type: str = _at("", "chat", "type")
     chat_title: str = _at("", "chat", "title")
     at: float = Field(default=0.0, validation_alias="date", ge=0, lt=1 << 40)
+    edited_at: float = Field(default=0.0, validation_alias="edit_date", ge=0, lt=1 << 40)
     album: str | None = _at(None, "media_group_id")
     message_thread_id: Id = 0
     is_topic_message: bool = False

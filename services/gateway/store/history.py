@@ -100,13 +100,21 @@ def _is_repeated(db: Connection, message: Message) -> bool:
 
 
 def add_message(db: Connection, message: Message, text: str, reason: Reason) -> None:
-    """Add a message to the history once; one that was edited gets its new text."""
+    """Add a message to the history once; an edit changes only what is there."""
+    values = {**message.facts(), "text": text, "reason": reason}
+    if message.is_edit:
+        db.execute(
+            """UPDATE turns SET text = :text, reason = iif(:reason = 'edited', reason, :reason)
+            WHERE chat = :chat AND message_id = :message_id""",
+            values,
+        )
+        return
     db.execute(
         """INSERT INTO turns
         (chat, topic, message_id, user_id, role, is_bot, text, at, reason, album) VALUES
         (:chat, :topic, :message_id, :sender, 'other', :is_bot, :text, :at, :reason, :album)
         ON CONFLICT DO UPDATE SET text = excluded.text""",
-        {**message.facts(), "text": text, "reason": reason},
+        values,
     )
 
 

@@ -3,8 +3,9 @@
 import asyncio
 import heapq
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,14 @@ class World:
         self.telegram.put(*messages)
         last = self.telegram.updates[-1]["update_id"]
         await self.until(lambda: (self.telegram.offsets or [0])[-1] == last + 1)
+
+    async def handled(self) -> None:
+        """Wait until every update has its end, and what answers it is sent."""
+        await self.until(lambda: not self.telegram.updates)
+        with closing(sqlite3.connect(self.settings.database)) as db:
+            query = "SELECT count(*) FROM updates WHERE state = 'new'"
+            await self.until(lambda: db.execute(query).fetchone() == (0,))
+        await self.counts("outbox_size", 0)
 
 
 def cases(names: str, table: Iterable[tuple[Any, ...]]) -> pytest.MarkDecorator:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.gateway.bot_config import GatewayConfig
-from services.gateway.decision import UNASKED_SECONDS, decide, is_quiet, may_add
+from services.gateway.decision import OLD_SECONDS, decide, is_quiet, may_add
 from services.gateway.incoming import read_message
 from services.gateway.reasons import ChatSettings, Minutes, Reason, View
 from tests.services.gateway.telegram import ALBUM, SELF, another_bot, group, person, private
@@ -67,11 +67,11 @@ CASES = [
     Case("quiet elsewhere", group("ну"), Reason.INSANITY, QUIET, {"time_zone": "Asia/Vladivostok"}),
     Case("quiet hours in private", private("эй"), Reason.PRIVATE, QUIET),
     Case("other hours are quiet", group("ну"), Reason.CHATTINESS, chatty(100, quiet=NIGHT)),
-    Case("stale, insane", group("ау"), Reason.STALE, INSANE, now=NOW + UNASKED_SECONDS + 1),
-    Case("stale, chatty", group("ау"), Reason.STALE, chatty(100), now=NOW + UNASKED_SECONDS + 1),
-    Case("stale, called", group("автобус"), Reason.NAME, INSANE, now=NOW + UNASKED_SECONDS + 1),
-    Case("stale, in private", private("ау"), Reason.PRIVATE, now=NOW + UNASKED_SECONDS + 1),
-    Case("not stale yet", group("ау"), Reason.INSANITY, INSANE, now=NOW + UNASKED_SECONDS),
+    Case("stale, insane", group("ау"), Reason.STALE, INSANE, now=NOW + OLD_SECONDS + 1),
+    Case("stale, chatty", group("ау"), Reason.STALE, chatty(100), now=NOW + OLD_SECONDS + 1),
+    Case("stale, called", group("автобус"), Reason.NAME, INSANE, now=NOW + OLD_SECONDS + 1),
+    Case("stale, in private", private("ау"), Reason.PRIVATE, now=NOW + OLD_SECONDS + 1),
+    Case("not stale yet", group("ау"), Reason.INSANITY, INSANE, now=NOW + OLD_SECONDS),
     Case("the budget is spent", group("ну"), Reason.BUDGET, SPENT),
     Case("the budget's last", group("ну"), Reason.INSANITY, replace(INSANE, unasked_in_minute=5)),
     Case("the budget is spent, called", group("автобус"), Reason.NAME, SPENT),
@@ -163,7 +163,17 @@ CASES = [
     Case("an edited answer to the bot", answering(SELF), Reason.EDITED, edited=True),
     Case("an edit into a command", group("/insanity"), Reason.EDITED, edited=True),
     Case("a bot's edit", by_bot("автобус"), Reason.EDITED, edited=True),
-    Case("a mention by an edit, muted", MENTION, Reason.MUTED, muted(), edited=True),
+    Case("a mention by an edit, muted", MENTION, Reason.MUTED,
+         replace(muted(), before="not_addressed"), edited=True),
+    Case("a mention by an edit, never stored", MENTION, Reason.EDITED, edited=True),
+    *(Case(f"a mention by an edit, {each}", MENTION, Reason.EDITED, View(before=each), edited=True)
+      for each in Reason if each is not Reason.NOT_ADDRESSED),
+    Case("a mention by a late edit", MENTION | {"edit_date": NOW + OLD_SECONDS + 1}, Reason.EDITED,
+         UNANSWERED, edited=True),
+    Case("a mention by an edit, heard of late", MENTION | {"edit_date": NOW + 60}, Reason.MENTION,
+         UNANSWERED, now=NOW + OLD_SECONDS + 1, edited=True),
+    Case("an edit whose time is not told", MENTION, Reason.EDITED, UNANSWERED,
+         now=NOW + OLD_SECONDS + 1, edited=True),
 ]  # fmt: skip
 
 

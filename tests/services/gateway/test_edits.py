@@ -1,0 +1,101 @@
+"""An edit is an edit: what is answered is a call that its words did not hold before, once."""
+
+from typing import Any
+
+from tests.services.gateway.conftest import TEXTS, World, cases
+from tests.services.gateway.telegram import entity, group, own, person, private, topic
+
+ADMINISTRATOR = 7
+MUTED = TEXTS.muted.replace("{until}", "15.01 12:00")
+Step = tuple[Any, ...]
+"""An update, and the texts that answer it."""
+
+
+def new(message: dict[str, Any]) -> dict[str, Any]:
+    return {"message": message}
+
+
+def edit(message: dict[str, Any], after: int = 60, **changes: Any) -> dict[str, Any]:
+    """Telegram tells of an edit, without `changes` of a reaction, a preview or a pin."""
+    return {"edited_message": {**message, "edit_date": message["date"] + after, **changes}}
+
+
+HI, PLAIN, PRIVATE = group("автобус, привет"), group("едем в парк"), private("привет")
+CALLED = "едем в парк, автобус?"
+MENTIONING = "едем в парк @avtobus_bot"
+MENTION: dict[str, Any] = {
+    "text": MENTIONING,
+    "entities": [entity("mention", MENTIONING, "@avtobus_bot")],
+}
+STICKER = group(None, sticker={"file_id": "1", "file_unique_id": "1"})
+REPLY = group("да", reply_to_message=own("едем?"))
+FORUM = group("едем в парк", **topic(5))
+CASES: list[tuple[str, list[Step], dict[str, Any]]] = [
+    ("a reaction", [(new(HI), "эхо: автобус, привет"), (edit(HI),), (edit(HI),)], {}),
+    ("a reaction in private", [(new(PRIVATE), "эхо: привет"), (edit(PRIVATE),)], {}),
+    ("other words in private", [(new(PRIVATE), "эхо: привет"), (edit(PRIVATE, text="ау"),)], {}),
+    ("a reaction to what the history lost", [
+        (new(HI), "эхо: автобус, привет"), (new(group("/reset")), TEXTS.reset), (edit(HI),)], {}),
+    ("other words of what the history lost", [
+        (new(PLAIN),), (new(group("/reset")), TEXTS.reset), (edit(PLAIN, text=CALLED),)], {}),
+    ("words of somebody forgotten", [
+        (new(PLAIN),), (new(private("/forgetme")), TEXTS.forgotten), (edit(PLAIN, text=CALLED),)],
+     {}),
+    ("a message from before the bot came", [(edit(PLAIN, text=CALLED),)], {}),
+    ("words below what had none", [(new(STICKER),), (edit(STICKER, caption=CALLED),)], {}),
+    ("an answer to the bot", [(new(REPLY), "эхо: да"), (edit(REPLY, text="нет"),)], {}),
+    ("a name that was not there", [
+        (new(PLAIN),), (edit(PLAIN, text=CALLED), f"эхо: {CALLED}"), (edit(PLAIN, text=CALLED),),
+        (edit(PLAIN, text=f"{CALLED}!"),)], {}),
+    ("a mention that was not there",
+     [(new(PLAIN),), (edit(PLAIN, **MENTION), "эхо: едем в парк"), (edit(PLAIN, **MENTION),)], {}),
+    ("a name in a topic",
+     [(new(FORUM),), (edit(FORUM, text=CALLED), f"эхо: {CALLED}"), (edit(FORUM),)], {}),
+    ("a name in an old message", [(new(PLAIN),), (edit(PLAIN, 86_400, text=CALLED),)], {}),
+    ("muted when it came", [
+        (new(group("/mute")), MUTED), (new(HI),), (new(group("/unmute")), TEXTS.unmuted),
+        (edit(HI),), (edit(HI, text=CALLED),)], {}),
+    ("muted when the name came", [
+        (new(PLAIN),), (new(group("/mute")), MUTED), (edit(PLAIN, text=CALLED),),
+        (new(group("/unmute")), TEXTS.unmuted), (edit(PLAIN, text=CALLED),)], {}),
+    ("silenced when it came", [
+        (new(private("/optout")), TEXTS.opted_out), (new(HI),),
+        (new(private("/optin")), TEXTS.opted_in), (edit(HI, text=CALLED),)],
+     {"persona_user_id": 7, "owner_ids": {7}}),
+    ("quiet when it came", [
+        (new(PLAIN),), (new(group("/quiet off")), TEXTS.quiet_off), (edit(PLAIN),),
+        (edit(PLAIN, text=CALLED),)], {"insanity": True, "quiet": (10 * 60, 12 * 60)}),
+    ("no unasked answers left when it came", [
+        (new(PLAIN),), (edit(PLAIN, text=CALLED),)], {"insanity": True, "budget": 0}),
+    ("no answers left when the name came", [
+        (new(PRIVATE), "эхо: привет"), (new(PLAIN),), (edit(PLAIN, text=CALLED), TEXTS.limited),
+        (edit(PLAIN, text=CALLED),)], {"hourly_limit": 1}),
+]  # fmt: skip
+
+
+@cases("steps, config", CASES)
+async def test_what_an_edit_calls_forth(
+    world: World, steps: list[Step], config: dict[str, Any]
+) -> None:
+    world.configure(**config)
+    world.telegram.administrators.add(ADMINISTRATOR)
+    expected = list[str]()
+    async with world.gateway():
+        for update, *texts in steps:
+            world.telegram.put_raw(**update)
+            expected += texts
+            await world.handled()
+            assert world.telegram.texts() == expected
+
+
+async def test_an_edit_brings_nothing_into_the_history(world: World) -> None:
+    world.telegram.administrators.add(ADMINISTRATOR)
+    meeting, lunch = group("встретимся у парка", sender=person(8)), group("а я обедаю")
+    async with world.gateway():
+        await world.talk(meeting)
+        await world.ask(group("/reset"))
+        world.telegram.put_raw(**edit(meeting, text="встретимся у парка!"))
+        await world.talk(lunch)
+        world.telegram.put_raw(**edit(lunch, text="а я ужинаю"))
+        await world.ask(group("автобус, где все?"))
+    assert world.generation.heard() == [["а я ужинаю", "автобус, где все?"]]
