@@ -42,8 +42,11 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Answer:
+    """`silences` is the chat and topic in which what it is about to say is dropped, 0 and 0 all."""
+
     calls: tuple[Outgoing, ...] = ()
     writes: tuple[Write, ...] = ()
+    silences: tuple[int, int] | None = None
 
 
 def answer_to(message: Message, text: str, **more: Any) -> Outgoing:

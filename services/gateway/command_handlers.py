@@ -6,7 +6,7 @@ A handler returns an Answer; what it writes is committed together with the answe
 import asyncio
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -65,6 +65,11 @@ class Order:
         wanted = self.settings.model_copy(update=values)
         return self.tell(text, lambda db: chats.set_settings(db, chat, topic, wanted))
 
+    def silence(self, answer: Answer, everywhere: bool = False) -> Answer:
+        """The same answer, which ends what the bot is about to say in this chat, or everywhere."""
+        here = self.message.chat, self.message.topic
+        return replace(answer, silences=(0, 0) if everywhere else here)
+
     def explain(self, example: str) -> Answer:
         return self.tell(self.texts.unclear.replace("{example}", example))
 
@@ -120,7 +125,8 @@ async def mute(order: Order) -> Answer:
     until = order.now + seconds
     rounded_up = datetime.fromtimestamp(until, UTC) + timedelta(seconds=59)
     local = f"{rounded_up.astimezone(order.config.zone):%d.%m %H:%M}"
-    return order.set(order.texts.muted.replace("{until}", local), muted_until=until)
+    told = order.texts.muted.replace("{until}", local)
+    return order.silence(order.set(told, muted_until=until))
 
 
 def read_span(text: str) -> float | None:
@@ -138,7 +144,7 @@ async def unmute(order: Order) -> Answer:
 async def reset(order: Order) -> Answer:
     chat, topic = order.message.chat, order.message.topic
     await order.context.database.work_off(lambda db: history.reset(db, chat, topic), rewrite=True)
-    return order.tell(order.texts.reset)
+    return order.silence(order.tell(order.texts.reset))
 
 
 async def delete(order: Order) -> Answer:
@@ -152,7 +158,7 @@ async def delete(order: Order) -> Answer:
     told = order.tell(
         order.texts.deleted, lambda db: chats.deny(db, chat, said, order.now, everywhere)
     )
-    return Answer((call, *told.calls), told.writes)
+    return order.silence(Answer((call, *told.calls), told.writes))
 
 
 async def report(order: Order) -> Answer:
@@ -206,7 +212,8 @@ def _few_attempts(error: Exception, attempt: int) -> float | None:
 
 
 async def optout(order: Order) -> Answer:
-    return order.tell(order.texts.opted_out, lambda db: chats.opt_out(db, True))
+    told = order.tell(order.texts.opted_out, lambda db: chats.opt_out(db, True))
+    return order.silence(told, everywhere=True)
 
 
 async def optin(order: Order) -> Answer:
@@ -216,7 +223,7 @@ async def optin(order: Order) -> Answer:
 async def status(order: Order) -> Answer:
     """Tell the model version, the queues and the last poll; nothing of what people wrote."""
     async with order.context.database.transaction() as db:
-        waiting = len(inbox.waiting(db)) - 1  # but for this command
+        waiting = inbox.count_waiting(db) - 1  # but for this command
         planned = outbox.count_planned(db)
     polled = order.last_poll
     ago = f"{order.now - polled:.0f} с назад" if polled else "ещё не было"

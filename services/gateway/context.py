@@ -1,7 +1,7 @@
 """What all parts of one bot's gateway share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -17,6 +17,21 @@ from services.gateway.store.database import Database
 
 T = TypeVar("T")
 _DISK_REFUSES = keep_trying("disk refuses")
+
+
+async def unless(event: asyncio.Event, work: Awaitable[T]) -> T | None:
+    """Return the work's result, or None where the event comes first: then it is cancelled."""
+    working = asyncio.ensure_future(work)
+    coming = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait([working, coming], return_when=asyncio.FIRST_COMPLETED)
+        if working.cancelled():
+            raise Stopping
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, coming):
+            task.cancel()
+        await asyncio.gather(working, coming, return_exceptions=True)
 
 
 class StoppingClock(Clock):
@@ -36,14 +51,7 @@ class StoppingClock(Clock):
         self._stopped.set()
 
     async def sleep(self, seconds: float) -> None:
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        stopping = asyncio.ensure_future(self._stopped.wait())
-        try:
-            await asyncio.wait([sleeping, stopping], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (sleeping, stopping):
-                task.cancel()
-            await asyncio.gather(sleeping, stopping, return_exceptions=True)
+        await unless(self._stopped, self._clock.sleep(seconds))
         if self._stopped.is_set():
             raise Stopping
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from contracts.bot_command import Command
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.command_table import COMMANDS, CommandEntry, Trait
-from services.gateway.incoming import Identity, Message
+from services.gateway.incoming import ButtonPress, Identity, Message, Update
 from services.gateway.reasons import SPEAKS, UNASKED, Minutes, Reason, View
 
 OLD_SECONDS = 1800.0
@@ -54,6 +54,13 @@ def is_command(message: Message, me: Identity) -> bool:
 def _own_command(message: Message, me: Identity) -> CommandEntry | None:
     command = message.command
     return COMMANDS.get(command.name) if command and not _is_for_another(command, me) else None
+
+
+def is_order(update: Update | None, me: Identity) -> bool:
+    """Whether it needs no thought, and so waits for none: a command of ours, a button."""
+    if isinstance(update, Message):
+        return not update.is_edit and _own_command(update, me) is not None
+    return isinstance(update, ButtonPress)
 
 
 def _is_for_another(command: Command, me: Identity) -> bool:

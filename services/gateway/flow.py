@@ -1,8 +1,15 @@
 """From an update to its answer: begin → decide → recall → ask → plan, each a call in this file.
 
+A chat's talk is answered one message after another. Commands and buttons wait for none of it, and
+some end it; but what is said after a command is heard after it.
+
 `polling` receives updates before, `sender` sends what is planned here after. Of each update one
 answer is committed, which is never made again; each transaction may be the last before a crash.
 """
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
 
 from aiogram.exceptions import (
     ClientDecodeError,
@@ -13,10 +20,11 @@ from aiogram.exceptions import (
 
 from services.gateway.answer import Answer, Outgoing, Write, answer_press, answer_to
 from services.gateway.ask_generation import Generation
+from services.gateway.chat_queues import ChatQueues
 from services.gateway.command_handlers import Order
 from services.gateway.command_table import is_administrator, run_command
-from services.gateway.context import Context
-from services.gateway.decision import continues, decide, spoken_text
+from services.gateway.context import Context, unless
+from services.gateway.decision import continues, decide, is_order, spoken_text
 from services.gateway.history_turns import HISTORY_MESSAGES, chat_key, compose_turns
 from services.gateway.incoming import ButtonPress, Identity, Message, Removal, Unreadable
 from services.gateway.polling import Polling
@@ -44,6 +52,10 @@ _OUTSIDE = (
 """Failures of Telegram, generation or a disk: like the store's, they pass, however late."""
 
 
+Arrived = tuple[int, int, bool]
+"""The queue and the id of an update, and whether it waits for no talk."""
+
+
 class Flow:
     """What one bot does with updates; `me` is who it is at Telegram."""
 
@@ -59,6 +71,20 @@ class Flow:
         self.generation = generation
         self.sender = sender
         self.polling = polling
+        self.arrivals = ChatQueues[int, Arrived](self._take, self.clock, "update failed")
+        self.talk = ChatQueues[int, int](self.handle_update, self.clock, "update failed")
+        self._silences: dict[int, tuple[Message, asyncio.Event]] = {}
+
+    def take_all(self, arrivals: Iterable[inbox.Arrival]) -> None:
+        for queue, update_id, update in arrivals:
+            self.arrivals.put(queue, (queue, update_id, is_order(update, self.me)))
+
+    async def _take(self, arrived: Arrived) -> None:
+        queue, update_id, needs_no_thought = arrived
+        if needs_no_thought:
+            await self.handle_update(update_id)
+        else:
+            self.talk.put(queue, update_id)
 
     async def handle_update(self, update_id: int) -> None:
         """Raises what is to be tried again; returns when the update has its end."""
@@ -108,7 +134,16 @@ class Flow:
         if reason is Reason.LIMIT_TOLD:
             told = _answered(message, reason, (answer_to(message, texts.limited),))
             return _counted(told, message, "limit_told", now)
-        return await self._reply(update_id, message, reason) if reason in SPEAKS else Answer()
+        if reason not in SPEAKS:
+            return Answer()
+        silence = asyncio.Event()
+        self._silences[update_id] = message, silence
+        try:
+            answer = await unless(silence, self._reply(update_id, message, reason))
+        finally:
+            del self._silences[update_id]
+        passed_over: Write = lambda db: history.set_reason(db, message, Reason.MUTED)  # noqa: E731
+        return answer or Answer(writes=(passed_over,))
 
     async def _decide(self, update_id: int, message: Message) -> tuple[Reason, ChatSettings]:
         """Decide whether to answer, and remember what was said."""
@@ -208,6 +243,7 @@ class Flow:
         return Answer(
             (call, answer_press(press)),
             (lambda db: chats.set_settings(db, press.chat, press.topic, wanted),),
+            (press.chat, press.topic) if wanted.muted_until > now else None,
         )
 
     async def _plan(self, update_id: int, answer: Answer, state: str = "done") -> None:
@@ -217,8 +253,19 @@ class Flow:
                 return  # its sender has been forgotten meanwhile
             outbox.plan(db, update_id, answer.calls, self.clock.now())
             given_up = sum(write(db) or 0 for write in answer.writes)
+            if answer.silences is not None:
+                given_up += outbox.drop_talk(db, *answer.silences)
         self.sender.note_planned(len(answer.calls), given_up)
         self.sender.wake([call.queue for call in answer.calls])
+        if answer.silences is not None:
+            self._silence(*answer.silences)
+
+    def _silence(self, chat: int, topic: int) -> None:
+        """End what is thought up and typed there, in chat 0 everywhere."""
+        for message, silence in self._silences.values():
+            if chat in (0, message.chat) and (not chat or topic == message.topic):
+                silence.set()
+        self.sender.look_again()
 
 
 def _answered(message: Message, reason: Reason, calls: tuple[Outgoing, ...]) -> Answer:
@@ -230,4 +277,4 @@ def _counted(answer: Answer, message: Message, kind: str, now: float) -> Answer:
     """The answer, counted for the limits of the message's sender."""
 
     count: Write = lambda db: chats.add_ask(db, message, kind, now)  # noqa: E731
-    return Answer(answer.calls, (*answer.writes, count))
+    return replace(answer, writes=(*answer.writes, count))

@@ -160,19 +160,19 @@ class Gateway:
         me = await self._introduce(polling)
         sender = Sender(context, me.id)
         flow = Flow(context, me, self._generation, sender, polling)
-        updates = ChatQueues[int, int](flow.handle_update, context.clock, "update failed")
-        self._queues = [updates, sender.queues]
-        updates.put_all(await context.write(inbox.waiting))
+        self._queues = [flow.arrivals, flow.talk, sender.queues]
+        flow.take_all(await context.write(inbox.waiting))
         await sender.start()
         logger().info("ready", bot=context.bot)
         housekeeping = Housekeeping(context, self._settings.database, self._generation.served)
-        cleaning = asyncio.create_task(housekeeping.run())
-        self._polled = asyncio.create_task(polling.run(updates.put_all))
+        beside = [asyncio.create_task(work) for work in (housekeeping.run(), polling.set_up())]
+        self._polled = asyncio.create_task(polling.run(flow.take_all))
         try:
             await self._polled
         finally:
-            cleaning.cancel()
-            await asyncio.gather(cleaning, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _introduce(self, polling: Polling) -> Identity:
         """Return who we are; raises Refusal when the database is another bot's."""

@@ -1,9 +1,12 @@
 """Asks Telegram for updates: they are on disk before the next call confirms them.
 
-The loop ends by itself for a refused token alone; each turn of it is a sign of life.
+The loop ends by itself for a refused token alone; each turn of it is a sign of life. Nothing stands
+before it but the question who we are: what else Telegram is told is told beside it, by `set_up`.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from aiogram.exceptions import (
@@ -28,6 +31,8 @@ from telemetry.logs import logger
 LONG_POLL_SECONDS = 25
 """Time for which Telegram may hold a call that has nothing to tell."""
 GRACE_SECONDS = 10
+FLOOR_SECONDS = 0.5
+"""Time that a call takes at least which tells nothing: a server may answer it at once."""
 ALIVE_SECONDS = 60.0
 """Time within which the loop turns: a call's longest and the longest pause, and a little."""
 READY_SECONDS = 75.0
@@ -57,6 +62,7 @@ class Polling:
         self._database = context.database
         self._metrics = context.metrics
         self._clock = context.clock
+        self._floor = context.delays * FLOOR_SECONDS
         self._turns_by = 0.0
         self.sign_of_life()
         self.last_success = 0.0
@@ -74,41 +80,41 @@ class Polling:
         self._turns_by = max(self._turns_by, self._clock.monotonic() + pause + ALIVE_SECONDS)
 
     async def introduce(self) -> Identity:
-        """Return who we are. A webhook that somebody left goes, since it forbids polling.
+        """Return who we are; raises Refusal."""
 
-        Telegram learns the commands, for private chats, groups and their administrators apart.
-        Raises Refusal.
+        async def ask() -> Identity:
+            me = await self._api.call("getMe")
+            self._metrics.reads_all.set(int(bool(me.get("can_read_all_group_messages"))))
+            return Identity(int(me["id"]), str(me.get("username") or ""))
+
+        return await self._until_done(ask)
+
+    async def set_up(self) -> None:
+        """Delete a webhook that somebody left, since it forbids polling, and list the commands.
+
+        Tries each call for as long as it may succeed later.
         """
-        me = await self._until_done(lambda: self._api.call("getMe"))
-        await self._until_done(lambda: self._api.call("deleteWebhook"))
-        await self._until_done(self._set_menus)
-        self._metrics.reads_all.set(int(bool(me.get("can_read_all_group_messages"))))
-        return Identity(int(me["id"]), str(me.get("username") or ""))
+        calls = [("deleteWebhook", dict[str, Any]()), *(("setMyCommands", m) for m in menus())]
+        for method, parameters in calls:
+            with suppress(*REFUSED, TelegramUnauthorizedError):  # an older server; a refused token
+                call = partial(self._api.call, method, **parameters)
+                await retry(call, self._clock, _patiently)
 
-    async def _set_menus(self) -> None:
-        try:
-            for menu in menus():
-                await self._api.call("setMyCommands", **menu)
-        except REFUSED as error:  # an older server
-            logger().warning("commands not listed", error=error)
-
-    async def run(self, arrived: Callable[[list[tuple[int, int]]], None]) -> None:
-        """Poll for ever; `arrived` gets chat and id of each update once it is stored.
-
-        Raises Refusal.
-        """
+    async def run(self, arrived: Callable[[list[inbox.Arrival]], None]) -> None:
+        """Poll for ever; `arrived` gets updates once they are stored. Raises Refusal."""
         while True:
             arrived(await self._until_done(self._poll))
 
-    async def _poll(self) -> list[tuple[int, int]]:
+    async def _poll(self) -> list[inbox.Arrival]:
         async with self._database.transaction() as db:
             offset = inbox.next_offset(db, self._clock.now())
         # the first one shows at once whether another process polls
         seconds = LONG_POLL_SECONDS if self.last_success else 0
         wanted = {"offset": offset, "timeout": seconds, "allowed_updates": ALLOWED}
         within = LONG_POLL_SECONDS + GRACE_SECONDS
+        began = self._clock.monotonic()
         updates: list[dict[str, Any]] = await self._api.call("getUpdates", within, **wanted)
-        now, stored = self._clock.now(), list[tuple[int, int]]()
+        now, stored = self._clock.now(), list[inbox.Arrival]()
         if updates:
             async with self._database.transaction(flush=True) as db:
                 stored = inbox.store_updates(db, updates, now)
@@ -117,6 +123,9 @@ class Polling:
         self._metrics.last_poll.set(now)
         self.last_success = now
         self._ready_until = self._clock.monotonic() + READY_SECONDS
+        left = self._floor - (self._clock.monotonic() - began)
+        if seconds and not updates and left > 0:
+            await self._clock.sleep(left)
         return stored
 
     async def _until_done(self, step: Callable[[], Awaitable[T]]) -> T:
@@ -145,3 +154,11 @@ class Polling:
         pause = max(wanted, backoff(attempt))
         self.sign_of_life(pause)
         return pause
+
+
+def _patiently(error: Exception, attempt: int) -> float | None:
+    """Pauses of up to ten minutes; a call that is refused is not repeated."""
+    if isinstance(error, (*REFUSED, TelegramUnauthorizedError)):
+        return None
+    wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
+    return max(wanted, backoff(attempt, longest=600.0))

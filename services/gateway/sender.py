@@ -6,8 +6,10 @@ Calls that say nothing, such as letting a button stop waiting, do not stand behi
 call ended is written down however long the disk refuses: nobody else knows it.
 """
 
+import asyncio
 import json
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from sqlite3 import Connection
 from typing import TypeVar
 
@@ -16,7 +18,7 @@ from aiogram.exceptions import TelegramMigrateToChat, TelegramRetryAfter
 from contracts.retry import backoff
 from services.gateway.bot_api import REFUSED, failure_code, may_have_arrived
 from services.gateway.chat_queues import ChatQueues
-from services.gateway.context import Context
+from services.gateway.context import Context, unless
 from services.gateway.decision import may_add
 from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats, history, outbox
@@ -46,6 +48,7 @@ class Sender:
         self._metrics = context.metrics
         self._rate_limit = RateLimit(context.delays)
         self.queues = ChatQueues[Chat, Chat](self._send_chat, context.clock, "sending failed")
+        self._news: dict[Chat, asyncio.Event] = {}
 
     async def start(self) -> None:
         """Take up what the process before left."""
@@ -57,6 +60,12 @@ class Sender:
         """There is something to send to these chats."""
         for chat in chats:
             self.queues.put(chat, chat)
+            if chat in self._news:
+                self._news[chat].set()
+
+    def look_again(self) -> None:
+        """What is being typed may have been dropped."""
+        self.wake(list(self._news))
 
     def wake_all(self, chat: int) -> None:
         self.wake([(chat, True), (chat, False)])
@@ -76,16 +85,21 @@ class Sender:
 
         Returns None where nothing is planned.
         """
-        while True:
-            row, wait = await self._look(chat)
-            if row is None or not wait:
-                return row
-            if row.spoken and wait <= LONGEST_SECONDS:  # a person would be typing
-                async with typing_indicator(self._api, row.chat, row.topic, self._clock):
-                    await self._clock.sleep(wait)
-            else:
-                await self._clock.sleep(wait)
-            # and then look again: much may have happened
+        news = self._news[chat] = asyncio.Event()
+        try:
+            while True:
+                news.clear()
+                row, wait = await self._look(chat)
+                if row is None or not wait:
+                    return row
+                async with AsyncExitStack() as shown:
+                    if row.spoken and wait <= LONGEST_SECONDS:  # a person would be typing
+                        typing = typing_indicator(self._api, row.chat, row.topic, self._clock)
+                        await shown.enter_async_context(typing)
+                    await unless(news, self._clock.sleep(wait))
+                # and then look again: much may have happened
+        finally:
+            del self._news[chat]
 
     async def _look(self, chat: Chat) -> tuple[Planned | None, float]:
         """Return the next call and the seconds until it may go; mark one that may as being sent."""

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.gateway.incoming import Message, Unreadable, Update, read_update
 
@@ -25,32 +26,38 @@ class Stored:
         return read_update(json.loads(self.payload), self.taken_at)
 
 
-def store_updates(
-    db: Connection, payloads: Sequence[dict[str, Any]], now: float
-) -> list[tuple[int, int]]:
-    """Keep raw updates; one that is there already stays as it is. Return chat and id of each."""
+class Arrival(NamedTuple):
+    """An update to handle, and what it says where that can be read."""
+
+    queue: int
+    update_id: int
+    update: Update | None
+
+
+def store_updates(db: Connection, payloads: Sequence[dict[str, Any]], now: float) -> list[Arrival]:
+    """Keep raw updates; one that is there already stays as it is."""
     newest = db.execute("SELECT max(taken_at) FROM updates").fetchone()[0] or 0.0
     # a clock set back must not hide the newest update from next_offset
-    rows = [_row(each, max(now, newest)) for each in payloads]
+    stored = [_row(each, max(now, newest)) for each in payloads]
     db.executemany(
         """INSERT INTO updates (update_id, payload, chat, topic, sender, taken_at)
         VALUES (:update_id, :payload, :chat, :topic, :sender, :taken_at)
         ON CONFLICT DO UPDATE SET taken_at = excluded.taken_at""",
-        rows,
+        [row for row, _ in stored],
     )
-    return [(row["chat"], row["update_id"]) for row in rows]
+    return [Arrival(row["chat"], row["update_id"], update) for row, update in stored]
 
 
-def _row(payload: dict[str, Any], now: float) -> dict[str, Any]:
+def _row(payload: dict[str, Any], now: float) -> tuple[dict[str, Any], Update | None]:
     """Chat, topic and sender are 0 where they cannot be told."""
     # half a surrogate pair, which is no UTF-8, becomes a question mark
     text = json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace").decode()
-    try:
+    update = None
+    with suppress(Unreadable):
         update = read_update(payload, now)
-    except Unreadable:
-        update = None
     place = {key: getattr(update, key, 0) for key in ("chat", "topic", "sender")}
-    return {"update_id": payload["update_id"], "payload": text, "taken_at": now, **place}
+    known = {"update_id": payload["update_id"], "payload": text, "taken_at": now}
+    return {**known, **place}, update
 
 
 def next_offset(db: Connection, now: float) -> int | None:
@@ -61,15 +68,26 @@ def next_offset(db: Connection, now: float) -> int | None:
     return None if row is None or now - row[0] > OFFSET_SECONDS else int(row[1]) + 1
 
 
-def waiting(db: Connection) -> list[tuple[int, int]]:
-    """Return queue and id of every update that is not handled yet, in order.
+def count_waiting(db: Connection) -> int:
+    return int(db.execute("SELECT count(*) FROM updates WHERE state = 'new'").fetchone()[0])
+
+
+def waiting(db: Connection) -> list[Arrival]:
+    """Return every update that is not handled yet, in order.
 
     A queue is a chat, but for chats in whose midst the process died: those share the queue 0, so
     that the one over which it dies again and again ages no other.
     """
     query = """SELECT iif(chat IN (SELECT chat FROM updates WHERE state = 'new' AND crashes > 0),
-        0, chat), update_id FROM updates WHERE state = 'new' ORDER BY update_id"""
-    return [(queue, update_id) for queue, update_id in db.execute(query)]
+        0, chat), update_id, payload, taken_at FROM updates WHERE state = 'new'
+        ORDER BY update_id"""
+    found = []
+    for queue, update_id, payload, taken_at in db.execute(query):
+        update = None
+        with suppress(Unreadable):
+            update = Stored(payload, taken_at).read()
+        found.append(Arrival(queue, update_id, update))
+    return found
 
 
 def begin(db: Connection, update_id: int) -> Stored | None:

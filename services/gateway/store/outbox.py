@@ -80,6 +80,7 @@ def count_planned(db: Connection) -> int:
 
 
 def next_planned(db: Connection, chat: int, is_message: bool) -> Planned | None:
+    """Return the call to make next: answers to commands stand before talk that is being typed."""
     row = db.execute(
         """SELECT o.id, o.part, o.chat, o.topic, o.method, o.text, o.extra, o.reply_to, o.spoken,
         o.asker, o.to_bot, o.not_before, o.planned_at, o.attempts,
@@ -89,7 +90,7 @@ def next_planned(db: Connection, chat: int, is_message: bool) -> Planned | None:
         OR EXISTS (SELECT 1 FROM updates u WHERE u.chat = o.chat AND u.topic = o.topic
             AND u.state = 'new' AND u.update_id > o.update_id AND u.sender != o.asker)
         FROM outbox o WHERE o.chat = ? AND o.state = 'planned' AND (o.method = 'sendMessage') = ?
-        ORDER BY o.id LIMIT 1""",
+        ORDER BY o.spoken OR o.asker, o.id LIMIT 1""",
         (chat, is_message),
     ).fetchone()
     return Planned(*row) if row else None
@@ -122,6 +123,13 @@ def postpone(db: Connection, row: Planned, now: float, seconds: float) -> bool:
         (now + seconds, now, row.id),  # the clock may have been set back
     )
     return changed.rowcount > 0
+
+
+def drop_talk(db: Connection, chat: int, topic: int) -> int:
+    """Give up what the bot is about to say there, in chat 0 everywhere; return how many rows."""
+    query = """UPDATE outbox SET state = 'failed' WHERE state = 'planned' AND (spoken OR asker)
+        AND (? = 0 OR chat = ? AND topic = ?)"""
+    return db.execute(query, (chat, chat, topic)).rowcount
 
 
 def drop_chat(db: Connection, chat: int) -> int:

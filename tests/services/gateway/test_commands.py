@@ -191,8 +191,8 @@ async def test_privacy_and_the_owners_status_say_how_it_is(world: World) -> None
 
 
 async def test_telegrams_menu_shows_each_what_they_may(world: World) -> None:
-    async with world.gateway() as running:
-        await world.until(lambda: running.metric("polls_total", outcome="ok") > 0)
+    async with world.gateway():
+        await world.until(lambda: len(world.telegram.menus) == 3)
     menus = world.telegram.menus
     everyone = {name for name, entry in COMMANDS.items() if entry.who is For.EVERYONE}
     assert menus["all_group_chats"] <= everyone

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,58 @@ async def test_polling_backs_off_and_comes_back(world: World, code: int, outcome
         world.telegram.fault = None
         world.telegram.put(private("эй"))
         await world.says("эхо: эй", step=1)
+
+
+@pytest.mark.parametrize("method", ["setMyCommands", "deleteWebhook"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda method: of(method, 429, retry_after=1128),
+        lambda method: of(method, 500),
+        lambda method: of(method, 400),
+        lambda method: instead(method, "<html>"),
+        lambda method: Fault(kind="hold", method=method),
+    ],
+    ids=["429", "500", "400", "unreadable", "no answer"],
+)
+async def test_nothing_cosmetic_stands_before_hearing_people(
+    world: World, method: str, fault: Callable[[str], Fault]
+) -> None:
+    world.telegram.fault = fault(method)
+    world.telegram.put(private("эй"))
+    async with world.gateway():
+        began = world.clock.now()
+        await becomes(world, 200)
+        await world.says("эхо: эй")
+        assert world.clock.now() == began
+
+
+async def test_what_is_cosmetic_is_tried_again_with_patience(world: World) -> None:
+    world.telegram.fault = of("setMyCommands", 429, retry_after=1128)
+    async with world.gateway():
+        await world.wait_out(1128, lambda: world.telegram.menus)
+        world.telegram.fault = None
+        await world.until(lambda: len(world.telegram.menus) == 3)
+
+
+async def test_a_webhook_that_somebody_left_silences_nobody(world: World) -> None:
+    world.telegram.fault = of("getUpdates", 409, "can't use getUpdates while webhook is active")
+    async with world.gateway():
+        await world.until(lambda: "deleteWebhook" in world.telegram.calls)
+        world.telegram.fault = None
+        world.telegram.put(private("эй"))
+        await world.says("эхо: эй", step=0.5)
+
+
+async def test_a_server_that_holds_no_call_is_asked_twice_a_second(world: World) -> None:
+    world.configure(delays=1.0)
+    async with world.gateway():
+        await becomes(world, 200)
+        await world.until(lambda: world.clock.sleeps(0.5))
+        before = world.telegram.calls.count("getUpdates")
+        for polls in range(before + 1, before + 4):
+            await world.wait_out(0.5, lambda: world.telegram.calls.count("getUpdates"))
+            await world.until(lambda n=polls: world.telegram.calls.count("getUpdates") == n)  # type: ignore[misc]
 
 
 async def test_polling_waits_as_long_as_it_is_told_to_and_is_alive(world: World) -> None:

@@ -1,0 +1,111 @@
+"""Commands and buttons wait for no talk, and some end it; talk never overtakes a command."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.services.gateway.conftest import TEXTS, World, cases
+from tests.services.gateway.telegram import group, own, person, topic
+
+BEFORE = [group("автобус, ты тут?", sender=person(8))]
+
+
+def press(data: str) -> dict[str, Any]:
+    message = {"message_id": 5, "date": 1, "chat": {"id": -100, "type": "supergroup"}}
+    return {"id": "1", "from": person(), "data": data, "message": message}
+
+
+@pytest.fixture
+async def busy(world: World) -> World:
+    """A world in which a reply is never thought up, and person 7 administrates."""
+    world.telegram.administrators.add(7)
+    world.generation.hold = asyncio.Event()
+    world.configure(persona_user_id=7)
+    return world
+
+
+@pytest.mark.parametrize("text", ["/help", "/privacy", "/insanity on", "/mute", "/reset"])
+async def test_a_command_is_answered_while_an_answer_is_thought_up(busy: World, text: str) -> None:
+    async with busy.gateway():
+        busy.telegram.put(*BEFORE)
+        await busy.asks_generation()
+        began = busy.clock.now()
+        busy.telegram.put(group(text))
+        await busy.until(lambda: len(busy.telegram.sent) == 1)
+        assert busy.clock.now() == began
+        busy.telegram.put_raw(callback_query=press("insane:1"))
+        await busy.until(lambda: len(busy.telegram.press_answers) == 1)
+        assert busy.generation.hold
+        busy.generation.hold.set()
+
+
+async def test_a_command_is_answered_while_generation_is_down(world: World) -> None:
+    world.generation.code = grpc.StatusCode.UNAVAILABLE
+    async with world.gateway():
+        world.telegram.put(*BEFORE)
+        await world.asks_generation()
+        world.telegram.put(group("/help"))
+        await world.says(TEXTS.help)
+
+
+async def test_a_command_is_answered_while_an_answer_is_typed(world: World) -> None:
+    world.configure(delays=1.0, typing_speed=1.0)
+    async with world.gateway():
+        world.telegram.put(*BEFORE)
+        await world.until(lambda: world.clock.sleeps(6.0))
+        world.telegram.put(group("/help"))
+        await world.says(TEXTS.help)
+        await world.says(TEXTS.help, "эхо: автобус, ты тут?", step=0.1)
+
+
+@cases(
+    "order, ends",
+    [
+        ("mute", {"message": group("/mute")}, True),
+        ("opt-out, wherever it is said", {"message": group("/optout", chat=-200)}, True),
+        ("delete", {"message": group("/delete", reply_to_message=own("фу"))}, True),
+        ("reset", {"message": group("/reset")}, True),
+        ("the button", {"callback_query": press("mute:1")}, True),
+        ("a command that asks for no silence", {"message": group("/help")}, False),
+        ("a mute of another topic", {"message": group("/mute", **topic(6))}, False),
+        ("a mute of another chat", {"message": group("/mute", chat=-200)}, False),
+    ],
+)
+@pytest.mark.parametrize("is_typed", [False, True])
+async def test_some_end_what_is_thought_up_or_typed(
+    busy: World, order: dict[str, Any], ends: bool, is_typed: bool
+) -> None:
+    busy.configure(delays=1.0, typing_speed=1.0, persona_user_id=7)
+    async with busy.gateway() as running:
+        busy.telegram.put(*BEFORE)
+        await busy.asks_generation()
+        assert busy.generation.hold
+        if is_typed:
+            busy.generation.hold.set()
+            await busy.until(lambda: busy.clock.sleeps(6.0))
+        busy.telegram.put_raw(**order)
+        await busy.until(lambda: len(busy.telegram.sent + busy.telegram.press_answers) > 0)
+        busy.generation.hold.set()
+        if ends:
+            await busy.counts("outbox_size", 0)
+            busy.clock.advance(10)
+            await busy.settle()
+        else:
+            await busy.counts("reply_duration_seconds_count", 1, step=0.1)
+        spoken = [text for text in busy.telegram.texts() if "эхо" in text]
+        assert bool(spoken) is not ends
+        assert running.metric("updates_failed_total") == 0
+
+
+async def test_what_is_said_after_a_command_is_heard_after_it(busy: World) -> None:
+    async with busy.gateway():
+        busy.telegram.put(*BEFORE)
+        await busy.asks_generation()
+        assert busy.generation.hold
+        busy.telegram.put(group("/reset"), group("автобус, а теперь?"))
+        await busy.asks_generation(2)
+        busy.generation.hold.set()
+        await busy.says(TEXTS.reset, "эхо: автобус, а теперь?")
+    assert busy.generation.heard() == [["автобус, а теперь?"]]
