@@ -62,7 +62,6 @@ class Polling:
         self._database = context.database
         self._metrics = context.metrics
         self._clock = context.clock
-        self._floor = context.delays * FLOOR_SECONDS
         self._turns_by = 0.0
         self.sign_of_life()
         self.last_success = 0.0
@@ -123,7 +122,7 @@ class Polling:
         self._metrics.last_poll.set(now)
         self.last_success = now
         self._ready_until = self._clock.monotonic() + READY_SECONDS
-        left = self._floor - (self._clock.monotonic() - began)
+        left = FLOOR_SECONDS - (self._clock.monotonic() - began)
         if seconds and not updates and left > 0:
             await self._clock.sleep(left)
         return stored

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from contracts.clock import Clock
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
+from services.gateway import polling
 from services.gateway.bot_api import BotApi, open_bot_api
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.lifecycle import Outside, serve
@@ -308,5 +309,6 @@ def world(
     fake, generation, api = servers
     fake.reset()
     generation.reset()
+    monkeypatch.setattr(polling, "FLOOR_SECONDS", 0.0)  # time that stands still brings no update
     settings = settings_for(fake.url, generation.address, tmp_path)
     return World(fake, generation, api, settings, patch=monkeypatch)

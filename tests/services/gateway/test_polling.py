@@ -77,7 +77,7 @@ async def test_a_webhook_that_somebody_left_silences_nobody(world: World) -> Non
 
 
 async def test_a_server_that_holds_no_call_is_asked_twice_a_second(world: World) -> None:
-    world.configure(delays=1.0)
+    world.patch.setattr(polling, "FLOOR_SECONDS", 0.5)
     async with world.gateway():
         await becomes(world, 200)
         await world.until(lambda: world.clock.sleeps(0.5))
