@@ -13,7 +13,7 @@ from contracts.bot_command import Command
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.command_table import COMMANDS, CommandEntry, Trait
 from services.gateway.incoming import ButtonPress, Identity, Message, Update
-from services.gateway.reasons import SPEAKS, UNASKED, Minutes, Reason, View
+from services.gateway.reasons import BURST_SECONDS, SPEAKS, UNASKED, Minutes, Reason, View
 
 OLD_SECONDS = 1800.0
 """Age at which a message that was not for the bot is not worth an answer any more, nor an edit that
@@ -67,10 +67,40 @@ def _is_for_another(command: Command, me: Identity) -> bool:
     return bool(command.target) and command.target.lower() != me.username.lower()
 
 
-def continues(later: Message, me: Identity, until: float) -> bool:
-    """Whether a later message of the same sender belongs to the burst that ends at `until`."""
-    is_talk = later.has_words and not later.is_edit and not is_command(later, me)
-    return is_talk and later.at <= until
+def continues(
+    later: Message, message: Message, reason: Reason, me: Identity, has_bursts: bool
+) -> bool:
+    """Whether a later message of the same sender is answered instead of one with that reason.
+
+    In a burst it is whatever they say next and not to others. Past that it is what is for the bot
+    as well: where it waits already nobody could be answered meanwhile, and one answer is enough.
+    """
+    is_line = later.has_words or (later.has_media and reason is Reason.WORDLESS)
+    is_near = later.at <= message.at + BURST_SECONDS
+    if later.is_edit or is_command(later, me) or not is_line or (is_near and not has_bursts):
+        return False
+    if reason is Reason.INSANITY:
+        return not later.via_bot
+    return addressed(later, me) is not None or (is_near and not is_for_others(later, me))
+
+
+def is_for_others(message: Message, me: Identity) -> bool:
+    """Whether it is not the bot's though its sender is talking with the bot.
+
+    That is what others said, an answer to somebody else, a mention of another bot, and what begins
+    with somebody else's name.
+    """
+    if addressed(message, me) is not None:
+        return False
+    return (
+        message.is_borrowed
+        or message.answered not in (0, message.sender)
+        or any(
+            entity.type in ("mention", "text_mention")
+            and (entity.offset == 0 or words.lower().endswith("bot"))
+            for entity, words in message.marked_parts()
+        )
+    )
 
 
 def _not_served(message: Message, me: Identity, config: GatewayConfig) -> Reason | None:
@@ -120,7 +150,10 @@ def _decide_talk(
     if view.album:
         return Reason.ALBUM
     if reason is None:
-        reason = Reason.BURST if view.joined else _decide_unasked(message, view, config, now)
+        if view.joined and not is_for_others(message, me):
+            reason = Reason.BURST
+        else:
+            reason = _decide_unasked(message, me, view, config, now)
     if reason not in SPEAKS or not message.is_by_bot:
         return reason
     if view.repeated:
@@ -140,12 +173,14 @@ def _may_call_by_edit(message: Message, view: View, now: float) -> bool:
     return is_new and not message.is_by_bot
 
 
-def _decide_unasked(message: Message, view: View, config: GatewayConfig, now: float) -> Reason:
+def _decide_unasked(
+    message: Message, me: Identity, view: View, config: GatewayConfig, now: float
+) -> Reason:
     """Whether to say something to what is not for the bot."""
     settings = view.settings
     if message.via_bot:
         return Reason.VIA_BOT
-    if not settings.insane and _percentile(message) >= settings.chattiness:
+    if not settings.insane and _percentile(message, me) >= settings.chattiness:
         return Reason.NOT_ADDRESSED
     if now - message.at > OLD_SECONDS:
         return Reason.STALE
@@ -156,9 +191,9 @@ def _decide_unasked(message: Message, view: View, config: GatewayConfig, now: fl
     return Reason.INSANITY if settings.insane else Reason.CHATTINESS
 
 
-def _percentile(message: Message) -> int:
-    """0 to 99 by chance, but the same each time the message is decided."""
-    key = f"{message.chat}/{message.message_id}".encode()
+def _percentile(message: Message, me: Identity) -> int:
+    """0 to 99 by each bot's own chance, but the same each time the message is decided."""
+    key = f"{me.id}/{message.chat}/{message.message_id}".encode()
     return hashlib.sha256(key).digest()[0] * 100 // 256
 
 

@@ -10,6 +10,7 @@ answer is committed, which is never made again; each transaction may be the last
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from sqlite3 import Connection
 
 from aiogram.exceptions import (
     ClientDecodeError,
@@ -42,9 +43,7 @@ MOST_FAILURES = 5
 MOST_CRASHES = 3
 """Attempts that the process did not survive, after which an update is given up as well."""
 LONGEST_BURST = 15.0
-"""Seconds of one person's messages that are answered together."""
-BURST_OVER = 10.0
-"""Age in seconds at which a message has waited long enough for its sender's next."""
+"""Seconds after which somebody who never stops writing is answered."""
 _OUTSIDE = (
     *(TelegramNetworkError, TelegramRetryAfter, TelegramServerError, ClientDecodeError),
     OSError,
@@ -57,7 +56,10 @@ Arrived = tuple[int, int, bool]
 
 
 class Flow:
-    """What one bot does with updates; `me` is who it is at Telegram."""
+    """What one bot does with updates; `me` is who it is at Telegram.
+
+    `_bursts` says since when somebody waits to be answered with what they write next.
+    """
 
     def __init__(
         self, context: Context, me: Identity, generation: Generation, sender: Sender,
@@ -74,6 +76,7 @@ class Flow:
         self.arrivals = ChatQueues[int, Arrived](self._take, self.clock, "update failed")
         self.talk = ChatQueues[int, int](self.handle_update, self.clock, "update failed")
         self._silences: dict[int, tuple[Message, asyncio.Event]] = {}
+        self._bursts: dict[tuple[int, int, int], float] = {}
 
     def take_all(self, arrivals: Iterable[inbox.Arrival]) -> None:
         for queue, update_id, update in arrivals:
@@ -111,7 +114,7 @@ class Flow:
     async def _answer(self, update_id: int, stored: inbox.Stored) -> Answer:
         match update := stored.read():
             case Message(migrate_from_chat_id=0, migrate_to_chat_id=0):
-                return await self._answer_message(update_id, update)
+                return await self._answer_message(update_id, update, stored.taken_at)
             case Message():  # told in both chats, and either may be read first
                 old = update.migrate_from_chat_id or update.chat
                 new = update.migrate_to_chat_id or update.chat
@@ -124,7 +127,7 @@ class Flow:
                 return Answer(writes=(lambda db: outbox.drop_chat(db, update.chat),))
         return Answer()
 
-    async def _answer_message(self, update_id: int, message: Message) -> Answer:
+    async def _answer_message(self, update_id: int, message: Message, taken_at: float) -> Answer:
         reason, settings = await self._decide(update_id, message)
         texts, now = self.config.texts, self.clock.now()
         if reason is Reason.COMMAND:
@@ -134,16 +137,18 @@ class Flow:
         if reason is Reason.LIMIT_TOLD:
             told = _answered(message, reason, (answer_to(message, texts.limited),))
             return _counted(told, message, "limit_told", now)
-        if reason not in SPEAKS:
-            return Answer()
-        silence = asyncio.Event()
-        self._silences[update_id] = message, silence
-        try:
-            answer = await unless(silence, self._reply(update_id, message, reason))
-        finally:
-            del self._silences[update_id]
+        if reason in SPEAKS:
+            silence = asyncio.Event()
+            self._silences[update_id] = message, silence
+            try:
+                reply = self._reply(update_id, message, taken_at, reason)
+                if (answer := await unless(silence, reply)) is not None:
+                    return answer
+            finally:
+                del self._silences[update_id]
+        self._bursts.pop(_place(message), None)
         passed_over: Write = lambda db: history.set_reason(db, message, Reason.MUTED)  # noqa: E731
-        return answer or Answer(writes=(passed_over,))
+        return Answer(writes=(passed_over,)) if reason in SPEAKS else Answer()
 
     async def _decide(self, update_id: int, message: Message) -> tuple[Reason, ChatSettings]:
         """Decide whether to answer, and remember what was said."""
@@ -160,42 +165,62 @@ class Flow:
         self.context.metrics.decided.labels(reason.value).inc()
         return reason, view.settings
 
-    async def _reply(self, update_id: int, message: Message, reason: Reason) -> Answer:
+    async def _reply(
+        self, update_id: int, message: Message, taken_at: float, reason: Reason
+    ) -> Answer:
         """Answer in the persona's voice, or leave it to what its sender writes next."""
         began = self.clock.now()
         async with typing_indicator(self.context.api, message.chat, message.topic, self.clock):
-            recall = await self._recall(update_id, message)
+            recall = await self._recall(update_id, message, taken_at, reason)
             if recall is None:
                 # it is answered with what its sender wrote after it, which may be for nobody
                 waits = Reason.NOT_ADDRESSED if reason in UNASKED else Reason.JOINED
                 return Answer(writes=(lambda db: history.set_reason(db, message, waits),))
             if reason is Reason.WORDLESS:
-                return self._answer_wordless(message)
+                return self._answer_wordless(message, reason)
             try:
                 lines = await self._ask(update_id, message, recall)
             except GenerationError:
                 return self._tell_outage(message, reason)
         return self._compose(message, reason, lines, self.clock.now() - began)
 
-    def _answer_wordless(self, message: Message) -> Answer:
+    def _answer_wordless(self, message: Message, reason: Reason) -> Answer:
         """Answer with one of the lines for it, the same at each attempt."""
         text = self.config.wordless[message.message_id % len(self.config.wordless)]
-        answer = Answer((answer_to(message, text, asker=message.sender),))
+        answer = _answered(message, reason, (answer_to(message, text, asker=message.sender),))
         return _counted(answer, message, "answer", self.clock.now())
 
-    async def _recall(self, update_id: int, message: Message) -> history.Recall | None:
-        """What a reply rests on; None where the sender wrote more that is answered with this."""
-        has_bursts = bool(self.config.burst_seconds) and not message.is_by_bot
-        if has_bursts and self.clock.now() - message.at < BURST_OVER:
-            await self.clock.sleep(self.context.delays * self.config.burst_seconds)
-        async with self.database.transaction() as db:
-            if has_bursts:
-                since = history.joined_since(db, message)
-                until = (message.at if since is None else since) + LONGEST_BURST
-                later = inbox.later_messages(db, update_id, message)
-                if any(continues(each, self.me, until) for each in later):
+    async def _recall(
+        self, update_id: int, message: Message, taken_at: float, reason: Reason
+    ) -> history.Recall | None:
+        """What a reply rests on; None where the sender wrote more that is answered with this.
+
+        The pause for more runs from the time at which the message came, by our clock alone: that of
+        Telegram may differ from it.
+        """
+        pause = self.context.delays * self.config.burst_seconds
+        pause = min(pause, taken_at + pause - self.clock.now())
+        if pause > 0 and not message.is_by_bot:
+            async with self.database.transaction() as db:
+                if self._is_continued(db, update_id, message, reason):
                     return None
+            await self.clock.sleep(pause)
+        async with self.database.transaction() as db:
+            if self._is_continued(db, update_id, message, reason):
+                return None
+            self._bursts.pop(_place(message), None)
             return history.recall(db, message, HISTORY_MESSAGES)
+
+    def _is_continued(
+        self, db: Connection, update_id: int, message: Message, reason: Reason
+    ) -> bool:
+        now = self.clock.monotonic()
+        waits_since = self._bursts.setdefault(_place(message), now)
+        if message.is_by_bot or now - waits_since > LONGEST_BURST:
+            return False
+        later = inbox.later_messages(db, update_id, message)
+        has_bursts = bool(self.config.burst_seconds)
+        return any(continues(each, message, reason, self.me, has_bursts) for each in later)
 
     async def _ask(self, update_id: int, message: Message, recall: history.Recall) -> list[str]:
         key = chat_key(self.context.bot, message.chat, message.topic)
@@ -266,6 +291,11 @@ class Flow:
             if chat in (0, message.chat) and (not chat or topic == message.topic):
                 silence.set()
         self.sender.look_again()
+
+
+def _place(message: Message) -> tuple[int, int, int]:
+    """Where a person's bursts are."""
+    return message.chat, message.topic, message.sender
 
 
 def _answered(message: Message, reason: Reason, calls: tuple[Outgoing, ...]) -> Answer:

@@ -81,6 +81,7 @@ class RepliedTo(Tolerant):
     plain: str = _at("", "text")
     caption: str = ""
     forum_topic_created: Any = None
+    is_automatic_forward: bool = False
 
     @property
     def text(self) -> str:
@@ -117,7 +118,6 @@ class Message(RepliedTo):
     replies_elsewhere: Id = _at(0, "external_reply", "origin", "sender_user", "id")
     forward_origin: Any = None
     via_bot: Any = None
-    is_automatic_forward: bool = False
     migrate_from_chat_id: Id = 0
     migrate_to_chat_id: Id = 0
     has_media: bool = False
@@ -173,16 +173,22 @@ class Message(RepliedTo):
             for each, part in zip(marked, parts, strict=True)
         ]
 
-    def replies_to(self, user: int) -> bool:
-        """Whether it answers that user, here or what was said in another chat.
+    @property
+    def answered(self) -> int:
+        """Whom it answers, here or what was said in another chat; 0 for nobody.
 
-        Every message of a topic seems to reply to the topic's first one, which is no answer.
+        Every message of a topic seems to reply to the topic's first one, and every comment to its
+        post, which is no answer.
         """
         if self.replies_elsewhere:
-            return self.replies_elsewhere == user
-        opens_topic = self.topic != 0 and self.replied_to.message_id == self.topic
-        is_opening = opens_topic or self.replied_to.forum_topic_created is not None
-        return self.replied_to.user.id == user and not is_opening
+            return self.replies_elsewhere
+        replied_to = self.replied_to
+        is_opening = self.topic != 0 and replied_to.message_id == self.topic
+        is_opening |= replied_to.forum_topic_created is not None or replied_to.is_automatic_forward
+        return 0 if is_opening else replied_to.user.id
+
+    def replies_to(self, user: int) -> bool:
+        return self.answered == user
 
 
 class ButtonPress(Tolerant):

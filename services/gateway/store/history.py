@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from sqlite3 import Connection, Row
 
 from services.gateway.incoming import Message
-from services.gateway.reasons import SPEAKS, ChatSettings, Reason, View
+from services.gateway.reasons import BURST_SECONDS, SPEAKS, ChatSettings, Reason, View
 from services.gateway.store import chats, inbox, outbox
 from services.gateway.store.database import BATCH
 from services.gateway.store.same_words import is_repeat, words_key
 
 ALBUM_MESSAGES = 20
 """Parts of an album lie less than so many messages apart; it has at most ten."""
-JOIN_SECONDS = 60.0
-"""Time within which a message that waits for its sender's next one is answered with it."""
-WAITED_SECONDS = 600.0
-"""Time after which no message waits for its sender's next one any more."""
+WAITED_SECONDS = 86_400.0
+"""Time for which Telegram keeps what nobody fetches, so that one answer may be for all of it."""
 REPEAT_MESSAGES = 20
 """Messages back within which the bot neither repeats itself nor answers a bot that does."""
 KEEP_ASKS_SECONDS = 2 * 86_400.0
@@ -31,14 +29,14 @@ _VIEW = """
     SELECT
     (SELECT reason FROM turns WHERE chat = :chat AND message_id = :message_id) AS before,
     EXISTS (SELECT 1 FROM turns WHERE chat = :chat AND topic = :topic AND user_id = :sender
-        AND message_id != :message_id AND reason = 'joined' AND at > :at - :join_seconds) AS joined,
+        AND message_id != :message_id AND reason = 'joined' AND at >= :at - :burst) AS joined,
     EXISTS (SELECT 1 FROM turns WHERE chat = :chat AND album = :album AND message_id != :message_id
         AND message_id > :message_id - :album_messages
         AND message_id < :message_id + :album_messages
         AND reason IN (SELECT value FROM json_each(:answered))) AS album
 """
 _VIEW_LIMITS = {
-    "join_seconds": JOIN_SECONDS,
+    "burst": BURST_SECONDS,
     "album_messages": ALBUM_MESSAGES,
     "answered": json.dumps(sorted(SPEAKS)),
 }
@@ -127,16 +125,6 @@ def add_spoken(
         VALUES ('persona', 1, ?, ?, ?, ?, ?, ?)""",
         (chat, topic, message_id, me, text, now),
     )
-
-
-def joined_since(db: Connection, message: Message) -> float | None:
-    """Return when the burst began that the message belongs to, None where it begins one."""
-    row = db.execute(
-        """SELECT min(at) FROM turns WHERE chat = :chat AND topic = :topic AND user_id = :sender
-        AND reason = 'joined' AND at > :at - :join_seconds""",
-        {**message.facts(), **_VIEW_LIMITS},
-    ).fetchone()
-    return None if row[0] is None else float(row[0])
 
 
 def set_reason(db: Connection, message: Message, reason: Reason) -> None:

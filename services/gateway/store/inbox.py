@@ -1,7 +1,7 @@
 """Updates: stored as they came, handled one by one, kept until their answer is committed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from sqlite3 import Connection
@@ -121,15 +121,15 @@ def is_new(db: Connection, update_id: int) -> bool:
     return db.execute(query, (update_id,)).fetchone() is not None
 
 
-def later_messages(db: Connection, update_id: int, message: Message) -> list[Message]:
-    """Return what the message's sender wrote after it in the same place and is not handled yet."""
+def later_messages(db: Connection, update_id: int, message: Message) -> Iterator[Message]:
+    """What the message's sender wrote after it in the same place and is not handled yet."""
     rows = db.execute(
         """SELECT payload, taken_at FROM updates WHERE state = 'new' AND update_id > :update_id
-        AND chat = :chat AND topic = :topic AND sender = :sender""",
+        AND chat = :chat AND topic = :topic AND sender = :sender ORDER BY update_id""",
         {**message.facts(), "update_id": update_id},
     )
     updates = (Stored(*row).read() for row in rows)
-    return [each for each in updates if isinstance(each, Message)]
+    return (each for each in updates if isinstance(each, Message))
 
 
 def prune(db: Connection, before: float, limit: int) -> int:

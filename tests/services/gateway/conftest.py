@@ -259,13 +259,13 @@ class World:
         last = self.telegram.updates[-1]["update_id"]
         await self.until(lambda: (self.telegram.offsets or [0])[-1] == last + 1)
 
-    async def handled(self) -> None:
+    async def handled(self, step: float = 0.0) -> None:
         """Wait until every update has its end, and what answers it is sent."""
         await self.until(lambda: not self.telegram.updates)
         with closing(sqlite3.connect(self.settings.database)) as db:
             query = "SELECT count(*) FROM updates WHERE state = 'new'"
-            await self.until(lambda: db.execute(query).fetchone() == (0,))
-        await self.counts("outbox_size", 0)
+            await self.until(lambda: db.execute(query).fetchone() == (0,), step)
+        await self.counts("outbox_size", 0, step)
 
 
 def cases(names: str, table: Iterable[tuple[Any, ...]]) -> pytest.MarkDecorator:

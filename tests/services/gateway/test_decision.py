@@ -193,6 +193,19 @@ def test_chattiness_is_a_share_of_messages() -> None:
     assert 0.12 < reasons.count(Reason.CHATTINESS) / 2000 < 0.18
 
 
+def test_two_bots_do_not_choose_the_same_messages() -> None:
+    messages = [read_message(group("ну"), NOW) for _ in range(2000)]
+    chosen = [
+        {
+            message.message_id
+            for message in messages
+            if decide(message, me, chatty(15), GatewayConfig(), NOW) is Reason.CHATTINESS
+        }
+        for me in (ME, replace(ME, id=ME.id + 1))
+    ]
+    assert len(chosen[0] & chosen[1]) < 0.04 * len(messages)  # 0.15² of them by chance
+
+
 def test_a_message_is_drawn_the_same_each_time() -> None:
     message = group("ну")
     decisions = {Case("", message, Reason.CHATTINESS, chatty(50)).decide() for _ in range(20)}

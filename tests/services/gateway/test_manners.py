@@ -1,73 +1,8 @@
-"""Like a person: bursts, typing, edits, albums; and other bots, who are answered only so long."""
-
-from typing import Any
+"""Like a person: typing, edits; and other bots, who are answered only so long."""
 
 from services.sandbox.faults import Call
-from tests.services.gateway.conftest import TEXTS, World, candidate, cases
-from tests.services.gateway.telegram import ALBUM, another_bot, entity, group, person, private
-
-NOW = 1_800_000_000
-BURSTS: list[tuple[str, list[dict[str, Any]], list[str]]] = [
-    ("a burst gets one answer", [private("слушай"), private("уже ушёл?")], ["эхо: уже ушёл?"]),
-    ("a slash that is no command of ours is talk",
-     [private("слушай"), private("/дом стоит"), private("/dom too")], ["эхо: /dom too"]),
-    ("a command neither waits for what stands before it nor swallows it",
-     [private("эй"), private("/help")], [TEXTS.help, "эхо: эй"]),
-    ("who never stops is answered now and then",
-     [private(f"и {n}", date=NOW + 2 * n) for n in range(20)],
-     ["эхо: и 7", "эхо: и 15", "эхо: и 19"]),
-    ("who writes again a minute later does not go on",
-     [group("автобус, когда отправление?", date=NOW - 90), group("пойду поем", date=NOW - 20)],
-     ["эхо: автобус, когда отправление?"]),
-    ("an album is answered by its words wherever they stand",
-     [private(None, **ALBUM), private(None, caption="гляди", **ALBUM)], ["эхо: гляди"]),
-]  # fmt: skip
-
-
-@cases("messages, texts", BURSTS)
-async def test_what_is_written_in_a_row(
-    world: World, messages: list[dict[str, Any]], texts: list[str]
-) -> None:
-    world.configure(delays=1.0, burst_seconds=2.0, wordless=("Слов не вижу.",))
-    async with world.gateway():
-        world.telegram.put(*messages)
-        await world.says(*texts, step=0.1)
-        world.clock.advance(5)
-        await world.settle()
-    assert world.telegram.texts() == texts
-
-
-async def test_generation_gets_a_burst_as_one_turn(world: World) -> None:
-    world.configure(delays=1.0, burst_seconds=2.0)
-    async with world.gateway():
-        world.telegram.put(private("слушай"), private("а автобус"), private("уже ушёл?"))
-        await world.counts("decisions_total", 3, step=0.1, reason="private")
-        await world.says("эхо: уже ушёл?", step=0.1)
-    assert len(world.generation.requests) == 1
-    assert world.generation.heard() == [["слушай", "а автобус", "уже ушёл?"]]
-
-
-async def test_a_burst_in_a_group_is_answered_though_its_end_is_not_addressed(world: World) -> None:
-    world.configure(delays=1.0, burst_seconds=2.0)
-    async with world.gateway():
-        world.telegram.put(group("автобус"), group("а я нет", sender=person(8)), group("ты где?"))
-        await world.says("эхо: ты где?", step=0.1)
-        await world.counts("decisions_total", reason="burst")
-        world.telegram.put(group("это уже не тебе"))
-        await world.counts("decisions_total", 2, reason="not_addressed")
-    assert len(world.telegram.sent) == 1
-
-
-async def test_bursts_that_nobody_asked_about_keep_to_the_budget(world: World) -> None:
-    world.configure(delays=1.0, burst_seconds=2.0, budget=1, insanity=True)
-    async with world.gateway():
-        for sender in (person(20), person(21), person(22)):
-            world.telegram.put(group("раз", sender=sender), group("два", sender=sender))
-        await world.until(
-            lambda: world.running.metric("decisions_total", reason="budget") >= 2, step=0.1
-        )
-        await world.settle()
-    assert world.telegram.texts() == ["эхо: два"]
+from tests.services.gateway.conftest import World, candidate
+from tests.services.gateway.telegram import another_bot, entity, group, private
 
 
 async def test_a_mute_stops_what_is_being_typed(world: World) -> None:
