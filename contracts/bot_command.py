@@ -3,12 +3,20 @@
 import re
 from dataclasses import dataclass
 
-_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]+))?(?!\S)\s*(.*)", re.DOTALL)
+_BOT = r"@([A-Za-z0-9_]{1,32}[bB][oO][tT])"
+_COMMAND = re.compile(
+    rf"(?:{_BOT}[,:]?\s+)?/([A-Za-z0-9_]{{1,32}})(?:@([A-Za-z0-9_]+))?(?!\S)\s*(?:{_BOT}(?!\S))?(.*)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
 class Command:
-    """A text that begins with a slash and a word; `target` is the bot it names, if any."""
+    """A text that begins with a slash and a word; `target` is the bot it names, if any.
+
+    People name it before the command, in it, or after it: «@some_bot /help», «/help@some_bot»,
+    «/help @some_bot».
+    """
 
     name: str
     target: str
@@ -18,4 +26,7 @@ class Command:
 def read_command(text: str) -> Command | None:
     """Return the command that the text is, None where it is talk: «/дом стоит»."""
     found = _COMMAND.match(text)
-    return Command(found[1].lower(), found[2] or "", found[3].strip()) if found else None
+    if not found:
+        return None
+    before, name, within, after, arguments = found.groups()
+    return Command(name.lower(), within or before or after or "", arguments.strip())

@@ -7,6 +7,8 @@ from typing import Any
 
 from services.gateway.incoming import ButtonPress, Message
 
+PRESS_CHARACTERS = 200
+"""That Telegram takes in an answer to a pressed button."""
 Write = Callable[[Connection], int | None]
 """A write of the store's. Returns how many planned calls it gave up."""
 
@@ -20,6 +22,8 @@ class Outgoing:
     after     seconds from now before which it is not sent
     asker     whom it answers, 0 nobody
     to_bot    it answers a bot
+    only_if   "sent" or "failed": it goes once the answer's other calls have ended, if one of them
+              was carried out or if none was; "" does not wait for them
     extra     further parameters
     """
 
@@ -32,6 +36,7 @@ class Outgoing:
     after: float = 0.0
     asker: int = 0
     to_bot: bool = False
+    only_if: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -57,5 +62,5 @@ def answer_to(message: Message, text: str, **more: Any) -> Outgoing:
 
 def answer_press(press: ButtonPress, text: str = "") -> Outgoing:
     """Let the button stop waiting, with a text for its presser alone or without."""
-    extra = {"callback_query_id": press.id, "text": text or None}
+    extra = {"callback_query_id": press.id, "text": text[:PRESS_CHARACTERS] or None}
     return Outgoing(press.chat, method="answerCallbackQuery", extra=extra)

@@ -1,28 +1,21 @@
 """bot.yaml's `gateway` section: what the bot is called, whom it serves, how it talks."""
 
-import re
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from services.gateway.arguments import read_hours
 from services.gateway.reasons import ChatSettings, Minutes
 from services.gateway.texts import Text, Texts
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Ids = frozenset[int]
-_HOURS = re.compile(r"(\d{1,2})(?::(\d\d))?\s*[-–—]\s*(\d{1,2})(?::(\d\d))?")
-
-
-def read_hours(text: str) -> Minutes | None:
-    """Return `23-8` or `22:30-7:15` as minutes of the day; None for anything else."""
-    if not (found := _HOURS.fullmatch(text.strip())):
-        return None
-    hour, minute, end_hour, end_minute = (int(each or 0) for each in found.groups())
-    begin, end = hour * 60 + minute, end_hour * 60 + end_minute
-    if max(hour, end_hour) > 23 or max(minute, end_minute) > 59 or begin == end:
-        return None
-    return begin, end
+WORDLESS = (
+    "Я понимаю только слова. Напишите текстом?",
+    "Тут я бессилен: читать умею, а смотреть и слушать нет.",
+    "Красиво, наверное. А словами можно?",
+)
 
 
 def _hours(value: object) -> Minutes | None:
@@ -58,8 +51,8 @@ class GatewayConfig(BaseModel):
     burst_seconds    seconds that it waits for more from the same person before it answers
     typing_speed     characters a second at which it seems to type, up to six seconds for a message;
                      0 sends at once
-    wordless         answers to a sticker, a voice message or a picture without words that is for
-                     the bot; without any it keeps silent
+    wordless         answers to a sticker, a voice message, a place or a picture without words that
+                     is for the bot; with an empty list it keeps silent
     allow_pings      whether an @name in an answer notifies that person
     retention_days   days after which messages are deleted
     texts            see below
@@ -84,7 +77,7 @@ class GatewayConfig(BaseModel):
     time_zone: str = "Europe/Moscow"
     burst_seconds: float = Field(default=1.5, ge=0.0, le=30.0)
     typing_speed: float = Field(default=20.0, ge=0.0)
-    wordless: tuple[Text, ...] = ()
+    wordless: tuple[Text, ...] = WORDLESS
     allow_pings: bool = False
     retention_days: int = Field(default=30, ge=1)
     texts: Texts = Texts()

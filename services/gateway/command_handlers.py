@@ -5,30 +5,27 @@ A handler returns an Answer; what it writes is committed together with the answe
 
 import asyncio
 import math
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from contracts.forget import Forgotten, append
 from contracts.retry import backoff, retry
+from services.gateway.administrators import is_administrator, reads_all
 from services.gateway.answer import Answer, Outgoing, Write, answer_to
-from services.gateway.bot_config import GatewayConfig, read_hours
+from services.gateway.arguments import read_hours, read_percent, read_span, read_switch
+from services.gateway.bot_config import GatewayConfig
 from services.gateway.context import Context
 from services.gateway.incoming import Identity, Message
 from services.gateway.reasons import ChatSettings
-from services.gateway.settings_keyboard import keyboard
+from services.gateway.settings_keyboard import NIGHT, keyboard, local_time
 from services.gateway.store import chats, history, inbox, outbox
 from services.gateway.texts import Texts
 from telemetry.logs import logger
 
 REPORTS_AN_HOUR = 5
 DAY = 86_400.0
-_SPAN = re.compile(r"(\d{1,3})\s*([mhdмчд])?", re.IGNORECASE)
-_UNITS = {"m": 60, "м": 60, "h": 3600, "ч": 3600, "d": 86_400, "д": 86_400}
-_OFF = frozenset({"off", "0", "нет", "выкл"})
-_ON = frozenset({"on", "1", "да", "вкл"})
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,23 @@ class Order:
     def tell(self, text: str, *writes: Write, **extra: Any) -> Answer:
         return Answer((answer_to(self.message, text, extra=extra),), writes)
 
+    def tell_outcome(
+        self, calls: Sequence[Outgoing], done: str, not_done: str, write: Write
+    ) -> Answer:
+        """Make the calls, and say how they ended."""
+        told = [
+            answer_to(self.message, text, only_if=outcome)
+            for text, outcome in ((done, "sent"), (not_done, "failed"))
+        ]
+        return Answer((*calls, *told), (write,))
+
     def set(self, text: str, **values: Any) -> Answer:
         """Change the chat's settings and say so."""
         chat, topic = self.message.chat, self.message.topic
         wanted = self.settings.model_copy(update=values)
+        if wanted.muted_until > self.now:  # or what is said would not be done
+            until = local_time(wanted.muted_until, self.config.zone)
+            text = f"{text} {self.texts.muted.replace('{until}', until)}".strip()
         return self.tell(text, lambda db: chats.set_settings(db, chat, topic, wanted))
 
     def silence(self, answer: Answer, everywhere: bool = False) -> Answer:
@@ -73,13 +83,30 @@ class Order:
     def explain(self, example: str) -> Answer:
         return self.tell(self.texts.unclear.replace("{example}", example))
 
+    async def by_administrator(self) -> bool | None:
+        """Whether an administrator gives it; None where it cannot be known."""
+        message, person = self.message, self.message.person.id
+        if message.is_private or person in self.config.owner_ids:
+            return True
+        if not person:  # an anonymous administrator writes as the group itself
+            return message.sender == message.chat or None
+        return await is_administrator(self.context, message.chat, person)
+
+    async def warned(self, text: str) -> str:
+        """Return the text, and what to do where the bot does not get all that is written."""
+        hears_all = await reads_all(self.context, self.me, self.message.chat)
+        return text if hears_all else f"{text}\n{self.texts.privacy_mode}"
+
 
 async def start(order: Order) -> Answer:
     return order.tell(order.texts.start)
 
 
 async def show_help(order: Order) -> Answer:
-    return order.tell(order.texts.help)
+    """People are told of talk and their rights, administrators in a group of what they can set."""
+    if order.message.is_private or not await order.by_administrator():
+        return order.tell(order.texts.help)
+    return order.tell(await order.warned(order.texts.help_admin))
 
 
 async def privacy(order: Order) -> Answer:
@@ -89,52 +116,49 @@ async def privacy(order: Order) -> Answer:
 
 
 async def show_settings(order: Order) -> Answer:
-    return order.tell(order.texts.settings, reply_markup=keyboard(order.settings, order.now))
+    markup = keyboard(order.settings, order.now, order.config.zone)
+    return order.tell(await order.warned(order.texts.settings), reply_markup=markup)
 
 
 async def insanity(order: Order) -> Answer:
     """Switch the mode as it is told, else toggle it."""
-    texts, word = order.texts, order.argument.lower()
-    if word and word not in _ON | _OFF:
-        return order.explain("/insanity on")
-    is_insane = word in _ON if word else not order.settings.insane
-    return order.set(texts.insanity_on if is_insane else texts.insanity_off, insane=is_insane)
+    is_insane = read_switch(order.argument) if order.argument else not order.settings.insane
+    if is_insane is None:
+        return order.explain("/insanity on (или off)")
+    if not is_insane:
+        return order.set(order.texts.insanity_off, insane=False)
+    return order.set(await order.warned(order.texts.insanity_on), insane=True)
 
 
 async def chattiness(order: Order) -> Answer:
-    number = order.argument.removesuffix("%").strip()
-    if not (number.isascii() and number.isdigit() and int(number) <= 100):
-        return order.explain("/chattiness 15")
-    text = order.texts.chattiness.replace("{percent}", str(int(number)))
-    return order.set(text, chattiness=int(number))
+    """Set how often it talks unasked, which ends insanity."""
+    percent = read_percent(order.argument)
+    if percent is None:
+        return order.explain("/chattiness 15 (от 0 до 100)")
+    if not percent:
+        return order.set(order.texts.chattiness_off, chattiness=0, insane=False)
+    text = await order.warned(order.texts.chattiness.replace("{percent}", str(percent)))
+    return order.set(text, chattiness=percent, insane=False)
 
 
 async def quiet(order: Order) -> Answer:
-    texts = order.texts
-    if order.argument.lower() in _OFF:
+    texts, switch = order.texts, read_switch(order.argument)
+    if switch is False:
         return order.set(texts.quiet_off, quiet=None)
-    if (hours := read_hours(order.argument)) is None:
-        return order.explain("/quiet 23-8")
+    hours = order.config.quiet or NIGHT if switch else read_hours(order.argument)
+    if hours is None:
+        return order.explain("/quiet 23-8 (часы от 0 до 24, или off)")
     begin, end = (f"{minute // 60}:{minute % 60:02}" for minute in hours)
     return order.set(texts.quiet.replace("{begin}", begin).replace("{end}", end), quiet=hours)
 
 
 async def mute(order: Order) -> Answer:
-    if (seconds := read_span(order.argument or "1h")) is None:
-        return order.explain("/mute 2h")
-    until = order.now + seconds
-    rounded_up = datetime.fromtimestamp(until, UTC) + timedelta(seconds=59)
-    local = f"{rounded_up.astimezone(order.config.zone):%d.%m %H:%M}"
-    told = order.texts.muted.replace("{until}", local)
-    return order.silence(order.set(told, muted_until=until))
-
-
-def read_span(text: str) -> float | None:
-    """Return `30m`, `2h`, `1d` or a number of minutes in seconds; None for anything else."""
-    found = _SPAN.fullmatch(text.strip())
-    if not found or not int(found[1]):
-        return None
-    return float(int(found[1]) * _UNITS[(found[2] or "m").lower()])
+    seconds = read_span(order.argument or "1h")
+    if seconds is None and read_switch(order.argument) is False:
+        return await unmute(order)
+    if seconds is None:
+        return order.explain("/mute 2 часа (от минуты до года)")
+    return order.silence(order.set("", muted_until=order.now + seconds))
 
 
 async def unmute(order: Order) -> Answer:
@@ -155,10 +179,13 @@ async def delete(order: Order) -> Answer:
     everywhere = order.message.person.id in order.config.owner_ids
     extra = {"chat_id": chat, "message_id": said.message_id}
     call = Outgoing(chat, method="deleteMessage", extra=extra)
-    told = order.tell(
-        order.texts.deleted, lambda db: chats.deny(db, chat, said, order.now, everywhere)
+    told = order.tell_outcome(
+        (call,),
+        order.texts.deleted,
+        order.texts.not_deleted,
+        lambda db: chats.deny(db, chat, said, order.now, everywhere),
     )
-    return order.silence(Answer((call, *told.calls), told.writes))
+    return order.silence(told)
 
 
 async def report(order: Order) -> Answer:
@@ -172,10 +199,12 @@ async def report(order: Order) -> Answer:
         return order.tell(order.texts.unheard)
     where = f"{message.chat_title}, {message.chat}" if message.chat_title else "личный чат"
     text = f"Жалоба ({where}):\n{message.replied_to.text}"[:2000]
-    told = order.tell(
-        order.texts.reported, lambda db: chats.add_ask(db, message, "report", order.now)
+    return order.tell_outcome(
+        [Outgoing(owner, text) for owner in owners],
+        order.texts.reported,
+        order.texts.unheard,
+        lambda db: chats.add_ask(db, message, "report", order.now),
     )
-    return Answer((*told.calls, *(Outgoing(owner, text) for owner in owners)), told.writes)
 
 
 def _not_own(order: Order) -> Answer:
@@ -188,7 +217,7 @@ async def forgetme(order: Order) -> Answer:
     """Delete what the person wrote, here and, with the next extraction, in the data set."""
     person = order.message.person
     if not person.id:
-        return order.tell(order.texts.refused)
+        return order.tell(order.texts.whose)
     names = tuple(dict.fromkeys(filter(None, (person.name, person.username))))
     # a wrong clock of ours must have nothing forgotten that is written later
     at = min(max(order.now, order.message.at), order.message.at + DAY)

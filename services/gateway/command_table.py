@@ -1,5 +1,6 @@
 """The bot's commands: `COMMANDS` is the table of them, `command_handlers` what each one does."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
@@ -7,10 +8,8 @@ from typing import Any
 
 from services.gateway import command_handlers as handlers
 from services.gateway.answer import Answer
-from services.gateway.bot_api import BotApi
 from services.gateway.command_handlers import Order
-
-_ADMINISTRATORS = ("creator", "administrator")
+from services.gateway.incoming import Identity, Message
 
 
 class For(Enum):
@@ -43,14 +42,10 @@ _NONE = Trait(0)
 
 @dataclass(frozen=True)
 class CommandEntry:
-    """Whom a command is for, and what carries it out.
-
-    `hint` is what Telegram's menu says of it; without one it is in no menu.
-    """
+    """Whom a command is for, and what carries it out."""
 
     who: For
     run: Callable[[Order], Awaitable[Answer]]
-    hint: str = ""
     traits: Trait = _NONE
 
 
@@ -59,73 +54,92 @@ _GROUPS, _OUT = Trait.GROUPS_ONLY, Trait.OPTED_OUT
 _FREE, _SECRET = Trait.UNLIMITED, Trait.SECRET | Trait.OPTED_OUT
 COMMANDS = {
     "start": CommandEntry(_ALL, handlers.start),
-    "help": CommandEntry(_ALL, handlers.show_help, "что я умею"),
-    "privacy": CommandEntry(_ALL, handlers.privacy, "что я храню", _ANYWAY),
-    "report": CommandEntry(_ALL, handlers.report, "пожаловаться владельцу на моё сообщение", _OUT),
-    "forgetme": CommandEntry(_ALL, handlers.forgetme, "удалить мои сообщения", _ANYWAY | _FREE),
-    "settings": CommandEntry(_ADMIN, handlers.show_settings, "настройки чата", _GROUPS),
-    "insanity": CommandEntry(
-        _ADMIN, handlers.insanity, "отвечать на всё, ещё раз: только когда зовут", _GROUPS
-    ),
-    "chattiness": CommandEntry(
-        _ADMIN, handlers.chattiness, "как часто вступать самому, 0–100", _GROUPS
-    ),
-    "quiet": CommandEntry(_ADMIN, handlers.quiet, "тихие часы: 23-8 или off", _GROUPS),
-    "mute": CommandEntry(_ADMIN, handlers.mute, "помолчать: 30m, 2h, 1d", _FREE),
-    "unmute": CommandEntry(_ADMIN, handlers.unmute, "снова говорить", _FREE),
-    "reset": CommandEntry(_ADMIN, handlers.reset, "забыть разговор"),
-    "delete": CommandEntry(_ADMIN, handlers.delete, "удалить моё сообщение и не повторять", _OUT),
-    "optout": CommandEntry(For.PERSONA, handlers.optout, traits=_ANYWAY | _FREE | _SECRET),
-    "optin": CommandEntry(For.OWNER, handlers.optin, traits=_SECRET),
-    "status": CommandEntry(For.OWNER, handlers.status, traits=_SECRET),
+    "help": CommandEntry(_ALL, handlers.show_help),
+    "privacy": CommandEntry(_ALL, handlers.privacy, _ANYWAY),
+    "report": CommandEntry(_ALL, handlers.report, _OUT),
+    "forgetme": CommandEntry(_ALL, handlers.forgetme, _ANYWAY | _FREE),
+    "settings": CommandEntry(_ADMIN, handlers.show_settings, _GROUPS),
+    "insanity": CommandEntry(_ADMIN, handlers.insanity, _GROUPS),
+    "chattiness": CommandEntry(_ADMIN, handlers.chattiness, _GROUPS),
+    "quiet": CommandEntry(_ADMIN, handlers.quiet, _GROUPS),
+    "mute": CommandEntry(_ADMIN, handlers.mute, _FREE),
+    "unmute": CommandEntry(_ADMIN, handlers.unmute, _FREE),
+    "reset": CommandEntry(_ADMIN, handlers.reset),
+    "delete": CommandEntry(_ADMIN, handlers.delete, _OUT),
+    "optout": CommandEntry(For.PERSONA, handlers.optout, _ANYWAY | _FREE | _SECRET),
+    "optin": CommandEntry(For.OWNER, handlers.optin, _SECRET),
+    "status": CommandEntry(For.OWNER, handlers.status, _SECRET),
 }
+_MENUS = {
+    "all_private_chats": {
+        "help": "что я умею",
+        "reset": "начать разговор заново",
+        "privacy": "что я о вас храню",
+        "forgetme": "забыть всё, что вы писали",
+    },
+    "all_group_chats": {"help": "что я умею", "report": "пожаловаться на моё сообщение"},
+    "all_chat_administrators": {
+        "help": "что я умею",
+        "insanity": "отвечать на всё подряд или только когда зовут",
+        "report": "пожаловаться на моё сообщение",
+        "settings": "настройки этого чата",
+    },
+}
+"""What Telegram lists where somebody types a slash; every other command stands in /help."""
+_ALONE = re.compile(r"/\w{1,32}")
+
+
+_UNKNOWN = CommandEntry(_ALL, handlers.show_help)
+
+
+def command_entry(message: Message, me: Identity) -> CommandEntry | None:
+    """Return the command that somebody gives this bot; None for talk and for other bots' commands.
+
+    One that there is not, which help answers, is meant for this bot where it is named, and where a
+    slash and a word are all that stands in a private message. «/дом стоит» is talk.
+    """
+    command = message.command
+    if command and command.target.lower() not in ("", me.username.lower()):
+        return None
+    if command and command.name in COMMANDS:
+        return COMMANDS[command.name]
+    is_alone = message.is_private and _ALONE.fullmatch(message.plain.strip())
+    return _UNKNOWN if is_alone or (command and command.target) else None
 
 
 async def run_command(order: Order) -> Answer:
-    """Carry out a command of COMMANDS, or refuse it to who may not give it."""
-    name = order.message.command.name if order.message.command else ""
-    command, texts = COMMANDS[name], order.texts
+    """Carry out a command, or refuse it to who may not give it."""
+    texts, command = order.texts, command_entry(order.message, order.me) or _UNKNOWN
     if Trait.GROUPS_ONLY in command.traits and order.message.is_private:
-        return order.tell(texts.insanity_private)
-    if await _may_give(order, command.who):
+        is_quiet = command.run is handlers.quiet
+        return order.tell(texts.quiet_private if is_quiet else texts.insanity_private)
+    may = await _may_give(order, command.who)
+    if may:
         return await command.run(order)
     if Trait.SECRET in command.traits:
         return Answer()
-    return order.tell(texts.insanity_refused if name == "insanity" else texts.refused)
+    if may is None:
+        return order.tell(texts.unsure if order.message.person.id else texts.who)
+    is_insanity = command.run is handlers.insanity
+    return order.tell(texts.insanity_refused if is_insanity else texts.refused)
 
 
-async def _may_give(order: Order, who: For) -> bool:
-    person, message = order.message.person.id, order.message
+async def _may_give(order: Order, who: For) -> bool | None:
+    """Return None where it cannot be known."""
+    person = order.message.person.id
     if who is For.EVERYONE or person in order.config.owner_ids:
         return True
-    if who is For.PERSONA:
-        return person == order.config.persona_user_id
-    if who is For.OWNER:
-        return False
-    if not person:  # an anonymous administrator writes as the group itself
-        return message.sender == message.chat
-    return message.is_private or await is_administrator(order.context.api, message.chat, person)
-
-
-async def is_administrator(api: BotApi, chat: int, user: int) -> bool:
-    member = await api.call("getChatMember", chat_id=chat, user_id=user)
-    return isinstance(member, dict) and member.get("status") in _ADMINISTRATORS
+    if who is For.ADMINISTRATORS:
+        return await order.by_administrator()
+    return who is For.PERSONA and person == order.config.persona_user_id
 
 
 def menus() -> list[dict[str, Any]]:
     """Return parameters of setMyCommands, for private chats, groups and their administrators."""
-    hinted = {name: entry for name, entry in COMMANDS.items() if entry.hint}
-    scopes = {
-        "all_private_chats": [
-            name for name, entry in hinted.items() if Trait.GROUPS_ONLY not in entry.traits
-        ],
-        "all_group_chats": [name for name, entry in hinted.items() if entry.who is For.EVERYONE],
-        "all_chat_administrators": list(hinted),
-    }
     return [
         {
-            "commands": [{"command": name, "description": hinted[name].hint} for name in names],
+            "commands": [{"command": name, "description": hint} for name, hint in hints.items()],
             "scope": {"type": scope},
         }
-        for scope, names in scopes.items()
+        for scope, hints in _MENUS.items()
     ]

@@ -9,9 +9,8 @@ import re
 from datetime import datetime
 from functools import lru_cache
 
-from contracts.bot_command import Command
 from services.gateway.bot_config import GatewayConfig
-from services.gateway.command_table import COMMANDS, CommandEntry, Trait
+from services.gateway.command_table import Trait, command_entry
 from services.gateway.incoming import ButtonPress, Identity, Message, Update
 from services.gateway.reasons import BURST_SECONDS, SPEAKS, UNASKED, Minutes, Reason, View
 
@@ -41,30 +40,18 @@ def decide(message: Message, me: Identity, view: View, config: GatewayConfig, no
 def is_command(message: Message, me: Identity) -> bool:
     """Whether the message is a command, ours or another bot's.
 
-    In a private chat a word with a slash that is no command of ours is talk.
+    In a private chat words that begin with a slash and are no command of ours are talk.
     """
     command = message.command
-    return command is not None and (
-        _own_command(message, me) is not None
-        or _is_for_another(command, me)
-        or not message.is_private
-    )
-
-
-def _own_command(message: Message, me: Identity) -> CommandEntry | None:
-    command = message.command
-    return COMMANDS.get(command.name) if command and not _is_for_another(command, me) else None
+    is_given = command is not None and (bool(command.target) or not message.is_private)
+    return is_given or command_entry(message, me) is not None
 
 
 def is_order(update: Update | None, me: Identity) -> bool:
     """Whether it needs no thought, and so waits for none: a command of ours, a button."""
     if isinstance(update, Message):
-        return not update.is_edit and _own_command(update, me) is not None
+        return not update.is_edit and command_entry(update, me) is not None
     return isinstance(update, ButtonPress)
-
-
-def _is_for_another(command: Command, me: Identity) -> bool:
-    return bool(command.target) and command.target.lower() != me.username.lower()
 
 
 def continues(
@@ -109,7 +96,7 @@ def _not_served(message: Message, me: Identity, config: GatewayConfig) -> Reason
         return Reason.OWN
     if message.chat_type == "channel" or message.is_automatic_forward:
         return Reason.CHANNEL
-    command = None if message.is_edit else _own_command(message, me)
+    command = None if message.is_edit else command_entry(message, me)
     is_for_all = command is not None and Trait.UNSERVED in command.traits
     return None if is_for_all or config.serves(message.sender, message.chat) else Reason.NOT_SERVED
 
@@ -117,7 +104,7 @@ def _not_served(message: Message, me: Identity, config: GatewayConfig) -> Reason
 def _decide_command(message: Message, me: Identity, view: View, config: GatewayConfig) -> Reason:
     if message.is_by_bot:
         return Reason.BOTS_COMMAND
-    if (command := _own_command(message, me)) is None:
+    if (command := command_entry(message, me)) is None:
         return Reason.FOREIGN_COMMAND
     if view.opted_out and Trait.OPTED_OUT not in command.traits:
         return Reason.OPTED_OUT

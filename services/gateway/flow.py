@@ -19,19 +19,20 @@ from aiogram.exceptions import (
     TelegramServerError,
 )
 
-from services.gateway.answer import Answer, Outgoing, Write, answer_press, answer_to
+from services.gateway.answer import Answer, Outgoing, Write, answer_to
 from services.gateway.ask_generation import Generation
+from services.gateway.button_presses import answer_button
 from services.gateway.chat_queues import ChatQueues
 from services.gateway.command_handlers import Order
-from services.gateway.command_table import is_administrator, run_command
+from services.gateway.command_table import run_command
 from services.gateway.context import Context, unless
 from services.gateway.decision import continues, decide, is_order, spoken_text
+from services.gateway.greeting import greet
 from services.gateway.history_turns import HISTORY_MESSAGES, chat_key, compose_turns
-from services.gateway.incoming import ButtonPress, Identity, Message, Removal, Unreadable
+from services.gateway.incoming import ButtonPress, Identity, Message, Standing, Unreadable
 from services.gateway.polling import Polling
 from services.gateway.reasons import NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
 from services.gateway.sender import Sender
-from services.gateway.settings_keyboard import chosen_settings, keyboard
 from services.gateway.store import chats, history, inbox, outbox
 from services.gateway.store.database import is_fault
 from services.gateway.typing_delay import typing_delays, typing_indicator
@@ -121,10 +122,12 @@ class Flow:
                 await self.database.work_off(lambda db: chats.migrate(db, old, new))
                 self.sender.wake_all(new)
             case ButtonPress():
-                return await self._answer_press(update)
-            case Removal():
+                return await answer_button(update, self.context, self.me)
+            case Standing() if update.is_removal:
                 self.context.metrics.put_out.inc()
                 return Answer(writes=(lambda db: outbox.drop_chat(db, update.chat),))
+            case Standing() if update.is_arrival:
+                return await greet(update, self.context, self.me)
         return Answer()
 
     async def _answer_message(self, update_id: int, message: Message, taken_at: float) -> Answer:
@@ -247,30 +250,6 @@ class Flow:
         line = answer_to(message, self.config.texts.unavailable, asker=message.sender)
         return _answered(message, reason, (line,) if tell else ())
 
-    async def _answer_press(self, press: ButtonPress) -> Answer:
-        """Set what the button says, if its presser may, and draw the keyboard anew."""
-        if not self.config.serves(press.sender, press.chat):
-            return Answer()
-        if press.sender not in self.config.owner_ids and not (
-            await is_administrator(self.context.api, press.chat, press.sender)
-        ):
-            return Answer((answer_press(press, self.config.texts.refused),))
-        now = self.clock.now()
-        async with self.database.transaction() as db:
-            settings = chats.settings(db, press.chat, press.topic) or self.config.new_chat
-        wanted = chosen_settings(settings, press.data, now)
-        if wanted is None:
-            return Answer((answer_press(press),))
-        markup = keyboard(wanted, now)
-        message_id = press.message.message_id
-        extra = {"chat_id": press.chat, "message_id": message_id, "reply_markup": markup}
-        call = Outgoing(press.chat, method="editMessageReplyMarkup", extra=extra)
-        return Answer(
-            (call, answer_press(press)),
-            (lambda db: chats.set_settings(db, press.chat, press.topic, wanted),),
-            (press.chat, press.topic) if wanted.muted_until > now else None,
-        )
-
     async def _plan(self, update_id: int, answer: Answer, state: str = "done") -> None:
         """Commit the answer, which is not made again from now on; the raw update goes."""
         async with self.database.transaction() as db:
@@ -280,7 +259,7 @@ class Flow:
             given_up = sum(write(db) or 0 for write in answer.writes)
             if answer.silences is not None:
                 given_up += outbox.drop_talk(db, *answer.silences)
-        self.sender.note_planned(len(answer.calls), given_up)
+        self.sender.note_planned(sum(not call.only_if for call in answer.calls), given_up)
         self.sender.wake([call.queue for call in answer.calls])
         if answer.silences is not None:
             self._silence(*answer.silences)

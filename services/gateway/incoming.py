@@ -1,4 +1,4 @@
-"""What Telegram sends, read tolerantly: messages, pressed buttons, removals from chats. Pure.
+"""What Telegram sends, read tolerantly: messages, pressed buttons, the bot's own standing. Pure.
 
 Every fact of a message is derived here and nowhere else. A field that is missing, of an unexpected
 type or new counts as not given; only an update without chat, sender or id is unreadable.
@@ -13,8 +13,13 @@ from pydantic_core.core_schema import ValidationInfo
 
 from contracts.bot_command import Command, read_command
 
-_MEDIA = (*("sticker", "voice", "video_note", "photo", "video", "animation", "audio", "document"),)
+_MEDIA = (
+    *("sticker", "voice", "video_note", "photo", "video", "animation", "audio", "document"),
+    *("location", "venue", "contact", "poll", "dice", "game", "story", "paid_media", "checklist"),
+)
 """Fields of a message by which a person shows or says something without writing."""
+
+_OUT = ("left", "kicked")
 
 Id = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
 """What SQLite's 64 bits hold."""
@@ -26,11 +31,16 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the bot is: its id and username at Telegram, and its names in all their case forms."""
+    """Who the bot is: its id and username at Telegram, and its names in all their case forms.
+
+    `reads_all` is False in privacy mode: of groups in which it is no administrator it then gets
+    commands, mentions and replies alone.
+    """
 
     id: int
     username: str
     names: tuple[str, ...] = ()
+    reads_all: bool = True
 
 
 class Tolerant(BaseModel):
@@ -192,28 +202,50 @@ class Message(RepliedTo):
 
 
 class ButtonPress(Tolerant):
-    """A button below one of the bot's messages was pressed."""
+    """A button below one of the bot's messages was pressed.
+
+    Of a message that is too old Telegram tells no more than a date of 0, or nothing.
+    """
 
     id: str = ""
     data: str = ""
     sender: Id = _at(0, "from", "id")
-    chat: Id = _at(0, "message", "chat", "id")
     message: Message = Message()
+
+    @property
+    def chat(self) -> int:
+        return self.message.chat or self.sender
 
     @property
     def topic(self) -> int:
         return self.message.topic
 
+    @property
+    def is_old(self) -> bool:
+        return not (self.message.at and self.sender)
 
-class Removal(Tolerant):
-    """The bot was blocked by a person or put out of a group."""
+
+class Standing(Tolerant):
+    """The bot was blocked, put out of a group, added to one or given other rights."""
 
     chat: Id = _at(0, "chat", "id")
+    chat_type: str = _at("", "chat", "type")
     sender: Id = _at(0, "from", "id")
     topic: int = 0
+    before: str = _at("", "old_chat_member", "status")
+    after: str = _at("", "new_chat_member", "status")
+
+    @property
+    def is_removal(self) -> bool:
+        return self.after in _OUT
+
+    @property
+    def is_arrival(self) -> bool:
+        """Whether it was added to a group, not only promoted."""
+        return self.before in _OUT and not self.is_removal and "group" in self.chat_type
 
 
-Update = Message | ButtonPress | Removal
+Update = Message | ButtonPress | Standing
 
 
 def read_update(payload: Mapping[str, Any], now: float) -> Update | None:
@@ -221,22 +253,22 @@ def read_update(payload: Mapping[str, Any], now: float) -> Update | None:
 
     `now` stands for a time that cannot be read. Raises Unreadable.
     """
-    update: ButtonPress | Removal
     match payload:
         case {"message": raw}:
             return read_message(raw, now)
         case {"edited_message": raw}:
             return read_message(raw, now, is_edit=True)
-        # where the message is too old, Telegram tells nothing but a date of 0
-        case {"callback_query": {"message": {"date": at}} as raw} if at:
-            update = ButtonPress.model_validate(raw)
-        case {"my_chat_member": {"new_chat_member": {"status": "kicked" | "left"}} as raw}:
-            update = Removal.model_validate(raw)
+        case {"callback_query": raw}:
+            press = ButtonPress.model_validate(raw if isinstance(raw, dict) else {})
+            if press.id:
+                return press
+        case {"my_chat_member": raw}:
+            standing = Standing.model_validate(raw if isinstance(raw, dict) else {})
+            if standing.chat and standing.sender:
+                return standing
         case _:
             return None
-    if not (update.chat and update.sender):
-        raise Unreadable
-    return update
+    raise Unreadable
 
 
 def read_message(raw: Any, now: float, is_edit: bool = False) -> Message:

@@ -83,8 +83,11 @@ class Polling:
 
         async def ask() -> Identity:
             me = await self._api.call("getMe")
-            self._metrics.reads_all.set(int(bool(me.get("can_read_all_group_messages"))))
-            return Identity(int(me["id"]), str(me.get("username") or ""))
+            reads_all = me.get("can_read_all_group_messages")
+            self._metrics.reads_all.set(int(bool(reads_all)))
+            # a server that does not say so may have no privacy mode
+            is_private = reads_all is False
+            return Identity(int(me["id"]), str(me.get("username") or ""), reads_all=not is_private)
 
         return await self._until_done(ask)
 

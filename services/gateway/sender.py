@@ -113,9 +113,9 @@ class Sender:
                         self._rate_limit.take_slot(row.chat, self._clock.now())
                     outbox.mark_sending(db, row)
                     break
-                outbox.mark_failed(db, row)
-                unwanted.append((row, reason))
-        for each, reason in unwanted:
+                unwanted.append((row, reason, outbox.mark_failed(db, row)))
+        for each, reason, released in unwanted:
+            self._release(released)
             self._count_failed(each, reason)
         return row, wait
 
@@ -158,6 +158,8 @@ class Sender:
         except TelegramMigrateToChat as error:
             await self._migrate(row, error.migrate_to_chat_id)
         except REFUSED as error:
+            if row.method == "deleteMessage" and "to delete not found" in error.message:
+                return await self._note_sent(row, 0)  # it is gone
             logger().warning("call refused", method=row.method, error=error)
             await self._fail(row, failure_code(error))
         except Exception as error:
@@ -187,23 +189,29 @@ class Sender:
     async def _note_sent(self, row: Planned, message_id: int) -> bool:
         now = self._clock.now()
 
-        def write(db: Connection) -> bool:
+        def write(db: Connection) -> tuple[bool, list[int]]:
             if row.spoken:
                 where = row.chat, row.topic, message_id
                 history.add_spoken(db, *where, self._me, row.text, now)
-            return outbox.mark_sent(db, row, message_id)
+            return outbox.mark_sent(db, row, message_id), outbox.release(db, row)
 
-        has_more = await self._context.write(write)
+        has_more, released = await self._context.write(write)
+        self._release(released)
         self._metrics.outbox.dec()
         if row.is_message:
             self._metrics.sent.inc()
         if row.spoken and row.part == 0 and row.taken_at is not None:
             self._metrics.reply.observe(max(0.0, now - row.taken_at))
-        return has_more
+        return has_more or bool(released)
 
     async def _fail(self, row: Planned, code: str) -> None:
+        self._release(await self._context.write(lambda db: outbox.mark_failed(db, row)))
         self._count_failed(row, code)
-        await self._context.write(lambda db: outbox.mark_failed(db, row))
+
+    def _release(self, waiting: list[int]) -> None:
+        """Send to these chats what depended on how other calls ended."""
+        self.note_planned(len(waiting), 0)
+        self.wake((chat, True) for chat in waiting)
 
     def _count_failed(self, row: Planned, code: str) -> None:
         if row.is_message:

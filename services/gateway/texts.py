@@ -21,81 +21,124 @@ class Texts(BaseModel):
     """What the bot says of itself and of its settings; sent without markup.
 
     start             answer to /start; it should say that this is a bot
-    help              answer to /help
+    joined            said once in a group to which it was added; `{calls}` is by what it is called
+    help              answer to /help, and to a command that there is not
+    help_admin        answer to /help of an administrator in a group
     privacy           answer to /privacy; `{days}` is `retention_days`
     privacy_optout    added to it if `persona_user_id` is set
     forgotten         answer to /forgetme
     not_forgotten     answer to it if the forget list cannot be written now
+    whose             answer to it from somebody who writes as a group or channel
     unavailable       said once if generation gave no answer for two minutes
     limited           said once an hour to a person above `hourly_limit`
-    refused           a command is not for this person
-    unclear           a command has a wrong argument; `{example}` shows a right one
+    refused           a command or button is not for this person
+    unsure            Telegram does not say whether this person is an administrator
+    who               somebody who writes as a channel gives a command of administrators
+    unclear           a command has a wrong argument; `{example}` shows a right one and the range
     insanity_on       answer to /insanity that switches the mode on
     insanity_off      answer to /insanity that switches the mode off
     insanity_private  answer in a private chat to commands that mean something only in groups
     insanity_refused  answer to /insanity from a person who is no administrator
     chattiness        answer to /chattiness; `{percent}` is what was set
+    chattiness_off    answer to /chattiness 0
+    privacy_mode      added where the bot is to answer everything and does not get everything
     quiet             answer to /quiet; `{begin}` and `{end}` are times of day
     quiet_off         answer to /quiet off
+    quiet_private     answer to /quiet in a private chat
     muted             answer to /mute; `{until}` is a date and time
     unmuted           answer to /unmute
     reset             answer to /reset
     settings          text above the buttons of /settings
+    reopen            answer to a button that is too old or sets nothing any more
     deleted           answer to /delete
+    not_deleted       answer to it if Telegram does not delete the message
     answer_me         /delete or /report does not answer a message of the bot
-    reported          answer to /report
-    unheard           answer to /report if there is no owner, or there were too many reports
+    reported          answer to /report once it has arrived
+    unheard           answer to it if there is no owner, none got it, or there were too many reports
     opted_out         answer to /optout
     opted_in          answer to /optin
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    start: Text = "Привет! Я бот: отвечаю сам, без человека. Напишите мне что-нибудь. /help"
+    start: Text = "Привет! Я бот, а не человек. Пишите мне что угодно. Что я умею: /help."
+    joined: Text = (
+        "Всем привет! Я бот. Чтобы я ответил, напишите {calls} или ответьте на моё сообщение. "
+        "Когда мне вступать в разговор самому и когда молчать, решают администраторы: /settings."
+    )
     help: Text = (
-        "Я бот. В личном чате отвечаю на всё, в группе на упоминание, ответ мне или моё имя.\n"
-        "Администраторам: /settings, /insanity (отвечать на всё), /chattiness 15 (на столько "
-        "процентов чужих разговоров), /quiet 23-8 (не встревать ночью), /mute 2h, /unmute, "
-        "/reset (забыть разговор), /delete ответом на моё сообщение.\n"
-        "Всем: /report ответом на моё сообщение, /privacy, /forgetme."
+        "Я бот, со мной можно болтать: в личном чате отвечаю на всё, в группе — когда ко мне "
+        "обращаются по имени, через @ или ответом на моё сообщение.\n"
+        "/privacy — что я о вас храню\n/forgetme — забыть всё, что вы писали\n"
+        "/report ответом на моё сообщение — пожаловаться на него владельцу\n"
+        "В личном чате ещё: /reset — начать разговор заново, /mute 2 часа — помолчать, /delete "
+        "ответом на моё сообщение — удалить его. Администраторам групп /help там расскажет больше."
+    )
+    help_admin: Text = (
+        "Администраторам:\n/settings — все настройки кнопками\n"
+        "/insanity — отвечать на всё подряд или только когда зовут\n"
+        "/chattiness 15 — самому отвечать примерно на 15 % сообщений\n"
+        "/quiet с 23 до 8 — в эти часы говорить, только если позвали\n"
+        "/mute 2 часа и /unmute — помолчать и снова говорить\n/reset — забыть разговор\n"
+        "/delete ответом на моё сообщение — удалить его и больше так не говорить\n"
+        "Всем: /report, /privacy и /forgetme."
     )
     privacy: Text = (
-        "Я бот и подражаю манере чата или человека; сам человек здесь не пишет. Я храню "
-        "сообщения чата, чтобы помнить разговор, не дольше {days} дней, на сервере владельца.\n"
-        "/forgetme удалит ваши сообщения: здесь сразу, в резервных копиях за две недели. Следующую "
-        "мою версию сделают без них, и учить на ваших сообщениях меня больше не будут. Когда, "
-        "решает владелец; до неё нынешняя версия ещё может их повторить.\n"
-        "Останутся: ваши id и имя в списке тех, на ком меня не учат; на два дня — когда я вам "
-        "отвечал; мои ответы — как все сообщения."
+        "Я бот и подражаю манере чата или человека; сам этот человек здесь не пишет. Сообщения "
+        "чата я храню на сервере владельца, чтобы помнить разговор, и не дольше {days} дней.\n"
+        "По команде /forgetme я удалю всё, что вы писали: у себя сразу, из резервных копий — за "
+        "две недели. Учить меня на этом больше не будут, и моя следующая версия появится уже без "
+        "ваших слов. Когда, решает владелец; до тех пор я ещё могу их повторить.\n"
+        "Останутся ваши имя и id — в списке тех, на чьих сообщениях меня не учат, — и на два дня "
+        "время, когда я вам отвечал. Свои ответы я храню столько же, сколько другие сообщения."
     )
-    privacy_optout: Text = " Тот, кому я подражаю, может остановить меня: /optout."
+    privacy_optout: Text = " Тот, кому я подражаю, может остановить меня командой /optout."
     forgotten: Text = (
-        "Ваши сообщения здесь удалены, из резервных копий они уйдут за две недели. Следующую мою "
-        "версию сделают без них; когда, решает владелец, а до неё нынешняя ещё может их повторить. "
-        "Ваши id и имя останутся в списке, чтобы меня больше на вас не учили. Новые сообщения я "
-        "запомню для разговора, но не для учёбы."
+        "Готово: всё, что вы писали, я у себя удалил (в самом чате оно остаётся). Из резервных "
+        "копий оно уйдёт за две недели. Моя следующая версия появится уже без ваших слов; когда, "
+        "решает владелец, а до тех пор я ещё могу их повторить. Ваши имя и id сохраню, чтобы меня "
+        "больше на вас не учили. Новые сообщения буду помнить для разговора, но не для учёбы."
     )
     not_forgotten: Text = (
-        "Сейчас я не могу записать вашу просьбу, и ничего не удалено. Попросите ещё раз позже."
+        "Записать вашу просьбу сейчас не получается, я ничего не удалил. Попросите позже."
+    )
+    whose: Text = (
+        "Напишите это от своего имени: от имени группы или канала я не знаю, чьи сообщения удалять."
     )
     unavailable: Text = "Мысль не идёт. Спросите меня попозже."
-    limited: Text = "На этот час я наговорился. Продолжим позже."
-    refused: Text = "Этим здесь распоряжаются администраторы."
+    limited: Text = "Что-то мы с вами разговорились. Дайте мне передохнуть, продолжим через час."
+    refused: Text = "Это могут только администраторы."
+    unsure: Text = (
+        "Не могу узнать у Telegram, администратор ли вы. Попробуйте через минуту; если не поможет, "
+        "сделайте администратором и меня."
+    )
+    who: Text = "Напишите это от своего имени: кто пишет от имени канала, мне не видно."
     unclear: Text = "Не понял. Пример: {example}"
     insanity_on: Text = "Безумие включено: отвечаю на каждое сообщение."
     insanity_off: Text = "Безумие выключено: отвечаю, только когда зовут."
     insanity_private: Text = "В личном чате я и так отвечаю на всё."
-    insanity_refused: Text = "Безумием здесь распоряжаются администраторы."
-    chattiness: Text = "Вступаю в разговор сам примерно в {percent} % случаев."
+    insanity_refused: Text = "Включать и выключать безумие могут только администраторы."
+    chattiness: Text = "Буду отвечать примерно на {percent} % сообщений, даже если меня не звали."
+    chattiness_off: Text = "Сам в разговор больше не вступаю, отвечаю, только когда зовут."
+    privacy_mode: Text = (
+        "Пока я вижу не всё, что здесь пишут. Сделайте меня администратором или отключите режим "
+        "приватности у @BotFather (/setprivacy) и добавьте меня в группу заново."
+    )
     quiet: Text = "С {begin} до {end} молчу, если не зовут."
     quiet_off: Text = "Тихие часы выключены."
+    quiet_private: Text = "Здесь я и так молчу, пока вы не напишете. Чтобы не отвечал, есть /mute."
     muted: Text = "Молчу до {until}. Раньше разбудит /unmute."
     unmuted: Text = "Снова говорю."
     reset: Text = "Разговор забыт, начинаем заново."
-    settings: Text = "Настройки этого чата"
+    settings: Text = "Настройки этого чата. Проценты — как часто я вступаю в разговор сам."
+    reopen: Text = "Откройте /settings заново."
     deleted: Text = "Удалил и больше так не скажу."
-    answer_me: Text = "Напишите это ответом на моё сообщение."
+    not_deleted: Text = (
+        "Больше так не скажу, но удалить это сообщение Telegram не дал: возможно, ему больше двух "
+        "суток. Удалите его, пожалуйста, сами."
+    )
+    answer_me: Text = "Отправьте эту команду ответом на моё сообщение."
     reported: Text = "Передал владельцу."
-    unheard: Text = "Сейчас передать некому."
+    unheard: Text = "Не передал: до владельца не достучаться, или жалоб за час уже слишком много."
     opted_out: Text = "Понял, больше не отвечаю. Вернуть меня может только владелец."
     opted_in: Text = "Снова отвечаю."

@@ -27,7 +27,10 @@ REASONS = [
     ("via_bot", {"via_bot": True}),
     ("no_text", {"text": ""}),
     ("no_text", {"text": " \n\t\x0b "}),
-    *(("bot_command", {"text": text}) for text in ("/start", "/start@some_bot да")),
+    *(
+        ("bot_command", {"text": text})
+        for text in ("/start", "/start@some_bot да", "@some_bot /start")
+    ),
     ("too_long", {"text": "a" * (LONGEST_MESSAGE + 1)}),
     *(
         (None, {"text": text})

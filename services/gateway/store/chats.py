@@ -81,6 +81,12 @@ def migrate(db: Connection, old: int, new: int) -> int:
     return db.execute(f"{change} ({some})", (new, old)).rowcount
 
 
+def is_upgraded(db: Connection, chat: int) -> bool:
+    """Whether the supergroup was a group that the bot knew."""
+    query = "SELECT 1 FROM chats WHERE migrated_to = ?"
+    return db.execute(query, (chat,)).fetchone() is not None
+
+
 def deny(db: Connection, chat: int, said: RepliedTo, now: float, everywhere: bool) -> None:
     """Take what the bot said out of the history, and never say it again there, or anywhere."""
     db.execute("DELETE FROM turns WHERE chat = ? AND message_id = ?", (chat, said.message_id))

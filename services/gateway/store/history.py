@@ -206,6 +206,6 @@ def prune(db: Connection, now: float, days: int) -> int:
     return (
         _delete(db, "turns WHERE at < ?", now - days * 86_400)
         + _delete(db, "asks WHERE at < ?", now - KEEP_ASKS_SECONDS)
-        + _delete(db, "outbox WHERE state IN ('sent', 'failed') AND planned_at < ?", before)
+        + _delete(db, "outbox WHERE state NOT IN ('planned', 'sending') AND planned_at < ?", before)
         + inbox.prune(db, before, BATCH)
     )

@@ -1,5 +1,7 @@
 """The outbox: calls from planned to sent.
 
+A row of which it depends on others whether it is said is `if sent` or `if failed` until `release`.
+
 A row taken from `sending` back to `planned` may be sent twice: `recover` returns how many were.
 """
 
@@ -54,8 +56,9 @@ class Planned:
 def plan(db: Connection, update_id: int, calls: Sequence[Outgoing], now: float) -> None:
     db.executemany(
         """INSERT INTO outbox (update_id, part, chat, topic, method, text, extra, reply_to, spoken,
-        asker, to_bot, not_before, planned_at) VALUES (:update_id, :part, :chat, :topic, :method,
-        :text, :extra, :reply_to, :spoken, :asker, :to_bot, :now + :after, :now)""",
+        asker, to_bot, not_before, planned_at, state) VALUES (:update_id, :part, :chat, :topic,
+        :method, :text, :extra, :reply_to, :spoken, :asker, :to_bot, :now + :after, :now,
+        iif(:only_if = '', 'planned', 'if ' || :only_if))""",
         [
             {**vars(each), "extra": json.dumps(each.extra), "update_id": update_id, "part": part,
              "now": now}
@@ -111,8 +114,30 @@ def mark_sent(db: Connection, row: Planned, message_id: int) -> bool:
     return db.execute(query, (row.chat, row.is_message)).fetchone() is not None
 
 
-def mark_failed(db: Connection, row: Planned) -> None:
+def mark_failed(db: Connection, row: Planned) -> list[int]:
+    """Return the chats for which that releases something."""
     db.execute("UPDATE outbox SET state = 'failed' WHERE id = ?", (row.id,))
+    return release(db, row)
+
+
+def release(db: Connection, row: Planned) -> list[int]:
+    """Plan what is to be said if the calls of the row's answer ended as they did; return its chats.
+
+    Nothing where one of them has not ended, and for talk, on which nothing depends.
+    """
+    if row.is_talk:
+        return []
+    query = "SELECT state FROM outbox WHERE update_id = (SELECT update_id FROM outbox WHERE id = ?)"
+    states = {state for (state,) in db.execute(query, (row.id,))}
+    if states & {"planned", "sending"}:
+        return []
+    outcome = "if sent" if "sent" in states else "if failed"
+    rows = db.execute(
+        """UPDATE outbox SET state = iif(state = ?, 'planned', 'failed') WHERE state LIKE 'if %'
+        AND update_id = (SELECT update_id FROM outbox WHERE id = ?) RETURNING chat, state""",
+        (outcome, row.id),
+    ).fetchall()
+    return [chat for chat, state in rows if state == "planned"]
 
 
 def postpone(db: Connection, row: Planned, now: float, seconds: float) -> bool:
@@ -134,6 +159,7 @@ def drop_talk(db: Connection, chat: int, topic: int) -> int:
 
 def drop_chat(db: Connection, chat: int) -> int:
     """Give up what is planned for a chat that put the bot out; return how many rows."""
+    db.execute("UPDATE outbox SET state = 'failed' WHERE chat = ? AND state LIKE 'if %'", (chat,))
     query = "UPDATE outbox SET state = 'failed' WHERE chat = ? AND state = 'planned'"
     return db.execute(query, (chat,)).rowcount
 

@@ -1,15 +1,14 @@
 """Commands that need more than a conversation to show what they do."""
 
 import asyncio
-from collections.abc import Callable
+import re
 from typing import Any
 
 import pytest
 
 from contracts.forget import read
 from contracts.settings import FORGET_FILE
-from services.gateway.bot_config import read_hours
-from services.gateway.command_handlers import REPORTS_AN_HOUR, read_span
+from services.gateway.command_handlers import REPORTS_AN_HOUR
 from services.gateway.command_table import COMMANDS, For
 from services.gateway.flow import Flow
 from services.gateway.incoming import Message
@@ -43,22 +42,6 @@ async def test_mute_keeps_quiet_until_its_time_is_over(world: World) -> None:
         assert await world.ask(private("ой")) == ["эхо: ой"]
         await world.ask(private("/mute"), private("/unmute"))
         assert await world.ask(private("ау")) == ["эхо: ау"]
-
-
-@pytest.mark.parametrize(
-    ("read_text", "text", "value"),
-    [
-        (read_span, "30m", 1800), (read_span, "2h", 7200), (read_span, "1 д", 86_400),
-        (read_span, "15", 900), (read_span, "0", None), (read_span, "час", None),
-        (read_hours, "23-8", (1380, 480)), (read_hours, "22:30–7:15", (1350, 435)),
-        (read_hours, "24-8", None), (read_hours, "8-8", None), (read_hours, "8", None),
-        (read_hours, "8:77-9", None),
-    ],
-)  # fmt: skip
-def test_spans_of_time_and_hours_of_the_day(
-    read_text: Callable[[str], object], text: str, value: object
-) -> None:
-    assert read_text(text) == value
 
 
 async def test_reset_forgets_the_conversation(world: World) -> None:
@@ -193,9 +176,16 @@ async def test_privacy_and_the_owners_status_say_how_it_is(world: World) -> None
 async def test_telegrams_menu_shows_each_what_they_may(world: World) -> None:
     async with world.gateway():
         await world.until(lambda: len(world.telegram.menus) == 3)
-    menus = world.telegram.menus
-    everyone = {name for name, entry in COMMANDS.items() if entry.who is For.EVERYONE}
-    assert menus["all_group_chats"] <= everyone
-    assert "settings" in menus["all_chat_administrators"]
-    assert "settings" not in menus["all_private_chats"]
-    assert not {"optin", "optout", "status"} & set().union(*menus.values())
+    assert world.telegram.menus == {
+        "all_private_chats": {"help", "reset", "privacy", "forgetme"},
+        "all_group_chats": {"help", "report"},
+        "all_chat_administrators": {"help", "insanity", "report", "settings"},
+    }
+
+
+@pytest.mark.parametrize("name", ["help", "help_admin"])
+def test_help_names_every_command_and_none_that_is_not(name: str) -> None:
+    open_to = {"help": {For.EVERYONE}, "help_admin": {For.ADMINISTRATORS}}[name]
+    named = set(re.findall(r"/(\w+)", getattr(TEXTS, name)))
+    wanted = {each for each, entry in COMMANDS.items() if entry.who in open_to}
+    assert wanted - {"start", "help"} <= named <= set(COMMANDS)

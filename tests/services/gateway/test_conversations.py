@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from services.gateway.bot_config import WORDLESS as WORDLESS_LINES
 from services.gateway.typing_delay import without_pings
 from tests.services.gateway.conftest import TEXTS, World, candidate, cases
 from tests.services.gateway.telegram import (
@@ -19,11 +20,27 @@ Exchange = tuple[Any, ...]
 NINA, ADMINISTRATOR = person(8), 7
 GROUP = {"id": -100, "type": "supergroup", "title": "Салон"}
 PHOTO = "Слов не вижу."
+
+
+def unclear(example: str) -> str:
+    return TEXTS.unclear.replace("{example}", example)
+
+
+def muted(until: str) -> str:
+    return TEXTS.muted.replace("{until}", f"15.01 {until}")
+
+
 CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
     ("insanity by word", [
         (group("/insanity on"), TEXTS.insanity_on), (group("/insanity вкл"), TEXTS.insanity_on),
         (group("/insanity OFF"), TEXTS.insanity_off), (group("/insanity off"), TEXTS.insanity_off),
-        (group("/insanity maybe"), TEXTS.unclear.replace("{example}", "/insanity on"))], {}, []),
+        (group("/insanity maybe"), unclear("/insanity on (или off)"))], {}, []),
+    ("insanity as people say it", [
+        (group("/insanity включить"), TEXTS.insanity_on),
+        (group("/insanity @avtobus_bot выключить"), TEXTS.insanity_off),
+        (group("@avtobus_bot, /insanity on"), TEXTS.insanity_on),
+        (group("/insanity @other_bot off"),), (group("@other_bot /insanity off"),),
+        (group("ну"), "эхо: ну")], {}, []),
     ("insanity means nothing where all is answered anyway",
      [(private("/insanity"), TEXTS.insanity_private)], {}, []),
     ("insanity is that chat's alone", [
@@ -36,10 +53,31 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
     ("an anonymous administrator switches insanity", [
         (group("/insanity", sender_chat=GROUP, sender=another_bot()), TEXTS.insanity_on)], {}, []),
     ("chattiness is set, and refused when it is none", [
-        (group("/chattiness 100"), "Вступаю в разговор сам примерно в 100 % случаев."),
-        (group("ну"), "эхо: ну"),
-        (group("/chattiness много"), TEXTS.unclear.replace("{example}", "/chattiness 15"))],
+        (group("/chattiness 100%"), TEXTS.chattiness.replace("{percent}", "100")),
+        (group("ну"), "эхо: ну"), (group("/chattiness 0"), TEXTS.chattiness_off), (group("ну"),),
+        (group("/chattiness много"), unclear("/chattiness 15 (от 0 до 100)"))], {}, []),
+    ("a mute as people say it", [
+        (group("/mute на полчаса"), muted("11:30")), (group("/mute 2 часа"), muted("13:00")),
+        (group("/mute на час"), muted("12:00")), (group("/mute"), muted("12:00")),
+        (group("/mute off"), TEXTS.unmuted),
+        (group("/mute навсегда"), unclear("/mute 2 часа (от минуты до года)"))], {}, []),
+    ("quiet hours as people say them", [
+        (group("/quiet с 13 до 15"), TEXTS.quiet.format(begin="13:00", end="15:00")),
+        (group("/quiet вкл"), TEXTS.quiet.format(begin="23:00", end="8:00")),
+        (group("/quiet ночью"), unclear("/quiet 23-8 (часы от 0 до 24, или off)"))], {}, []),
+    ("quiet hours in private, where nothing is said unasked",
+     [(private("/quiet 23-8"), TEXTS.quiet_private)], {}, []),
+    ("in private a slash and a word are meant as a command", [
+        (private("/sing"), TEXTS.help), (private("/помощь"), TEXTS.help),
+        (private("@avtobus_bot /help"), TEXTS.help), (private("ну и ну /s"), "эхо: ну и ну /s"),
+        (private("/дом стоит"), "эхо: /дом стоит")], {}, []),
+    ("in groups a command that there is not is another bot's, unless it names this one",
+     [(group("/sing", sender=NINA),), (group("/sing@avtobus_bot", sender=NINA), TEXTS.help)],
      {}, []),
+    ("people are told of talk, administrators of settings", [
+        (group("/help", sender=NINA), TEXTS.help), (group("/help"), TEXTS.help_admin)], {}, []),
+    ("an anonymous administrator is told why nothing can be deleted", [
+        (group("/forgetme", sender_chat=GROUP, sender=another_bot()), TEXTS.whose)], {}, []),
     ("quiet hours are set and taken back", [
         (group("/insanity"), TEXTS.insanity_on),
         (group("/quiet 10:30-12"), TEXTS.quiet.format(begin="10:30", end="12:00")), (group("ну"),),
@@ -84,6 +122,24 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
         (group("Автобус, вот тебе полка", sender=another_bot()), "эхо: Автобус, вот тебе полка"),
         (group("Автобус, вот тебе полка", sender=another_bot()),)], {}, []),
 ]  # fmt: skip
+
+
+WORDLESS: dict[str, Any] = {
+    **{name: {"file_id": "1"} for name in ("sticker", "voice", "video_note", "audio", "document")},
+    **{"location": {"latitude": 1.5, "longitude": 2}, "venue": {"title": "Депо"}},
+    **{"contact": {"phone_number": "1"}, "poll": {"id": "1"}, "dice": {"emoji": "🎲", "value": 6}},
+    **{"game": {"title": "ой"}, "story": {"id": 1}, "checklist": {"title": "ой"}},
+}
+
+
+async def test_what_has_no_words_gets_a_line_by_default(world: World) -> None:
+    world.configure(hourly_limit=1000)
+    async with world.gateway():
+        texts = await world.ask(*(private(None, **{k: v}) for k, v in WORDLESS.items()))
+        await world.talk(private(None, pinned_message={"message_id": 1}))
+        await world.counts("decisions_total", reason="no_text")
+    assert set(texts) <= set(WORDLESS_LINES)
+    assert len(set(texts)) > 1
 
 
 @cases("exchanges, config, candidates", CASES)

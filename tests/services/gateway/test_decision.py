@@ -142,7 +142,7 @@ CASES = [
     Case("the album's second", group(None, caption="автобус", **ALBUM), Reason.ALBUM, SEEN),
     Case("an album in private", private(None, **ALBUM), Reason.WORDLESS, config=TALKS),
     Case("the rest of it", private(None, **ALBUM), Reason.ALBUM, SEEN, TALKS),
-    Case("a sticker, silent", private(None, **STICKER), Reason.NO_TEXT),
+    Case("a sticker, silent", private(None, **STICKER), Reason.NO_TEXT, config={"wordless": []}),
     Case("a sticker", private(None, **STICKER), Reason.WORDLESS, config=TALKS),
     Case("a voice", private(None, **VOICE), Reason.WORDLESS, config=TALKS),
     Case("a voice in answer", {**answering(SELF), "text": "", **VOICE}, Reason.WORDLESS,

@@ -17,7 +17,7 @@ from services.gateway.flow import MOST_CRASHES, MOST_FAILURES
 from services.gateway.sender import MOST_AMBIGUOUS
 from services.sandbox.faults import Fault
 from telemetry.logs import LogSettings, configure
-from tests.services.gateway.conftest import TEXTS, World, cases
+from tests.services.gateway.conftest import World, cases
 from tests.services.gateway.telegram import FIRST_SENT, TOKEN, group, instead, of, private
 
 
@@ -112,17 +112,6 @@ async def test_an_answer_follows_a_group_that_was_upgraded(world: World, is_told
             await world.talk(group(None, chat=-1005, migrate_from_chat_id=-5))
         world.generation.hold.set()
         await world.says("эхо: автобус", chat=-1005)
-
-
-async def test_a_command_that_fails_for_a_while_keeps_its_place(world: World) -> None:
-    world.telegram.administrators.add(7)
-    world.telegram.fault = of("getChatMember", 429, retry_after=50)
-    async with world.gateway():
-        world.telegram.put(group("/insanity"), group("и мне"))
-        await world.until(lambda: world.clock.sleeps(50))
-        world.telegram.fault = None
-        await world.wait_out(50, lambda: world.telegram.calls.count("getChatMember"))
-        await world.says(TEXTS.insanity_on, "эхо: и мне")
 
 
 async def test_half_a_surrogate_pair_and_a_clock_set_back_stop_nothing(world: World) -> None:

@@ -1,0 +1,35 @@
+"""What a pressed button of /settings does. Whoever presses whichever, it stops waiting."""
+
+from services.gateway.administrators import is_administrator, reads_all
+from services.gateway.answer import Answer, Outgoing, answer_press
+from services.gateway.context import Context
+from services.gateway.incoming import ButtonPress, Identity
+from services.gateway.settings_keyboard import chosen_settings, keyboard
+from services.gateway.store import chats
+
+
+async def answer_button(press: ButtonPress, context: Context, me: Identity) -> Answer:
+    """Set what the button says, if its presser may, and draw the keyboard anew."""
+    config, now = context.config, context.clock.now()
+    if not config.serves(press.sender, press.chat):
+        return Answer((answer_press(press),))
+    if press.is_old or chosen_settings(config.new_chat, press.data, now) is None:
+        return Answer((answer_press(press, config.texts.reopen),))
+    if press.sender not in config.owner_ids:
+        may = await is_administrator(context, press.chat, press.sender)
+        if not may:
+            text = config.texts.unsure if may is None else config.texts.refused
+            return Answer((answer_press(press, text),))
+    async with context.database.transaction() as db:
+        settings = chats.settings(db, press.chat, press.topic) or config.new_chat
+    wanted = chosen_settings(settings, press.data, now) or settings
+    hears_all = not wanted.talks_unasked or await reads_all(context, me, press.chat)
+    text = "" if hears_all else config.texts.privacy_mode
+    markup = keyboard(wanted, now, config.zone)
+    extra = {"chat_id": press.chat, "message_id": press.message.message_id, "reply_markup": markup}
+    call = Outgoing(press.chat, method="editMessageReplyMarkup", extra=extra)
+    return Answer(
+        (call, answer_press(press, text)),
+        (lambda db: chats.set_settings(db, press.chat, press.topic, wanted),),
+        (press.chat, press.topic) if wanted.muted_until > now else None,
+    )

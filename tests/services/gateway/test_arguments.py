@@ -1,0 +1,56 @@
+"""What people write after a command."""
+
+import pytest
+
+from services.gateway.arguments import read_hours, read_percent, read_span, read_switch
+
+HOUR, DAY = 3600, 86_400
+SPANS: list[tuple[str, float | None]] = [
+    ("30m", HOUR / 2), ("2h", 2 * HOUR), ("1 д", DAY), ("15", HOUR / 4), ("90 минут", 1.5 * HOUR),
+    ("3 часа", 3 * HOUR), ("на 3 часа.", 3 * HOUR), ("НА ЧАС", HOUR), ("час", HOUR),
+    ("полчаса", HOUR / 2), ("на полчаса!", HOUR / 2), ("полтора часа", 1.5 * HOUR),
+    ("два часа", 2 * HOUR), ("1,5 ч", 1.5 * HOUR), ("2 часа и 15 мин", 2.25 * HOUR),
+    ("1h30m", 1.5 * HOUR), ("сутки", DAY), ("4\u00a0дня", 4 * DAY), ("неделю", 7 * DAY),
+    ("366 дней", 366 * DAY), ("367 дней", None), ("0", None), ("0 часов", None), ("", None),
+    ("5 секунд", None), ("навсегда", None), ("часок другой", None), ("2 часа туда", None),
+    ("месяц", None), ("-5", None),
+]  # fmt: skip
+HOURS: list[tuple[str, tuple[int, int] | None]] = [
+    ("23-8", (1380, 480)), ("22:30–7:15", (1350, 435)), ("с 22 до 7", (1320, 420)),
+    ("22 7", (1320, 420)), ("22:45-6", (1365, 360)), ("С 1 ПО 5", (60, 300)),
+    ("со 2 до 6 утра", (120, 360)), ("с 10 вечера до 9 утра", (1320, 540)),
+    ("с 2 дня до 4 дня", (840, 960)), ("с 12 ночи до 8", (0, 480)), ("20-24", (1200, 0)),
+    ("с 21:00 до 6.30", (1260, 390)), ("с 22 ч до 7 часов", (1320, 420)),
+    ("24-8", None), ("8-8", None), ("8", None), ("8:77-9", None), ("25 8", None), ("", None),
+    ("ночью", None), ("с 22 до 7 или 8", None),
+]  # fmt: skip
+PERCENTAGES = [
+    ("15", 15), ("15%", 15), ("20 %", 20), ("на 30 процентов", 30), ("1 процент", 1), ("0", 0),
+    ("100", 100), ("off", 0), ("выключить", 0), ("101", None), ("много", None), ("-1", None),
+    ("", None),
+]  # fmt: skip
+SWITCHES = [
+    ("on", True), ("ВКЛ.", True), ("включить", True), ("включи", True), ("да", True),
+    ("off", False), ("выкл", False), ("Выключи!", False), ("отключить", False), ("нет", False),
+    ("может", None), ("", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "seconds"), SPANS)
+def test_spans_of_time(text: str, seconds: float | None) -> None:
+    assert read_span(text) == seconds
+
+
+@pytest.mark.parametrize(("text", "minutes"), HOURS)
+def test_hours_of_the_day(text: str, minutes: tuple[int, int] | None) -> None:
+    assert read_hours(text) == minutes
+
+
+@pytest.mark.parametrize(("text", "percent"), PERCENTAGES)
+def test_percentages(text: str, percent: int | None) -> None:
+    assert read_percent(text) == percent
+
+
+@pytest.mark.parametrize(("text", "is_on"), SWITCHES)
+def test_switches(text: str, is_on: bool | None) -> None:
+    assert read_switch(text) is is_on

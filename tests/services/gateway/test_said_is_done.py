@@ -1,0 +1,120 @@
+"""«Удалил» and «Передал» are said once it is so, and what could not be done is said instead."""
+
+from typing import Any
+
+import pytest
+
+from services.sandbox.faults import Fault
+from tests.services.gateway.conftest import TEXTS, World, candidate, cases
+from tests.services.gateway.telegram import group, of, own, private
+from tests.services.gateway.test_crash import kill_at_commit
+
+DELETE = group("/delete", reply_to_message=own("едем в депо"))
+REPORT = group("/report", reply_to_message=own("грубость"))
+OWNERS: dict[str, Any] = {"owner_ids": frozenset({1, 2})}
+DELETIONS: list[tuple[str, Fault | None, str]] = [
+    ("done", None, TEXTS.deleted),
+    ("gone already", of("deleteMessage", 400, "Bad Request: message to delete not found"),
+     TEXTS.deleted),
+    ("too old", of("deleteMessage", 400, "Bad Request: message can't be deleted for everyone"),
+     TEXTS.not_deleted),
+    ("no rights", of("deleteMessage", 403, "Forbidden: no rights"), TEXTS.not_deleted),
+    ("the server has no such method", of("deleteMessage", 404), TEXTS.not_deleted),
+]  # fmt: skip
+
+
+@cases("fault, text", DELETIONS)
+async def test_deleted_is_said_once_it_is_gone(
+    world: World, fault: Fault | None, text: str
+) -> None:
+    world.telegram.administrators.add(7)
+    world.telegram.fault = fault
+    world.generation.candidates = [candidate("едем в депо"), candidate("едем в парк")]
+    async with world.gateway() as running:
+        assert await world.ask(DELETE) == [text]
+        assert await world.ask(group("автобус, куда?")) == ["едем в парк"]
+        assert running.metric("outbox_size") == 0
+
+
+async def test_while_telegram_takes_no_deletion_nothing_is_said(world: World) -> None:
+    world.telegram.administrators.add(7)
+    world.telegram.fault = of("deleteMessage", 429, retry_after=90)
+    async with world.gateway():
+        world.telegram.put(DELETE)
+        await world.until(lambda: world.clock.sleeps(90))
+        world.telegram.fault = None
+        await world.wait_out(90, world.telegram.texts)
+        await world.says(TEXTS.deleted)
+
+
+@pytest.mark.parametrize(("unreachable", "text"), [
+    ((), TEXTS.reported), ((1,), TEXTS.reported), ((2,), TEXTS.reported), ((1, 2), TEXTS.unheard),
+])  # fmt: skip
+async def test_a_report_is_said_to_be_passed_on_once_an_owner_has_it(
+    world: World, unreachable: tuple[int, ...], text: str
+) -> None:
+    world.configure(**OWNERS)
+    for owner in unreachable:
+        fault = of("sendMessage", 403, "Forbidden: bot can't initiate conversation", chat=owner)
+        world.telegram.messenger.faults.switch_on(fault)
+    async with world.gateway():
+        world.telegram.put(REPORT)
+        await world.says(text, chat=-100)
+        await world.counts("outbox_size", 0)
+    assert len(world.telegram.texts()) == 3 - len(unreachable)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+async def test_a_report_is_passed_on_and_said_once_though_killed_in_between(
+    world: World, before: bool
+) -> None:
+    world.configure(**OWNERS)
+    await kill_at_commit(world, before, message=REPORT)
+    async with world.gateway():
+        await world.says(TEXTS.reported, chat=-100)
+        await world.counts("outbox_size", 0)
+        await world.settle()
+    assert len(world.telegram.texts()) == 3
+
+
+async def test_what_was_to_be_said_goes_with_the_chat(world: World) -> None:
+    """Nothing waits for ever where the bot was put out before it could say how it went."""
+    world.configure(owner_ids=frozenset({1}))
+    world.telegram.fault = of("sendMessage", 429, chat=1, retry_after=50)
+    async with world.gateway():
+        world.telegram.put(REPORT)
+        await world.until(lambda: world.clock.sleeps(50))
+        member = {"status": "kicked"}
+        world.telegram.put_raw(
+            my_chat_member={**group(None), "old_chat_member": {}, "new_chat_member": member}
+        )
+        await world.counts("put_out_total")
+        world.telegram.fault = None
+        await world.wait_out(50, world.telegram.texts)
+        await world.until(lambda: len(world.telegram.texts(1)) == 1)
+        await world.settle()
+    assert world.telegram.texts(-100) == []
+
+
+async def test_while_it_is_muted_no_setting_promises_an_answer(world: World) -> None:
+    world.telegram.administrators.add(7)
+    async with world.gateway():
+        muted, insane, _, awake = await world.ask(
+            group("/mute 2 часа"), group("/insanity on"), group("/unmute"), group("/insanity on")
+        )
+    assert insane == f"{TEXTS.insanity_on} {muted}"
+    assert awake == TEXTS.insanity_on
+
+
+async def test_chattiness_ends_insanity(world: World) -> None:
+    world.telegram.administrators.add(7)
+    async with world.gateway():
+        texts = await world.ask(group("/insanity on"), group("/chattiness 0"))
+        await world.talk(group("и что?"))
+        await world.counts("decisions_total", reason="not_addressed")
+    assert texts == [TEXTS.insanity_on, TEXTS.chattiness_off]
+
+
+async def test_a_report_needs_an_owner(world: World) -> None:
+    async with world.gateway():
+        assert await world.ask(private("/report", reply_to_message=own("ой", 7))) == [TEXTS.unheard]
