@@ -1,5 +1,7 @@
 """Asks Telegram who administrates a chat, for somebody who waits for the answer."""
 
+from functools import partial
+
 from aiogram.exceptions import AiogramError, TelegramRetryAfter
 
 from contracts.retry import retry
@@ -10,10 +12,7 @@ from telemetry.logs import logger
 
 ATTEMPT_SECONDS = 2
 """For one of two attempts, with half a second between them: nobody waits for five seconds."""
-_ADMINISTRATES = {
-    **dict.fromkeys(("creator", "administrator"), True),
-    **dict.fromkeys(("member", "restricted", "left", "kicked"), False),
-}
+_ADMINISTRATORS, _OTHERS = ("creator", "administrator"), ("member", "restricted", "left", "kicked")
 
 
 async def is_administrator(context: Context, chat: int, user: int) -> bool | None:
@@ -21,17 +20,15 @@ async def is_administrator(context: Context, chat: int, user: int) -> bool | Non
 
     Of its answer `status` alone is read.
     """
-
-    async def ask() -> object:
-        who = {"chat_id": chat, "user_id": user}
-        return await context.api.call("getChatMember", ATTEMPT_SECONDS, **who)
-
+    who = {"chat_id": chat, "user_id": user}
+    ask = partial(context.api.call, "getChatMember", ATTEMPT_SECONDS, **who)
     try:
         member = await retry(ask, context.clock, _once_more)
     except AiogramError as error:
         logger().warning("not known who administrates", error=error)
         return None
-    return _ADMINISTRATES.get(str(member.get("status"))) if isinstance(member, dict) else None
+    status = member.get("status") if isinstance(member, dict) else None
+    return True if status in _ADMINISTRATORS else False if status in _OTHERS else None
 
 
 def _once_more(error: Exception, attempt: int) -> float | None:

@@ -12,14 +12,14 @@ DAY = 86_400
 _ON = ("on", "1", "да", "вкл", "включи", "включить", "включено")
 _OFF = ("off", "0", "нет", "выкл", "выключи", "выключить", "выключено", "отключить")
 _PERCENT = re.compile(r"(?:на )?(\d{1,3}) ?(?:%|процент\w{0,3})?")
-_NUMBERS = {"": 1.0, "полтора": 1.5, "пол": 0.5, "два": 2.0, "три": 3.0}
+_NUMBERS = {"": "1", "полтора": "1.5", "пол": "0.5", "два": "2", "три": "3"}
 _UNITS = {"м": 60, "m": 60, "ч": 3600, "h": 3600, "д": DAY, "d": DAY, "с": DAY, "н": 7 * DAY}
 _SPAN = re.compile(
     rf"(\d{{1,4}}(?:[.,]\d)?|{'|'.join(filter(None, _NUMBERS))}|) ?"
     r"(м(?:ин\w{0,4})?|m(?:in\w{0,4})?|ч(?:ас\w{0,3})?|h(?:ours?)?|д(?:ень|н\w{0,2})?|d(?:ays?)?"
     r"|сут\w{1,3}|недел\w{1,2})(?![^\W\d])[.,]? ?(?:и )?"
 )
-_TIME = r"(\d{1,2})(?:[:.](\d\d))?(?: ?ч(?:ас\w{0,2})?)?(?: (утра|дня|вечера|ночи))?"
+_TIME = r"(\d{1,2})(?:[:.](\d\d))?(?: ?ч(?:ас\w{0,2})?)?"
 _HOURS = re.compile(rf"(?:с |со )?{_TIME}(?: ?[-–—] ?| до | по | ){_TIME}")
 
 
@@ -52,23 +52,14 @@ def read_span(text: str) -> float | None:
 
 
 def _number(text: str) -> float:
-    return _NUMBERS[text] if text in _NUMBERS else float(text.replace(",", "."))
+    return float(_NUMBERS.get(text, text).replace(",", "."))
 
 
 def read_hours(text: str) -> Minutes | None:
-    """Return `23-8`, «с 22:30 до 7» or «с 11 вечера до 8 утра» as minutes of the day."""
+    """Return `23-8` or «с 22:30 до 7» as minutes of the day."""
     if not (found := _HOURS.fullmatch(plain(text))):
         return None
-    begin, end = _minute(*found.group(1, 2, 3)), _minute(*found.group(4, 5, 6))
-    end = 0 if end == 24 * 60 else end
-    return (begin, end) if begin != end and max(begin, end) < 24 * 60 else None
-
-
-def _minute(hour: str, minute: str | None, part: str | None) -> int:
-    """Return a minute of the day, or more than a day has for a time that there is not."""
-    number, rest = int(hour), int(minute or 0)
-    if part in ("дня", "вечера") and number < 12:
-        number += 12
-    if part == "ночи" and number == 12:
-        number = 0
-    return number * 60 + rest if rest < 60 else DAY
+    hour, minute, end_hour, end_minute = (int(each or 0) for each in found.groups())
+    begin, end = hour * 60 + minute, end_hour * 60 + end_minute
+    is_time = max(minute, end_minute) < 60 and begin < 24 * 60 and end <= 24 * 60
+    return (begin, end % (24 * 60)) if is_time and begin != end % (24 * 60) else None

@@ -13,7 +13,8 @@ async def answer_button(press: ButtonPress, context: Context, me: Identity) -> A
     config, now = context.config, context.clock.now()
     if not config.serves(press.sender, press.chat):
         return Answer((answer_press(press),))
-    if press.is_old or chosen_settings(config.new_chat, press.data, now) is None:
+    is_old = not (press.message.at and press.sender)
+    if is_old or chosen_settings(config.new_chat, press.data, now) is None:
         return Answer((answer_press(press, config.texts.reopen),))
     if press.sender not in config.owner_ids:
         may = await is_administrator(context, press.chat, press.sender)
@@ -23,7 +24,8 @@ async def answer_button(press: ButtonPress, context: Context, me: Identity) -> A
     async with context.database.transaction() as db:
         settings = chats.settings(db, press.chat, press.topic) or config.new_chat
     wanted = chosen_settings(settings, press.data, now) or settings
-    hears_all = not wanted.talks_unasked or await reads_all(context, me, press.chat)
+    is_calm = not (wanted.insane or wanted.chattiness)
+    hears_all = is_calm or await reads_all(context, me, press.chat)
     text = "" if hears_all else config.texts.privacy_mode
     markup = keyboard(wanted, now, config.zone)
     extra = {"chat_id": press.chat, "message_id": press.message.message_id, "reply_markup": markup}

@@ -5,7 +5,6 @@ A handler returns an Answer; what it writes is committed together with the answe
 
 import asyncio
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -56,15 +55,11 @@ class Order:
     def tell(self, text: str, *writes: Write, **extra: Any) -> Answer:
         return Answer((answer_to(self.message, text, extra=extra),), writes)
 
-    def tell_outcome(
-        self, calls: Sequence[Outgoing], done: str, not_done: str, write: Write
-    ) -> Answer:
+    def tell_outcome(self, calls: list[Outgoing], done: str, undone: str, write: Write) -> Answer:
         """Make the calls, and say how they ended."""
-        told = [
-            answer_to(self.message, text, only_if=outcome)
-            for text, outcome in ((done, "sent"), (not_done, "failed"))
-        ]
-        return Answer((*calls, *told), (write,))
+        sent = answer_to(self.message, done, only_if="sent")
+        failed = answer_to(self.message, undone, only_if="failed")
+        return Answer((*calls, sent, failed), (write,))
 
     def set(self, text: str, **values: Any) -> Answer:
         """Change the chat's settings and say so."""
@@ -179,12 +174,8 @@ async def delete(order: Order) -> Answer:
     everywhere = order.message.person.id in order.config.owner_ids
     extra = {"chat_id": chat, "message_id": said.message_id}
     call = Outgoing(chat, method="deleteMessage", extra=extra)
-    told = order.tell_outcome(
-        (call,),
-        order.texts.deleted,
-        order.texts.not_deleted,
-        lambda db: chats.deny(db, chat, said, order.now, everywhere),
-    )
+    deny: Write = lambda db: chats.deny(db, chat, said, order.now, everywhere)  # noqa: E731
+    told = order.tell_outcome([call], order.texts.deleted, order.texts.not_deleted, deny)
     return order.silence(told)
 
 
@@ -199,12 +190,9 @@ async def report(order: Order) -> Answer:
         return order.tell(order.texts.unheard)
     where = f"{message.chat_title}, {message.chat}" if message.chat_title else "личный чат"
     text = f"Жалоба ({where}):\n{message.replied_to.text}"[:2000]
-    return order.tell_outcome(
-        [Outgoing(owner, text) for owner in owners],
-        order.texts.reported,
-        order.texts.unheard,
-        lambda db: chats.add_ask(db, message, "report", order.now),
-    )
+    copies = [Outgoing(owner, text) for owner in owners]
+    count: Write = lambda db: chats.add_ask(db, message, "report", order.now)  # noqa: E731
+    return order.tell_outcome(copies, order.texts.reported, order.texts.unheard, count)
 
 
 def _not_own(order: Order) -> Answer:

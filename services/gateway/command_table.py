@@ -42,11 +42,12 @@ _NONE = Trait(0)
 
 @dataclass(frozen=True)
 class CommandEntry:
-    """Whom a command is for, and what carries it out."""
+    """Whom a command is for, and what carries it out; `hint` is what Telegram's menu says of it."""
 
     who: For
     run: Callable[[Order], Awaitable[Answer]]
     traits: Trait = _NONE
+    hint: str = ""
 
 
 _ALL, _ADMIN, _ANYWAY = For.EVERYONE, For.ADMINISTRATORS, Trait.UNSERVED | Trait.OPTED_OUT
@@ -54,36 +55,28 @@ _GROUPS, _OUT = Trait.GROUPS_ONLY, Trait.OPTED_OUT
 _FREE, _SECRET = Trait.UNLIMITED, Trait.SECRET | Trait.OPTED_OUT
 COMMANDS = {
     "start": CommandEntry(_ALL, handlers.start),
-    "help": CommandEntry(_ALL, handlers.show_help),
-    "privacy": CommandEntry(_ALL, handlers.privacy, _ANYWAY),
-    "report": CommandEntry(_ALL, handlers.report, _OUT),
-    "forgetme": CommandEntry(_ALL, handlers.forgetme, _ANYWAY | _FREE),
-    "settings": CommandEntry(_ADMIN, handlers.show_settings, _GROUPS),
-    "insanity": CommandEntry(_ADMIN, handlers.insanity, _GROUPS),
+    "help": CommandEntry(_ALL, handlers.show_help, hint="что я умею"),
+    "privacy": CommandEntry(_ALL, handlers.privacy, _ANYWAY, "что я о вас храню"),
+    "report": CommandEntry(_ALL, handlers.report, _OUT, "пожаловаться на моё сообщение"),
+    "forgetme": CommandEntry(_ALL, handlers.forgetme, _ANYWAY | _FREE, "забыть всё, что вы писали"),
+    "settings": CommandEntry(_ADMIN, handlers.show_settings, _GROUPS, "настройки этого чата"),
+    "insanity": CommandEntry(
+        _ADMIN, handlers.insanity, _GROUPS, "отвечать на всё или только когда зовут"
+    ),
     "chattiness": CommandEntry(_ADMIN, handlers.chattiness, _GROUPS),
     "quiet": CommandEntry(_ADMIN, handlers.quiet, _GROUPS),
     "mute": CommandEntry(_ADMIN, handlers.mute, _FREE),
     "unmute": CommandEntry(_ADMIN, handlers.unmute, _FREE),
-    "reset": CommandEntry(_ADMIN, handlers.reset),
+    "reset": CommandEntry(_ADMIN, handlers.reset, hint="начать разговор заново"),
     "delete": CommandEntry(_ADMIN, handlers.delete, _OUT),
     "optout": CommandEntry(For.PERSONA, handlers.optout, _ANYWAY | _FREE | _SECRET),
     "optin": CommandEntry(For.OWNER, handlers.optin, _SECRET),
     "status": CommandEntry(For.OWNER, handlers.status, _SECRET),
 }
 _MENUS = {
-    "all_private_chats": {
-        "help": "что я умею",
-        "reset": "начать разговор заново",
-        "privacy": "что я о вас храню",
-        "forgetme": "забыть всё, что вы писали",
-    },
-    "all_group_chats": {"help": "что я умею", "report": "пожаловаться на моё сообщение"},
-    "all_chat_administrators": {
-        "help": "что я умею",
-        "insanity": "отвечать на всё подряд или только когда зовут",
-        "report": "пожаловаться на моё сообщение",
-        "settings": "настройки этого чата",
-    },
+    "all_private_chats": ("help", "reset", "privacy", "forgetme"),
+    "all_group_chats": ("help", "report"),
+    "all_chat_administrators": ("help", "insanity", "report", "settings"),
 }
 """What Telegram lists where somebody types a slash; every other command stands in /help."""
 _ALONE = re.compile(r"/\w{1,32}")
@@ -126,20 +119,19 @@ async def run_command(order: Order) -> Answer:
 
 async def _may_give(order: Order, who: For) -> bool | None:
     """Return None where it cannot be known."""
-    person = order.message.person.id
-    if who is For.EVERYONE or person in order.config.owner_ids:
-        return True
     if who is For.ADMINISTRATORS:
         return await order.by_administrator()
-    return who is For.PERSONA and person == order.config.persona_user_id
+    person, config = order.message.person.id, order.config
+    is_persona = who is For.PERSONA and person == config.persona_user_id
+    return who is For.EVERYONE or is_persona or person in config.owner_ids
 
 
 def menus() -> list[dict[str, Any]]:
     """Return parameters of setMyCommands, for private chats, groups and their administrators."""
     return [
         {
-            "commands": [{"command": name, "description": hint} for name, hint in hints.items()],
+            "commands": [{"command": name, "description": COMMANDS[name].hint} for name in names],
             "scope": {"type": scope},
         }
-        for scope, hints in _MENUS.items()
+        for scope, names in _MENUS.items()
     ]

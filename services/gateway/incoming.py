@@ -220,10 +220,6 @@ class ButtonPress(Tolerant):
     def topic(self) -> int:
         return self.message.topic
 
-    @property
-    def is_old(self) -> bool:
-        return not (self.message.at and self.sender)
-
 
 class Standing(Tolerant):
     """The bot was blocked, put out of a group, added to one or given other rights."""

@@ -85,9 +85,9 @@ class Polling:
             me = await self._api.call("getMe")
             reads_all = me.get("can_read_all_group_messages")
             self._metrics.reads_all.set(int(bool(reads_all)))
-            # a server that does not say so may have no privacy mode
-            is_private = reads_all is False
-            return Identity(int(me["id"]), str(me.get("username") or ""), reads_all=not is_private)
+            # a server that says nothing of it may have no privacy mode
+            hears_all = reads_all is not False
+            return Identity(int(me["id"]), str(me.get("username") or ""), reads_all=hears_all)
 
         return await self._until_done(ask)
 

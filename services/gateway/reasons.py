@@ -73,10 +73,6 @@ class ChatSettings(BaseModel):
     quiet: Minutes | None = None
     muted_until: float = 0.0
 
-    @property
-    def talks_unasked(self) -> bool:
-        return self.insane or self.chattiness > 0
-
 
 @dataclass(frozen=True)
 class View:

@@ -27,6 +27,7 @@ class Planned:
     """
 
     id: int
+    update_id: int
     part: int
     chat: int
     topic: int
@@ -85,8 +86,8 @@ def count_planned(db: Connection) -> int:
 def next_planned(db: Connection, chat: int, is_message: bool) -> Planned | None:
     """Return the call to make next: answers to commands stand before talk that is being typed."""
     row = db.execute(
-        """SELECT o.id, o.part, o.chat, o.topic, o.method, o.text, o.extra, o.reply_to, o.spoken,
-        o.asker, o.to_bot, o.not_before, o.planned_at, o.attempts,
+        """SELECT o.id, o.update_id, o.part, o.chat, o.topic, o.method, o.text, o.extra,
+        o.reply_to, o.spoken, o.asker, o.to_bot, o.not_before, o.planned_at, o.attempts,
         (SELECT taken_at FROM updates u WHERE u.update_id = o.update_id),
         EXISTS (SELECT 1 FROM turns t WHERE o.reply_to AND t.chat = o.chat AND t.topic = o.topic
             AND t.role = 'other' AND t.message_id > o.reply_to AND t.user_id != o.asker)
@@ -127,17 +128,15 @@ def release(db: Connection, row: Planned) -> list[int]:
     """
     if row.is_talk:
         return []
-    query = "SELECT state FROM outbox WHERE update_id = (SELECT update_id FROM outbox WHERE id = ?)"
-    states = {state for (state,) in db.execute(query, (row.id,))}
+    query = "SELECT state FROM outbox WHERE update_id = ?"
+    states = {state for (state,) in db.execute(query, (row.update_id,))}
     if states & {"planned", "sending"}:
         return []
-    outcome = "if sent" if "sent" in states else "if failed"
-    rows = db.execute(
-        """UPDATE outbox SET state = iif(state = ?, 'planned', 'failed') WHERE state LIKE 'if %'
-        AND update_id = (SELECT update_id FROM outbox WHERE id = ?) RETURNING chat, state""",
-        (outcome, row.id),
-    ).fetchall()
-    return [chat for chat, state in rows if state == "planned"]
+    ending = "if sent" if "sent" in states else "if failed"
+    query = "UPDATE outbox SET state = 'planned' WHERE update_id = ? AND state = ? RETURNING chat"
+    released = [chat for (chat,) in db.execute(query, (row.update_id, ending)).fetchall()]
+    db.execute("DELETE FROM outbox WHERE update_id = ? AND state LIKE 'if %'", (row.update_id,))
+    return released
 
 
 def postpone(db: Connection, row: Planned, now: float, seconds: float) -> bool:
