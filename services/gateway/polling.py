@@ -31,8 +31,9 @@ from telemetry.logs import logger
 LONG_POLL_SECONDS = 25
 """Time for which Telegram may hold a call that has nothing to tell."""
 GRACE_SECONDS = 10
-FLOOR_SECONDS = 0.5
-"""Time that a call takes at least which tells nothing: a server may answer it at once."""
+FLOOR_SECONDS = 1.0
+"""Time that a call takes at least which tells nothing: a server may answer it at once. One that
+tells something comes between, so that it is asked twice a second at most."""
 ALIVE_SECONDS = 60.0
 """Time within which the loop turns: a call's longest and the longest pause, and a little."""
 READY_SECONDS = 75.0

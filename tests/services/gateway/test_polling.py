@@ -12,6 +12,7 @@ from contracts.refusal import Refusal
 from services.gateway import polling
 from services.gateway.bot_api import open_bot_api
 from services.gateway.polling import ALIVE_SECONDS as ALIVE
+from services.gateway.polling import FLOOR_SECONDS as FLOOR
 from services.gateway.polling import READY_SECONDS
 from services.sandbox.faults import Fault
 from tests.conftest import PATIENCE
@@ -76,15 +77,21 @@ async def test_a_webhook_that_somebody_left_silences_nobody(world: World) -> Non
         await world.says("эхо: эй", step=0.5)
 
 
-async def test_a_server_that_holds_no_call_is_asked_twice_a_second(world: World) -> None:
-    world.patch.setattr(polling, "FLOOR_SECONDS", 0.5)
+async def test_a_server_that_holds_no_call_is_asked_twice_a_second_at_most(world: World) -> None:
+    world.patch.setattr(polling, "FLOOR_SECONDS", FLOOR)
+
+    def polls() -> int:
+        return world.telegram.calls.count("getUpdates")
+
     async with world.gateway():
         await becomes(world, 200)
-        await world.until(lambda: world.clock.sleeps(0.5))
-        before = world.telegram.calls.count("getUpdates")
-        for polls in range(before + 1, before + 4):
-            await world.wait_out(0.5, lambda: world.telegram.calls.count("getUpdates"))
-            await world.until(lambda n=polls: world.telegram.calls.count("getUpdates") == n)  # type: ignore[misc]
+        for text in ("", "эй", "", "ты где", "ау"):
+            await world.until(lambda: world.clock.sleeps(FLOOR))
+            before = polls()
+            world.telegram.put(*([private(text)] if text else []))
+            await world.wait_out(FLOOR, polls)
+            await world.until(lambda: world.clock.sleeps(FLOOR))
+            assert (polls() - before) / FLOOR <= 2
 
 
 async def test_polling_waits_as_long_as_it_is_told_to_and_is_alive(world: World) -> None:
