@@ -118,6 +118,7 @@ new-bot: ## Make the folder of a new bot: make new-bot NAME=vasya
 	  -e '$$a\      - $(NAME).yaml=$(NAME)/bot.yaml' k8s/bots/kustomization.yaml
 	@sed -i '$$a\  - {name: $(NAME)-telegram, envs: [$(NAME).env]}' k8s/components/token-file/kustomization.yaml
 	@echo "k8s/bots/$(NAME)/bot.yaml: describe the bot there (docs/settings.md#botyaml)"
+	@echo "names: a common noun makes every mention of the thing a call; take a rarer name, or set names_at: edge"
 
 test: setup ## Run the tests, with coverage and import rules
 	$(PYTHON) -m pytest -n 2 --dist loadfile

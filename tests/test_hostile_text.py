@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from moderation.private import mask_private, unfinished_at
-from services.gateway.decision import is_called, spoken_text
+from services.gateway.decision import spoken_text
 from services.gateway.incoming import Identity
+from services.gateway.names import is_called
 from services.sandbox.messages import entities
 from training_jobs.evaluation.text_figures import features
 
@@ -35,6 +36,7 @@ PAIRS = [*map("".join, product(MARKS, MARKS)), "eyJ", "?key", "4276 "]
 ME = Identity(1, "avtobus_bot")
 FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "is_called": lambda text: is_called(("автобус", "Avtobus", "x", "0"), text),
+    "is_called at an edge": lambda text: is_called(("автобус", "x", "0"), text, True),
     "mask_private": mask_private,
     "spoken_text": lambda text: spoken_text(SimpleNamespace(text=text), ME),  # type: ignore[arg-type]
     "unfinished_at": unfinished_at,

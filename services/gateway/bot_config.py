@@ -1,6 +1,6 @@
 """bot.yaml's `gateway` section: what the bot is called, whom it serves, how it talks."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -9,7 +9,7 @@ from services.gateway.arguments import read_hours
 from services.gateway.reasons import ChatSettings, Minutes
 from services.gateway.texts import Text, Texts
 
-Name = Annotated[str, Field(min_length=1, max_length=64)]
+Name = Annotated[str, Field(pattern=r"\S", max_length=64)]
 Ids = frozenset[int]
 WORDLESS = (
     "Я понимаю только слова. Напишите текстом?",
@@ -31,6 +31,8 @@ class GatewayConfig(BaseModel):
 
     names            words by which the bot is called in groups, besides its @username; their
                      Russian case forms count as well
+    names_at         where in a sentence they call it: `anywhere`, or at its `edge`, which is its
+                     beginning or end. Take `edge` for a name that is a common word
     insanity         whether the bot answers everything in new groups, until an administrator
                      changes that
     chattiness       percentage of the messages of new groups that it answers without being called
@@ -61,6 +63,7 @@ class GatewayConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     names: tuple[Name, ...] = ()
+    names_at: Literal["anywhere", "edge"] = "anywhere"
     insanity: bool = False
     chattiness: int = Field(default=0, ge=0, le=100)
     quiet: Annotated[Minutes | None, BeforeValidator(_hours)] = None

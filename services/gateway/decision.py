@@ -7,11 +7,11 @@ much; then `addressed`, which says whether a message is for the bot.
 import hashlib
 import re
 from datetime import datetime
-from functools import lru_cache
 
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.command_table import Trait, command_entry
 from services.gateway.incoming import ButtonPress, Identity, Message, Update
+from services.gateway.names import is_called
 from services.gateway.reasons import BURST_SECONDS, SPEAKS, UNASKED, Minutes, Reason, View
 
 OLD_SECONDS = 1800.0
@@ -229,7 +229,8 @@ def addressed(message: Message, me: Identity) -> Reason | None:
         return reason
     if message.replies_to(me.id):
         return Reason.REPLY
-    return Reason.NAME if own_words and is_called(me.names, message.text) else None
+    is_named = own_words and is_called(me.names, message.spoken, me.calls_at_edge)
+    return Reason.NAME if is_named else None
 
 
 def _mentioned(message: Message, me: Identity) -> Reason | None:
@@ -239,18 +240,3 @@ def _mentioned(message: Message, me: Identity) -> Reason | None:
         if entity.type == "mention" and words.lower() == f"@{me.username}".lower():
             return Reason.MENTION
     return None
-
-
-def is_called(names: tuple[str, ...], text: str) -> bool:
-    """Whether a name stands in the text as a whole word; case and ё for е do not matter."""
-    return bool(names) and _any_of(names).search(_folded(text)) is not None
-
-
-@lru_cache(maxsize=8)
-def _any_of(names: tuple[str, ...]) -> re.Pattern[str]:
-    choice = "|".join(re.escape(_folded(name)) for name in names)
-    return re.compile(rf"(?<![\w@/])(?:{choice})(?!\w)")
-
-
-def _folded(text: str) -> str:
-    return text.casefold().replace("ё", "е")

@@ -18,6 +18,8 @@ _MEDIA = (
     *("location", "venue", "contact", "poll", "dice", "game", "story", "paid_media", "checklist"),
 )
 """Fields of a message by which a person shows or says something without writing."""
+_UNSPOKEN = frozenset({"url", "email", "hashtag", "cashtag", "code", "pre"})
+"""Parts of a text in which nobody is called."""
 
 _OUT = ("left", "kicked")
 
@@ -34,13 +36,15 @@ class Identity:
     """Who the bot is: its id and username at Telegram, and its names in all their case forms.
 
     `reads_all` is False in privacy mode: of groups in which it is no administrator it then gets
-    commands, mentions and replies alone.
+    commands, mentions and replies alone. With `calls_at_edge` its names call it only at the
+    beginning and the end of a sentence.
     """
 
     id: int
     username: str
     names: tuple[str, ...] = ()
     reads_all: bool = True
+    calls_at_edge: bool = False
 
 
 class Tolerant(BaseModel):
@@ -172,6 +176,16 @@ class Message(RepliedTo):
             **{"chat": self.chat, "topic": self.topic, "sender": self.sender, "at": self.at},
             **{"message_id": self.message_id, "album": self.album, "is_bot": self.is_by_bot},
         }
+
+    @property
+    def spoken(self) -> str:
+        """The text with signs in place of addresses, tags and code."""
+        units = bytearray(self.text, "utf-16-le")
+        for each in self.entities or self.caption_entities:
+            if each.type in _UNSPOKEN:
+                part = slice(2 * each.offset, 2 * (each.offset + each.length))
+                units[part] = b"/\0" * (len(units[part]) // 2)
+        return units.decode("utf-16-le", "replace")
 
     def marked_parts(self) -> list[tuple[Entity, str]]:
         """Return the marked parts of the text with their words. Telegram counts in UTF-16 units."""

@@ -183,7 +183,9 @@ class Gateway:
                 f"TELEGRAM_TOKEN: is of @{me.username} (id {me.id}), and the database of the bot"
                 f" with id {known}: give that one's token, or begin with an empty GATEWAY_DATA_DIR"
             )
-        return replace(me, names=name_forms(self._context.config.names))
+        config = self._context.config
+        at_edge = config.names_at == "edge"
+        return replace(me, names=name_forms(config.names), calls_at_edge=at_edge)
 
     async def _finish(self, seconds: float) -> None:
         """End what is in hand, then send what is due, within the time."""

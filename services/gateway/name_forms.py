@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import product
+from unicodedata import normalize
 
 from pymorphy3 import MorphAnalyzer
 
@@ -16,7 +17,8 @@ def name_forms(names: Iterable[str]) -> tuple[str, ...]:
     one that is not Russian stays as it is.
     """
     analyzer = MorphAnalyzer()
-    return tuple(dict.fromkeys(form for name in names for form in _forms(name, analyzer)))
+    composed = (normalize("NFC", name) for name in names)
+    return tuple(dict.fromkeys(form for name in composed for form in _forms(name, analyzer)))
 
 
 def _forms(name: str, analyzer: MorphAnalyzer) -> Iterator[str]:

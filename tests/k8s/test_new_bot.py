@@ -25,7 +25,9 @@ def new_bot(project: Path, name: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_new_bot_has_the_resources_of_the_others(project: Path) -> None:
-    assert new_bot(project, "vasya").returncode == 0
+    made = new_bot(project, "vasya")
+    assert made.returncode == 0
+    assert "names_at: edge" in made.stdout
     assert BotFile.read(project / "k8s/bots/vasya").name == "vasya"
     resources = kustomized(project / "k8s/overlays/vds")
     names = [one["metadata"]["name"] for one in resources]

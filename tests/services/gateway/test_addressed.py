@@ -3,8 +3,9 @@
 from typing import Any
 
 from services.gateway.bot_config import GatewayConfig
-from services.gateway.decision import decide, is_called
+from services.gateway.decision import decide
 from services.gateway.incoming import Identity, read_message
+from services.gateway.names import is_called
 from services.gateway.reasons import ChatSettings, Reason, View
 from tests.services.gateway.conftest import cases
 from tests.services.gateway.telegram import (

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.gateway.decision import is_called
 from services.gateway.name_forms import name_forms
+from services.gateway.names import is_called
 
 
 @pytest.mark.parametrize(
