@@ -6,8 +6,13 @@ It knows nothing of Telegram, gRPC or tokenizers.
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
+from unicodedata import category
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u2065\U0001d159")
+"""Fillers of Hangul, braille without a dot, a note head without a head."""
+_CONTROLS = ("Cc", "Cf", "Cs")
 
 
 class Role(StrEnum):
@@ -18,9 +23,17 @@ class Role(StrEnum):
 
 
 def single_line(text: str) -> str:
-    """Return a message with each line break replaced by one space and both ends trimmed."""
+    """Return a message with each line break replaced by one space and both ends trimmed.
+
+    One of which nothing can be seen is empty: zero-width and other control signs, marks that belong
+    to a letter and have none, and letters and symbols that are drawn as a blank.
+    """
     parts = (part.strip() for part in text.splitlines())
-    return " ".join(part for part in parts if part)
+    return " ".join(part for part in parts if part) if any(map(_is_visible, text)) else ""
+
+
+def _is_visible(sign: str) -> bool:
+    return sign not in _BLANKS and category(sign)[0] not in "MZ" and category(sign) not in _CONTROLS
 
 
 def _not_empty(text: str) -> str:

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from moderation.private import mask_private, unfinished_at
-from services.gateway.decision import spoken_text
+from services.gateway.history_turns import without_own_name
 from services.gateway.incoming import Identity
 from services.gateway.names import is_called
 from services.sandbox.messages import entities
@@ -38,12 +37,12 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "is_called": lambda text: is_called(("автобус", "Avtobus", "x", "0"), text),
     "is_called at an edge": lambda text: is_called(("автобус", "x", "0"), text, True),
     "mask_private": mask_private,
-    "spoken_text": lambda text: spoken_text(SimpleNamespace(text=text), ME),  # type: ignore[arg-type]
     "unfinished_at": unfinished_at,
+    "without_own_name": lambda text: without_own_name(text, ME),
     "entities": entities,
     "features": lambda text: features((text,)),
 }
-BUILDERS = ("_any_of", "_numbers", "_spelled", "spoken_text")
+BUILDERS = ("_any_of", "_numbers", "_spelled", "without_own_name")
 """Functions that build patterns when they are called; those above use them."""
 
 

@@ -17,7 +17,7 @@ Write = Callable[[Connection], int | None]
 class Outgoing:
     """A call of the Bot API to make: a message, or another `method` with `extra` as parameters.
 
-    reply_to  the message that it quotes where that is needed; 0 quotes nothing
+    reply_to  the message that it quotes where others wrote since; 0 quotes nothing
     spoken    the persona's own words
     after     seconds from now before which it is not sent
     asker     whom it answers, 0 nobody
@@ -54,10 +54,16 @@ class Answer:
     silences: tuple[int, int] | None = None
 
 
-def answer_to(message: Message, text: str, **more: Any) -> Outgoing:
-    """Answer a message where it was written; outside private chats quote it."""
-    quoted = 0 if message.is_private else message.message_id
-    return Outgoing(message.chat, text, message.topic, quoted, **more)
+def answer_to(
+    message: Message, text: str, part: int = 0, extra: dict[str, Any] | None = None, **more: Any
+) -> Outgoing:
+    """Answer a message where it was written; outside private chats the first part quotes it.
+
+    In a thread outside forums each part does, or it would stand outside of it.
+    """
+    quoted = 0 if message.is_private or part else message.message_id
+    extra = message.place | (extra or {})
+    return Outgoing(message.chat, text, message.topic, quoted, extra=extra, **more)
 
 
 def answer_press(press: ButtonPress, text: str = "") -> Outgoing:

@@ -215,6 +215,7 @@ async def forgetme(order: Order) -> Answer:
         await retry(note, order.context.clock, _few_attempts)
     except OSError:
         return order.tell(order.texts.not_forgotten)
+    order.context.forgotten[person.id] = at
     update_id = order.update_id
     await order.context.database.work_off(
         lambda db: history.forget(db, person.id, before_id=update_id), rewrite=True

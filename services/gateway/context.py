@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
@@ -12,6 +12,7 @@ from contracts.retry import retry
 from services.gateway.bot_api import BotApi
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.errors import Stopping, keep_trying
+from services.gateway.incoming import RepliedTo
 from services.gateway.metrics import Metrics
 from services.gateway.store.database import Database
 
@@ -62,6 +63,7 @@ class Context:
     bot          the bot's name, that of its file
     delays       scale of the pauses that manners and Telegram's limits ask for; 0 is none
     forget_file  the list of people who asked to be forgotten
+    forgotten    their ids, and when they asked last
     """
 
     bot: str
@@ -72,6 +74,12 @@ class Context:
     delays: float
     metrics: Metrics
     forget_file: Path
+    forgotten: dict[int, float] = field(default_factory=dict)
+
+    def may_keep(self, said: RepliedTo) -> bool:
+        """Whether words that somebody else quotes may be kept."""
+        is_forgotten = said.at <= self.forgotten.get(said.sender, -1.0)
+        return not is_forgotten and said.sender not in self.config.deny_users
 
     async def write(self, step: Callable[[Connection], T]) -> T:
         """Run the step in a transaction, however long the disk refuses it."""

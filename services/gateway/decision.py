@@ -5,7 +5,6 @@ much; then `addressed`, which says whether a message is for the bot.
 """
 
 import hashlib
-import re
 from datetime import datetime
 
 from services.gateway.bot_config import GatewayConfig
@@ -209,12 +208,6 @@ def _within_hourly_limit(
         return reason
     stays_silent = view.limit_told or reason in UNASKED or message.is_by_bot
     return Reason.LIMITED if stays_silent else Reason.LIMIT_TOLD
-
-
-def spoken_text(message: Message, me: Identity) -> str:
-    """Return what was said without the bot's own @username, which nobody says among friends."""
-    said = re.sub(rf"@{re.escape(me.username)}(?!\w)[,:;]?", "", message.text, flags=re.I)
-    return " ".join(said.split()) or message.text
 
 
 def addressed(message: Message, me: Identity) -> Reason | None:

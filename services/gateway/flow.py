@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from sqlite3 import Connection
+from typing import Any
 
 from aiogram.exceptions import (
     ClientDecodeError,
@@ -26,7 +27,7 @@ from services.gateway.chat_queues import ChatQueues
 from services.gateway.command_handlers import Order
 from services.gateway.command_table import run_command
 from services.gateway.context import Context, unless
-from services.gateway.decision import continues, decide, is_order, spoken_text
+from services.gateway.decision import continues, decide, is_order
 from services.gateway.greeting import greet
 from services.gateway.history_turns import HISTORY_MESSAGES, chat_key, compose_turns
 from services.gateway.incoming import ButtonPress, Identity, Message, Standing, Unreadable
@@ -164,7 +165,10 @@ class Flow:
                 # an edit is stored as answered only with its answer, or a second attempt would
                 # take it for answered
                 stored = Reason.EDITED if message.is_edit and reason in SPEAKS else reason
-                history.add_message(db, message, spoken_text(message, self.me), stored)
+                said = None if message.is_edit else message.quoted
+                if said and self.context.may_keep(said):
+                    history.add_answered(db, message, said, self.me.id)
+                history.add_message(db, message, stored)
         self.context.metrics.decided.labels(reason.value).inc()
         return reason, view.settings
 
@@ -227,7 +231,7 @@ class Flow:
 
     async def _ask(self, update_id: int, message: Message, recall: history.Recall) -> list[str]:
         key = chat_key(self.context.bot, message.chat, message.topic)
-        turns = compose_turns(recall.messages, key)
+        turns = compose_turns(recall.messages, recall.answered, key, self.me)
         if not turns:  # the sender has been forgotten meanwhile
             return []
         return await self.generation.ask(turns, key, f"{self.context.bot}-{update_id}", recall)
@@ -236,10 +240,10 @@ class Flow:
         """Pace the lines as a person would type them; the time spent so far counts."""
         spent = max(0.0, spent)  # the clock may be set back
         delays = typing_delays(lines, self.config.typing_speed)
-        to = {"asker": message.sender, "to_bot": message.is_by_bot, "spoken": True}
+        to: dict[str, Any] = {"asker": message.sender, "to_bot": message.is_by_bot, "spoken": True}
         calls = tuple(
-            answer_to(message, line, after=max(0.0, self.context.delays * delay - spent), **to)
-            for line, delay in zip(lines, delays, strict=True)
+            answer_to(message, line, part, after=max(0.0, self.context.delays * at - spent), **to)
+            for part, (line, at) in enumerate(zip(lines, delays, strict=True))
         )
         kind = "unasked" if reason in UNASKED else "answer"
         return _counted(_answered(message, reason, calls), message, kind, self.clock.now())

@@ -1,18 +1,25 @@
 """The history of a chat as turns, as generation takes them. Pure."""
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 from itertools import accumulate, groupby
 from sqlite3 import Row
+from typing import NamedTuple, Self
 
 from contracts.turn import Role, single_line
 from protos.generation.v1 import generation_pb2 as pb
+from services.gateway.incoming import Identity
 from services.generation.client import turn
 
 HISTORY_MESSAGES = 60
 """Most messages sent along; below generation's limits on turns and on messages in one turn."""
 HISTORY_CHARACTERS = 12_000
 """Most characters of them, below generation's limit on one turn; the newest are kept."""
+ANSWERED_MESSAGES, ANSWERED_CHARACTERS = 2, 3_900
+"""Most of what is answered, and most characters of each: room is left for the newest message."""
+CALL = "ау"
+"""How a bot without names is called."""
 
 
 def chat_key(bot: str, chat: int, topic: int) -> str:
@@ -20,30 +27,75 @@ def chat_key(bot: str, chat: int, topic: int) -> str:
     return hashlib.sha256(f"{bot}/{chat}/{topic}".encode()).hexdigest()[:32]
 
 
-def compose_turns(messages: Iterable[Row], chat: str) -> list[pb.Turn]:
-    """Return messages (user_id, role, text) as turns, oldest first.
+def compose_turns(
+    messages: Sequence[Row], answered: Sequence[Row], chat: str, me: Identity
+) -> list[pb.Turn]:
+    """Return the turns to which the newest message is an answer or a question, oldest first.
+
+    Rows have message_id, user_id, role and text. `answered` is what the newest messages reply to
+    and comment: it stands before them, unless it is among the messages; and after all of them where
+    the newest has no words but the bot's @name, since then it is what is asked about. Where nobody
+    but the bot said anything before that, the bot is called by its name. No text holds its @name.
 
     A sender's messages in a row are one turn. Speakers are pseudonyms, stable within the chat whose
     `chat_key` is given.
     """
-    spoken = [each for each in messages if single_line(each["text"])]
-    sizes = accumulate(len(each["text"]) for each in reversed(spoken))
-    kept = sum(size <= HISTORY_CHARACTERS for size in sizes)
-    bursts = groupby(
-        spoken[len(spoken) - kept :], lambda each: (each["role"], _pseudonym(each, chat))
-    )
+    said = [_Said.read(each, chat, me) for each in messages]
+    context = [_Said.read(each, chat, me) for each in answered]
+    context = [each.cut(ANSWERED_CHARACTERS) for each in context if each.words][-ANSWERED_MESSAGES:]
+    spoken = _fitting([each for each in said if each.words], sum(len(c.words) for c in context))
+    if said and said[-1].words:
+        known = {each.message_id for each in context}
+        place = len(spoken)
+        while place and (
+            spoken[place - 1].speaker == said[-1].speaker or spoken[place - 1].message_id in known
+        ):
+            place -= 1
+        spoken[place:place] = _without(context, spoken)
+    elif said:
+        spoken = [*_without(spoken, context), *context]
+        if not spoken or spoken[-1].role == Role.PERSONA:
+            spoken.append(said[-1]._replace(words=me.names[0] if me.names else CALL))
     return [
-        turn(*_lines(burst), persona=role == Role.PERSONA, speaker=speaker)
-        for (role, speaker), burst in bursts
+        turn(*(each.words for each in burst), persona=role == Role.PERSONA, speaker=speaker)
+        for (role, speaker), burst in groupby(spoken, lambda each: (each.role, each.speaker))
     ]
 
 
-def _lines(messages: Iterable[Row]) -> list[str]:
-    return [single_line(each["text"]) for each in messages]
+class _Said(NamedTuple):
+    """A message as a prompt has it. The persona has no pseudonym: it is called by its role."""
+
+    message_id: int
+    role: Role
+    speaker: str
+    words: str
+
+    @classmethod
+    def read(cls, row: Row, chat: str, me: Identity) -> Self:
+        name = hashlib.sha256(f"{chat}/{row['user_id']}".encode()).hexdigest()[:8]
+        role = Role(row["role"])
+        speaker = "" if role is Role.PERSONA else name
+        return cls(row["message_id"], role, speaker, without_own_name(row["text"], me))
+
+    def cut(self, length: int) -> Self:
+        return self._replace(words=self.words[:length])
 
 
-def _pseudonym(message: Row, chat: str) -> str:
-    """The persona has none: it is called by its role."""
-    if message["role"] == Role.PERSONA:
-        return ""
-    return hashlib.sha256(f"{chat}/{message['user_id']}".encode()).hexdigest()[:8]
+def _fitting(spoken: list[_Said], used: int) -> list[_Said]:
+    """Return the newest whose characters, and those used already, are not too many."""
+    sizes = accumulate((len(each.words) for each in reversed(spoken)), initial=used)
+    return spoken[len(spoken) + 1 - sum(size <= HISTORY_CHARACTERS for size in sizes) :]
+
+
+def _without(some: Sequence[_Said], others: Sequence[_Said]) -> list[_Said]:
+    known = {each.message_id for each in others}
+    return [each for each in some if each.message_id not in known]
+
+
+def without_own_name(text: str, me: Identity) -> str:
+    """Return a text as one line without the bot's @username, which nobody says among friends.
+
+    An invisible sign may stand in it, as the bot writes names that shall notify nobody.
+    """
+    said = re.sub(rf"@\u2060?{re.escape(me.username)}(?!\w)[,:;]?", "", text, flags=re.I)
+    return single_line(" ".join(said.split()))

@@ -8,10 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core.core_schema import ValidationInfo
 
 from contracts.bot_command import Command, read_command
+from contracts.turn import single_line
 
 _MEDIA = (
     *("sticker", "voice", "video_note", "photo", "video", "animation", "audio", "document"),
@@ -25,6 +34,8 @@ _OUT = ("left", "kicked")
 
 Id = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
 """What SQLite's 64 bits hold."""
+NOWHERE = -(1 << 40)
+"""Ids from here down are no message's: they are for what Telegram tells no id of."""
 
 
 class Unreadable(ValueError):
@@ -88,10 +99,17 @@ class Entity(Tolerant):
 
 
 class RepliedTo(Tolerant):
-    """A message that another one answers."""
+    """A message that another one answers.
+
+    at                    unix time at which it was written
+    sender_chat           the chat or channel as which somebody writes, 0 none
+    is_automatic_forward  a post that Telegram copied from the linked channel
+    """
 
     message_id: Id = 0
+    at: float = Field(default=0.0, validation_alias="date", ge=0, lt=1 << 40)
     user: User = _at(User(), "from")
+    sender_chat: Id = _at(0, "sender_chat", "id")
     plain: str = _at("", "text")
     caption: str = ""
     forum_topic_created: Any = None
@@ -103,48 +121,7 @@ class RepliedTo(Tolerant):
 
     @property
     def has_words(self) -> bool:
-        return bool(self.text.strip())
-
-
-class Message(RepliedTo):
-    """A message, new or edited.
-
-    at                    unix time at which it was written
-    edited_at             unix time at which its newest words were, 0 where nobody changed them
-    album                 the album that it belongs to
-    sender_chat           the chat or channel as which somebody writes, 0 none
-    replies_elsewhere     whose message in another chat it answers, 0 nobody's
-    is_automatic_forward  a post that Telegram copied from the linked channel
-    """
-
-    chat: Id = _at(0, "chat", "id")
-    chat_type: str = _at("", "chat", "type")
-    chat_title: str = _at("", "chat", "title")
-    at: float = Field(default=0.0, validation_alias="date", ge=0, lt=1 << 40)
-    edited_at: float = Field(default=0.0, validation_alias="edit_date", ge=0, lt=1 << 40)
-    album: str | None = _at(None, "media_group_id")
-    message_thread_id: Id = 0
-    is_topic_message: bool = False
-    sender_chat: Id = _at(0, "sender_chat", "id")
-    entities: list[Entity] = []
-    caption_entities: list[Entity] = []
-    replied_to: RepliedTo = _at(RepliedTo(), "reply_to_message")
-    replies_elsewhere: Id = _at(0, "external_reply", "origin", "sender_user", "id")
-    forward_origin: Any = None
-    via_bot: Any = None
-    migrate_from_chat_id: Id = 0
-    migrate_to_chat_id: Id = 0
-    has_media: bool = False
-    is_edit: bool = False
-
-    @property
-    def is_private(self) -> bool:
-        return self.chat_type == "private"
-
-    @property
-    def topic(self) -> int:
-        """The forum topic, else 0: outside forums a thread is only a chain of replies."""
-        return self.message_thread_id if self.is_topic_message else 0
+        return bool(single_line(self.text))
 
     @property
     def sender(self) -> int:
@@ -161,6 +138,81 @@ class Message(RepliedTo):
         """People who write as a chat or channel do so under a bot's account, and are no bots."""
         return self.person.is_bot
 
+
+class SaidElsewhere(RepliedTo):
+    """A message of another chat: Telegram tells who wrote it, and its words where one quotes."""
+
+    user: User = _at(User(), "origin", "sender_user")
+    sender_chat: Id = Field(
+        default=0,
+        validation_alias=AliasChoices(
+            AliasPath("origin", "sender_chat", "id"), AliasPath("origin", "chat", "id")
+        ),
+    )
+
+
+class Message(RepliedTo):
+    """A message, new or edited.
+
+    edited_at             unix time at which its newest words were, 0 where nobody changed them
+    album                 the album that it belongs to
+    is_direct             it stands in the direct messages to a channel
+    direct_topic          whose: one person's direct messages are a topic
+    quote                 the part of what it answers that it quotes
+    elsewhere             what it answers in another chat
+    """
+
+    chat: Id = _at(0, "chat", "id")
+    chat_type: str = _at("", "chat", "type")
+    chat_title: str = _at("", "chat", "title")
+    is_direct: bool = _at(False, "chat", "is_direct_messages")
+    direct_topic: Id = _at(0, "direct_messages_topic", "topic_id")
+    edited_at: float = Field(default=0.0, validation_alias="edit_date", ge=0, lt=1 << 40)
+    album: str | None = _at(None, "media_group_id")
+    message_thread_id: Id = 0
+    is_topic_message: bool = False
+    entities: list[Entity] = []
+    caption_entities: list[Entity] = []
+    replied_to: RepliedTo = _at(RepliedTo(), "reply_to_message")
+    quote: str = _at("", "quote", "text")
+    elsewhere: SaidElsewhere = _at(SaidElsewhere(), "external_reply")
+    forward_origin: Any = None
+    via_bot: Any = None
+    migrate_from_chat_id: Id = 0
+    migrate_to_chat_id: Id = 0
+    has_media: bool = False
+    is_edit: bool = False
+
+    @property
+    def is_private(self) -> bool:
+        return self.chat_type == "private"
+
+    @property
+    def topic(self) -> int:
+        """The conversation within the chat: a forum topic or one person's direct messages.
+
+        0 elsewhere: outside forums a thread is only a chain of replies.
+        """
+        if self.is_direct or self.direct_topic:
+            return self.direct_topic or self.sender
+        return self.message_thread_id if self.is_topic_message else 0
+
+    @property
+    def thread(self) -> int:
+        """The message under which it stands as a comment or in a chain of replies, 0 none."""
+        return 0 if self.topic or self.is_private else self.message_thread_id
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What sends an answer where the message stands, where chat and forum topic do not.
+
+        A thread outside forums has no id to send: what quotes nothing in it leaves it.
+        """
+        if self.is_direct or self.direct_topic:
+            return {"direct_messages_topic_id": self.topic, "message_thread_id": None}
+        quoted = {"message_id": self.message_id, "allow_sending_without_reply": True}
+        return {"reply_parameters": quoted} if self.thread else {}
+
     @property
     def command(self) -> Command | None:
         return read_command(self.plain)
@@ -172,9 +224,11 @@ class Message(RepliedTo):
 
     def facts(self) -> dict[str, Any]:
         """Return what the store keeps of it, as parameters of a query."""
+        quoted = self.quoted
         return {
             **{"chat": self.chat, "topic": self.topic, "sender": self.sender, "at": self.at},
             **{"message_id": self.message_id, "album": self.album, "is_bot": self.is_by_bot},
+            "reply_to": quoted.message_id if quoted else 0,
         }
 
     @property
@@ -204,15 +258,29 @@ class Message(RepliedTo):
         Every message of a topic seems to reply to the topic's first one, and every comment to its
         post, which is no answer.
         """
-        if self.replies_elsewhere:
-            return self.replies_elsewhere
-        replied_to = self.replied_to
-        is_opening = self.topic != 0 and replied_to.message_id == self.topic
-        is_opening |= replied_to.forum_topic_created is not None or replied_to.is_automatic_forward
-        return 0 if is_opening else replied_to.user.id
+        if self.elsewhere.user.id:
+            return self.elsewhere.user.id
+        is_comment = self.replied_to.is_automatic_forward
+        return 0 if is_comment or self._answers_opening() else self.replied_to.user.id
 
     def replies_to(self, user: int) -> bool:
         return self.answered == user
+
+    def _answers_opening(self) -> bool:
+        opens_topic = self.topic != 0 and self.replied_to.message_id == self.topic
+        return opens_topic or self.replied_to.forum_topic_created is not None
+
+    @property
+    def quoted(self) -> RepliedTo | None:
+        """What it answers or comments, with the words that it quotes or else all; None without any.
+
+        What was said in another chat has no id here and gets one of its own.
+        """
+        said = self.elsewhere if self.elsewhere.sender else self.replied_to
+        number = self.replied_to.message_id or NOWHERE - self.message_id
+        changes = {"message_id": number, "plain": self.quote or said.text}
+        quoted = said.model_copy(update=changes)
+        return quoted if quoted.has_words and not self._answers_opening() else None
 
 
 class ButtonPress(Tolerant):

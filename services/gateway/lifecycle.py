@@ -89,6 +89,7 @@ async def serve(
 async def _forget_again(context: Context) -> None:
     """Forget the people on the list: a backup may have brought them back."""
     people = await asyncio.to_thread(read, context.forget_file)
+    context.forgotten.update((each.user_id, each.at) for each in people)
     for first in range(0, max(1, len(people)), BATCH):  # at least once: the log is emptied
         await context.work_off(partial(_forget_some, people[first : first + BATCH]))
 

@@ -20,6 +20,7 @@ from services.gateway.bot_api import REFUSED, failure_code, may_have_arrived
 from services.gateway.chat_queues import ChatQueues
 from services.gateway.context import Context, unless
 from services.gateway.decision import may_add
+from services.gateway.incoming import NOWHERE, RepliedTo
 from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats, history, outbox
 from services.gateway.store.outbox import Planned
@@ -169,22 +170,22 @@ class Sender:
         return True
 
     async def _call(self, row: Planned) -> int:
-        """Return the id that the message got, 0 for another call."""
+        """Return the id that the message got, or one below zero; 0 for another call."""
         if not row.is_message:
             await self._api.call(row.method, **json.loads(row.extra))
             return 0
         quotes = row.reply_to and (row.others_wrote or not row.spoken)
         quoted = {"message_id": row.reply_to, "allow_sending_without_reply": True}
         may_ping = self._context.config.allow_pings or not row.spoken
-        message = await self._api.call(
-            "sendMessage",
-            chat_id=row.chat,
-            text=row.text if may_ping else without_pings(row.text),
-            message_thread_id=row.topic or None,
-            reply_parameters=quoted if quotes else None,
+        place = {
+            "message_thread_id": row.topic or None,
+            "reply_parameters": quoted if quotes else None,
             **json.loads(row.extra),
-        )
-        return int(message.get("message_id") or 0) if isinstance(message, dict) else 0
+        }
+        text = row.text if may_ping else without_pings(row.text)
+        message = await self._api.call("sendMessage", chat_id=row.chat, text=text, **place)
+        told = RepliedTo.model_validate(message if isinstance(message, dict) else {})
+        return told.message_id or 2 * NOWHERE - row.id  # it was sent, whatever the answer says
 
     async def _note_sent(self, row: Planned, message_id: int) -> bool:
         now = self._clock.now()

@@ -12,7 +12,7 @@ from contracts.dataset import CARD as CARD_FILE
 from contracts.dataset import Card, Record, dataset_sha256, read_card, read_records
 from contracts.files import write_model
 from contracts.refusal import Refusal
-from contracts.turn import Role, Turn
+from contracts.turn import Role, Turn, single_line
 
 OTHER = Turn(speaker="boris", role=Role.OTHER, messages=("как дела?",))
 PERSONA = Turn(speaker="anna", role=Role.PERSONA, messages=("норм", "а ты?"), reply_to=1)
@@ -40,7 +40,7 @@ turns = st.builds(
     Turn,
     speaker=names,
     role=st.sampled_from(Role),
-    messages=st.lists(names.filter(str.strip), min_size=1, max_size=3).map(tuple),
+    messages=st.lists(names.filter(single_line), min_size=1, max_size=3).map(tuple),
     at=times,
     reply_to=st.none() | st.integers(1, 9),
 )

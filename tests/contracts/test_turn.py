@@ -39,8 +39,44 @@ def test_line_breaks_of_every_kind_become_one_space(text: str, line: str) -> Non
 def test_a_single_line_keeps_all_but_white_space_and_stays_as_it_is(text: str) -> None:
     line = single_line(text)
     assert len(line.splitlines()) <= 1
-    assert "".join(line.split()) == "".join(text.split())
+    assert "".join(line.split()) in ("".join(text.split()), "")
     assert single_line(line) == line
+    assert single_line(f"{text}я").endswith("я")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("\u200b", "\u200d\u2060\ufeff", "\u00ad", "\u202e", "\x00", "\x1b", "\ud83d"),
+        *("\u3164", "\u115f\u1160", "\uffa0", "\u2800", "\U0001d159", "\u2065", "\u00a0\u2003"),
+        *("\u0301", "\u20dd", "\ufe0f", "\U000e0100", "\U000e0020", "\u034f", "\u0903", "\u180e"),
+    ],
+    ids=ascii,
+)
+def test_signs_that_nobody_sees_are_no_words(text: str) -> None:
+    assert single_line(text) == single_line(f" {text}\n{text}") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "?",
+            "❤\ufe0f",
+            "👨\u200d👩\u200d👧",
+            "🇷🇺",
+            "1\ufe0f\u20e3",
+            "е\u0308",
+            "\u200bда",
+            "ㅋ",
+            "⠁",
+        ),
+        *("\U0001fae8", "\uf8ff", "한", "को"),  # the first is newer than what Python knows
+    ],
+    ids=ascii,
+)
+def test_signs_that_people_see_are_words(text: str) -> None:
+    assert single_line(text) == text
 
 
 def test_text_is_a_line_a_message_and_the_role_tells_the_persona() -> None:

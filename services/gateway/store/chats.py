@@ -77,8 +77,8 @@ def migrate(db: Connection, old: int, new: int) -> int:
     ):
         db.execute(change, (new, old))
     some = f"SELECT id FROM turns WHERE chat = ? LIMIT {BATCH}"  # noqa: S608
-    change = "UPDATE OR REPLACE turns SET chat = ?, message_id = -abs(message_id) WHERE id IN"
-    return db.execute(f"{change} ({some})", (new, old)).rowcount
+    change = "UPDATE OR REPLACE turns SET chat = ?, message_id = -abs(message_id), reply_to = 0"
+    return db.execute(f"{change} WHERE id IN ({some})", (new, old)).rowcount
 
 
 def is_upgraded(db: Connection, chat: int) -> bool:

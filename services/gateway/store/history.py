@@ -3,9 +3,11 @@
 import json
 import math
 from dataclasses import dataclass
+from itertools import takewhile
 from sqlite3 import Connection, Row
 
-from services.gateway.incoming import Message
+from contracts.turn import Role
+from services.gateway.incoming import Message, RepliedTo
 from services.gateway.reasons import BURST_SECONDS, SPEAKS, ChatSettings, Reason, View
 from services.gateway.store import chats, inbox, outbox
 from services.gateway.store.database import BATCH
@@ -35,6 +37,7 @@ _VIEW = """
         AND message_id < :message_id + :album_messages
         AND reason IN (SELECT value FROM json_each(:answered))) AS album
 """
+_ROW = "message_id, user_id, role, text, reply_to"
 _VIEW_LIMITS = {
     "burst": BURST_SECONDS,
     "album_messages": ALBUM_MESSAGES,
@@ -46,12 +49,14 @@ _VIEW_LIMITS = {
 class Recall:
     """What a reply rests on.
 
-    messages  of the topic, oldest first; rows with user_id, role and text
+    messages  of the topic, oldest first; rows with message_id, user_id, role, text and reply_to
+    answered  what the newest of them answer, and the post that they comment
     recent    what the bot said lately, and should not say again
     denied    what it must not say, as denial_key has it
     """
 
     messages: list[Row]
+    answered: list[Row]
     recent: frozenset[str]
     denied: frozenset[str]
 
@@ -97,9 +102,9 @@ def _is_repeated(db: Connection, message: Message) -> bool:
     return is_repeat(message.text, frozenset(words_key(text) for (text,) in rows))
 
 
-def add_message(db: Connection, message: Message, text: str, reason: Reason) -> None:
+def add_message(db: Connection, message: Message, reason: Reason) -> None:
     """Add a message to the history once; an edit changes only what is there."""
-    values = {**message.facts(), "text": text, "reason": reason}
+    values = {**message.facts(), "text": message.text, "reason": reason}
     if message.is_edit:
         db.execute(
             """UPDATE turns SET text = :text, reason = iif(:reason = 'edited', reason, :reason)
@@ -109,11 +114,23 @@ def add_message(db: Connection, message: Message, text: str, reason: Reason) -> 
         return
     db.execute(
         """INSERT INTO turns
-        (chat, topic, message_id, user_id, role, is_bot, text, at, reason, album) VALUES
-        (:chat, :topic, :message_id, :sender, 'other', :is_bot, :text, :at, :reason, :album)
-        ON CONFLICT DO UPDATE SET text = excluded.text""",
+        (chat, topic, message_id, user_id, role, is_bot, text, at, reason, album, reply_to) VALUES
+        (:chat, :topic, :message_id, :sender, 'other', :is_bot, :text, :at, :reason, :album,
+        :reply_to) ON CONFLICT DO UPDATE SET text = excluded.text""",
         values,
     )
+
+
+def add_answered(db: Connection, message: Message, said: RepliedTo, me: int) -> None:
+    """Add what a message answers, before it, where the history does not hold it."""
+    role = Role.PERSONA if said.user.id == me else Role.OTHER
+    db.execute(
+        """INSERT INTO turns (chat, topic, message_id, user_id, role, is_bot, text, at, reason)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'quoted')
+        ON CONFLICT DO UPDATE SET text = excluded.text WHERE reason = 'quoted'""",
+        (message.chat, message.topic, said.message_id, said.sender, role, said.is_by_bot, said.text,
+         said.at or message.at),
+    )  # fmt: skip
 
 
 def add_spoken(
@@ -147,10 +164,17 @@ def recall(db: Connection, message: Message, limit: int) -> Recall:
     """Return what a reply to the message rests on; no messages where it is not stored."""
     here = {**message.facts(), "limit": limit, "recent": REPEAT_MESSAGES}
     rows = db.execute(
-        """SELECT user_id, role, text FROM turns WHERE chat = :chat AND topic = :topic AND id <=
+        f"""SELECT {_ROW} FROM turns WHERE chat = :chat AND topic = :topic AND id <=
         (SELECT id FROM turns WHERE chat = :chat AND message_id = :message_id)
-        ORDER BY id DESC LIMIT :limit""",
+        ORDER BY id DESC LIMIT :limit""",  # noqa: S608
         here,
+    ).fetchall()
+    burst = takewhile(lambda row: row["user_id"] == message.sender, rows)
+    wanted = [message.thread, *(row["reply_to"] for row in burst)]
+    answered = db.execute(
+        f"""SELECT {_ROW} FROM turns WHERE chat = ? AND +topic = ?
+        AND message_id IN (SELECT value FROM json_each(?)) ORDER BY id""",  # noqa: S608
+        (message.chat, message.topic, json.dumps(wanted)),
     ).fetchall()
     own = db.execute(
         """SELECT text FROM turns WHERE chat = :chat AND topic = :topic AND role = 'persona'
@@ -161,7 +185,7 @@ def recall(db: Connection, message: Message, limit: int) -> Recall:
         "SELECT words FROM denied WHERE chat IN (?, ?)", (chats.WHOLE_BOT, message.chat)
     )
     recent = frozenset(words_key(text) for (text,) in own)
-    return Recall(rows[::-1], recent, frozenset(words for (words,) in denied))
+    return Recall(rows[::-1], answered, recent, frozenset(words for (words,) in denied))
 
 
 def reset(db: Connection, chat: int, topic: int) -> int:

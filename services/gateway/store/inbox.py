@@ -35,10 +35,10 @@ class Arrival(NamedTuple):
 
 
 def store_updates(db: Connection, payloads: Sequence[dict[str, Any]], now: float) -> list[Arrival]:
-    """Keep raw updates; one that is there already stays as it is."""
+    """Keep raw updates; one that is there already stays as it is, and what has no id is none."""
     newest = db.execute("SELECT max(taken_at) FROM updates").fetchone()[0] or 0.0
     # a clock set back must not hide the newest update from next_offset
-    stored = [_row(each, max(now, newest)) for each in payloads]
+    stored = [_row(each, max(now, newest)) for each in payloads if _has_id(each)]
     db.executemany(
         """INSERT INTO updates (update_id, payload, chat, topic, sender, taken_at)
         VALUES (:update_id, :payload, :chat, :topic, :sender, :taken_at)
@@ -46,6 +46,10 @@ def store_updates(db: Connection, payloads: Sequence[dict[str, Any]], now: float
         [row for row, _ in stored],
     )
     return [Arrival(row["chat"], row["update_id"], update) for row, update in stored]
+
+
+def _has_id(payload: Any) -> bool:
+    return isinstance(payload, dict) and type(payload.get("update_id")) is int
 
 
 def _row(payload: dict[str, Any], now: float) -> tuple[dict[str, Any], Update | None]:
@@ -129,7 +133,8 @@ def later_messages(db: Connection, update_id: int, message: Message) -> Iterator
         {**message.facts(), "update_id": update_id},
     )
     updates = (Stored(*row).read() for row in rows)
-    return (each for each in updates if isinstance(each, Message))
+    found = (each for each in updates if isinstance(each, Message))
+    return (each for each in found if each.thread == message.thread)
 
 
 def prune(db: Connection, before: float, limit: int) -> int:

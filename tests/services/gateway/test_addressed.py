@@ -81,6 +81,9 @@ CALM_CASES: list[Case] = [
     ("another's name before the command", group("@other_bot /help"), Reason.FOREIGN_COMMAND),
     ("private sticker", private(None), Reason.NO_TEXT),
     ("private blank", private("  \n "), Reason.NO_TEXT),
+    ("private, no visible sign", private("\u3164\u200b"), Reason.NO_TEXT),
+    ("private caption, no visible sign", private(None, caption="\u2800"), Reason.NO_TEXT),
+    ("a reply without a visible sign", answering(SELF, "\u200d\ufe0f"), Reason.NO_TEXT),
     ("private by another bot", {**private("эй"), "from": another_bot()}, Reason.PRIVATE),
     # mentions
     ("mention", tagged("mention", f"@{USERNAME} эй"), Reason.MENTION),

@@ -250,7 +250,7 @@ async def steps(folder: Path, length: int) -> int:
             inbox.store_updates(db, [{"update_id": 1, "message": raw}], now)
             inbox.begin(db, 1)
             history.view(db, message, now, ChatSettings())
-            history.add_message(db, message, "автобус", Reason.NAME)
+            history.add_message(db, message, Reason.NAME)
             inbox.later_messages(db, 1, message)
             history.recall(db, message, 60)
             inbox.end(db, 1, "done")

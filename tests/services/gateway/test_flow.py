@@ -75,7 +75,7 @@ async def test_a_topics_talk_stays_in_the_topic(world: World) -> None:
 
 
 async def test_a_blank_reply_is_drawn_again(world: World) -> None:
-    world.generation.candidates = [candidate(), candidate(" ")]
+    world.generation.candidates = [candidate(), candidate(" "), candidate("\u2800", "\u200b")]
     async with world.gateway():
         world.telegram.put(private("скажи"))
         await world.counts("replies_total", outcome="nothing")

@@ -321,7 +321,8 @@ async def test_a_start_after_a_restore_looks_for_each_person_a_few_times(
     database.connection.execute("UPDATE turns SET user_id = message_id - 900000")
     database.connection.execute("UPDATE turns SET at = 1.0")
     database.connection.set_trace_callback(queries.append)
-    await _forget_again(SimpleNamespace(forget_file=file, work_off=database.work_off))  # type: ignore[arg-type]
+    outside = {"forget_file": file, "work_off": database.work_off, "forgotten": {}}
+    await _forget_again(SimpleNamespace(**outside))  # type: ignore[arg-type]
     database.connection.set_trace_callback(None)
     assert planted(database._path) == 0
     assert len(queries) < 10 * people
