@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.services.gateway.conftest import TEXTS, World, cases
 from tests.services.gateway.telegram import entity, group, own, person, private, topic
+from tests.services.gateway.test_faults import fail
 
 ADMINISTRATOR = 7
 MUTED = TEXTS.muted.replace("{until}", "15.01 12:00")
@@ -99,3 +100,13 @@ async def test_an_edit_brings_nothing_into_the_history(world: World) -> None:
         world.telegram.put_raw(**edit(lunch, text="а я ужинаю"))
         await world.ask(group("автобус, где все?"))
     assert world.generation.heard() == [["а я ужинаю", "автобус, где все?"]]
+
+
+async def test_an_edit_whose_first_attempts_fail_is_answered_once(world: World) -> None:
+    fail(world.patch, "history.recall", 2)
+    async with world.gateway():
+        await world.talk(PLAIN)
+        world.telegram.put_raw(**edit(PLAIN, text=CALLED))
+        world.telegram.put_raw(**edit(PLAIN, text=CALLED))
+        await world.handled(step=1)
+    assert world.telegram.texts() == [f"эхо: {CALLED}"]
