@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from itertools import accumulate, groupby
+from itertools import accumulate, dropwhile, groupby
 from sqlite3 import Row
 from typing import NamedTuple, Self
 
@@ -41,16 +41,13 @@ def compose_turns(
     `chat_key` is given.
     """
     said = [_Said.read(each, chat, me) for each in messages]
-    context = [_Said.read(each, chat, me) for each in answered]
-    context = [each.cut(ANSWERED_CHARACTERS) for each in context if each.words][-ANSWERED_MESSAGES:]
+    context = [_Said.read(each, chat, me, ANSWERED_CHARACTERS) for each in answered]
+    context = [each for each in context if each.words][-ANSWERED_MESSAGES:]
     spoken = _fitting([each for each in said if each.words], sum(len(c.words) for c in context))
     if said and said[-1].words:
-        known = {each.message_id for each in context}
-        place = len(spoken)
-        while place and (
-            spoken[place - 1].speaker == said[-1].speaker or spoken[place - 1].message_id in known
-        ):
-            place -= 1
+        asker, known = said[-1].speaker, {each.message_id for each in context}
+        rest = dropwhile(lambda e: e.speaker == asker or e.message_id in known, reversed(spoken))
+        place = len(list(rest))
         spoken[place:place] = _without(context, spoken)
     elif said:
         spoken = [*_without(spoken, context), *context]
@@ -71,14 +68,12 @@ class _Said(NamedTuple):
     words: str
 
     @classmethod
-    def read(cls, row: Row, chat: str, me: Identity) -> Self:
+    def read(cls, row: Row, chat: str, me: Identity, length: int | None = None) -> Self:
         name = hashlib.sha256(f"{chat}/{row['user_id']}".encode()).hexdigest()[:8]
         role = Role(row["role"])
         speaker = "" if role is Role.PERSONA else name
-        return cls(row["message_id"], role, speaker, without_own_name(row["text"], me))
-
-    def cut(self, length: int) -> Self:
-        return self._replace(words=self.words[:length])
+        words = without_own_name(row["text"], me)[:length]
+        return cls(row["message_id"], role, speaker, words)
 
 
 def _fitting(spoken: list[_Said], used: int) -> list[_Said]:

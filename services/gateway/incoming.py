@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import (
-    AliasChoices,
     AliasPath,
     BaseModel,
     ConfigDict,
@@ -139,18 +138,6 @@ class RepliedTo(Tolerant):
         return self.person.is_bot
 
 
-class SaidElsewhere(RepliedTo):
-    """A message of another chat: Telegram tells who wrote it, and its words where one quotes."""
-
-    user: User = _at(User(), "origin", "sender_user")
-    sender_chat: Id = Field(
-        default=0,
-        validation_alias=AliasChoices(
-            AliasPath("origin", "sender_chat", "id"), AliasPath("origin", "chat", "id")
-        ),
-    )
-
-
 class Message(RepliedTo):
     """A message, new or edited.
 
@@ -159,7 +146,7 @@ class Message(RepliedTo):
     is_direct             it stands in the direct messages to a channel
     direct_topic          whose: one person's direct messages are a topic
     quote                 the part of what it answers that it quotes
-    elsewhere             what it answers in another chat
+    elsewhere             whose message in another chat it answers
     """
 
     chat: Id = _at(0, "chat", "id")
@@ -175,7 +162,7 @@ class Message(RepliedTo):
     caption_entities: list[Entity] = []
     replied_to: RepliedTo = _at(RepliedTo(), "reply_to_message")
     quote: str = _at("", "quote", "text")
-    elsewhere: SaidElsewhere = _at(SaidElsewhere(), "external_reply")
+    elsewhere: User = _at(User(), "external_reply", "origin", "sender_user")
     forward_origin: Any = None
     via_bot: Any = None
     migrate_from_chat_id: Id = 0
@@ -258,8 +245,8 @@ class Message(RepliedTo):
         Every message of a topic seems to reply to the topic's first one, and every comment to its
         post, which is no answer.
         """
-        if self.elsewhere.user.id:
-            return self.elsewhere.user.id
+        if self.elsewhere.id:
+            return self.elsewhere.id
         is_comment = self.replied_to.is_automatic_forward
         return 0 if is_comment or self._answers_opening() else self.replied_to.user.id
 
@@ -276,11 +263,12 @@ class Message(RepliedTo):
 
         What was said in another chat has no id here and gets one of its own.
         """
-        said = self.elsewhere if self.elsewhere.sender else self.replied_to
-        number = self.replied_to.message_id or NOWHERE - self.message_id
-        changes = {"message_id": number, "plain": self.quote or said.text}
-        quoted = said.model_copy(update=changes)
-        return quoted if quoted.has_words and not self._answers_opening() else None
+        said, words = self.replied_to, self.quote or self.replied_to.text
+        if not single_line(words) or self._answers_opening():
+            return None
+        number = said.message_id or NOWHERE - self.message_id
+        user = self.elsewhere if self.elsewhere.id else said.user
+        return said.model_copy(update={"message_id": number, "plain": words, "user": user})
 
 
 class ButtonPress(Tolerant):

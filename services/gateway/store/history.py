@@ -23,7 +23,8 @@ KEEP_ASKS_SECONDS = 2 * 86_400.0
 
 _BOTS_IN_A_ROW = """
     WITH newest AS (SELECT id, is_bot, role, user_id FROM turns WHERE chat = :chat
-        AND topic = :topic AND message_id != :message_id ORDER BY id DESC LIMIT 101)
+        AND topic = :topic AND message_id != :message_id AND reason != 'quoted'
+        ORDER BY id DESC LIMIT 101)
     SELECT count(*), count(DISTINCT CASE WHEN role != 'persona' THEN user_id END) FROM newest
     WHERE is_bot AND id > coalesce((SELECT max(id) FROM newest WHERE NOT is_bot), 0)
 """
