@@ -123,14 +123,17 @@ def add_message(db: Connection, message: Message, reason: Reason) -> None:
 
 
 def add_answered(db: Connection, message: Message, said: RepliedTo, me: int) -> None:
-    """Add what a message answers, before it, where the history does not hold it."""
+    """Add what a message answers, before it, where the history does not hold it.
+
+    It is kept as long as the message, however old it is.
+    """
     role = Role.PERSONA if said.user.id == me else Role.OTHER
     db.execute(
         """INSERT INTO turns (chat, topic, message_id, user_id, role, is_bot, text, at, reason)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'quoted')
         ON CONFLICT DO UPDATE SET text = excluded.text WHERE reason = 'quoted'""",
         (message.chat, message.topic, said.message_id, said.sender, role, said.is_by_bot, said.text,
-         said.at or message.at),
+         message.at),
     )  # fmt: skip
 
 

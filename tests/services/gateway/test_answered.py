@@ -117,6 +117,16 @@ async def test_words_are_not_kept_because_somebody_quotes_them(
             assert (WORDS in str(world.generation.heard())) == (ask_first and said is later)
 
 
+async def test_old_words_outlast_the_cleaning_of_old_messages(world: World) -> None:
+    old = {**SAID, "date": 1}
+    async with world.gateway():
+        await world.talk(group("вот", reply_to_message=old))
+    async with world.gateway():
+        await world.rests()
+        await world.ask(mention(ASK))
+    assert world.generation.heard()[0] == [WORDS]
+
+
 async def test_a_reset_forgets_what_was_quoted(world: World) -> None:
     async with world.gateway():
         await world.ask(mention(ASK, reply_to_message=SAID))

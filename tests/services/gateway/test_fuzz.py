@@ -43,6 +43,10 @@ def seeds(rng: random.Random) -> dict[str, Any]:
         lambda: {"edited_message": group(text, message_id=rng.randrange(1, 99))},
         lambda: {"message": group(None, migrate_to_chat_id=-rng.randrange(1, 9))},
         lambda: {"message": group(text, is_topic_message=True, message_thread_id=rng.randrange(9))},
+        lambda: {"message": group(text, message_thread_id=5, reply_to_message=group(text),
+            quote={"text": text, "position": 0})},
+        lambda: {"message": group(text, external_reply={"origin": {"sender_user": person(8)}},
+            quote={"text": text}, direct_messages_topic={"topic_id": 5, "user": person()})},
         lambda: {"callback_query": {
             "id": "1", "from": person(), "chat_instance": "1", "data": text,
             "message": group("Настройки")}},
