@@ -64,6 +64,13 @@ async def test_a_report_is_said_to_be_passed_on_once_an_owner_has_it(
     assert len(world.telegram.texts()) == 3 - len(unreachable)
 
 
+async def test_an_owner_may_report_where_reports_arrive(world: World) -> None:
+    world.configure(owner_ids=frozenset({7}))
+    async with world.gateway():
+        world.telegram.put(private("/report", reply_to_message=own("грубость", 7)))
+        await world.says("Жалоба (личный чат):\nгрубость", TEXTS.reported)
+
+
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 async def test_a_report_is_passed_on_and_said_once_though_killed_in_between(
     world: World, before: bool
