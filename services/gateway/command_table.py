@@ -58,7 +58,9 @@ COMMANDS = {
     "help": CommandEntry(_ALL, handlers.show_help, hint="что я умею"),
     "privacy": CommandEntry(_ALL, handlers.privacy, _ANYWAY, "что я о вас храню"),
     "report": CommandEntry(_ALL, handlers.report, _OUT, "пожаловаться на моё сообщение"),
-    "forgetme": CommandEntry(_ALL, handlers.forgetme, _ANYWAY | _FREE, "забыть всё, что вы писали"),
+    "forgetme": CommandEntry(
+        _ALL, handlers.forgetme, _ANYWAY | _FREE, "удалить у меня ваши сообщения"
+    ),
     "settings": CommandEntry(_ADMIN, handlers.show_settings, _GROUPS, "настройки этого чата"),
     "insanity": CommandEntry(
         _ADMIN, handlers.insanity, _GROUPS, "отвечать на всё или только когда зовут"

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.gateway.texts import Texts
 from tests.conftest import BOT, PATIENCE, Toy
 from tests.k8s.live import wait
 
@@ -65,7 +66,8 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
             assert {sent["name"].lower() for sent in _sent(page)} == {BOT, OTHER}
             forget = {"chat": BOT, "person": "Аня", "text": "/forgetme"}
             httpx.post(f"{page}/api/messages", json=forget).raise_for_status()
-            wait(lambda: any("удалены" in each["text"] for each in _sent(page)), "none", tmp_path)
+            forgotten = Texts().forgotten
+            wait(lambda: forgotten in [each["text"] for each in _sent(page)], "none", tmp_path)
         finally:
             for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):  # an impatient user
                 demo.send_signal(number)

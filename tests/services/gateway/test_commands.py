@@ -167,7 +167,7 @@ async def test_privacy_and_the_owners_status_say_how_it_is(world: World) -> None
         world.telegram.put(private("/status"))  # not the owner
         [privacy, status] = await world.ask(private("/privacy"), private("/status", OWNER))
     for text, part in (
-        *((privacy, "30 дней"), (privacy, "подражаю")),
+        *((privacy, "30 дн."), (privacy, "подражаю")),
         *((status, "версия модели toy/1"), (status, "0 с назад")),
     ):
         assert part in text
