@@ -170,7 +170,7 @@ async def delete(order: Order) -> Answer:
     """Delete what the bot said, and never say it again there; the owner's word holds everywhere."""
     said, chat = order.message.replied_to, order.message.chat
     if said.user.id != order.me.id:
-        return _not_own(order)
+        return order.tell(order.texts.answer_me)
     everywhere = order.message.person.id in order.config.owner_ids
     extra = {"chat_id": chat, "message_id": said.message_id}
     call = Outgoing(chat, method="deleteMessage", extra=extra)
@@ -183,7 +183,7 @@ async def report(order: Order) -> Answer:
     """Show the owner what the bot said, without who reports it; a few times an hour."""
     message, owners = order.message, sorted(order.config.owner_ids)
     if message.replied_to.user.id != order.me.id:
-        return _not_own(order)
+        return order.tell(order.texts.answer_me)
     async with order.context.database.transaction() as db:
         asks = chats.count_asks(db, "user_id", message.sender, order.now - 3600, order.now)
     if not owners or asks["report"] >= REPORTS_AN_HOUR:
@@ -193,12 +193,6 @@ async def report(order: Order) -> Answer:
     copies = [Outgoing(owner, text) for owner in owners]
     count: Write = lambda db: chats.add_ask(db, message, "report", order.now)  # noqa: E731
     return order.tell_outcome(copies, order.texts.reported, order.texts.unheard, count)
-
-
-def _not_own(order: Order) -> Answer:
-    """Where another bot's message is answered, the command is meant for that bot."""
-    is_for_another = order.message.replied_to.user.is_bot
-    return Answer() if is_for_another else order.tell(order.texts.answer_me)
 
 
 async def forgetme(order: Order) -> Answer:

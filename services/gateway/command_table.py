@@ -90,16 +90,19 @@ _UNKNOWN = CommandEntry(_ALL, handlers.show_help)
 def command_entry(message: Message, me: Identity) -> CommandEntry | None:
     """Return the command that somebody gives this bot; None for talk and for other bots' commands.
 
+    Below another bot's words a command without a name is that bot's.
     One that there is not, which help answers, is meant for this bot where it is named, and where a
     slash and a word are all that stands in a private message. «/дом стоит» is talk.
     """
     command = message.command
-    if command and command.target.lower() not in ("", me.username.lower()):
+    target = command.target.lower() if command else ""
+    is_below_another = message.replied_to.is_by_bot and message.answered not in (0, me.id)
+    if target != me.username.lower() and (target or is_below_another):
         return None
     if command and command.name in COMMANDS:
         return COMMANDS[command.name]
     is_alone = message.is_private and _ALONE.fullmatch(message.plain.strip())
-    return _UNKNOWN if is_alone or (command and command.target) else None
+    return _UNKNOWN if is_alone or target else None
 
 
 async def run_command(order: Order) -> Answer:

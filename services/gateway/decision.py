@@ -37,11 +37,12 @@ def decide(message: Message, me: Identity, view: View, config: GatewayConfig, no
 
 
 def is_command(message: Message, me: Identity) -> bool:
-    """Whether the message is a command, ours or another bot's.
+    """Whether the message is a command, ours or another bot's, or what a bot answers to one.
 
     In a private chat words that begin with a slash and are no command of ours are talk.
     """
-    command = message.command
+    command = message.replied_to.command if message.is_by_bot else None
+    command = command or message.command
     is_given = command is not None and (bool(command.target) or not message.is_private)
     return is_given or command_entry(message, me) is not None
 
@@ -81,12 +82,14 @@ def is_for_others(message: Message, me: Identity) -> bool:
     return (
         message.is_borrowed
         or message.answered not in (0, message.sender)
-        or any(
-            entity.type in ("mention", "text_mention")
-            and (entity.offset == 0 or words.lower().endswith("bot"))
-            for entity, words in message.marked_parts()
-        )
+        or any(at == 0 or words.lower().endswith("bot") for at, words in _mentions(message))
     )
+
+
+def _mentions(message: Message) -> list[tuple[int, str]]:
+    """Return whom it mentions, and where in the text."""
+    parts, kinds = message.marked_parts(), ("mention", "text_mention")
+    return [(entity.offset, words) for entity, words in parts if entity.type in kinds]
 
 
 def _not_served(message: Message, me: Identity, config: GatewayConfig) -> Reason | None:
@@ -213,14 +216,16 @@ def _within_hourly_limit(
 def addressed(message: Message, me: Identity) -> Reason | None:
     """Return why the message is for the bot, None when it is not.
 
-    In words that are not the sender's own no name counts.
+    In words that are not the sender's own no name counts. A reply that begins with a mention asks
+    whom it mentions.
     """
     if message.is_private:
         return Reason.PRIVATE
     own_words = not message.is_borrowed
     if own_words and (reason := _mentioned(message, me)) is not None:
         return reason
-    if message.replies_to(me.id):
+    asks_another = own_words and any(at == 0 for at, _ in _mentions(message))
+    if message.replies_to(me.id) and not asks_another:
         return Reason.REPLY
     is_named = own_words and is_called(me.names, message.spoken, me.calls_at_edge)
     return Reason.NAME if is_named else None

@@ -123,6 +123,10 @@ class RepliedTo(Tolerant):
         return bool(single_line(self.text))
 
     @property
+    def command(self) -> Command | None:
+        return read_command(self.plain)
+
+    @property
     def sender(self) -> int:
         """Who speaks: a person, a bot, or the chat or channel as which somebody writes."""
         return self.sender_chat or self.user.id
@@ -199,10 +203,6 @@ class Message(RepliedTo):
             return {"direct_messages_topic_id": self.topic, "message_thread_id": None}
         quoted = {"message_id": self.message_id, "allow_sending_without_reply": True}
         return {"reply_parameters": quoted} if self.thread else {}
-
-    @property
-    def command(self) -> Command | None:
-        return read_command(self.plain)
 
     @property
     def is_borrowed(self) -> bool:

@@ -99,6 +99,11 @@ CALM_CASES: list[Case] = [
     # replies
     ("reply to the bot", answering(SELF), Reason.REPLY),
     ("photo in reply, without caption", {**answering(SELF), "text": ""}, Reason.NO_TEXT),
+    ("reply that tells of another", answering(SELF, "скажи @other_bot",
+     entities=[entity("mention", "скажи @other_bot", "@other_bot")]), Reason.REPLY),
+    ("reply that asks another and the bot", answering(SELF, f"@other_bot @{USERNAME}",
+     entities=[entity("mention", f"@other_bot @{USERNAME}", each)
+               for each in ("@other_bot", f"@{USERNAME}")]), Reason.MENTION),
     ("reply in a topic", answering(SELF, **topic(33)), Reason.REPLY),
     ("a chain of replies outside forums", answering(SELF, message_thread_id=50), Reason.REPLY),
     # names
@@ -119,6 +124,14 @@ CALM_CASES: list[Case] = [
     ("another's command in private", private("/start@other_bot"), Reason.FOREIGN_COMMAND),
     ("a longer word", commanded("/starting"), Reason.FOREIGN_COMMAND),
     ("command by an anonymous administrator", as_group("/insanity"), Reason.COMMAND),
+    ("command below another bot's words", answering(another_bot(), "/delete"),
+     Reason.FOREIGN_COMMAND),
+    ("the bot's command below another bot's words",
+     answering(another_bot(), f"/delete@{USERNAME}"), Reason.COMMAND),
+    ("command below an anonymous administrator's words",
+     answering(another_bot(), "/help", target={"sender_chat": GROUP}), Reason.COMMAND),
+    ("command in a topic that another bot opened",
+     answering(another_bot(), "/help", **topic(50)), Reason.COMMAND),
     # insanity and other bots
     ("a person writes as a channel", group("автобус", sender_chat=CHANNEL, sender=another_bot()),
      Reason.NAME),
@@ -148,6 +161,8 @@ NOT_FOR_THE_BOT: list[tuple[str, dict[str, Any]]] = [
     # replies
     ("reply to another", answering(person(8))),
     ("reply to another bot", answering(another_bot())),
+    ("reply to the bot that asks another", answering(SELF, "@other_bot а ты?",
+     entities=[entity("mention", "@other_bot", "@other_bot")])),
     ("topic root of the bot's", answering(SELF, **topic(50))),
     ("topic's creation by the bot", answering(SELF, target=TOPIC_CREATED)),
     # names
@@ -172,6 +187,10 @@ INSANE_CASES: list[Case] = [
     ("another's command, insane", commanded("/start@other_bot"), Reason.FOREIGN_COMMAND),
     ("unknown command in a group", commanded("/sing"), Reason.FOREIGN_COMMAND),
     ("command by a bot", group("/insanity", sender=another_bot()), Reason.BOTS_COMMAND),
+    ("a bot's answer to a command", group("готово", sender=another_bot(),
+     reply_to_message=group("/mute")), Reason.BOTS_COMMAND),
+    ("a person's answer to a command", group("и зря", reply_to_message=group("/mute")),
+     Reason.INSANITY),
     ("insane", group("поехали"), Reason.INSANITY),
     ("insane, named", group("автобус"), Reason.NAME),
     ("insane, sticker", group(None), Reason.NO_TEXT),
