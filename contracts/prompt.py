@@ -11,6 +11,7 @@ Each turn is encoded by itself. `encode` must treat the text of special tokens a
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from contracts.turn import Turn, single_line
 
@@ -37,6 +38,15 @@ class Vocabulary:
     encode: Encode
     bos: int
     eos: int
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> "Vocabulary":
+        """Return a view of a tokenizer of the library `tokenizers`; a mark that it lacks is 0."""
+        tokenizer.encode_special_tokens = True  # the words "</s>" in a message are just words
+        bos, eos = (tokenizer.token_to_id(mark) or 0 for mark in (BOS, EOS))
+        return cls(
+            lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids), bos, eos
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """bot.yaml's `sampling` section: how the next token is chosen, in serving and in evaluation."""
 
-from typing import Annotated
+from collections.abc import Collection
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,9 +35,15 @@ class Sampling(BaseModel):
     stop: tuple[StopString, ...] = Field(default=(), max_length=4)
     max_new_tokens: int = Field(default=MAX_NEW_TOKENS, ge=1, le=MAX_NEW_TOKENS)
 
-    def openvino_options(self) -> dict[str, float]:
-        """Return how OpenVINO's GenerationConfig names it, without what does not apply."""
-        options = {
+    def openvino_options(
+        self, seed: int, stop_ids: Collection[int], max_new_tokens: int
+    ) -> dict[str, Any]:
+        """Return the arguments of OpenVINO's GenerationConfig, without what does not apply."""
+        options: dict[str, Any] = {
+            "rng_seed": seed,
+            "stop_token_ids": set(stop_ids),
+            "max_new_tokens": max_new_tokens,
+            "min_new_tokens": 1,  # a reply is never empty
             "do_sample": self.temperature > 0,
             "repetition_penalty": self.repetition,
             "frequency_penalty": self.frequency,
@@ -45,4 +52,6 @@ class Sampling(BaseModel):
         if self.temperature > 0:
             options |= {"temperature": self.temperature, "top_p": self.top_p}
             options |= {"top_k": self.top_k} if self.top_k else {}
+        if stop_ids:
+            options["eos_token_id"] = min(stop_ids)  # the token that min_new_tokens forbids
         return options

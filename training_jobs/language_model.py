@@ -21,7 +21,7 @@ from contracts.files import read_model
 from contracts.prompt import Vocabulary
 from contracts.refusal import Refusal
 from contracts.settings import Volumes
-from training_jobs.tokenizer import load_tokenizer, train_tokenizer, vocabulary
+from training_jobs.tokenizer import load_tokenizer, train_tokenizer
 
 DEMO, SCRATCH = "demo", "scratch"
 DEMO_FOLDER = Path(__file__).parent / "demo_base"
@@ -58,7 +58,7 @@ class LanguageModel:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        return vocabulary(self.tokenizer)
+        return Vocabulary.of(self.tokenizer)
 
     @property
     def context_length(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from contracts.prompt import BOS, EOS, Vocabulary
+from contracts.prompt import BOS, EOS
 from contracts.refusal import Refusal
 
 SPECIAL = ("<pad>", BOS, EOS, "<unk>", "<mask>")
@@ -65,14 +65,4 @@ def _byte_level(model: models.BPE) -> Tokenizer:
 def _declare_special(tokenizer: Tokenizer, tokens: Iterable[str]) -> None:
     tokenizer.add_special_tokens(
         [AddedToken(token, special=True, normalized=False) for token in tokens]
-    )
-    tokenizer.encode_special_tokens = True  # the words "</s>" in a message are just words
-
-
-def vocabulary(tokenizer: Tokenizer) -> Vocabulary:
-    """Return the renderer's view of the tokenizer."""
-    return Vocabulary(
-        lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids),
-        tokenizer.token_to_id(BOS),
-        tokenizer.token_to_id(EOS),
     )

@@ -92,8 +92,10 @@ class ModelStore:
         size = tokenizer.get_vocab_size()
         if any(not 0 <= token < size for token in manifest.stop.token_ids):
             raise Refusal(f"{path}: a stop token is none of the tokenizer's {size}")
-        vocabulary = _vocabulary(path, tokenizer, manifest.prompt_format)
-        return Version(path, manifest, tokenizer, vocabulary, _context(path))
+        marks = [BOS, EOS] if manifest.prompt_format is PromptFormat.TURNS_1 else []
+        if None in map(tokenizer.token_to_id, marks):
+            raise Refusal(f"{path}: the tokenizer has no {BOS} and {EOS}")
+        return Version(path, manifest, tokenizer, Vocabulary.of(tokenizer), _context(path))
 
     @staticmethod
     def forgets_until(version: Version) -> float:
@@ -108,20 +110,6 @@ def _trim_memory() -> None:
     """Give the system back what reading a tokenizer left over, up to 20 MB (glibc only)."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _vocabulary(path: Path, tokenizer: Tokenizer, fmt: PromptFormat) -> Vocabulary:
-    """Return what the renderer needs; the marks of turns are looked up in the vocabulary."""
-    tokenizer.encode_special_tokens = True  # "</s>" in a user's text is just text
-
-    def encode(text: str) -> list[int]:
-        ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
-
-    bos, eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
-    if fmt is PromptFormat.TURNS_1 and (bos is None or eos is None):
-        raise Refusal(f"{path}: the tokenizer has no {BOS} and {EOS}")
-    return Vocabulary(encode, bos or 0, eos or 0)
 
 
 def _context(path: Path) -> int:

@@ -19,7 +19,7 @@ from contracts.prompt import (
     reply_messages,
 )
 from contracts.turn import Role, Turn, single_line
-from training_jobs.tokenizer import load_tokenizer, train_tokenizer, vocabulary
+from training_jobs.tokenizer import load_tokenizer, train_tokenizer
 
 TURNS_1, PLAIN = PromptFormat.TURNS_1, PromptFormat.PLAIN
 DEMO_BASE = Path(__file__).parents[2] / "training_jobs" / "demo_base"
@@ -66,7 +66,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def words(tokenizer: Tokenizer) -> Vocabulary:
-    return vocabulary(tokenizer)
+    return Vocabulary.of(tokenizer)
 
 
 def letters(text: str) -> list[int]:

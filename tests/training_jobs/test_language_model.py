@@ -8,11 +8,12 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
+from contracts.prompt import Vocabulary
 from contracts.refusal import Refusal
 from contracts.settings import Volumes
 from tests.training_jobs.conftest import EXTRA_ROWS, write_gpt2
 from training_jobs.language_model import DEMO_FOLDER, find_base, load_base, load_model
-from training_jobs.tokenizer import load_tokenizer, train_tokenizer, vocabulary
+from training_jobs.tokenizer import load_tokenizer, train_tokenizer
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_a_stale_tokenizer_json_is_not_preferred_to_the_vocabulary(rugpt3: Path)
 def test_tokenizer_json_alone_is_enough(tmp_path: Path) -> None:
     train_tokenizer(["Привет"], 280).save(str(tmp_path / "tokenizer.json"))
     tokenizer, added = load_tokenizer(tmp_path)
-    assert (vocabulary(tokenizer).bos, added) == (1, [])
+    assert (Vocabulary.of(tokenizer).bos, added) == (1, [])
 
 
 def test_a_vocabulary_without_turn_marks_gets_them_and_the_notes_say_so(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -34,7 +33,6 @@ def generate_replies(
     model      what it was converted from, which knows the tokenizer and the context's length
     """
     longest = min(sampling.max_new_tokens, model.context_length // 2)
-    sampling = sampling.model_copy(update={"max_new_tokens": longest})
     budget = min(BUDGET, model.context_length - longest)
     vocabulary = model.vocabulary
     scheduler = genai.SchedulerConfig()
@@ -44,20 +42,10 @@ def generate_replies(
     for seed, context in enumerate(contexts, FIRST_SEED):
         prompt = render_prompt(context.turns, PromptFormat.TURNS_1, vocabulary, budget)
         prompts.append(ov.Tensor(np.array([prompt.ids], dtype=np.int64)))
-        configs.append(_generation_config(sampling, vocabulary.eos, seed))
+        options = sampling.openvino_options(seed, {vocabulary.eos}, longest)
+        configs.append(genai.GenerationConfig(**options))
     found = pipeline.generate(prompts, configs)
     return [_reply(each.m_generation_ids[0], model, sampling.stop) for each in found]
-
-
-def _generation_config(sampling: Sampling, eos: int, seed: int) -> Any:
-    return genai.GenerationConfig(
-        max_new_tokens=sampling.max_new_tokens,
-        min_new_tokens=1,
-        rng_seed=seed,
-        stop_token_ids={eos},
-        eos_token_id=eos,
-        **sampling.openvino_options(),
-    )
 
 
 def _reply(generated: Sequence[int], model: LanguageModel, stop: Sequence[str]) -> Reply:

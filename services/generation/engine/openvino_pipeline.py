@@ -32,11 +32,6 @@ READ_TOKENS = 512
 """About as many tokens of prompts are read in one step at most; a multiple of BLOCK."""
 _FIRST_PIECE_ID = 1 << 62
 """Pieces of prompts are requests to the library too; their ids are far from those of ours."""
-_EXACT = {
-    "INFERENCE_PRECISION_HINT": "f32",
-    "KV_CACHE_PRECISION": "f32",
-    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
-}
 
 
 @dataclass
@@ -81,7 +76,7 @@ class Pipeline:
         properties: dict[str, Any] = {
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": True,
-            **(_EXACT if options.exact else {}),
+            **options.properties,
         }
         self.path = path
         self.cache_usage = 0.0  # used share of the attention cache in the last step
@@ -176,17 +171,9 @@ def _tensor(ids: list[int]) -> Any:
 
 
 def _config(request: EngineRequest) -> Any:
-    config = genai.GenerationConfig(
-        max_new_tokens=request.max_new_tokens,
-        min_new_tokens=1,  # a reply is never empty
-        num_return_sequences=request.candidates,
-        rng_seed=request.seed,
-        stop_token_ids=set(request.stop_ids),
-        **request.sampling.openvino_options(),
-    )
-    if request.stop_ids:
-        config.eos_token_id = min(request.stop_ids)  # the token that min_new_tokens forbids
-    return config
+    given = request.seed, request.stop_ids, request.max_new_tokens
+    options = request.sampling.openvino_options(*given)
+    return genai.GenerationConfig(num_return_sequences=request.candidates, **options)
 
 
 def _read_event(sequence: _Sequence, now: float) -> EngineEvent | None:

@@ -6,7 +6,7 @@ system's monotonic clock, which both processes share. A version's key is its bot
 
 import pickle
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,13 +25,13 @@ class EngineOptions:
     cache_tokens   size of each version's attention cache, in tokens of prompts and replies
     max_sequences  replies that a version computes at once
     threads        0 is all cores that the process may use
-    exact          fp32 arithmetic and unquantised caches: a reply is the same in any batch
+    properties     further properties of OpenVINO, by their names there
     """
 
     cache_tokens: int = 16_384
     max_sequences: int = 32
     threads: int = 0
-    exact: bool = False
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

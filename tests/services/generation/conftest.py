@@ -40,7 +40,14 @@ BABBLE = pb.Sampling(temperature=2.0, top_p=1.0, top_k=0, repetition=2.0)
 GREEDY = Sampling(temperature=0.0, top_p=1.0, top_k=0, repetition=1.0)
 NEW = "29990101-000000-new"
 """Id of the version that a test publishes."""
-EXACT = EngineOptions(exact=True)
+EXACT = EngineOptions(
+    properties={
+        "INFERENCE_PRECISION_HINT": "f32",
+        "KV_CACHE_PRECISION": "f32",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+    }
+)
+"""With fp32 arithmetic and unquantised caches a reply is the same in any batch."""
 
 
 class Ports(NamedTuple):

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from contracts.prompt import PromptFormat, render, render_prompt, reply_messages
+from contracts.prompt import PromptFormat, Vocabulary, render, render_prompt, reply_messages
 from contracts.refusal import Refusal
 from contracts.turn import Role, Turn
 from protos.generation.v1 import generation_pb2 as pb
@@ -27,7 +27,7 @@ from services.generation.engine import engine as engine_module
 from services.generation.model_store import ModelStore
 from tests.conftest import BOT, PATIENCE, Toy
 from tests.services.generation.conftest import BABBLE, Service, engine_pids, running, until
-from training_jobs.tokenizer import load_tokenizer, vocabulary
+from training_jobs.tokenizer import load_tokenizer
 
 GREEDY = pb.Sampling(temperature=0.0)
 
@@ -134,7 +134,7 @@ async def test_prompts_are_rendered_as_in_training(service: Service, toy: Toy) -
     answer = Turn(speaker="p", role=Role.PERSONA, messages=("да",))
     version = ModelStore(toy.bots_dir, toy.models_dir).open(BOT, toy.manifest.id)
     trained, _ = load_tokenizer(toy.run / "model")
-    learned = render([*said, answer], PromptFormat.TURNS_1, vocabulary(trained), 999)
+    learned = render([*said, answer], PromptFormat.TURNS_1, Vocabulary.of(trained), 999)
     served = render_prompt(said, PromptFormat.TURNS_1, version.vocabulary, 999)
     assert served.ids == learned.ids[: len(served.ids)]
     assert [token for token in served.ids if token < 5] == [2, 1]
