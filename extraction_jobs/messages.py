@@ -23,7 +23,6 @@ class Chat:
 
     key: str
     name: str
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)

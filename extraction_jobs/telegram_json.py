@@ -189,7 +189,7 @@ def _messages(
 
 def _chat(header: dict[str, Any], position: int) -> Chat:
     name = header.get("name") or header.get("type") or "chat"
-    return Chat(str(header.get("id", position)), str(name), str(header.get("type", "")))
+    return Chat(str(header.get("id", position)), str(name))
 
 
 def _message(path: Path, chat: Chat, raw: dict[str, Any]) -> Message:

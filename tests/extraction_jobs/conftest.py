@@ -15,7 +15,7 @@ Entry = dict[str, Any]
 Save = Callable[[object], Path]
 
 START = datetime(2025, 1, 1, 10, tzinfo=UTC)
-CHAT = Chat("1", "Kitchen", "private_group")
+CHAT = Chat("1", "Kitchen")
 IDS = {"Anna": 5012345671, "Boris": 5012345672, "Clara": 5012345673}
 
 

@@ -57,7 +57,7 @@ def test_a_long_session_gives_several_records_that_leave_nothing_out() -> None:
 
 
 SECOND = timedelta(seconds=1)
-ELSEWHERE = Chat("2", "Hall", "private_group")
+ELSEWHERE = Chat("2", "Hall")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def chats(draw: st.DrawFn) -> list[Message]:
     for key, block in enumerate(blocks):
         for sender, minutes, text in block:
             minute += minutes
-            where = Chat(str(key), str(key), "")
+            where = Chat(str(key), str(key))
             messages.append(message(len(messages) + 1, sender, minute, text=text, chat=where))
     return messages
 

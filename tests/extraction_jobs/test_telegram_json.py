@@ -24,7 +24,7 @@ def without(raw: Entry, *fields: str) -> Entry:
 
 
 def test_a_single_chat_gives_its_messages_in_order(read: Read) -> None:
-    kitchen, noon = Chat("77", "Kitchen", "private_group"), datetime(2025, 1, 1, 12, tzinfo=UTC)
+    kitchen, noon = Chat("77", "Kitchen"), datetime(2025, 1, 1, 12, tzinfo=UTC)
     assert read(chat(entry(1, minute=120), entry(2, "Boris", "hi", minute=120))) == [
         Message(kitchen, 1, noon, "message", "user5012345671", "Anna", "message 1"),
         Message(kitchen, 2, noon, "message", "user5012345672", "Boris", "hi"),
@@ -46,10 +46,10 @@ def test_an_account_gives_its_chats_and_those_it_left(read: Read) -> None:
         "left_chats": {"list": [chat(entry(1), name="Old", type="public_supergroup", id=6)]},
     }
     assert [(message.chat, message.id) for message in read(account)] == [
-        (Chat("5", "Boris", "personal_chat"), 1),
-        (Chat("5", "Boris", "personal_chat"), 2),
-        (Chat("9", "saved_messages", "saved_messages"), 1),
-        (Chat("6", "Old", "public_supergroup"), 1),
+        (Chat("5", "Boris"), 1),
+        (Chat("5", "Boris"), 2),
+        (Chat("9", "saved_messages"), 1),
+        (Chat("6", "Old"), 1),
     ]
 
 
