@@ -35,26 +35,7 @@ BOT, NAME = "persona-bots/bot", "app.kubernetes.io/name"
 MOUNTS = ("/data", "/tmp")  # noqa: S108 (the container's)
 LIFETIME_SECONDS = 4 * 3600
 """How long an upload's pod lives at most, should deleting it fail."""
-RECEIVE = """
-umask 077
-part=$1.upload
-fail() { rm -f "$part"; echo "$1; $2" >&2; exit 1; }
-trap 'rm -f "$part"' EXIT
-mkdir -p "${1%/*}" && rm -f "$part" || exit
-free=$(df -P -B 1 "${1%/*}" | awk 'END {print $4}')
-[ "$free" -ge "$2" ] || fail \\
-  "the volume data has $(numfmt --to=si "$free") free, the export takes $(numfmt --to=si "$2")" \\
-  "enlarge the claim data, or delete what is old there"
-head -c "$2" > "$part" || exit
-[ "$(wc -c < "$part")" -eq "$2" ] && echo "$3  $part" | sha256sum --check --status || fail \\
-  "what arrived is not what was sent" "try again"
-mv "$part" "$1" && echo "$3"
-"""
-"""Receives a file: $1 is its path, $2 its size, $3 its hash, which is printed on success.
-
-`head` stops at the size, because not every server passes on that the input has ended. `fail`
-deletes before it prints, because printing to a lost connection ends the script at once.
-"""
+RECEIVE = Path(__file__).with_name("receive.sh")
 KUBECTLS_OWN = re.compile(r"command terminated with|[EFIW]\d{4} ")
 """Lines that kubectl adds to the errors of the script."""
 
@@ -150,9 +131,9 @@ def upload_pod(cronjob: Any, bot: str) -> dict[str, Any]:
 
 
 def send(cluster: Cluster, pod: str, target: str, export: Path) -> None:
-    """Run RECEIVE in the pod; raises Refusal with the error of the script or of kubectl."""
+    """Run receive.sh in the pod; raises Refusal with the error of the script or of kubectl."""
     size, sha256 = export.stat().st_size, file_sha256(export)
-    script = ["sh", "-c", RECEIVE, "sh", target, str(size), sha256]
+    script = ["sh", "-c", RECEIVE.read_text(), "sh", target, str(size), sha256]
     command = cluster.kubectl("exec", "-i", pod, "-c", "upload", "--", *script)
     columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
     environment = {**os.environ, "KUBECONFIG": cluster.kubeconfig}
