@@ -11,14 +11,7 @@ from typing import Annotated
 import typer
 
 from contracts.files import Locked, write_model
-from contracts.model_version import (
-    SCHEMA,
-    BotModels,
-    Manifest,
-    Serving,
-    Stop,
-    hash_files,
-)
+from contracts.model_version import SCHEMA, BotModels, Manifest, Serving, Stop, hash_files
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 from telemetry.job import BotOption, JobReport, RunOption, SkipOption, job, job_app
@@ -27,8 +20,11 @@ from training_jobs import run_folder
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
 from training_jobs.model_libraries import require_training_packages
 from training_jobs.quality_gate import objections, unjudged
+from training_jobs.run_folder import Conversion, Run
 
 MODEL_CARD = "README.md"
+COPIED = {"bot", "base", "base_revision", "dataset_sha256", "forgets_until", "prompt_format"}
+"""Fields of a run that its manifest has too."""
 REPORTED = ("bits_per_character", "attribution_tuned", "memorised_share")
 """Figures that are reported of a version and of the one before it."""
 
@@ -75,8 +71,8 @@ def publish(
 
 
 def _against(
-    run: run_folder.Run,
-    conversion: run_folder.Conversion,
+    run: Run,
+    conversion: Conversion,
     evaluation: Evaluation | None,
     models: BotModels,
     compared: bool,
@@ -93,22 +89,13 @@ def _against(
 
 
 def _manifest(
-    run: run_folder.Run,
-    conversion: run_folder.Conversion,
-    notes: list[str],
-    now: datetime,
-    staged: Path,
+    run: Run, conversion: Conversion, notes: list[str], now: datetime, staged: Path
 ) -> Manifest:
     return Manifest(
+        **run.model_dump(include=COPIED),
         schema=SCHEMA,
         id=f"{now:%Y%m%d-%H%M%S-%f}",
-        bot=run.bot,
         created=now,
-        base=run.base,
-        base_revision=run.base_revision,
-        dataset_sha256=run.dataset_sha256,
-        forgets_until=run.forgets_until,
-        prompt_format=run.prompt_format,
         stop=Stop(token_ids=(run.eos,), strings=run.prompt_format.stop_strings),
         precision=conversion.precision,
         metrics={k: v for k, v in run.metrics.items() if math.isfinite(v)},
@@ -118,11 +105,7 @@ def _manifest(
 
 
 def model_card(
-    run: run_folder.Run,
-    conversion: run_folder.Conversion,
-    evaluation: Evaluation | None,
-    notes: list[str],
-    now: datetime,
+    run: Run, conversion: Conversion, evaluation: Evaluation | None, notes: list[str], now: datetime
 ) -> str:
     """Return the text of a version's README.md."""
     drift = conversion.perplexity_drift

@@ -154,15 +154,6 @@ def _detail(error: Any, kind: type) -> Any:
     return detail
 
 
-def _channel_options(retry: bool) -> list[tuple[str, Any]]:
-    os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
-    return [
-        *CHANNEL_OPTIONS,
-        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-        ("grpc.enable_retries", int(retry)),
-    ]
-
-
 class _Client:
     """What both clients share: the channel, and how calls are started.
 
@@ -175,7 +166,10 @@ class _Client:
     def __init__(
         self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT, retry: bool = True
     ) -> None:
-        self._channel = self._open_channel(address, _channel_options(retry))
+        os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
+        config = ("grpc.service_config", json.dumps(_SERVICE_CONFIG))
+        options = [*CHANNEL_OPTIONS, config, ("grpc.enable_retries", int(retry))]
+        self._channel = self._open_channel(address, options)
         self._stub: Any = pb_grpc.GenerationServiceStub(self._channel)
         self._timeout = timeout
 

@@ -73,10 +73,10 @@ def prepare(
     candidates = request.candidates or 1
     # without chance all candidates are the same, and one is computed
     copies = candidates if sampling.temperature == 0 else 1
-    engine = replace(engine, candidates=candidates // copies)
     stop = (*version.manifest.stop.strings, *sampling.stop)
     # a reply that may end at a stop string is watched as it grows
-    engine = replace(engine, stream=engine.candidates == 1 and (stream or bool(stop)))
+    is_watched = candidates == copies and (stream or bool(stop))
+    engine = replace(engine, candidates=candidates // copies, stream=is_watched)
     return PreparedRequest(engine, stop, turns_used, copies)
 
 

@@ -108,14 +108,10 @@ def _build_server(
 def _listen(server: grpc.aio.Server, settings: GenerationSettings) -> int:
     address = f"{settings.grpc_host}:{settings.grpc_port}"
     try:
-        port = server.add_insecure_port(address)
+        return server.add_insecure_port(address)
     except RuntimeError:
-        port = 0
-    if not port:
-        raise Refusal(
-            f"GRPC_PORT: cannot listen on {address}; is the port taken, or the host not ours?"
-        )
-    return port
+        why = "is the port taken, or the host not ours?"
+        raise Refusal(f"GRPC_PORT: cannot listen on {address}; {why}") from None
 
 
 def _expose(settings: GenerationSettings, registry: CollectorRegistry) -> WSGIServer:

@@ -5,7 +5,6 @@ it was made from. It is published as any run is.
 """
 
 import shutil
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,13 +50,11 @@ def publish_all() -> None:
 
 
 def _publish(bot: str, models: BotModels, volumes: Volumes) -> None:
-    began = time.monotonic()
     version, is_kept = publish_kept(bot, FOLDER / bot, models)
-    seconds = time.monotonic() - began
     if not is_kept:
         print(f"{bot}: version {version} serves, trained here; remove {models.folder} for the kept")
         return
-    print(f"{bot}: version {version} serves, as kept in the project ({seconds:.1f} s)")
+    print(f"{bot}: version {version} serves, as kept in the project")
     with suppress(Refusal):  # a bad bot file is refused by all who serve it
         if (FOLDER / bot / MADE_FROM).read_text(encoding="utf-8") != inputs_hash(bot, volumes):
             print(
