@@ -113,12 +113,12 @@ def box(tmp_path: Path) -> Box:
     for name in ("data", "models", "base", f"gateway-{BOT}", "backups"):
         box.volume(name)
     sample_chats(["--output", str(tmp_path / "data")], standalone_mode=False)
-    for path in (tmp_path / "data").rglob("*"):
-        path.chmod(0o777)
     bot = yaml.safe_load(next(iter(kinds("local", "ConfigMap").values()))["data"][f"{BOT}.yaml"])
     bot["training"] |= {"base": "demo", "max_steps": 20}
     file = box.volume("bots") / f"{BOT}.yaml"
     file.write_text(yaml.safe_dump(bot, allow_unicode=True), encoding="utf-8")
+    for path in tmp_path.rglob("*"):
+        path.chmod(0o777)  # the containers' user is another one
     return box
 
 
