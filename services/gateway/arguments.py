@@ -62,4 +62,4 @@ def read_hours(text: str) -> Minutes | None:
     hour, minute, end_hour, end_minute = (int(each or 0) for each in found.groups())
     begin, end = hour * 60 + minute, end_hour * 60 + end_minute
     is_time = max(minute, end_minute) < 60 and begin < 24 * 60 and end <= 24 * 60
-    return (begin, end % (24 * 60)) if is_time and begin != end % (24 * 60) else None
+    return (begin, end) if is_time and begin != end else None

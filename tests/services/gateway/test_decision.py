@@ -217,6 +217,7 @@ def test_a_message_is_drawn_the_same_each_time() -> None:
     [
         (NIGHT, 22, False), (NIGHT, 23, True), (NIGHT, 0, True), (NIGHT, 7, True),
         (NIGHT, 8, False), ((60, 120), 1, True), ((60, 120), 2, False), ((60, 120), 0, False),
+        ((1200, 1440), 23, True), ((1200, 1440), 0, False), ((0, 1440), 12, True),
     ],
 )  # fmt: skip
 def test_quiet_hours_over_midnight(hours: Minutes, hour: int, expected: bool) -> None:
