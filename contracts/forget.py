@@ -11,6 +11,7 @@ import fcntl
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -60,10 +61,9 @@ def append(path: Path, entry: Forgotten) -> None:
 
 
 def _valid(line: bytes) -> Forgotten | None:
-    try:
+    with suppress(ValidationError):
         return Forgotten.model_validate_json(line)
-    except ValidationError:
-        return None
+    return None
 
 
 def _joined(old: Forgotten, new: Forgotten) -> Forgotten:
@@ -112,11 +112,10 @@ def _lines(path: Path) -> list[bytes]:
 
 def _is_json(text: bytes) -> bool:
     """Tell a whole line from one cut short: no part of a JSON object is JSON."""
-    try:
+    with suppress(ValueError):
         json.loads(text)
-    except ValueError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _entry(line: bytes, where: str) -> Forgotten:

@@ -125,11 +125,10 @@ def verify(version: Path, only: Sequence[str] | None = None) -> Manifest:
 
 
 def is_whole(version: Path) -> bool:
-    try:
+    with suppress(Refusal, OSError):
         verify(version)
-    except (Refusal, OSError):
-        return False
-    return True
+        return True
+    return False
 
 
 class BotModels:
@@ -161,21 +160,19 @@ class BotModels:
 
     def forgets_until(self, version_id: str | None) -> float:
         """Return what its manifest says, 0 where it has none."""
-        try:
+        with suppress(Refusal):
             return read_manifest(self.path(version_id or "")).forgets_until
-        except Refusal:
-            return 0.0
+        return 0.0
 
     def holds_forgotten(self, version_id: str | None, forgets_until: float, dataset: str) -> bool:
         """Whether it may hold somebody whom a data set (its hash) leaves out.
 
         It does not if it learned the same one: then nobody who asked since is in that.
         """
-        try:
+        with suppress(Refusal):
             manifest = read_manifest(self.path(version_id or ""))
-        except Refusal:
-            return forgets_until > 0.0
-        return manifest.forgets_until < forgets_until and manifest.dataset_sha256 != dataset
+            return manifest.forgets_until < forgets_until and manifest.dataset_sha256 != dataset
+        return forgets_until > 0.0
 
     def _holds_forgotten(self, version_id: str) -> bool:
         """Whether it may hold somebody whom the current version leaves out."""
@@ -193,10 +190,9 @@ class BotModels:
             return manifest
 
     def _target(self, link: str) -> str | None:
-        try:
+        with suppress(OSError):  # no link, or something else in its place
             return (self.folder / link).readlink().name
-        except OSError:  # no link, or something else in its place
-            return None
+        return None
 
     @contextmanager
     def staging(self) -> Iterator[Path]:

@@ -77,22 +77,16 @@ def render(turns: Sequence[Turn], fmt: PromptFormat, words: Vocabulary, budget: 
 
     The loss mask covers the persona's tokens: the text of its turns and their ends.
     """
-    pieces: list[tuple[list[int], list[bool]]] = []
-    room = budget
-    for turn in reversed(turns):
-        ids, mask = _turn_ids(turn, fmt, words)
-        if len(ids) > room:
-            if not pieces and room > 0:
-                return Rendered(ids[-room:], mask[-room:], 1, cut=True)
-            break
-        pieces.append((ids, mask))
-        room -= len(ids)
-    pieces.reverse()
-    return Rendered(
-        [token for ids, _ in pieces for token in ids],
-        [flag for _, mask in pieces for flag in mask],
-        len(pieces),
-    )
+    ids: list[int] = []
+    loss_mask: list[bool] = []
+    for used, turn in enumerate(reversed(turns)):
+        turn_ids, turn_mask = _turn_ids(turn, fmt, words)
+        if len(ids) + len(turn_ids) > budget:
+            if used == 0 and budget > 0:
+                return Rendered(turn_ids[-budget:], turn_mask[-budget:], 1, cut=True)
+            return Rendered(ids, loss_mask, used)
+        ids, loss_mask = turn_ids + ids, turn_mask + loss_mask
+    return Rendered(ids, loss_mask, len(turns))
 
 
 def render_prompt(

@@ -3,6 +3,7 @@
 import math
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +20,7 @@ def watch_volumes(service: str, volumes: Mapping[str, Path], registry: Collector
 
 def used_ratio(folder: Path) -> float:
     """Return the used share of the space that is not reserved for root; NaN without the folder."""
-    try:
+    with suppress(OSError):
         disk = shutil.disk_usage(folder)
-    except OSError:
-        return math.nan
-    return disk.used / max(1, disk.used + disk.free)
+        return disk.used / max(1, disk.used + disk.free)
+    return math.nan

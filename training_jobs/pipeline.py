@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from contracts.bot_file import BotFile
+from contracts.refusal import end_process
 from telemetry.job import BotOption, InputOption, PersonaOption, command, job_app
 from training_jobs.bot_config import BaseOption, EpochsOption, MethodOption, StepsOption
 from training_jobs.model_libraries import require_training_packages
@@ -62,8 +63,7 @@ def main(
         started = time.monotonic()
         code = run_job(line)
         if code:
-            typer.echo(f"error: {line[0]} failed for {name} (exit code {code})", err=True)
-            raise typer.Exit(code if code > 0 else 1)
+            end_process(f"{line[0]} failed for {name} (exit code {code})", code if code > 0 else 1)
         typer.echo(f"{name}: {line[0]} took {time.monotonic() - started:.0f} s", err=True)
 
 

@@ -15,7 +15,7 @@ GenerationError        any failed call: `code`, `text`
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, suppress
 from hashlib import blake2b
 from typing import Any, TypedDict, Unpack
 
@@ -144,13 +144,11 @@ def _translate(error: Any) -> GenerationError:
 def _detail(error: Any, kind: type) -> Any:
     """Return the rich detail of that type, an empty one where there is none."""
     detail: Any = kind()
-    try:
+    with suppress(ValueError):  # gRPC replaces a status that is too large
         status = rpc_status.from_call(error)
-    except ValueError:  # gRPC replaced the status, as it does with one that is too large
-        status = None
-    for packed in status.details if status else ():
-        if packed.Unpack(detail):  # which it does if it is of that type
-            break
+        for packed in status.details if status else ():
+            if packed.Unpack(detail):  # which it does if it is of that type
+                break
     return detail
 
 

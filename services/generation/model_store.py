@@ -100,10 +100,9 @@ class ModelStore:
     @staticmethod
     def forgets_until(version: Version) -> float:
         """Return what its manifest says now: it is renewed when nobody has to be left out anew."""
-        try:
+        with suppress(Refusal, OSError):
             return read_manifest(version.path).forgets_until
-        except (Refusal, OSError):
-            return version.manifest.forgets_until
+        return version.manifest.forgets_until
 
 
 def _trim_memory() -> None:

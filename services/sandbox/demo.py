@@ -137,11 +137,10 @@ def free_port(wanted: int) -> int:
 
 
 async def _answers(url: str) -> bool:
-    try:
+    with suppress(aiohttp.ClientError, TimeoutError):
         async with aiohttp.request("GET", url, timeout=aiohttp.ClientTimeout(2)) as answer:
             return answer.ok
-    except (aiohttp.ClientError, TimeoutError):
-        return False
+    return False
 
 
 async def _greet(demo: Demo, page: str, bots: list[str]) -> None:

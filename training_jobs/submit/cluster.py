@@ -9,6 +9,7 @@ import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -121,10 +122,9 @@ class Cluster:
 
 
 def _message(error: Any) -> str:
-    try:
+    with suppress(TypeError, ValueError, KeyError):
         return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return " ".join(str(error.reason).split())
+    return " ".join(str(error.reason).split())
 
 
 def connect(kubeconfig: str | None, namespace: str, context: str | None, clock: Clock) -> Cluster:
