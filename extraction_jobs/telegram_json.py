@@ -173,7 +173,9 @@ def _messages(
             builder.event(event, value)
             events.append((event, value))
             if event == "end_map" and field == "messages.item":
-                yield _message(path, _chat(header, position), builder.value), events
+                name = header.get("name") or header.get("type") or "chat"
+                chat = Chat(str(header.get("id", position)), str(name))
+                yield _message(path, chat, builder.value), events
                 builder = None
             continue
         around(event, value)
@@ -185,11 +187,6 @@ def _messages(
             header[field] = value
     if not found:
         raise Refusal(f"{path}: no chat found in it; {HINT}")
-
-
-def _chat(header: dict[str, Any], position: int) -> Chat:
-    name = header.get("name") or header.get("type") or "chat"
-    return Chat(str(header.get("id", position)), str(name))
 
 
 def _message(path: Path, chat: Chat, raw: dict[str, Any]) -> Message:

@@ -69,7 +69,7 @@ class Moderator:
         verdict = Verdict(action=Action.NONE, category="", text=text)
         for category, action, mask in (
             (PRIVATE, self.policy.private, mask_private),
-            (PROFANITY, self.policy.profanity, self._mask_profanity),
+            (PROFANITY, self.policy.profanity, self._words.censor),
         ):
             masked = verdict.text if action is Action.NONE else mask(verdict.text)
             if masked != verdict.text:
@@ -77,6 +77,3 @@ class Moderator:
                     return Verdict(action=action, category=category, text="")
                 verdict = Verdict(action=action, category=category, text=masked)
         return verdict
-
-    def _mask_profanity(self, text: str) -> str:
-        return self._words.censor(text, "*") if self._words.is_profane(text) else text

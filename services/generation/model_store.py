@@ -98,8 +98,13 @@ class ModelStore:
         return Version(path, manifest, tokenizer, Vocabulary.of(tokenizer), _context(path))
 
     @staticmethod
-    def forgets_until(version: Version) -> float:
-        """Return what its manifest says now: it is renewed when nobody has to be left out anew."""
+    def forgets_until(version: Version | None) -> float:
+        """Return what its manifest says now: it is renewed when nobody has to be left out anew.
+
+        It is 0 where no version serves.
+        """
+        if version is None:
+            return 0.0
         with suppress(Refusal, OSError):
             return read_manifest(version.path).forgets_until
         return version.manifest.forgets_until

@@ -70,15 +70,10 @@ class Versions:
                 version=state.current.id if state.current else "",
                 loaded=sorted(id_ for bot, id_ in self._engine.loaded if bot == name),
                 problem=state.problem,
-                forgets_until=await self._forgets_until(state),
+                forgets_until=await asyncio.to_thread(self._store.forgets_until, state.current),
             )
             for name, state in sorted(self._states.items())
         ]
-
-    async def _forgets_until(self, state: BotState) -> float:
-        if state.current is None:
-            return 0.0
-        return await asyncio.to_thread(self._store.forgets_until, state.current)
 
     @property
     def is_idle(self) -> bool:
