@@ -85,7 +85,7 @@ def render(turns: Sequence[Turn], fmt: PromptFormat, words: Vocabulary, budget: 
             if used == 0 and budget > 0:
                 return Rendered(turn_ids[-budget:], turn_mask[-budget:], 1, cut=True)
             return Rendered(ids, loss_mask, used)
-        ids, loss_mask = turn_ids + ids, turn_mask + loss_mask
+        ids[:0], loss_mask[:0] = turn_ids, turn_mask
     return Rendered(ids, loss_mask, len(turns))
 
 

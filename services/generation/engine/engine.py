@@ -223,7 +223,6 @@ class Engine:
             while not ended:
                 event = await queue.get()
                 if event is None:
-                    ended = True
                     raise EngineDown
                 ended = event.is_last
                 yield event
