@@ -1,7 +1,7 @@
 """A queue and a worker for each chat: one thing after another within a chat, chats side by side."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -33,9 +33,8 @@ class ChatQueues(Generic[K, I]):
         if chat not in self._workers:
             self._workers[chat] = asyncio.create_task(self._work_off(chat, queue))
 
-    def put_all(self, items: Iterable[tuple[K, I]]) -> None:
-        for chat, item in items:
-            self.put(chat, item)
+    def is_empty(self, chat: K) -> bool:
+        return chat not in self._workers
 
     async def _work_off(self, chat: K, queue: dict[I, None]) -> None:
         """Work until the queue is empty, or through one item where the queues are closing.

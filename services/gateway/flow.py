@@ -82,7 +82,11 @@ class Flow:
 
     def take_all(self, arrivals: Iterable[inbox.Arrival]) -> None:
         for queue, update_id, update in arrivals:
-            self.arrivals.put(queue, (queue, update_id, is_order(update, self.me)))
+            needs_no_thought = is_order(update, self.me)
+            if needs_no_thought or not self.arrivals.is_empty(queue):
+                self.arrivals.put(queue, (queue, update_id, needs_no_thought))
+            else:
+                self.talk.put(queue, update_id)
 
     async def _take(self, arrived: Arrived) -> None:
         queue, update_id, needs_no_thought = arrived

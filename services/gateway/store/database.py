@@ -63,6 +63,7 @@ class Database:
         """
         self._path = path
         self._turn = asyncio.Lock()
+        self._flushes: bool | None = None  # what the connection is set to
         self._is_lost, self.is_writable, self.is_rewrite_due = False, True, True
         self.on_fault: Callable[[], None] = lambda: None
         with ExitStack() as held:
@@ -178,7 +179,9 @@ class Database:
     def _begin(self, flush: bool, writes: bool) -> None:
         if self._is_lost or identities(self._path) != self._files:
             self._open_anew()
-        self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
+        if flush is not self._flushes:
+            self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
+            self._flushes = flush
         self.connection.execute("BEGIN")
         if writes:
             self.connection.execute(f"PRAGMA user_version={self._schema}")
@@ -190,6 +193,7 @@ class Database:
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.connection.close()
         self.connection = connect(self._path, "rw")
+        self._flushes = None
         if schema(self.connection) != self._schema:
             raise sqlite3.DatabaseError("of another release")
         self._files = identities(self._path)

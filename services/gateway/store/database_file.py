@@ -1,5 +1,6 @@
 """The SQLite file: made, opened, brought up to this release's schema, checked for damage."""
 
+import os
 import sqlite3
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
@@ -32,8 +33,13 @@ def connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
 
 def identities(path: Path) -> list[int]:
     """Tell the file and its log from others that may take their places."""
-    files = path, path.with_name(f"{path.name}-wal")
-    return [each.stat().st_ino if each.exists() else 0 for each in files]
+    found = []
+    for file in (str(path), f"{path}-wal"):
+        try:
+            found.append(os.stat(file).st_ino)  # noqa: PTH116 (at each transaction)
+        except OSError:
+            found.append(0)
+    return found
 
 
 def _migrations() -> list[Path]:
