@@ -186,7 +186,9 @@ async def report(order: Order) -> Answer:
         return order.tell(order.texts.answer_me)
     async with order.context.database.transaction() as db:
         asks = chats.count_asks(db, "user_id", message.sender, order.now - 3600, order.now)
-    if not owners or asks["report"] >= REPORTS_AN_HOUR:
+    if not owners:
+        return order.tell(order.texts.ownerless)
+    if asks["report"] >= REPORTS_AN_HOUR:
         return order.tell(order.texts.unheard)
     where = f"{message.chat_title}, {message.chat}" if message.chat_title else "личный чат"
     text = f"Жалоба ({where}):\n{message.replied_to.text}"[:2000]

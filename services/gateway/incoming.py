@@ -4,22 +4,15 @@ Every fact of a message is derived here and nowhere else. A field that is missin
 type or new counts as not given; only an update without chat, sender or id is unreadable.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import (
-    AliasPath,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-)
-from pydantic_core.core_schema import ValidationInfo
+from pydantic import Field
 
 from contracts.bot_command import Command, read_command
 from contracts.turn import single_line
+from services.gateway.telegram_values import Entity, Id, Tolerant, User, at_path
 
 _MEDIA = (
     *("sticker", "voice", "video_note", "photo", "video", "animation", "audio", "document"),
@@ -31,8 +24,6 @@ _UNSPOKEN = frozenset({"url", "email", "hashtag", "cashtag", "code", "pre"})
 
 _OUT = ("left", "kicked")
 
-Id = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
-"""What SQLite's 64 bits hold."""
 NOWHERE = -(1 << 40)
 """Ids from here down are no message's: they are for what Telegram tells no id of."""
 
@@ -57,46 +48,6 @@ class Identity:
     calls_at_edge: bool = False
 
 
-class Tolerant(BaseModel):
-    """A value of Telegram's whose fields have their defaults where they cannot be read."""
-
-    model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
-
-    @field_validator("*", mode="wrap")
-    @classmethod
-    def _or_default(cls, value: Any, read: Callable[[Any], Any], info: ValidationInfo) -> Any:
-        try:
-            return read(value)
-        except ValidationError:
-            return cls.model_fields[info.field_name or ""].default
-
-
-def _at(default: Any, *path: str) -> Any:
-    """A field that stands at the path."""
-    return Field(default=default, validation_alias=AliasPath(*path))
-
-
-class User(Tolerant):
-    id: Id = 0
-    is_bot: bool = False
-    first_name: str = ""
-    last_name: str = ""
-    username: str = ""
-
-    @property
-    def name(self) -> str:
-        return f"{self.first_name} {self.last_name}".strip()
-
-
-class Entity(Tolerant):
-    """A marked part of a text, in UTF-16 units; `user_id` is whom a text mention names."""
-
-    type: str = ""
-    offset: int = Field(default=0, ge=0)
-    length: int = Field(default=0, ge=0)
-    user_id: Id = _at(0, "user", "id")
-
-
 class RepliedTo(Tolerant):
     """A message that another one answers.
 
@@ -107,9 +58,9 @@ class RepliedTo(Tolerant):
 
     message_id: Id = 0
     at: float = Field(default=0.0, validation_alias="date", ge=0, lt=1 << 40)
-    user: User = _at(User(), "from")
-    sender_chat: Id = _at(0, "sender_chat", "id")
-    plain: str = _at("", "text")
+    user: User = at_path(User(), "from")
+    sender_chat: Id = at_path(0, "sender_chat", "id")
+    plain: str = at_path("", "text")
     caption: str = ""
     forum_topic_created: Any = None
     is_automatic_forward: bool = False
@@ -153,20 +104,20 @@ class Message(RepliedTo):
     elsewhere             whose message in another chat it answers
     """
 
-    chat: Id = _at(0, "chat", "id")
-    chat_type: str = _at("", "chat", "type")
-    chat_title: str = _at("", "chat", "title")
-    is_direct: bool = _at(False, "chat", "is_direct_messages")
-    direct_topic: Id = _at(0, "direct_messages_topic", "topic_id")
+    chat: Id = at_path(0, "chat", "id")
+    chat_type: str = at_path("", "chat", "type")
+    chat_title: str = at_path("", "chat", "title")
+    is_direct: bool = at_path(False, "chat", "is_direct_messages")
+    direct_topic: Id = at_path(0, "direct_messages_topic", "topic_id")
     edited_at: float = Field(default=0.0, validation_alias="edit_date", ge=0, lt=1 << 40)
-    album: str | None = _at(None, "media_group_id")
+    album: str | None = at_path(None, "media_group_id")
     message_thread_id: Id = 0
     is_topic_message: bool = False
-    entities: list[Entity] = []
-    caption_entities: list[Entity] = []
-    replied_to: RepliedTo = _at(RepliedTo(), "reply_to_message")
-    quote: str = _at("", "quote", "text")
-    elsewhere: User = _at(User(), "external_reply", "origin", "sender_user")
+    entities: list[Entity] = Field(default=[])
+    caption_entities: list[Entity] = Field(default=[])
+    replied_to: RepliedTo = at_path(RepliedTo(), "reply_to_message")
+    quote: str = at_path("", "quote", "text")
+    elsewhere: User = at_path(User(), "external_reply", "origin", "sender_user")
     forward_origin: Any = None
     via_bot: Any = None
     migrate_from_chat_id: Id = 0
@@ -279,7 +230,7 @@ class ButtonPress(Tolerant):
 
     id: str = ""
     data: str = ""
-    sender: Id = _at(0, "from", "id")
+    sender: Id = at_path(0, "from", "id")
     message: Message = Message()
 
     @property
@@ -294,12 +245,12 @@ class ButtonPress(Tolerant):
 class Standing(Tolerant):
     """The bot was blocked, put out of a group, added to one or given other rights."""
 
-    chat: Id = _at(0, "chat", "id")
-    chat_type: str = _at("", "chat", "type")
-    sender: Id = _at(0, "from", "id")
+    chat: Id = at_path(0, "chat", "id")
+    chat_type: str = at_path("", "chat", "type")
+    sender: Id = at_path(0, "from", "id")
     topic: int = 0
-    before: str = _at("", "old_chat_member", "status")
-    after: str = _at("", "new_chat_member", "status")
+    before: str = at_path("", "old_chat_member", "status")
+    after: str = at_path("", "new_chat_member", "status")
 
     @property
     def is_removal(self) -> bool:

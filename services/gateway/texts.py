@@ -54,7 +54,8 @@ class Texts(BaseModel):
     not_deleted       answer to it if Telegram does not delete the message
     answer_me         /delete or /report does not answer a message of the bot
     reported          answer to /report once it has arrived
-    unheard           answer to it if there is no owner, none got it, or there were too many reports
+    unheard           answer to it if no owner got it, or there were too many reports
+    ownerless         answer to it if `owner_ids` is empty
     opted_out         answer to /optout
     opted_in          answer to /optin
     """
@@ -154,5 +155,6 @@ class Texts(BaseModel):
         "Не смог передать: или до моего владельца не достучаться, или жалоб за этот час уже много. "
         "Попробуйте попозже."
     )
+    ownerless: Text = "Пожаловаться некому: мой владелец не указал, как до него достучаться."
     opted_out: Text = "Понял, больше никому не отвечаю. Вернуть меня может только мой владелец."
     opted_in: Text = "Снова отвечаю."

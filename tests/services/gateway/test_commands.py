@@ -140,7 +140,7 @@ async def test_who_is_forgotten_while_heard_is_not_kept(world: World) -> None:
 async def test_reports_are_few_and_none_without_an_owner(world: World) -> None:
     message = private("/report", reply_to_message=own("грубость"))
     async with world.gateway():
-        assert await world.ask(message) == [TEXTS.unheard]
+        assert await world.ask(message) == [TEXTS.ownerless]
     world.configure(**OWNED)
     async with world.gateway():
         reports = [{**message, "message_id": 900 + number} for number in range(REPORTS_AN_HOUR)]

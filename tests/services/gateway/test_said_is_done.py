@@ -120,8 +120,3 @@ async def test_chattiness_ends_insanity(world: World) -> None:
         await world.talk(group("и что?"))
         await world.counts("decisions_total", reason="not_addressed")
     assert texts == [TEXTS.insanity_on, TEXTS.chattiness_off]
-
-
-async def test_a_report_needs_an_owner(world: World) -> None:
-    async with world.gateway():
-        assert await world.ask(private("/report", reply_to_message=own("ой", 7))) == [TEXTS.unheard]
