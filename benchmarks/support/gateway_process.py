@@ -22,9 +22,9 @@ from aiohttp import web
 
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
-from services.sandbox.faults import Call
 from tests.services.gateway.conftest import FakeGeneration, candidate
 from tests.services.gateway.telegram import TOKEN, FakeTelegram, serving
+from tests.services.sandbox.faults import Call
 
 BOT = "avtobus"
 CONFIG = "{burst_seconds: 0, typing_speed: 0, hourly_limit: 1000000000}"

@@ -1,27 +1,23 @@
-"""`/bot<token>/<method>`: the Bot API over HTTP, with the faults that are switched on.
+"""`/bot<token>/<method>`: the Bot API over HTTP.
 
 Parameters come in the query, or as JSON, a form or a multipart body. A file in a multipart body is
 ignored: no method here takes one.
 """
 
-import asyncio
 import json
-from contextlib import suppress
 from typing import Any
 
 from aiogram.types import TelegramObject
 from aiohttp import web
 
 from services.sandbox.bot_api import BotMethods
-from services.sandbox.errors import ApiError, bad_request
-from services.sandbox.faults import Call, Fault
+from services.sandbox.errors import bad_request
 from services.sandbox.messenger import Messenger
 from services.sandbox.update_queue import dump
 
 
 class BotRoutes:
     def __init__(self, messenger: Messenger) -> None:
-        self._messenger = messenger
         self._api = BotMethods(messenger)
 
     def routes(self) -> list[web.RouteDef]:
@@ -31,32 +27,7 @@ class BotRoutes:
         token, method = request.match_info["token"], request.match_info["method"]
         bot = self._api.bot(token)
         self._api.check_known(method)
-        call = Call(method, bot, await parameters(request))
-        self._messenger.on_call(call)
-        fault = self._messenger.faults.take(call)
-        if fault and not fault.after and (answer := await self._strike(fault, request)):
-            return answer
-        result = await self._api.call(bot, method, call.parameters)
-        call.took_effect = True
-        if fault and fault.after and (answer := await self._strike(fault, request)):
-            return answer
-        return _success(result)
-
-    async def _strike(self, fault: Fault, request: web.Request) -> web.Response | None:
-        """Return what is answered in place of the true answer; None: the true one is."""
-        if fault.kind == "drop":
-            if request.transport:
-                request.transport.abort()
-            return web.Response()  # which reaches nobody
-        if fault.kind == "error":
-            raise fault.error()
-        if fault.kind == "result":
-            return _success(fault.result)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._messenger.closed.wait(), fault.seconds)
-        if fault.kind == "hold":
-            raise ApiError(504, "Gateway Timeout")
-        return None
+        return success(await self._api.call(bot, method, await parameters(request)))
 
 
 async def parameters(request: web.Request) -> dict[str, Any]:
@@ -86,7 +57,7 @@ def _unpack(name: str, value: Any) -> Any:
     return json.loads(value) if value.startswith(("[", "{")) else value
 
 
-def _success(result: object) -> web.Response:
+def success(result: object) -> web.Response:
     if isinstance(result, TelegramObject):
         result = dump(result)
     return web.json_response({"ok": True, "result": result})

@@ -16,7 +16,7 @@ MAX_CAPTION = 1024
 MAX_BUTTON_BYTES = 64
 Media = Literal["sticker", "voice", "photo"]
 Event = dict[str, object]
-"""What happened, in the JSON of the page's events and of /admin/log."""
+"""What happened, in the JSON of the page's events."""
 _SERVICE = ("forum_topic_created", "migrate_to_chat_id", "migrate_from_chat_id")
 _ENTITIES = (
     ("mention", re.compile(r"(?<![\w@])@[A-Za-z0-9_]{4,32}(?!\w)")),

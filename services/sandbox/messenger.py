@@ -9,15 +9,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, User
+from aiogram.types import CallbackQuery, Message, User
 
 from services.sandbox.errors import bad_request, too_many
-from services.sandbox.faults import Call, Faults
 from services.sandbox.messages import Event, buttons, view
 from services.sandbox.rate_limit import FloodLimit
-from services.sandbox.rooms import ANONYMOUS, GROUP, BotAccount, Draft, Room
+from services.sandbox.rooms import BotAccount, Draft, Room
 from services.sandbox.update_queue import LONGEST_POLL, UpdateQueue
-from services.sandbox.world import World, member
+from services.sandbox.world import World
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Press:
 
 
 class Messenger:
-    """`clock` gives unix time in seconds; `on_call` gets each call of a bot as it arrives."""
+    """`clock` gives unix time in seconds."""
 
     def __init__(
         self,
@@ -41,12 +40,8 @@ class Messenger:
     ) -> None:
         self.world = world
         self.rate_limit = rate_limit
-        self.faults = Faults()
         self.queues = {token: UpdateQueue(world.first_id + 1, longest_poll) for token in world.bots}
-        self.sent: list[Event] = []
-        self.answered: list[Event] = []
         self.presses: dict[str, Press] = {}
-        self.on_call: Callable[[Call], None] = lambda _: None
         self.closed = asyncio.Event()
         self._clock = clock
         self._last_press = world.first_id
@@ -91,7 +86,6 @@ class Messenger:
             raise too_many(seconds)
         message = room.post(bot.user, draft, self.now())
         self.rate_limit.count(bot.name, chat, now)
-        self.sent.append({"bot": bot.name, "chat": chat, **view(room.key, message)})
         return self._deliver(room, message)
 
     def answer_press(self, bot: BotAccount, query: str, text: str | None, alert: bool) -> None:
@@ -102,9 +96,7 @@ class Messenger:
             raise bad_request(why)
         del self.presses[query]
         answer: Event = {"room": press.room.key, "bot": bot.name, "person": press.person}
-        answer |= {"query": query, "text": text, "alert": alert}
-        self.answered.append(answer)
-        self._publish({"type": "answered", **answer})
+        self._publish({"type": "answered", "query": query, "text": text, "alert": alert, **answer})
 
     def delete(self, room: Room, bot: BotAccount, message_id: int) -> None:
         room.delete(bot, message_id)
@@ -112,46 +104,6 @@ class Messenger:
 
     def show_action(self, room: Room, bot: BotAccount, action: str) -> None:
         self._publish({"type": "action", "room": room.key, "bot": bot.name, "action": action})
-
-    def expel(self, room: Room, bot: BotAccount, by: User, expelled: bool) -> None:
-        """Block the bot or kick it out, or take it back; its own queue gets the change."""
-        if (bot.name in room.expelled) == expelled:
-            return
-        (room.expelled.add if expelled else room.expelled.discard)(bot.name)
-        change = ChatMemberUpdated(
-            chat=room.chat,
-            from_user=by,
-            date=self.now(),
-            old_chat_member=member(bot.user, not expelled),
-            new_chat_member=member(bot.user, expelled),
-        )
-        self.queues[bot.token].put("my_chat_member", change)
-
-    def promote(self, person: User, on: bool) -> None:
-        """Make a person an administrator of the group, or no more."""
-        if person == self.world.owner:
-            raise bad_request("the creator is always an administrator")
-        administrators = self.world.group.administrators
-        (administrators.add if on else administrators.discard)(person.id)
-
-    def open_topic(self, number: int, name: str) -> None:
-        room = self.world.group
-        self._deliver(room, room.open_topic(number, name, self.world.owner, self.now()))
-
-    def delete_topic(self, number: int) -> None:
-        """Delete a topic; bots get no update of it, as in Telegram."""
-        for message_id in self.world.group.delete_topic(number):
-            self._publish({"type": "deleted", "room": GROUP, "id": message_id})
-
-    def migrate(self) -> Room:
-        """Turn the group into a supergroup; the bots get a message of it in both chats."""
-        old, new = self.world.migrate(), self.world.group
-        now, old_id = self.now(), old.chat.id
-        self._deliver(old, old.add(self.world.owner, now, migrate_to_chat_id=new.chat.id))
-        first = new.add(ANONYMOUS, now, sender_chat=new.chat, migrate_from_chat_id=old_id)
-        self._deliver(new, first)
-        self._publish({"type": "migrated"})
-        return new
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[asyncio.Queue[Event | None]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from aiogram.types import Chat, ForumTopicCreated, InlineKeyboardMarkup, Message, User
+from aiogram.types import Chat, InlineKeyboardMarkup, Message, User
 
 from services.sandbox.errors import bad_request, forbidden
 from services.sandbox.messages import Media, edit_fields, new_fields, service, shown_text
@@ -143,33 +143,6 @@ class Room:
         if not self.is_private and found.from_user != bot.user:
             raise bad_request("message can't be deleted")
         del self.messages[message_id]
-
-    def open_topic(self, number: int, name: str, author: User, at: datetime) -> Message:
-        """Open a topic; its id is that of its first message, which says that it was opened."""
-        if number in self.messages or number in self.deleted:
-            raise bad_request("message id is taken")
-        self.chat = self.chat.model_copy(update={"is_forum": True})
-        self.threads.add(number)
-        self.topics[number] = self.add(
-            author,
-            at,
-            number,
-            message_thread_id=number,
-            is_topic_message=True,
-            forum_topic_created=ForumTopicCreated(name=name, icon_color=_TOPIC_COLOR),
-        )
-        return self.topics[number]
-
-    def delete_topic(self, number: int) -> list[int]:
-        """Delete a topic with its messages, and return their ids."""
-        self.check_thread(number)
-        self.threads.remove(number)
-        self.topics.pop(number, None)
-        self.deleted.add(number)
-        ids = [m.message_id for m in self.messages.values() if m.message_thread_id == number]
-        for message_id in ids:
-            del self.messages[message_id]
-        return ids
 
     def receivers(self, message: Message) -> list[BotAccount]:
         """Return the bots that get the message as an update: bots get other bots' messages too."""

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiogram.types import User
@@ -11,7 +11,6 @@ from aiohttp.typedefs import Handler
 
 from contracts.bot_file import bot_names
 from contracts.refusal import Refusal
-from services.sandbox.admin_routes import AdminRoutes
 from services.sandbox.bot_routes import BotRoutes
 from services.sandbox.errors import ApiError
 from services.sandbox.guard import MAX_BODY, guard
@@ -25,14 +24,12 @@ from telemetry.logs import logger
 
 
 @asynccontextmanager
-async def serving(
-    settings: SandboxSettings, clock: Callable[[], float] = time.time
-) -> AsyncIterator[str]:
+async def serving(settings: SandboxSettings) -> AsyncIterator[str]:
     """Serve the sandbox inside the block, at the address that it gives."""
     # ids count from the clock, so that a bot that remembers an earlier sandbox meets no id again
-    world = World(accounts(settings), settings.sandbox_people, first_id=int(clock()))
-    messenger = Messenger(world, clock, FloodLimit(settings.sandbox_rate_limit))
-    app = application(messenger, settings)
+    world = World(accounts(settings), settings.sandbox_people, first_id=int(time.time()))
+    messenger = Messenger(world, time.time, FloodLimit(settings.sandbox_rate_limit))
+    app = application(messenger, BotRoutes(messenger), settings)
     async with listening(app, settings.sandbox_host, settings.sandbox_port) as url:
         logger().info("serving", address=url, bots=[bot.name for bot in world.bots.values()])
         yield url
@@ -59,13 +56,13 @@ def account(name: str, token: str, privacy: bool = False) -> BotAccount:
     return BotAccount(name, token, user, privacy)
 
 
-def application(messenger: Messenger, settings: SandboxSettings) -> web.Application:
+def application(
+    messenger: Messenger, bots: BotRoutes, settings: SandboxSettings
+) -> web.Application:
     middlewares = [answer_errors, guard(settings.hosts)]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
-    app.add_routes(BotRoutes(messenger).routes())
+    app.add_routes(bots.routes())
     app.add_routes(PageRoutes(messenger).routes())
-    if settings.sandbox_admin:
-        app.add_routes(AdminRoutes(messenger).routes())
     return app
 
 

@@ -33,7 +33,6 @@ class SandboxSettings(Settings):
     sandbox_people          names of the people, comma-separated; the first one created the group
     sandbox_privacy         names of the bots whose privacy mode is on, comma-separated
     sandbox_rate_limit      whether bots that send more than Telegram allows get an error 429
-    sandbox_admin           whether there is `/admin`, by which tests make calls fail
     """
 
     sandbox_host: str = "127.0.0.1"
@@ -44,7 +43,6 @@ class SandboxSettings(Settings):
     sandbox_people: Names = Field(default="Аня,Борис,Вера", validate_default=True)
     sandbox_privacy: Names = Field(default="", validate_default=True)
     sandbox_rate_limit: bool = False
-    sandbox_admin: bool = False
 
     @field_validator("sandbox_people")
     @classmethod

@@ -105,19 +105,6 @@ class World:
             raise bad_request("user not found")
         return member(user, bots.get(user.id) in room.expelled)
 
-    def migrate(self) -> Room:
-        """Give the group a new id, with nothing written in it yet, and return the old chat.
-
-        Members, administrators and kicked bots stay. The new id counts from `first_id` too.
-        """
-        old, number = self.group, UPGRADED_ID - self.first_id - len(self.upgraded)
-        old.chat = old.chat.model_copy(update={"type": "group", "is_forum": None})
-        self.upgraded[old.chat.id] = number
-        chat = Chat(id=number, type="supergroup", title=GROUP_TITLE)
-        self.group = self.rooms[GROUP] = Room(GROUP, chat, old.bots, started=True)
-        self.group.expelled, self.group.administrators = old.expelled, old.administrators
-        return old
-
     def _private(self, bot: BotAccount, person: User) -> Room:
         key = f"{bot.name}/{person.id}"
         if key not in self.rooms:

@@ -10,14 +10,14 @@ from typing import Any
 from aiogram.types import Chat, User
 from aiohttp import web
 
-from services.sandbox.bot_routes import BotRoutes
-from services.sandbox.faults import Call, Fault
-from services.sandbox.messenger import Messenger, Press
+from services.sandbox.messenger import Press
 from services.sandbox.rate_limit import FloodLimit
 from services.sandbox.rooms import BotAccount, Room
 from services.sandbox.server import answer_errors, listening
 from services.sandbox.update_queue import QueuedUpdate
 from services.sandbox.world import World
+from tests.services.sandbox.faults import Call, Fault
+from tests.services.sandbox.watched import FaultyRoutes, WatchedMessenger
 
 TOKEN = "4242:SECRET-token_of-the-bot"  # noqa: S105
 BOT_ID, USERNAME = 4242, "avtobus_bot"
@@ -91,9 +91,9 @@ class FakeTelegram:
 
     def _begin(self) -> None:
         self.world = OpenWorld()
-        self.messenger = Messenger(self.world, time.time, FloodLimit(), longest_poll=0.05)
+        self.messenger = WatchedMessenger(self.world, time.time, FloodLimit(), longest_poll=0.05)
         self.messenger.on_call = self._note
-        self._routes = BotRoutes(self.messenger)
+        self._routes = FaultyRoutes(self.messenger)
         self._fault: Fault | None = None
         self._fault_id = 0
         self.received: list[Call] = []

@@ -3,10 +3,10 @@
 from typing import Any
 
 from services.gateway import administrators
-from services.sandbox.faults import Fault
 from tests.services.gateway.conftest import TEXTS, World, cases
 from tests.services.gateway.telegram import group, instead, of, person, private
 from tests.services.gateway.test_settings_keyboard import press
+from tests.services.sandbox.faults import Fault
 
 
 def tells(member: object) -> Fault:

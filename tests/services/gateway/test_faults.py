@@ -15,10 +15,10 @@ from aiogram.exceptions import ClientDecodeError, TelegramServerError
 from contracts.refusal import Refusal
 from services.gateway.flow import MOST_CRASHES, MOST_FAILURES
 from services.gateway.sender import MOST_AMBIGUOUS
-from services.sandbox.faults import Fault
 from telemetry.logs import LogSettings, configure
 from tests.services.gateway.conftest import World, cases
 from tests.services.gateway.telegram import FIRST_SENT, TOKEN, group, instead, of, private
+from tests.services.sandbox.faults import Fault
 
 
 async def test_a_slowed_chat_waits_alone(world: World) -> None:

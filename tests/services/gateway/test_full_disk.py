@@ -16,11 +16,11 @@ from services.gateway.flow import MOST_CRASHES
 from services.gateway.housekeeping import MINUTE
 from services.gateway.polling import ALIVE_SECONDS
 from services.gateway.store.database import Database
-from services.sandbox.faults import Call, Fault
 from tests.conftest import PATIENCE, SmallDisk
 from tests.services.gateway.conftest import World
 from tests.services.gateway.telegram import private
 from tests.services.gateway.test_database import read_rows, store, waiting
+from tests.services.sandbox.faults import Call, Fault
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Like a person: typing, edits; and other bots, who are answered only so long."""
 
-from services.sandbox.faults import Call
 from tests.services.gateway.conftest import World, candidate
 from tests.services.gateway.telegram import another_bot, entity, group, private
+from tests.services.sandbox.faults import Call
 
 
 async def test_a_mute_stops_what_is_being_typed(world: World) -> None:

@@ -14,10 +14,10 @@ from services.gateway.bot_api import open_bot_api
 from services.gateway.polling import ALIVE_SECONDS as ALIVE
 from services.gateway.polling import FLOOR_SECONDS as FLOOR
 from services.gateway.polling import READY_SECONDS
-from services.sandbox.faults import Fault
 from tests.conftest import PATIENCE
 from tests.services.gateway.conftest import World, settings_for
 from tests.services.gateway.telegram import SELF, TOKEN, instead, of, private
+from tests.services.sandbox.faults import Fault
 
 
 @pytest.mark.parametrize(

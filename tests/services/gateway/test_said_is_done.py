@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from services.sandbox.faults import Fault
 from tests.services.gateway.conftest import TEXTS, World, candidate, cases
 from tests.services.gateway.telegram import group, of, own, private
 from tests.services.gateway.test_crash import kill_at_commit
+from tests.services.sandbox.faults import Fault
 
 DELETE = group("/delete", reply_to_message=own("едем в депо"))
 REPORT = group("/report", reply_to_message=own("грубость"))

@@ -15,9 +15,9 @@ from aiogram import Bot, exceptions
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 
-from services.sandbox.server import serving
 from services.sandbox.settings import SandboxSettings, sandbox_token
 from tests.conftest import PATIENCE
+from tests.services.sandbox.admin_routes import serving
 
 BOTS = ("avtobus", "polkson")
 TOKENS = {name: sandbox_token(name) for name in BOTS}
@@ -128,9 +128,9 @@ async def running(
 
 
 def sandbox_settings(**changes: object) -> SandboxSettings:
-    """On a free port, with the tokens that tests know, and open to faults."""
+    """On a free port, with the tokens that tests know."""
     tokens = ",".join(f"{name}={token}" for name, token in TOKENS.items())
-    own = {"sandbox_port": 0, "sandbox_tokens": tokens, "sandbox_admin": True}
+    own = {"sandbox_port": 0, "sandbox_tokens": tokens}
     return SandboxSettings.model_validate(own | changes)
 
 

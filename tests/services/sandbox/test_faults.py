@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from aiogram import exceptions
 
-from services.sandbox.faults import Call, Fault, Faults
 from services.sandbox.server import account
 from tests.conftest import PATIENCE
-from tests.services.sandbox.conftest import GROUP_ID, TOKENS, Sandbox, running
+from tests.services.sandbox.conftest import GROUP_ID, TOKENS, Sandbox
+from tests.services.sandbox.faults import Call, Fault, Faults
 
 CALL = Call("sendMessage", account("avtobus", TOKENS["avtobus"]), {"chat_id": GROUP_ID})
 
@@ -118,14 +118,6 @@ async def test_a_dropped_connection_before_or_after_the_effect(
 async def test_bad_faults_are_refused_by_key(untouched: Sandbox) -> None:
     for body, words in (({"on": {"kind": "none"}}, "faults: on.kind: "), ({"no": 1}, "unknown")):
         await untouched.refuses("/admin/faults", body, words)
-
-
-async def test_faults_are_there_only_where_they_were_wanted_at_the_start() -> None:
-    async with running(sandbox_admin=False) as sandbox:
-        fault = {"on": {"kind": "drop"}}
-        async with sandbox.http.post(f"{sandbox.url}/admin/faults", json=fault) as answer:
-            assert answer.status == 404
-        assert (await sandbox.send("раз")).text == "раз"
 
 
 async def test_polls_and_streams_end_when_the_sandbox_does(sandbox: Sandbox) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from services.sandbox.bot_routes import BotRoutes
 from services.sandbox.guard import MAX_BODY
 from services.sandbox.messenger import Messenger
 from services.sandbox.rate_limit import FloodLimit
@@ -22,7 +23,7 @@ def routes() -> Iterator[tuple[str, str]]:
     """Each route of the sandbox: its method and a path."""
     bots = [account(name, token) for name, token in TOKENS.items()]
     messenger = Messenger(World(bots, ["Аня"]), time.time, FloodLimit())
-    for route in application(messenger, sandbox_settings()).router.routes():
+    for route in application(messenger, BotRoutes(messenger), sandbox_settings()).router.routes():
         path = route.resource.canonical if route.resource else ""
         yield route.method.replace("*", "POST"), path + "/page.js" * (path == "/static")
 

@@ -8,14 +8,14 @@ import socket
 import sys
 from pathlib import Path
 
-import aiohttp
 import pytest
+from aiogram.exceptions import TelegramConflictError
 
 from contracts.refusal import Refusal
 from services.sandbox.server import serving
 from services.sandbox.settings import SandboxSettings
 from tests.conftest import PATIENCE
-from tests.services.sandbox.conftest import TOKENS, bot, bots_dir, closed, polled
+from tests.services.sandbox.conftest import TOKENS, bot, bots_dir, closed
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 async def end(number: signal.Signals, folder: Path) -> None:
     token = TOKENS["avtobus"]
     own = {"SANDBOX_PORT": "0", "LOG_FORMAT": "json", "BOTS_DIR": str(folder)}
-    own |= {"SANDBOX_TOKENS": f"avtobus={token}", "SANDBOX_ADMIN": "1"}
+    own["SANDBOX_TOKENS"] = f"avtobus={token}"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.sandbox"),
         cwd=ROOT,
@@ -35,11 +35,15 @@ async def end(number: signal.Signals, folder: Path) -> None:
     address = json.loads(first)["address"]
     avtobus = bot(address, "avtobus")
     assert (await avtobus.get_me()).first_name == "Avtobus"
-    polling = asyncio.create_task(avtobus.get_updates(timeout=3600, request_timeout=3600))
-    async with aiohttp.ClientSession() as http:
-        await polled(http, address, "avtobus")
-    process.send_signal(number)
+    polls = [
+        asyncio.create_task(avtobus.get_updates(timeout=3600, request_timeout=3600))
+        for _ in range(2)
+    ]
     async with asyncio.timeout(PATIENCE):
+        # one has taken the other's place, and so is there
+        [ended], [polling] = await asyncio.wait(polls, return_when=asyncio.FIRST_COMPLETED)
+        assert isinstance(ended.exception(), TelegramConflictError)
+        process.send_signal(number)
         assert await process.wait() == 0
         assert await polling == []
     log = await process.stderr.read()

@@ -1,7 +1,5 @@
 """`/admin`: how tests change the group, switch faults on, and see what the bots sent.
 
-It is there only where SANDBOX_ADMIN was set at the start.
-
 POST /admin/faults           see `FaultSwitch`
 POST /admin/rate-limit       {"on": true}: limits on sending as Telegram's
 POST /admin/members          see `Membership`
@@ -11,15 +9,22 @@ POST /admin/migrate          {}: the group gets a new id, which is answered
 GET /admin/log               see `_log`
 """
 
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Literal
 
 from aiohttp import web
 from pydantic import Field
 
-from services.sandbox.faults import Fault
 from services.sandbox.messages import Event
-from services.sandbox.messenger import Messenger
 from services.sandbox.page_routes import Body, post
+from services.sandbox.rate_limit import FloodLimit
+from services.sandbox.server import accounts, application, listening
+from services.sandbox.settings import SandboxSettings
+from services.sandbox.world import World
+from tests.services.sandbox.faults import Fault
+from tests.services.sandbox.watched import FaultyRoutes, WatchedMessenger
 
 
 class FaultSwitch(Body):
@@ -55,7 +60,7 @@ class Topic(Body):
 
 
 class AdminRoutes:
-    def __init__(self, messenger: Messenger) -> None:
+    def __init__(self, messenger: WatchedMessenger) -> None:
         self._messenger = messenger
 
     def routes(self) -> list[web.RouteDef]:
@@ -123,3 +128,23 @@ class AdminRoutes:
                 "polling": [bot.name for bot in bots if messenger.queues[bot.token].is_polled],
             }
         )
+
+
+def watched_application(messenger: WatchedMessenger, settings: SandboxSettings) -> web.Application:
+    """Return the sandbox with faults and `/admin`."""
+    app = application(messenger, FaultyRoutes(messenger), settings)
+    app.add_routes(AdminRoutes(messenger).routes())
+    return app
+
+
+@asynccontextmanager
+async def serving(
+    settings: SandboxSettings, clock: Callable[[], float] = time.time
+) -> AsyncIterator[str]:
+    """Serve it inside the block, at the address that it gives."""
+    world = World(accounts(settings), settings.sandbox_people, first_id=int(clock()))
+    messenger = WatchedMessenger(world, clock, FloodLimit(settings.sandbox_rate_limit))
+    app = watched_application(messenger, settings)
+    async with listening(app, settings.sandbox_host, settings.sandbox_port) as url:
+        yield url
+        messenger.close()
