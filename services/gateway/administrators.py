@@ -1,5 +1,6 @@
 """Asks Telegram who administrates a chat, for somebody who waits for the answer."""
 
+from contextlib import suppress
 from functools import partial
 
 from aiogram.exceptions import AiogramError, TelegramRetryAfter
@@ -12,6 +13,8 @@ from telemetry.logs import logger
 
 ATTEMPT_SECONDS = 2
 """For one of two attempts, with half a second between them: nobody waits for five seconds."""
+UNSURE_SECONDS = 30.0
+"""Time for which a chat without an answer is not asked about again: the others wait meanwhile."""
 _ADMINISTRATORS, _OTHERS = ("creator", "administrator"), ("member", "restricted", "left", "kicked")
 
 
@@ -20,13 +23,17 @@ async def is_administrator(context: Context, chat: int, user: int) -> bool | Non
 
     Of its answer `status` alone is read.
     """
+    if context.clock.monotonic() < context.unsure.get(chat, 0.0):
+        return None
     who = {"chat_id": chat, "user_id": user}
     ask = partial(context.api.call, "getChatMember", ATTEMPT_SECONDS, **who)
     try:
         member = await retry(ask, context.clock, _once_more)
     except AiogramError as error:
         logger().warning("not known who administrates", error=error)
+        context.unsure[chat] = context.clock.monotonic() + UNSURE_SECONDS
         return None
+    context.unsure.pop(chat, None)
     status = member.get("status") if isinstance(member, dict) else None
     return True if status in _ADMINISTRATORS else False if status in _OTHERS else None
 
@@ -37,5 +44,13 @@ def _once_more(error: Exception, attempt: int) -> float | None:
 
 
 async def reads_all(context: Context, me: Identity, chat: int) -> bool:
-    """Whether the bot is known to get all that is written in a group."""
-    return me.reads_all or bool(await is_administrator(context, chat, me.id))
+    """Whether the bot is known to get all that is written in a group.
+
+    Privacy mode may have been switched off since the start.
+    """
+    if me.reads_all or await is_administrator(context, chat, me.id):
+        return True
+    with suppress(AiogramError):
+        now = await context.api.call("getMe", ATTEMPT_SECONDS)
+        return isinstance(now, dict) and now.get("can_read_all_group_messages") is True
+    return False

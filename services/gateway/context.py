@@ -64,6 +64,8 @@ class Context:
     delays       scale of the pauses that manners and Telegram's limits ask for; 0 is none
     forget_file  the list of people who asked to be forgotten
     forgotten    their ids, and when they asked last
+    unsure       chats of which Telegram did not say who administrates, and until when it is not
+                 asked again
     """
 
     bot: str
@@ -75,6 +77,7 @@ class Context:
     metrics: Metrics
     forget_file: Path
     forgotten: dict[int, float] = field(default_factory=dict)
+    unsure: dict[int, float] = field(default_factory=dict)
 
     def may_keep(self, said: RepliedTo) -> bool:
         """Whether words that somebody else quotes may be kept."""

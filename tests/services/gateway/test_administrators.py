@@ -49,6 +49,19 @@ async def test_an_administrators_command_is_answered_within_seconds(
     world.patch.undo()
 
 
+async def test_while_telegram_does_not_say_it_one_command_alone_waits_for_it(world: World) -> None:
+    world.telegram.fault = of("getChatMember", 500)
+    async with world.gateway():
+        world.telegram.put(*(group("/settings", sender=person(each)) for each in (7, 8, 9)))
+        await world.until(lambda: world.clock.sleeps(0.5))
+        world.clock.advance(0.5)
+        await world.says(*[TEXTS.unsure] * 3)
+        assert world.telegram.calls.count("getChatMember") == 2
+        world.telegram.fault = None
+        world.clock.advance(administrators.UNSURE_SECONDS)
+        assert await world.ask(group("/settings")) == [TEXTS.refused]
+
+
 async def test_one_failure_is_not_the_last_word(world: World) -> None:
     world.telegram.administrators.add(7)
     world.telegram.fault = of("getChatMember", 502).model_copy(update={"times": 1})

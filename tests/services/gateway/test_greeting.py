@@ -86,8 +86,13 @@ async def in_privacy_mode(world: World) -> AsyncIterator[None]:
     world.telegram.administrators.add(7)
     async with world.gateway():
         await world.until(lambda: world.running.metric("polls_total", outcome="ok") > 0)
-        world.telegram.fault = None
         yield
+
+
+async def test_privacy_mode_may_be_switched_off_meanwhile(world: World) -> None:
+    async with in_privacy_mode(world):
+        world.telegram.fault = None
+        assert await world.ask(group("/insanity on")) == [TEXTS.insanity_on]
 
 
 @pytest.mark.parametrize(("bot_is", "is_warned"), [("member", True), ("administrator", False)])
