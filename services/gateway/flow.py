@@ -1,14 +1,11 @@
 """From an update to its answer: begin → decide → recall → ask → plan, each a call in this file.
 
-A chat's talk is answered one message after another. Commands and buttons wait for none of it, and
-some end it; but what is said after a command is heard after it.
-
-`polling` receives updates before, `sender` sends what is planned here after. Of each update one
-answer is committed, which is never made again; each transaction may be the last before a crash.
+`polling` receives updates and `lanes` orders them before, `sender` sends what is planned here after.
+Of each update one answer is committed, which is never made again; each transaction may be the last
+before a crash.
 """
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import replace
 from sqlite3 import Connection
 from typing import Any
@@ -23,11 +20,10 @@ from aiogram.exceptions import (
 from services.gateway.answer import Answer, Outgoing, Write, answer_to
 from services.gateway.ask_generation import Generation
 from services.gateway.button_presses import answer_button
-from services.gateway.chat_queues import ChatQueues
 from services.gateway.command_handlers import Order
 from services.gateway.command_table import run_command
 from services.gateway.context import Context, unless
-from services.gateway.decision import continues, decide, is_order
+from services.gateway.decision import continues, decide
 from services.gateway.greeting import greet
 from services.gateway.history_turns import HISTORY_MESSAGES, chat_key, compose_turns
 from services.gateway.incoming import ButtonPress, Identity, Message, Standing, Unreadable
@@ -53,10 +49,6 @@ _OUTSIDE = (
 """Failures of Telegram, generation or a disk: like the store's, they pass, however late."""
 
 
-Arrived = tuple[int, int, bool]
-"""The queue and the id of an update, and whether it waits for no talk."""
-
-
 class Flow:
     """What one bot does with updates; `me` is who it is at Telegram.
 
@@ -75,25 +67,8 @@ class Flow:
         self.generation = generation
         self.sender = sender
         self.polling = polling
-        self.arrivals = ChatQueues[int, Arrived](self._take, self.clock, "update failed")
-        self.talk = ChatQueues[int, int](self.handle_update, self.clock, "update failed")
         self._silences: dict[int, tuple[Message, asyncio.Event]] = {}
         self._bursts: dict[tuple[int, int, int], float] = {}
-
-    def take_all(self, arrivals: Iterable[inbox.Arrival]) -> None:
-        for queue, update_id, update in arrivals:
-            needs_no_thought = is_order(update, self.me)
-            if needs_no_thought or not self.arrivals.is_empty(queue):
-                self.arrivals.put(queue, (queue, update_id, needs_no_thought))
-            else:
-                self.talk.put(queue, update_id)
-
-    async def _take(self, arrived: Arrived) -> None:
-        queue, update_id, needs_no_thought = arrived
-        if needs_no_thought:
-            await self.handle_update(update_id)
-        else:
-            self.talk.put(queue, update_id)
 
     async def handle_update(self, update_id: int) -> None:
         """Raises what is to be tried again; returns when the update has its end."""

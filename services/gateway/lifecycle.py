@@ -23,6 +23,7 @@ from services.gateway.flow import Flow
 from services.gateway.health import serve_health
 from services.gateway.housekeeping import Housekeeping
 from services.gateway.incoming import Identity
+from services.gateway.lanes import Lanes
 from services.gateway.metrics import Labelled, Metrics
 from services.gateway.name_forms import name_forms
 from services.gateway.polling import Polling
@@ -161,13 +162,14 @@ class Gateway:
         me = await self._introduce(polling)
         sender = Sender(context, me.id)
         flow = Flow(context, me, self._generation, sender, polling)
-        self._queues = [flow.arrivals, flow.talk, sender.queues]
-        flow.take_all(await context.write(inbox.waiting))
+        lanes = Lanes(flow.handle_update, me, context.clock)
+        self._queues = [lanes.arrivals, lanes.talk, sender.queues]
+        lanes.take_all(await context.write(inbox.waiting))
         await sender.start()
         logger().info("ready", bot=context.bot)
         housekeeping = Housekeeping(context, self._settings.database, self._generation.served)
         beside = [asyncio.create_task(work) for work in (housekeeping.run(), polling.set_up())]
-        self._polled = asyncio.create_task(polling.run(flow.take_all))
+        self._polled = asyncio.create_task(polling.run(lanes.take_all))
         try:
             await self._polled
         finally:

@@ -1,6 +1,8 @@
 """A message in, an answer out."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -110,3 +112,21 @@ async def test_health_is_served_beside_the_metrics(world: World) -> None:
                 assert word in await answer.text()
         assert running.metric("last_successful_poll_timestamp_seconds") == world.clock.now()
         assert running.metric("reads_all_group_messages") == 1
+
+
+async def test_what_is_written_after_a_crash_is_answered_after_what_was_written_before(
+    world: World,
+) -> None:
+    world.generation.hold = asyncio.Event()
+    running = await world.start()
+    world.telegram.put(*(group(f"автобус, {n}", sender=person(n)) for n in (1, 2)))
+    await world.asks_generation()
+    await running.kill()
+    with closing(sqlite3.connect(world.settings.database)) as database, database:
+        database.execute("UPDATE updates SET crashes = 1 WHERE state = 'new'")
+    async with world.gateway():
+        await world.asks_generation(2)
+        await world.talk(group("автобус, 3", sender=person(3)))
+        await world.settle()
+        world.generation.hold.set()
+        await world.says("эхо: автобус, 1", "эхо: автобус, 2", "эхо: автобус, 3")
