@@ -1,6 +1,6 @@
 """From an update to its answer: begin → decide → recall → ask → plan, each a call in this file.
 
-`polling` receives updates and `lanes` orders them before, `sender` sends what is planned here after.
+`polling` receives updates, `lanes` puts them in order; `sender` sends what is planned here.
 Of each update one answer is committed, which is never made again; each transaction may be the last
 before a crash.
 """
