@@ -161,8 +161,8 @@ async def unmute(order: Order) -> Answer:
 
 
 async def reset(order: Order) -> Answer:
-    chat, topic = order.message.chat, order.message.topic
-    await order.context.database.work_off(lambda db: history.reset(db, chat, topic), rewrite=True)
+    here = order.message.chat, order.message.topic, order.update_id
+    await order.context.database.work_off(lambda db: history.reset(db, *here), rewrite=True)
     return order.silence(order.tell(order.texts.reset))
 
 

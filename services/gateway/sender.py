@@ -191,7 +191,7 @@ class Sender:
         now = self._clock.now()
 
         def write(db: Connection) -> tuple[bool, list[int]]:
-            if row.spoken:
+            if row.spoken and outbox.is_spoken(db, row):
                 where = row.chat, row.topic, message_id
                 history.add_spoken(db, *where, self._me, row.text, now)
             return outbox.mark_sent(db, row, message_id), outbox.release(db, row)

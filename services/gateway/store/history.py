@@ -192,9 +192,10 @@ def recall(db: Connection, message: Message, limit: int) -> Recall:
     return Recall(rows[::-1], answered, recent, frozenset(words for (words,) in denied))
 
 
-def reset(db: Connection, chat: int, topic: int) -> int:
-    """Forget some of the topic's conversation; return how many messages."""
-    return _delete(db, "turns WHERE chat = ? AND topic = ?", chat, topic)
+def reset(db: Connection, chat: int, topic: int, before_id: int) -> int:
+    """Forget some of the topic's conversation and what waits to enter it; return how much."""
+    ended = inbox.end_talk(db, chat, topic, before_id) + outbox.unspeak(db, chat, topic)
+    return ended or _delete(db, "turns WHERE chat = ? AND topic = ?", chat, topic)
 
 
 def _delete(db: Connection, rows: str, *values: float) -> int:

@@ -137,6 +137,18 @@ def later_messages(db: Connection, update_id: int, message: Message) -> Iterator
     return (each for each in found if each.thread == message.thread)
 
 
+def end_talk(db: Connection, chat: int, topic: int, before_id: int) -> int:
+    """End what people said there in updates with a lower id; return how many."""
+    rows = db.execute(
+        """SELECT update_id, payload, taken_at FROM updates WHERE state = 'new' AND chat = ?
+        AND topic = ? AND update_id < ?""",
+        (chat, topic, before_id),
+    ).fetchall()
+    updates = ((update_id, Stored(*stored).read()) for update_id, *stored in rows)
+    talk = [each for each, update in updates if isinstance(update, Message) and not update.moves]
+    return sum(end(db, each, "done") for each in talk)
+
+
 def prune(db: Connection, before: float, limit: int) -> int:
     """Delete handled updates, but not the one that next_offset counts from; return how many."""
     return db.execute(

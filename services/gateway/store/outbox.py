@@ -149,11 +149,28 @@ def postpone(db: Connection, row: Planned, now: float, seconds: float) -> bool:
     return changed.rowcount > 0
 
 
+def unspeak(db: Connection, chat: int, topic: int) -> int:
+    """Keep what is about to be said there out of the history; return how many rows."""
+    query = """UPDATE outbox SET spoken = 0 WHERE state IN ('planned', 'sending') AND spoken
+        AND chat = ? AND topic = ?"""
+    return db.execute(query, (chat, topic)).rowcount
+
+
+def is_spoken(db: Connection, row: Planned) -> bool:
+    """Whether it still belongs in the history."""
+    query = "SELECT 1 FROM outbox WHERE id = ? AND spoken"
+    return db.execute(query, (row.id,)).fetchone() is not None
+
+
 def drop_talk(db: Connection, chat: int, topic: int) -> int:
-    """Give up what the bot is about to say there, in chat 0 everywhere; return how many rows."""
-    query = """UPDATE outbox SET state = 'failed' WHERE state = 'planned' AND (spoken OR asker)
+    """Give up what the bot is about to say there, in chat 0 everywhere; return how many rows.
+
+    Those that are being sent do not count: they may arrive, but are not sent again.
+    """
+    query = """UPDATE outbox SET state = 'failed' WHERE state = ? AND (spoken OR asker)
         AND (? = 0 OR chat = ? AND topic = ?)"""
-    return db.execute(query, (chat, chat, topic)).rowcount
+    db.execute(query, ("sending", chat, chat, topic))
+    return db.execute(query, ("planned", chat, chat, topic)).rowcount
 
 
 def drop_chat(db: Connection, chat: int) -> int:

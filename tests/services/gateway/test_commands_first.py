@@ -1,13 +1,16 @@
 """Commands and buttons wait for no talk, and some end it; talk never overtakes a command."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import grpc
 import pytest
 
-from tests.services.gateway.conftest import TEXTS, World, cases
-from tests.services.gateway.telegram import group, own, person, topic
+from tests.services.gateway.conftest import TEXTS, World, candidate, cases
+from tests.services.gateway.telegram import group, of, own, person, topic
+from tests.services.sandbox.faults import Fault
 
 BEFORE = [group("автобус, ты тут?", sender=person(8))]
 
@@ -109,3 +112,51 @@ async def test_what_is_said_after_a_command_is_heard_after_it(busy: World) -> No
         busy.generation.hold.set()
         await busy.says(TEXTS.reset, "эхо: автобус, а теперь?")
     assert busy.generation.heard() == [["автобус, а теперь?"]]
+
+
+@cases(
+    "waiting, remains",
+    [
+        ("a remark", {"message": group("код от подъезда 4321", sender=person(8))}, False),
+        ("a question", {"message": group("автобус, код 4321?")}, False),
+        ("what is said in a topic", {"message": group("автобус, где 5?", **topic(5))}, True),
+        ("a move", {"message": group(None, chat=-100, migrate_to_chat_id=-1005)}, True),
+    ],
+)
+async def test_reset_forgets_what_waits_to_be_answered(
+    busy: World, waiting: dict[str, Any], remains: bool
+) -> None:
+    async with busy.gateway():
+        busy.telegram.put(*BEFORE)
+        await busy.asks_generation()
+        busy.telegram.put_raw(**waiting)
+        busy.telegram.put(group("/reset"))
+        await busy.says(TEXTS.reset)
+        assert busy.generation.hold
+        busy.generation.hold.set()
+        await busy.handled()
+    with closing(sqlite3.connect(busy.settings.database)) as db:
+        kept = db.execute("SELECT 1 FROM turns UNION SELECT 1 FROM chats").fetchall()
+    assert bool(kept) is remains
+
+
+@pytest.mark.parametrize("fault", [Fault(kind="slow", method="sendMessage", seconds=0.2, times=1),
+    of("sendMessage", 429, retry_after=5)])  # fmt: skip
+async def test_a_line_under_way_is_no_part_of_the_new_conversation(
+    world: World, fault: Fault
+) -> None:
+    """It may arrive, but is neither remembered nor sent again."""
+    world.telegram.administrators.add(7)
+    world.generation.candidates = [candidate("старое", "слово")]
+    world.telegram.fault = fault
+    async with world.gateway():
+        world.telegram.put(*BEFORE)
+        await world.until(lambda: "sendMessage" in world.telegram.calls)
+        world.telegram.fault = None
+        world.telegram.put(group("/reset"))
+        await world.until(lambda: TEXTS.reset in world.telegram.texts(), step=0.1)
+        await world.handled(step=0.1)
+        assert "слово" not in world.telegram.texts()
+        world.telegram.put(group("автобус, а теперь?"))
+        await world.asks_generation(2)
+    assert world.generation.heard() == [["автобус, а теперь?"]]

@@ -72,7 +72,7 @@ def traces(path: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     ("step", "moved"),
-    [(lambda db: history.reset(db, -7, 0), 0), (lambda db: chats.migrate(db, -7, -1007), MANY)],
+    [(lambda db: history.reset(db, -7, 0, 1), 0), (lambda db: chats.migrate(db, -7, -1007), MANY)],
     ids=["reset", "moved"],
 )
 async def test_a_long_history_is_worked_off_in_batches_between_which_others_come(
