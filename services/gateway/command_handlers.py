@@ -152,7 +152,7 @@ async def mute(order: Order) -> Answer:
     if seconds is None and read_switch(order.argument) is False:
         return await unmute(order)
     if seconds is None:
-        return order.explain("/mute 2 часа (от минуты до года)")
+        return order.explain("/mute 2 часа (от минуты до 366 дней)")
     return order.silence(order.set("", muted_until=order.now + seconds))
 
 

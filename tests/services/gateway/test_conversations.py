@@ -60,7 +60,7 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
         (group("/mute на полчаса"), muted("11:30")), (group("/mute 2 часа"), muted("13:00")),
         (group("/mute на час"), muted("12:00")), (group("/mute"), muted("12:00")),
         (group("/mute off"), TEXTS.unmuted),
-        (group("/mute навсегда"), unclear("/mute 2 часа (от минуты до года)"))], {}, []),
+        (group("/mute навсегда"), unclear("/mute 2 часа (от минуты до 366 дней)"))], {}, []),
     ("quiet hours as people say them", [
         (group("/quiet с 13 до 15"), TEXTS.quiet.format(begin="13:00", end="15:00")),
         (group("/quiet вкл"), TEXTS.quiet.format(begin="23:00", end="8:00")),
