@@ -22,8 +22,8 @@ class Outgoing:
     after     seconds from now before which it is not sent
     asker     whom it answers, 0 nobody
     to_bot    it answers a bot
-    only_if   "sent" or "failed": it goes once the answer's other calls have ended, if one of them
-              was carried out or if none was; "" does not wait for them
+    only_if   "sent" or "failed": it goes once one of the answer's other calls was carried out, or
+              once they have ended and none was; "" does not wait for them
     extra     further parameters
     """
 

@@ -105,7 +105,7 @@ class Flow:
                 return await answer_button(update, self.context, self.me)
             case Standing() if update.is_removal:
                 self.context.metrics.put_out.inc()
-                return Answer(writes=(lambda db: outbox.drop_chat(db, update.chat),))
+                await self.sender.drop_chat(update.chat)
             case Standing() if update.is_arrival:
                 return await greet(update, self.context, self.me)
         return Answer()

@@ -75,6 +75,13 @@ class Sender:
         self._metrics.outbox.inc(count - given_up)
         self._metrics.failed.labels("given_up").inc(given_up)
 
+    async def drop_chat(self, chat: int) -> None:
+        """A chat put the bot out: who waits to hear what arrived there hears that it did not."""
+        async with self._context.database.transaction() as db:
+            given_up, released = outbox.drop_chat(db, chat, self._clock.now())
+        self.note_planned(0, given_up)
+        self._release(released)
+
     async def _send_chat(self, chat: Chat) -> None:
         """Send until nothing is planned for the chat."""
         while (row := await self._claim(chat)) is not None:
@@ -114,7 +121,7 @@ class Sender:
                         self._rate_limit.take_slot(row.chat, self._clock.now())
                     outbox.mark_sending(db, row)
                     break
-                unwanted.append((row, reason, outbox.mark_failed(db, row)))
+                unwanted.append((row, reason, outbox.mark_failed(db, row, self._clock.now())))
         for each, reason, released in unwanted:
             self._release(released)
             self._count_failed(each, reason)
@@ -194,7 +201,10 @@ class Sender:
             if row.spoken and outbox.is_spoken(db, row):
                 where = row.chat, row.topic, message_id
                 history.add_spoken(db, *where, self._me, row.text, now)
-            return outbox.mark_sent(db, row, message_id), outbox.release(db, row)
+            return (
+                outbox.mark_sent(db, row, message_id),
+                [] if row.is_talk else outbox.release(db, row.update_id, now),
+            )
 
         has_more, released = await self._context.write(write)
         self._release(released)
@@ -206,7 +216,8 @@ class Sender:
         return has_more or bool(released)
 
     async def _fail(self, row: Planned, code: str) -> None:
-        self._release(await self._context.write(lambda db: outbox.mark_failed(db, row)))
+        now = self._clock.now()
+        self._release(await self._context.write(lambda db: outbox.mark_failed(db, row, now)))
         self._count_failed(row, code)
 
     def _release(self, waiting: list[int]) -> None:

@@ -115,28 +115,27 @@ def mark_sent(db: Connection, row: Planned, message_id: int) -> bool:
     return db.execute(query, (row.chat, row.is_message)).fetchone() is not None
 
 
-def mark_failed(db: Connection, row: Planned) -> list[int]:
+def mark_failed(db: Connection, row: Planned, now: float) -> list[int]:
     """Return the chats for which that releases something."""
     db.execute("UPDATE outbox SET state = 'failed' WHERE id = ?", (row.id,))
-    return release(db, row)
+    return release(db, row.update_id, now)
 
 
-def release(db: Connection, row: Planned) -> list[int]:
-    """Plan what is to be said if the calls of the row's answer ended as they did; return its chats.
+def release(db: Connection, update_id: int, now: float) -> list[int]:
+    """Plan what is to be said of how an answer's calls ended; return its chats.
 
-    Nothing where one of them has not ended, and for talk, on which nothing depends.
+    One that was carried out is enough. If none was, nothing before the last has ended.
     """
-    if row.is_talk:
-        return []
     query = "SELECT state FROM outbox WHERE update_id = ?"
-    states = {state for (state,) in db.execute(query, (row.update_id,))}
-    if states & {"planned", "sending"}:
+    states = {state for (state,) in db.execute(query, (update_id,))}
+    if "sent" not in states and states & {"planned", "sending"}:
         return []
     ending = "if sent" if "sent" in states else "if failed"
-    query = "UPDATE outbox SET state = 'planned' WHERE update_id = ? AND state = ? RETURNING chat"
-    released = [chat for (chat,) in db.execute(query, (row.update_id, ending)).fetchall()]
-    db.execute("DELETE FROM outbox WHERE update_id = ? AND state LIKE 'if %'", (row.update_id,))
-    return released
+    query = """UPDATE outbox SET state = 'planned', planned_at = ?, not_before = ?
+        WHERE update_id = ? AND state = ? RETURNING chat"""
+    rows = db.execute(query, (now, now, update_id, ending)).fetchall()
+    db.execute("DELETE FROM outbox WHERE update_id = ? AND state LIKE 'if %'", (update_id,))
+    return [chat for (chat,) in rows]
 
 
 def postpone(db: Connection, row: Planned, now: float, seconds: float) -> bool:
@@ -173,11 +172,16 @@ def drop_talk(db: Connection, chat: int, topic: int) -> int:
     return db.execute(query, ("planned", chat, chat, topic)).rowcount
 
 
-def drop_chat(db: Connection, chat: int) -> int:
-    """Give up what is planned for a chat that put the bot out; return how many rows."""
+def drop_chat(db: Connection, chat: int, now: float) -> tuple[int, list[int]]:
+    """Give up what is planned for a chat that put the bot out.
+
+    Returns how many rows, and the chats for which that releases something.
+    """
     db.execute("UPDATE outbox SET state = 'failed' WHERE chat = ? AND state LIKE 'if %'", (chat,))
-    query = "UPDATE outbox SET state = 'failed' WHERE chat = ? AND state = 'planned'"
-    return db.execute(query, (chat,)).rowcount
+    query = """UPDATE outbox SET state = 'failed' WHERE chat = ? AND state = 'planned'
+        RETURNING update_id"""
+    dropped = [update_id for (update_id,) in db.execute(query, (chat,)).fetchall()]
+    return len(dropped), [each for update_id in dropped for each in release(db, update_id, now)]
 
 
 def forget(db: Connection, asker: int, before: float) -> int:

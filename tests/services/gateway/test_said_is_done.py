@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.services.gateway.conftest import TEXTS, World, candidate, cases
-from tests.services.gateway.telegram import group, of, own, private
+from tests.services.gateway.telegram import group, of, own, person, private
 from tests.services.gateway.test_crash import kill_at_commit
 from tests.services.sandbox.faults import Fault
 
@@ -120,3 +120,45 @@ async def test_chattiness_ends_insanity(world: World) -> None:
         await world.talk(group("и что?"))
         await world.counts("decisions_total", reason="not_addressed")
     assert texts == [TEXTS.insanity_on, TEXTS.chattiness_off]
+
+
+def blocks(user_id: int) -> dict[str, Any]:
+    """A person blocks the bot."""
+    where = {"chat": {"id": user_id, "type": "private"}, "from": person(user_id)}
+    return {**where, "old_chat_member": {}, "new_chat_member": {"status": "kicked"}}
+
+
+@pytest.mark.parametrize("others", [(), (2,)])
+async def test_who_reports_hears_it_though_an_owner_blocks_the_bot_meanwhile(
+    world: World, others: tuple[int, ...]
+) -> None:
+    world.configure(owner_ids=frozenset({1, *others}))
+    world.telegram.fault = of("sendMessage", 429, chat=1, retry_after=50)
+    async with world.gateway():
+        world.telegram.put(REPORT)
+        await world.until(lambda: world.clock.sleeps(50))
+        world.telegram.put_raw(my_chat_member=blocks(1))
+        await world.says(TEXTS.reported if others else TEXTS.unheard, chat=-100)
+        await world.counts("outbox_size", 0)
+
+
+async def test_a_report_is_passed_on_once_the_first_owner_has_it(world: World) -> None:
+    world.configure(**OWNERS)
+    world.telegram.fault = of("sendMessage", 429, chat=1, retry_after=1200)
+    async with world.gateway():
+        began = world.clock.now()
+        world.telegram.put(REPORT)
+        await world.says(TEXTS.reported, chat=-100)
+        assert world.clock.now() == began
+
+
+async def test_how_it_went_is_said_though_that_took_longer_than_an_answer_is_worth(
+    world: World,
+) -> None:
+    world.configure(owner_ids=frozenset({1}))
+    async with world.gateway():
+        world.telegram.fault = of("sendMessage", 429, chat=1, retry_after=4200)
+        world.telegram.put(REPORT)
+        await world.until(lambda: world.clock.sleeps(4200))
+        world.clock.advance(4200)
+        await world.says(TEXTS.unheard, chat=-100)
