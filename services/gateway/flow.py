@@ -94,7 +94,7 @@ class Flow:
 
     async def _answer(self, update_id: int, stored: inbox.Stored) -> Answer:
         match update := stored.read():
-            case Message(moves=False):
+            case Message(migrate_from_chat_id=0, migrate_to_chat_id=0):
                 return await self._answer_message(update_id, update, stored.taken_at)
             case Message():  # told in both chats, and either may be read first
                 old = update.migrate_from_chat_id or update.chat

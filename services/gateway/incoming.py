@@ -130,11 +130,6 @@ class Message(RepliedTo):
         return self.chat_type == "private"
 
     @property
-    def moves(self) -> bool:
-        """It says that a group became a supergroup."""
-        return bool(self.migrate_from_chat_id or self.migrate_to_chat_id)
-
-    @property
     def topic(self) -> int:
         """The conversation within the chat: a forum topic or one person's direct messages.
 

@@ -144,9 +144,15 @@ def end_talk(db: Connection, chat: int, topic: int, before_id: int) -> int:
         AND topic = ? AND update_id < ?""",
         (chat, topic, before_id),
     ).fetchall()
-    updates = ((update_id, Stored(*stored).read()) for update_id, *stored in rows)
-    talk = [each for each, update in updates if isinstance(update, Message) and not update.moves]
-    return sum(end(db, each, "done") for each in talk)
+    return sum(_is_talk(Stored(*stored)) and end(db, each, "done") for each, *stored in rows)
+
+
+def _is_talk(stored: Stored) -> bool:
+    """Whether it is a message, and not that a group became a supergroup."""
+    match stored.read():
+        case Message(migrate_from_chat_id=0, migrate_to_chat_id=0):
+            return True
+    return False
 
 
 def prune(db: Connection, before: float, limit: int) -> int:
