@@ -59,7 +59,7 @@ def answer_to(
 ) -> Outgoing:
     """Answer a message where it was written; outside private chats the first part quotes it.
 
-    In a thread outside forums each part does, or it would stand outside of it.
+    Below a post each part does, or it would stand outside of the comments.
     """
     quoted = 0 if message.is_private or part else message.message_id
     extra = message.place | (extra or {})

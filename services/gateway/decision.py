@@ -120,7 +120,7 @@ def _decide_wordless(
 ) -> Reason:
     if message.is_edit:
         return Reason.EDITED
-    called = message.is_private or message.replies_to(me.id)
+    called = message.is_private or message.answered == me.id
     if not (message.has_media and called and config.wordless) or message.is_by_bot:
         return Reason.NO_TEXT
     if now < view.settings.muted_until:
@@ -225,7 +225,7 @@ def addressed(message: Message, me: Identity) -> Reason | None:
     if own_words and (reason := _mentioned(message, me)) is not None:
         return reason
     asks_another = own_words and any(at == 0 for at, _ in _mentions(message))
-    if message.replies_to(me.id) and not asks_another:
+    if message.answered == me.id and not asks_another:
         return Reason.REPLY
     is_named = own_words and is_called(me.names, message.spoken, me.calls_at_edge)
     return Reason.NAME if is_named else None

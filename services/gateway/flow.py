@@ -28,7 +28,7 @@ from services.gateway.greeting import greet
 from services.gateway.history_turns import HISTORY_MESSAGES, chat_key, compose_turns
 from services.gateway.incoming import ButtonPress, Identity, Message, Standing, Unreadable
 from services.gateway.polling import Polling
-from services.gateway.reasons import NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
+from services.gateway.reasons import BURST_SECONDS, NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
 from services.gateway.sender import Sender
 from services.gateway.store import chats, history, inbox, outbox
 from services.gateway.store.database import is_fault
@@ -168,7 +168,7 @@ class Flow:
                 lines = await self._ask(update_id, message, recall)
             except GenerationError:
                 return self._tell_outage(message, reason)
-        return self._compose(message, reason, lines, self.clock.now() - began)
+        return self._compose(recall.outside_chain(message), reason, lines, self.clock.now() - began)
 
     def _answer_wordless(self, message: Message, reason: Reason) -> Answer:
         """Answer with one of the lines for it, the same at each attempt."""
@@ -205,7 +205,8 @@ class Flow:
         if message.is_by_bot or now - waits_since > LONGEST_BURST:
             return False
         later = inbox.later_messages(db, update_id, message)
-        has_bursts = bool(self.config.burst_seconds)
+        has_waited = self.clock.now() - message.at > BURST_SECONDS
+        has_bursts = has_waited or self.config.burst_seconds > 0
         return any(continues(each, message, reason, self.me, has_bursts) for each in later)
 
     async def _ask(self, update_id: int, message: Message, recall: history.Recall) -> list[str]:

@@ -21,7 +21,6 @@ _MEDIA = (
 """Fields of a message by which a person shows or says something without writing."""
 _UNSPOKEN = frozenset({"url", "email", "hashtag", "cashtag", "code", "pre"})
 """Parts of a text in which nobody is called."""
-
 _OUT = ("left", "kicked")
 
 NOWHERE = -(1 << 40)
@@ -145,6 +144,11 @@ class Message(RepliedTo):
         return 0 if self.topic or self.is_private else self.message_thread_id
 
     @property
+    def post(self) -> int:
+        """The post that it comments itself, 0 none: in a thread alone it may as well be a reply."""
+        return self.replied_to.message_id if self.replied_to.is_automatic_forward else 0
+
+    @property
     def place(self) -> dict[str, Any]:
         """What sends an answer where the message stands, where chat and forum topic do not.
 
@@ -166,7 +170,7 @@ class Message(RepliedTo):
         return {
             **{"chat": self.chat, "topic": self.topic, "sender": self.sender, "at": self.at},
             **{"message_id": self.message_id, "album": self.album, "is_bot": self.is_by_bot},
-            "reply_to": quoted.message_id if quoted else 0,
+            **{"reply_to": quoted.message_id if quoted else 0, "post": self.post},
         }
 
     @property
@@ -184,10 +188,8 @@ class Message(RepliedTo):
         units = self.text.encode("utf-16-le")  # two bytes each
         marked = self.entities or self.caption_entities
         parts = [units[2 * each.offset : 2 * (each.offset + each.length)] for each in marked]
-        return [
-            (each, part.decode("utf-16-le", "replace"))
-            for each, part in zip(marked, parts, strict=True)
-        ]
+        words = (part.decode("utf-16-le", "replace") for part in parts)
+        return list(zip(marked, words, strict=True))
 
     @property
     def answered(self) -> int:
@@ -196,13 +198,8 @@ class Message(RepliedTo):
         Every message of a topic seems to reply to the topic's first one, and every comment to its
         post, which is no answer.
         """
-        if self.elsewhere.id:
-            return self.elsewhere.id
-        is_comment = self.replied_to.is_automatic_forward
-        return 0 if is_comment or self._answers_opening() else self.replied_to.user.id
-
-    def replies_to(self, user: int) -> bool:
-        return self.answered == user
+        is_answer = not (self.post or self._answers_opening())
+        return self.elsewhere.id or (self.replied_to.user.id if is_answer else 0)
 
     def _answers_opening(self) -> bool:
         opens_topic = self.topic != 0 and self.replied_to.message_id == self.topic

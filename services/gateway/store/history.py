@@ -28,17 +28,23 @@ _BOTS_IN_A_ROW = """
     SELECT count(*), count(DISTINCT CASE WHEN role != 'persona' THEN user_id END) FROM newest
     WHERE is_bot AND id > coalesce((SELECT max(id) FROM newest WHERE NOT is_bot), 0)
 """
-_VIEW = """
+_SAME_POST = """
+    (:post IN (0, reply_to) OR NOT EXISTS (SELECT 1 FROM turns AS post WHERE post.chat = :chat
+        AND post.message_id = turns.reply_to AND post.user_id < 0 AND post.user_id != :chat))
+"""
+"""That two messages do not comment on two posts; what a channel writes is taken for one."""
+_VIEW = f"""
     SELECT
     (SELECT reason FROM turns WHERE chat = :chat AND message_id = :message_id) AS before,
     EXISTS (SELECT 1 FROM turns WHERE chat = :chat AND topic = :topic AND user_id = :sender
-        AND message_id != :message_id AND reason = 'joined' AND at >= :at - :burst) AS joined,
+        AND message_id != :message_id AND reason = 'joined' AND at >= :at - :burst
+        AND {_SAME_POST}) AS joined,
     EXISTS (SELECT 1 FROM turns WHERE chat = :chat AND album = :album AND message_id != :message_id
         AND message_id > :message_id - :album_messages
         AND message_id < :message_id + :album_messages
         AND reason IN (SELECT value FROM json_each(:answered))) AS album
-"""
-_ROW = "message_id, user_id, role, text, reply_to"
+"""  # noqa: S608
+_ROW = "message_id, user_id, role, text, at, reason, reply_to"
 _VIEW_LIMITS = {
     "burst": BURST_SECONDS,
     "album_messages": ALBUM_MESSAGES,
@@ -50,8 +56,9 @@ _VIEW_LIMITS = {
 class Recall:
     """What a reply rests on.
 
-    messages  of the topic, oldest first; rows with message_id, user_id, role, text and reply_to
-    answered  what the newest of them answer, and the post that they comment
+    messages  of the topic, oldest first; rows with what _ROW names
+    answered  what the newest of them answer, and the post that they comment; last what the message
+              itself answers
     recent    what the bot said lately, and should not say again
     denied    what it must not say, as denial_key has it
     """
@@ -60,6 +67,15 @@ class Recall:
     answered: list[Row]
     recent: frozenset[str]
     denied: frozenset[str]
+
+    def outside_chain(self, message: Message) -> Message:
+        """Return it without its thread where that is known for a chain of replies, and no post's.
+
+        An answer stands in such a chain or outside of it, as anybody's words do.
+        """
+        roots = (row["user_id"] for row in self.answered if row["message_id"] == message.thread)
+        is_chain = any(user > 0 or user == message.chat for user in roots)
+        return message.model_copy(update={"message_thread_id": 0}) if is_chain else message
 
 
 def view(db: Connection, message: Message, now: float, default: ChatSettings) -> View:
@@ -158,8 +174,9 @@ def set_answered(db: Connection, message: Message, reason: Reason) -> None:
     """Say why the message was answered, and that what waited to be answered with it is."""
     set_reason(db, message, reason)
     db.execute(
-        """UPDATE turns SET reason = 'burst' WHERE chat = :chat AND topic = :topic
-        AND user_id = :sender AND reason = 'joined' AND at > :at - :waited_seconds""",
+        f"""UPDATE turns SET reason = 'burst' WHERE chat = :chat AND topic = :topic
+        AND user_id = :sender AND reason = 'joined' AND at > :at - :waited_seconds
+        AND {_SAME_POST}""",  # noqa: S608
         {**message.facts(), "waited_seconds": WAITED_SECONDS},
     )
 
@@ -173,12 +190,14 @@ def recall(db: Connection, message: Message, limit: int) -> Recall:
         ORDER BY id DESC LIMIT :limit""",  # noqa: S608
         here,
     ).fetchall()
+    since = message.at - BURST_SECONDS
     burst = takewhile(lambda row: row["user_id"] == message.sender, rows)
-    wanted = [message.thread, *(row["reply_to"] for row in burst)]
+    lines = (row for row in burst if row["at"] >= since or row["reason"] == Reason.JOINED)
+    wanted = [message.thread, *(row["reply_to"] for row in lines)]
     answered = db.execute(
         f"""SELECT {_ROW} FROM turns WHERE chat = ? AND +topic = ?
-        AND message_id IN (SELECT value FROM json_each(?)) ORDER BY id""",  # noqa: S608
-        (message.chat, message.topic, json.dumps(wanted)),
+        AND message_id IN (SELECT value FROM json_each(?)) ORDER BY message_id = ?, id""",  # noqa: S608
+        (message.chat, message.topic, json.dumps(wanted), here["reply_to"]),
     ).fetchall()
     own = db.execute(
         """SELECT text FROM turns WHERE chat = :chat AND topic = :topic AND role = 'persona'

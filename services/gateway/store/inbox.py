@@ -126,7 +126,10 @@ def is_new(db: Connection, update_id: int) -> bool:
 
 
 def later_messages(db: Connection, update_id: int, message: Message) -> Iterator[Message]:
-    """What the message's sender wrote after it in the same place and is not handled yet."""
+    """What the message's sender wrote after it in the same place and is not handled yet.
+
+    Comments on two posts are in two places.
+    """
     rows = db.execute(
         """SELECT payload, taken_at FROM updates WHERE state = 'new' AND update_id > :update_id
         AND chat = :chat AND topic = :topic AND sender = :sender ORDER BY update_id""",
@@ -134,7 +137,7 @@ def later_messages(db: Connection, update_id: int, message: Message) -> Iterator
     )
     updates = (Stored(*row).read() for row in rows)
     found = (each for each in updates if isinstance(each, Message))
-    return (each for each in found if each.thread == message.thread)
+    return (each for each in found if not each.post or message.post in (0, each.post))
 
 
 def end_talk(db: Connection, chat: int, topic: int, before_id: int) -> int:

@@ -133,3 +133,12 @@ async def test_a_reset_forgets_what_was_quoted(world: World) -> None:
         world.telegram.administrators.add(7)
         await world.ask(group("/reset"), mention(ASK))
     assert world.generation.heard() == [["что скажешь?"]]
+
+
+async def test_a_bare_mention_asks_about_what_it_answers_itself(world: World) -> None:
+    earlier = group("пельмени", sender=person(9))
+    async with world.gateway():
+        await world.talk(group("куда едем?", sender=person(8), message_id=200_020), earlier)
+        await world.talk(group("ага", reply_to_message=earlier))
+        await world.ask(mention(reply_to_message={**SAID, "text": "куда едем?"}))
+    assert world.generation.heard()[-1] == ["куда едем?"]

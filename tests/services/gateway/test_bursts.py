@@ -11,6 +11,7 @@ from tests.services.gateway.telegram import ALBUM, another_bot, entity, group, o
 NOW = 1_800_000_000
 VASYA = person(8)
 STICKER: dict[str, Any] = {"sticker": {"file_id": "1", "file_unique_id": "1"}}
+CHAIN: dict[str, Any] = {"message_thread_id": 40}
 FORWARDED: dict[str, Any] = {"forward_origin": {"type": "hidden_user", "sender_user_name": "Г"}}
 OPENING = group("тема", forum_topic_created={"name": "т"}, sender=VASYA)
 POST = group("новость", sender=person(777000), is_automatic_forward=True)
@@ -41,6 +42,8 @@ FOR_THE_BOT: list[tuple[str, dict[str, Any]]] = [
     ("an answer to oneself", group("ну?", reply_to_message=group("автобус"))),
     ("an answer to the bot", group("ну?", reply_to_message=own("едем"))),
     ("a comment below a post", group("ну?", reply_to_message=POST)),
+    ("an answer in a chain of replies", group("ну?", reply_to_message=own("едем"), **CHAIN)),
+    ("an answer to oneself in a chain", group("ну?", reply_to_message=group("автобус"), **CHAIN)),
     ("a topic's message", group("ну?", reply_to_message=OPENING)),
     ("somebody's name", marked("а @vasya придёт?", "@vasya")),
     ("a call of both", marked("@avtobus_bot и @polkson_bot?", "@avtobus_bot")),
@@ -85,6 +88,11 @@ BURSTS: list[tuple[str, list[dict[str, Any]], list[str]]] = [
      [private(None, **ALBUM), private(None, caption="гляди", **ALBUM)], ["эхо: гляди"]),
     ("stickers in a row get one line", [private(None, **STICKER), private(None, **STICKER)],
      ["Слов не вижу."]),
+    ("who calls in a chain of replies goes on outside of it",
+     [group("а ты?", reply_to_message=own("едем"), **CHAIN), group("куда?")], ["эхо: куда?"]),
+    ("who calls goes on after an answer in a chain of replies",
+     [group("автобус"), group("а ты?", reply_to_message=own("едем"), **CHAIN), group("куда?")],
+     ["эхо: куда?"]),
     ("a forward in private is for the bot",
      [private("гляди"), private("новость", **FORWARDED)], ["эхо: новость"]),
     *((f"{name} is no part of a burst", [group("автобус"), message], ["эхо: автобус"])
@@ -137,6 +145,13 @@ async def test_an_insane_bot_answers_each_person_once_after_a_downtime(world: Wo
         world.telegram.put(*soon)
         await world.handled()
     assert world.telegram.texts() == ["эхо: раз 6", "эхо: раз 7"]
+
+
+async def test_without_a_pause_for_more_there_is_one_answer_after_a_downtime(world: World) -> None:
+    async with world.gateway():
+        world.telegram.put(*(at(5 * n, private(f"раз {n}")) for n in range(3)))
+        await world.handled()
+    assert world.telegram.texts() == ["эхо: раз 2"]
 
 
 async def test_generation_gets_a_burst_as_one_turn(world: World) -> None:

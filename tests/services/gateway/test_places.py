@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.services.gateway.conftest import TEXTS, World, candidate, cases
-from tests.services.gateway.telegram import entity, group, own, person, private, topic
+from tests.services.gateway.telegram import FIRST_SENT, entity, group, own, person, private, topic
 
 CHANNEL = {"id": -1002, "type": "channel", "title": "Депо"}
 POST = group("Новый маршрут", sender_chat=CHANNEL, is_automatic_forward=True, message_id=200_040)
@@ -33,8 +33,8 @@ PLACES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[bool, bool]]] = [
      (True, True)),
     ("a comment on a comment",
      group("автобус", message_thread_id=200_040, reply_to_message=COMMENT), {}, (True, True)),
-    ("a chain of replies", group("да", message_thread_id=30, reply_to_message=own("едем")), {},
-     (True, True)),
+    ("a chain of replies", group("да", message_thread_id=FIRST_SENT, reply_to_message=own("едем")),
+     {}, (False, False)),
     ("direct messages to a channel", direct(71, "автобус"), {"direct_messages_topic_id": "71"},
      (False, False)),
     ("direct messages of whom Telegram does not name",
@@ -103,11 +103,21 @@ async def test_one_persons_direct_messages_are_no_part_of_anothers_prompt(world:
         assert world.generation.heard() == [["автобус!"]]
 
 
-async def test_a_burst_is_of_one_thread(world: World) -> None:
+@cases(
+    "comments, answered",
+    [("two calls", [(40, "автобус, эй"), (50, "автобус, ау")], [0, 1]),
+     ("a remark", [(40, "автобус, эй"), (50, "ну и погода"), (40, "как ты?")], [2])],
+)  # fmt: skip
+async def test_a_burst_is_of_one_post(
+    world: World, comments: list[tuple[int, str]], answered: list[int]
+) -> None:
     world.configure(delays=1.0, burst_seconds=2.0)
-    threads = [group(f"автобус, {n}", message_thread_id=n) for n in (40, 50)]
+    messages = [
+        group(text, message_thread_id=post, reply_to_message={**POST, "message_id": post})
+        for post, text in comments
+    ]
     async with world.gateway():
-        world.telegram.put(*threads)
-        await world.says("эхо: автобус, 40", "эхо: автобус, 50", step=0.1)
-    answered = [each["reply_parameters"]["message_id"] for each in world.telegram.sent]
-    assert answered == [each["message_id"] for each in threads]
+        world.telegram.put(*messages)
+        await world.handled(step=0.1)
+    quoted = [each["reply_parameters"]["message_id"] for each in world.telegram.sent]
+    assert quoted == [messages[each]["message_id"] for each in answered]
