@@ -47,11 +47,15 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Answer:
-    """`silences` is the chat and topic in which what it is about to say is dropped, 0 and 0 all."""
+    """`silences` is the chat and topic in which what it is about to say is dropped, 0 and 0 all.
+
+    With `calms` that is only what nobody asked for.
+    """
 
     calls: tuple[Outgoing, ...] = ()
     writes: tuple[Write, ...] = ()
     silences: tuple[int, int] | None = None
+    calms: bool = False
 
 
 def answer_to(

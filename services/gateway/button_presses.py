@@ -33,5 +33,6 @@ async def answer_button(press: ButtonPress, context: Context, me: Identity) -> A
     return Answer(
         (call, answer_press(press, text)),
         (lambda db: chats.set_settings(db, press.chat, press.topic, wanted),),
-        (press.chat, press.topic) if wanted.muted_until > now else None,
+        (press.chat, press.topic) if is_calm or wanted.muted_until > now else None,
+        calms=wanted.muted_until <= now,
     )

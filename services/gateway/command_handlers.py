@@ -75,6 +75,10 @@ class Order:
         here = self.message.chat, self.message.topic
         return replace(answer, silences=(0, 0) if everywhere else here)
 
+    def calm(self, answer: Answer) -> Answer:
+        """The same answer, which ends what the bot is about to say unasked in this chat."""
+        return replace(self.silence(answer), calms=True)
+
     def explain(self, example: str) -> Answer:
         return self.tell(self.texts.unclear.replace("{example}", example))
 
@@ -121,7 +125,7 @@ async def insanity(order: Order) -> Answer:
     if is_insane is None:
         return order.explain("/insanity on (или off)")
     if not is_insane:
-        return order.set(order.texts.insanity_off, insane=False)
+        return order.calm(order.set(order.texts.insanity_off, insane=False))
     return order.set(await order.warned(order.texts.insanity_on), insane=True)
 
 
@@ -131,7 +135,7 @@ async def chattiness(order: Order) -> Answer:
     if percent is None:
         return order.explain("/chattiness 15 (от 0 до 100)")
     if not percent:
-        return order.set(order.texts.chattiness_off, chattiness=0, insane=False)
+        return order.calm(order.set(order.texts.chattiness_off, chattiness=0, insane=False))
     text = await order.warned(order.texts.chattiness.replace("{percent}", str(percent)))
     return order.set(text, chattiness=percent, insane=False)
 

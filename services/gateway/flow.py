@@ -67,7 +67,7 @@ class Flow:
         self.generation = generation
         self.sender = sender
         self.polling = polling
-        self._silences: dict[int, tuple[Message, asyncio.Event]] = {}
+        self._silences: dict[int, tuple[Message, Reason, asyncio.Event]] = {}
         self._bursts: dict[tuple[int, int, int], float] = {}
 
     async def handle_update(self, update_id: int) -> None:
@@ -122,7 +122,7 @@ class Flow:
             return _counted(told, message, "limit_told", now)
         if reason in SPEAKS:
             silence = asyncio.Event()
-            self._silences[update_id] = message, silence
+            self._silences[update_id] = message, reason, silence
             try:
                 reply = self._reply(update_id, message, taken_at, reason)
                 if (answer := await unless(silence, reply)) is not None:
@@ -242,15 +242,17 @@ class Flow:
             outbox.plan(db, update_id, answer.calls, self.clock.now())
             given_up = sum(write(db) or 0 for write in answer.writes)
             if answer.silences is not None:
-                given_up += outbox.drop_talk(db, *answer.silences)
+                given_up += outbox.drop_talk(db, *answer.silences, answer.calms)
         self.sender.note_planned(sum(not call.only_if for call in answer.calls), given_up)
         self.sender.wake([call.queue for call in answer.calls])
         if answer.silences is not None:
-            self._silence(*answer.silences)
+            self._silence(*answer.silences, answer.calms)
 
-    def _silence(self, chat: int, topic: int) -> None:
+    def _silence(self, chat: int, topic: int, calms: bool) -> None:
         """End what is thought up and typed there, in chat 0 everywhere."""
-        for message, silence in self._silences.values():
+        for message, reason, silence in self._silences.values():
+            if calms and reason not in UNASKED:
+                continue
             if chat in (0, message.chat) and (not chat or topic == message.topic):
                 silence.set()
         self.sender.look_again()

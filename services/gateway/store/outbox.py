@@ -161,15 +161,17 @@ def is_spoken(db: Connection, row: Planned) -> bool:
     return db.execute(query, (row.id,)).fetchone() is not None
 
 
-def drop_talk(db: Connection, chat: int, topic: int) -> int:
+def drop_talk(db: Connection, chat: int, topic: int, unasked: bool) -> int:
     """Give up what the bot is about to say there, in chat 0 everywhere; return how many rows.
 
     Those that are being sent do not count: they may arrive, but are not sent again.
     """
     query = """UPDATE outbox SET state = 'failed' WHERE state = ? AND (spoken OR asker)
-        AND (? = 0 OR chat = ? AND topic = ?)"""
-    db.execute(query, ("sending", chat, chat, topic))
-    return db.execute(query, ("planned", chat, chat, topic)).rowcount
+        AND (? = 0 OR chat = ? AND topic = ?) AND (NOT ? OR update_id IN (
+            SELECT o.update_id FROM outbox o JOIN turns t ON t.chat = o.chat
+            AND t.message_id = o.reply_to WHERE t.reason IN ('insanity', 'chattiness')))"""
+    db.execute(query, ("sending", chat, chat, topic, unasked))
+    return db.execute(query, ("planned", chat, chat, topic, unasked)).rowcount
 
 
 def drop_chat(db: Connection, chat: int, now: float) -> tuple[int, list[int]]:

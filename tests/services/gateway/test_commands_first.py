@@ -160,3 +160,25 @@ async def test_a_line_under_way_is_no_part_of_the_new_conversation(
         world.telegram.put(group("автобус, а теперь?"))
         await world.asks_generation(2)
     assert world.generation.heard() == [["автобус, а теперь?"]]
+
+
+@pytest.mark.parametrize("text", ["погода хорошая", "автобус, какая погода?"])
+@pytest.mark.parametrize("order", [{"message": group("/insanity off")},
+    {"message": group("/chattiness 0")}, {"callback_query": press("insane:0")}])  # fmt: skip
+@pytest.mark.parametrize("is_typed", [False, True])
+async def test_what_nobody_asked_for_ends_with_the_mode(
+    busy: World, text: str, order: dict[str, Any], is_typed: bool
+) -> None:
+    busy.configure(delays=1.0, typing_speed=1.0, insanity=True)
+    async with busy.gateway():
+        busy.telegram.put(group(text, sender=person(8)))
+        await busy.asks_generation()
+        assert busy.generation.hold
+        if is_typed:
+            busy.generation.hold.set()
+            await busy.counts("outbox_size", 1)
+        busy.telegram.put_raw(**order)
+        await busy.until(lambda: len(busy.telegram.sent + busy.telegram.press_answers) > 0)
+        busy.generation.hold.set()
+        await busy.handled(step=1.0)
+    assert any("эхо" in each for each in busy.telegram.texts()) is ("автобус" in text)
