@@ -30,6 +30,7 @@ async def test_an_outage_is_told_a_chat_once_and_to_no_bot(world: World) -> None
     world.generation.code = grpc.StatusCode.UNAVAILABLE
     async with world.gateway():
         world.telegram.put(group("автобус", sender=another_bot()), private("эй"), private("ой"))
+        await world.asks_generation(2)  # before time goes on, or the last alone is answered
         await world.counts("replies_total", 3, step=2, outcome="unavailable")
     assert world.telegram.texts() == [TEXTS.unavailable]
 
