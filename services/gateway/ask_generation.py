@@ -35,7 +35,7 @@ class Generation:
         self._bot = context.bot
         self._clock = context.clock
         self._metrics = context.metrics
-        self._told_at: dict[int, float] = {}
+        self._told_at: dict[tuple[int, int], float] = {}
         self._down_since: float | None = None
         self._failed_at = 0.0
         self.version = ""
@@ -112,15 +112,15 @@ class Generation:
         wanted = error.retry_after if isinstance(error, RetryLater) else 0.0
         return min(left, max(wanted, backoff(attempt)))
 
-    def may_tell(self, chat: int) -> bool:
-        """Whether to tell the chat of the outage now: not if it just heard of it."""
+    def may_tell(self, chat: int, topic: int) -> bool:
+        """Whether to tell the conversation of the outage now: not if it just heard of it."""
         now = self._clock.monotonic()
         self._told_at = {
             key: at for key, at in self._told_at.items() if now - at < TELL_AGAIN_SECONDS
         }
-        if chat in self._told_at:
+        if (chat, topic) in self._told_at:
             return False
-        self._told_at[chat] = now
+        self._told_at[chat, topic] = now
         return True
 
 

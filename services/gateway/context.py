@@ -79,10 +79,12 @@ class Context:
     forgotten: dict[int, float] = field(default_factory=dict)
     unsure: dict[int, float] = field(default_factory=dict)
 
-    def may_keep(self, said: RepliedTo) -> bool:
-        """Whether words that somebody else quotes may be kept."""
-        is_forgotten = said.at <= self.forgotten.get(said.sender, -1.0)
-        return not is_forgotten and said.sender not in self.config.deny_users
+    def may_keep(self, said: RepliedTo, chat: int, me: int) -> bool:
+        """Whether words that somebody else quotes, said in that chat, may be kept."""
+        if said.at <= self.forgotten.get(said.sender, -1.0):
+            return False
+        is_served = self.config.serves(said.sender, chat)
+        return is_served or said.is_automatic_forward or said.user.id == me
 
     async def write(self, step: Callable[[Connection], T]) -> T:
         """Run the step in a transaction, however long the disk refuses it."""

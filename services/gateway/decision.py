@@ -48,8 +48,10 @@ def is_command(message: Message, me: Identity) -> bool:
 
 
 def is_order(update: Update | None, me: Identity) -> bool:
-    """Whether it needs no thought, and so waits for none: a command of ours, a button."""
+    """Whether it needs no thought, and so waits for none: a command of ours, a button, a move."""
     if isinstance(update, Message):
+        if update.migrate_from_chat_id or update.migrate_to_chat_id:
+            return True
         return not update.is_edit and command_entry(update, me) is not None
     return isinstance(update, ButtonPress)
 
@@ -66,9 +68,10 @@ def continues(
     is_near = later.at <= message.at + BURST_SECONDS
     if later.is_edit or is_command(later, me) or not is_line or (is_near and not has_bursts):
         return False
-    if reason is Reason.INSANITY:
-        return not later.via_bot
-    return addressed(later, me) is not None or (is_near and not is_for_others(later, me))
+    if addressed(later, me) is not None:
+        return True
+    is_meant = is_near or reason is Reason.INSANITY
+    return is_meant and not is_for_others(later, me)
 
 
 def is_for_others(message: Message, me: Identity) -> bool:

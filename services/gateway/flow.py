@@ -145,7 +145,8 @@ class Flow:
                 # take it for answered
                 stored = Reason.EDITED if message.is_edit and reason in SPEAKS else reason
                 said = None if message.is_edit else message.quoted
-                if said and self.context.may_keep(said):
+                there = message.elsewhere_chat or message.chat
+                if said and self.context.may_keep(said, there, self.me.id):
                     history.add_answered(db, message, said, self.me.id)
                 history.add_message(db, message, stored)
         self.context.metrics.decided.labels(reason.value).inc()
@@ -160,8 +161,10 @@ class Flow:
             recall = await self._recall(update_id, message, taken_at, reason)
             if recall is None:
                 # it is answered with what its sender wrote after it, which may be for nobody
-                waits = Reason.NOT_ADDRESSED if reason in UNASKED else Reason.JOINED
-                return Answer(writes=(lambda db: history.set_reason(db, message, waits),))
+                waits = Reason.NOT_ADDRESSED if reason is Reason.INSANITY else Reason.JOINED
+                left = Answer(writes=(lambda db: history.set_reason(db, message, waits),))
+                is_chosen = reason is Reason.CHATTINESS  # which the budget counts here
+                return _counted(left, message, "unasked", began) if is_chosen else left
             if reason is Reason.WORDLESS:
                 return self._answer_wordless(message, reason)
             try:
@@ -230,7 +233,7 @@ class Flow:
 
     def _tell_outage(self, message: Message, reason: Reason) -> Answer:
         """People are told once, bots are not."""
-        tell = not message.is_by_bot and self.generation.may_tell(message.chat)
+        tell = not message.is_by_bot and self.generation.may_tell(message.chat, message.topic)
         line = answer_to(message, self.config.texts.unavailable, asker=message.sender)
         return _answered(message, reason, (line,) if tell else ())
 

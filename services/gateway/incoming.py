@@ -12,7 +12,7 @@ from pydantic import Field
 
 from contracts.bot_command import Command, read_command
 from contracts.turn import single_line
-from services.gateway.telegram_values import Entity, Id, Tolerant, User, at_path
+from services.gateway.telegram_values import Entities, Entity, Id, Tolerant, User, at_path
 
 _MEDIA = (
     *("sticker", "voice", "video_note", "photo", "video", "animation", "audio", "document"),
@@ -100,7 +100,7 @@ class Message(RepliedTo):
     is_direct             it stands in the direct messages to a channel
     direct_topic          whose: one person's direct messages are a topic
     quote                 the part of what it answers that it quotes
-    elsewhere             whose message in another chat it answers
+    elsewhere             whose message in another chat it answers, and in which
     """
 
     chat: Id = at_path(0, "chat", "id")
@@ -112,11 +112,12 @@ class Message(RepliedTo):
     album: str | None = at_path(None, "media_group_id")
     message_thread_id: Id = 0
     is_topic_message: bool = False
-    entities: list[Entity] = Field(default=[])
-    caption_entities: list[Entity] = Field(default=[])
+    entities: Entities = Field(default=[])
+    caption_entities: Entities = Field(default=[])
     replied_to: RepliedTo = at_path(RepliedTo(), "reply_to_message")
     quote: str = at_path("", "quote", "text")
     elsewhere: User = at_path(User(), "external_reply", "origin", "sender_user")
+    elsewhere_chat: Id = at_path(0, "external_reply", "chat", "id")
     forward_origin: Any = None
     via_bot: Any = None
     migrate_from_chat_id: Id = 0
@@ -179,17 +180,14 @@ class Message(RepliedTo):
         units = bytearray(self.text, "utf-16-le")
         for each in self.entities or self.caption_entities:
             if each.type in _UNSPOKEN:
-                part = slice(2 * each.offset, 2 * (each.offset + each.length))
-                units[part] = b"/\0" * (len(units[part]) // 2)
+                units[each.part] = b"/\0" * (len(units[each.part]) // 2)
         return units.decode("utf-16-le", "replace")
 
     def marked_parts(self) -> list[tuple[Entity, str]]:
-        """Return the marked parts of the text with their words. Telegram counts in UTF-16 units."""
-        units = self.text.encode("utf-16-le")  # two bytes each
+        """Return the marked parts of the text with their words."""
+        units = self.text.encode("utf-16-le")
         marked = self.entities or self.caption_entities
-        parts = [units[2 * each.offset : 2 * (each.offset + each.length)] for each in marked]
-        words = (part.decode("utf-16-le", "replace") for part in parts)
-        return list(zip(marked, words, strict=True))
+        return [(each, units[each.part].decode("utf-16-le", "replace")) for each in marked]
 
     @property
     def answered(self) -> int:

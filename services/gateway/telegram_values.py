@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core.core_schema import ValidationInfo
 
 Id = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
@@ -48,3 +56,16 @@ class Entity(Tolerant):
     offset: int = Field(default=0, ge=0)
     length: int = Field(default=0, ge=0)
     user_id: Id = at_path(0, "user", "id")
+
+    @property
+    def part(self) -> slice:
+        """Where it is in the text as UTF-16, of which a unit is two bytes."""
+        return slice(2 * self.offset, 2 * (self.offset + self.length))
+
+
+def _objects(values: Any) -> Any:
+    return [each for each in values if isinstance(each, dict)] if type(values) is list else values
+
+
+Entities = Annotated[list[Entity], BeforeValidator(_objects)]
+"""Those that can be read."""

@@ -144,6 +144,9 @@ def add_answered(db: Connection, message: Message, said: RepliedTo, me: int) -> 
     It is kept as long as the message, however old it is.
     """
     role = Role.PERSONA if said.user.id == me else Role.OTHER
+    words = message.replied_to.text or said.text  # all of them, of which it may quote a part
+    if role is Role.PERSONA and chats.is_denied(db, message.chat, words):
+        return
     db.execute(
         """INSERT INTO turns (chat, topic, message_id, user_id, role, is_bot, text, at, reason)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'quoted')

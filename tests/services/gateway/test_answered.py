@@ -117,6 +117,27 @@ async def test_words_are_not_kept_because_somebody_quotes_them(
             assert (WORDS in str(world.generation.heard())) == (ask_first and said is later)
 
 
+SERVED: dict[str, Any] = {"allow_users": frozenset({7})}
+ELSEWHERE = {**QUOTE, "external_reply": {"origin": ORIGIN, "chat": {"id": -666}}}
+
+
+@cases("config, message, known", [
+    ("of a chat that is not served", {"deny_chats": frozenset({-666})}, ELSEWHERE, False),
+    ("of another chat", {"deny_chats": frozenset({-665})}, ELSEWHERE, True),
+    ("of who is not among those served", SERVED, {"reply_to_message": SAID}, False),
+    ("of who is", SERVED, {"reply_to_message": {**SAID, "from": person(7)}}, True),
+    ("of the bot", SERVED, {"reply_to_message": own(WORDS)}, True),
+    ("of a post", SERVED, {"reply_to_message": {**POST, "text": WORDS}}, True),
+])  # fmt: skip
+async def test_only_words_of_those_served_are_kept(
+    world: World, config: dict[str, Any], message: dict[str, Any], known: bool
+) -> None:
+    world.configure(**config)
+    async with world.gateway():
+        await world.ask(mention(ASK, **message))
+    assert ("у кассы" in str(world.generation.heard())) == known
+
+
 async def test_old_words_outlast_the_cleaning_of_old_messages(world: World) -> None:
     old = {**SAID, "date": 1}
     async with world.gateway():

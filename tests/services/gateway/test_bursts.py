@@ -4,9 +4,21 @@ from typing import Any
 
 import pytest
 
+from services.gateway.decision import decide
+from services.gateway.incoming import Identity, read_message
+from services.gateway.reasons import ChatSettings, Reason, View
 from services.gateway.typing_delay import without_pings
-from tests.services.gateway.conftest import TEXTS, World, cases
-from tests.services.gateway.telegram import ALBUM, another_bot, entity, group, own, person, private
+from tests.services.gateway.conftest import CONFIG, TEXTS, World, cases
+from tests.services.gateway.telegram import (
+    ALBUM,
+    BOT_ID,
+    another_bot,
+    entity,
+    group,
+    own,
+    person,
+    private,
+)
 
 NOW = 1_800_000_000
 VASYA = person(8)
@@ -19,6 +31,16 @@ POST = group("новость", sender=person(777000), is_automatic_forward=True)
 
 def marked(text: str, part: str, kind: str = "mention", **more: Any) -> dict[str, Any]:
     return group(text, entities=[entity(kind, text, part, **more)])
+
+
+def drawn(text: str, sender: dict[str, Any], is_chosen: bool) -> dict[str, Any]:
+    """A message that a bot which answers half of what is said chooses, or does not."""
+    me, view, now = Identity(BOT_ID, ""), View(ChatSettings(chattiness=50)), float(NOW)
+    while True:
+        message = group(text, sender=sender)
+        reason = decide(read_message(message, now), me, view, CONFIG, now)
+        if (reason is Reason.CHATTINESS) == is_chosen:
+            return message
 
 
 def echo(message: dict[str, Any]) -> str:
@@ -126,6 +148,27 @@ async def test_who_never_stops_is_answered_now_and_then(world: World) -> None:
         await world.handled(step=0.1)
     assert 1 < len(world.telegram.texts()) < 6
     assert world.telegram.texts()[-1] == "эхо: и 39"
+
+
+@pytest.mark.parametrize("message", dict(FOR_OTHERS).values(), ids=dict(FOR_OTHERS))
+async def test_an_insane_bot_hears_a_remark_before_what_is_for_others(
+    world: World, message: dict[str, Any]
+) -> None:
+    world.configure(delays=1.0, burst_seconds=2.0, insanity=True)
+    async with world.gateway():
+        world.telegram.put(group("люблю компот"), message)
+        await world.handled(step=0.1)
+    assert world.telegram.texts()[0] == "эхо: люблю компот"
+
+
+async def test_what_goes_on_where_the_bot_wanted_to_talk_is_answered(world: World) -> None:
+    world.configure(delays=1.0, burst_seconds=2.0, chattiness=50, budget=3)
+    async with world.gateway():
+        for number in range(4):
+            who = person(20 + number)
+            world.telegram.put(drawn("раз", who, True), drawn("два", who, False))
+            await world.handled(step=0.1)
+    assert world.telegram.texts() == ["эхо: два"] * 3
 
 
 @pytest.mark.parametrize("minutes", [20, -20])

@@ -1,10 +1,11 @@
 """What happens to chats: migrations, kicks, deleted topics, updates of kinds nobody knows."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.conftest import TEXTS, World, candidate, cases
 from tests.services.gateway.telegram import SELF, group, of, own, person, private
 
 
@@ -25,6 +26,33 @@ async def test_a_group_that_became_a_supergroup_keeps_settings_and_history(world
         await world.talk(group("мы переехали", chat=-1005, message_id=1))
         await world.says("эхо: мы переехали", chat=-1005)
     assert world.generation.heard() == [["едем"], ["эхо: едем"], ["мы переехали"]]
+
+
+@cases("told, there", [
+    ("told in the old group", {"migrate_to_chat_id": -1005}, -5),
+    ("told in the new one", {"migrate_from_chat_id": -5}, -1005),
+])  # fmt: skip
+async def test_a_command_finds_the_settings_though_talk_is_under_way(
+    world: World, told: dict[str, Any], there: int
+) -> None:
+    world.telegram.administrators.add(7)
+    world.generation.hold = asyncio.Event()
+    async with world.gateway():
+        await world.ask(group("/insanity on", chat=-5))
+        world.telegram.put(group("автобус", chat=there, sender=person(8)))
+        await world.asks_generation()
+        world.telegram.put(group(None, chat=there, **told))
+        await world.ask(group("/mute 1h", chat=-1005))
+        arrival = {**standing(-1005, "member"), "old_chat_member": {"status": "left"}}
+        world.telegram.put_raw(my_chat_member=arrival)
+        world.generation.hold.set()
+        await world.handled()
+        await world.talk(group("ау", chat=-1005))
+        await world.handled()
+        assert world.running.metric("decisions_total", reason="muted") == 1
+        await world.ask(group("/unmute", chat=-1005), group("мы переехали", chat=-1005))
+        assert world.telegram.texts(-1005)[-1] == "эхо: мы переехали"
+    assert TEXTS.joined[:10] not in str(world.telegram.texts())
 
 
 async def test_a_call_that_names_messages_of_the_old_group_is_made_once(world: World) -> None:

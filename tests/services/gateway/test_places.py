@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import grpc
+
 from tests.services.gateway.conftest import TEXTS, World, candidate, cases
 from tests.services.gateway.telegram import FIRST_SENT, entity, group, own, person, private, topic
 
@@ -101,6 +103,17 @@ async def test_one_persons_direct_messages_are_no_part_of_anothers_prompt(world:
         unknown = [direct(each, "автобус!", direct_messages_topic=None) for each in (73, 74)]
         await world.ask(*unknown)
         assert world.generation.heard() == [["автобус!"]]
+
+
+async def test_each_person_with_direct_messages_hears_of_an_outage(world: World) -> None:
+    world.generation.code = grpc.StatusCode.UNAVAILABLE
+    async with world.gateway():
+        for times in (1, 2):
+            world.telegram.put(*(direct(each, "автобус!") for each in (71, 72)))
+            await world.counts("replies_total", 2 * times, step=1, outcome="unavailable")
+        await world.handled()
+    told = [each["direct_messages_topic_id"] for each in world.telegram.sent]
+    assert sorted(told) == ["71", "72"]
 
 
 @cases(

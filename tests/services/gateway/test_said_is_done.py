@@ -36,6 +36,20 @@ async def test_deleted_is_said_once_it_is_gone(
         assert running.metric("outbox_size") == 0
 
 
+async def test_words_that_stay_in_the_chat_do_not_come_back_by_an_answer(world: World) -> None:
+    world.telegram.administrators.add(7)
+    world.telegram.fault = of("deleteMessage", 400, "Bad Request: message can't be deleted")
+    answers: dict[str, Any] = {
+        "reply_to_message": own("едем в депо"),
+        "quote": {"text": "в депо", "position": 5},
+    }
+    async with world.gateway():
+        await world.ask(DELETE, group("фу", **answers | {"quote": None}))
+        assert world.generation.heard() == [["фу"]]
+        await world.ask(group("грубо", **answers))
+    assert "депо" not in str(world.generation.heard())
+
+
 async def test_while_telegram_takes_no_deletion_nothing_is_said(world: World) -> None:
     world.telegram.administrators.add(7)
     world.telegram.fault = of("deleteMessage", 429, retry_after=90)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.services.gateway.conftest import TEXTS, World, candidate
-from tests.services.gateway.telegram import group, instead, person, private
+from tests.services.gateway.telegram import PHOTO, entity, group, instead, person, private
 
 ODD: list[Any] = ["странное", 7, True, [], {}, [None], {"type": "hologram", "id": "7"}, None]
 SAID = group("раньше", sender=person(8))
@@ -56,6 +56,15 @@ async def test_an_odd_field_does_not_silence_the_bot(world: World, fields: dict[
             message = {**group(f"автобус, {number}?"), **with_odd(fields, odd)}
             assert await world.ask(message) == [f"эхо: автобус, {number}?"]
         assert running.metric("updates_failed_total") == 0
+
+
+async def test_an_odd_entity_hides_no_other(world: World) -> None:
+    text = "@avtobus_bot, ты тут?"
+    call = entity("mention", text, "@avtobus_bot")
+    async with world.gateway():
+        for odd in ODD:
+            await world.ask(group(text, entities=[odd, call]))
+            await world.ask(group(None, caption=text, caption_entities=[call, odd], **PHOTO))
 
 
 async def test_a_forward_of_an_unknown_kind_is_a_forward(world: World) -> None:
