@@ -85,14 +85,11 @@ def is_for_others(message: Message, me: Identity) -> bool:
     return (
         message.is_borrowed
         or message.answered not in (0, message.sender)
-        or any(at == 0 or words.lower().endswith("bot") for at, words in _mentions(message))
+        or any(
+            each.offset == 0 or each.user.is_bot or words.lower().endswith("bot")
+            for each, words in message.mentions()
+        )
     )
-
-
-def _mentions(message: Message) -> list[tuple[int, str]]:
-    """Return whom it mentions, and where in the text."""
-    parts, kinds = message.marked_parts(), ("mention", "text_mention")
-    return [(entity.offset, words) for entity, words in parts if entity.type in kinds]
 
 
 def _not_served(message: Message, me: Identity, config: GatewayConfig) -> Reason | None:
@@ -227,7 +224,7 @@ def addressed(message: Message, me: Identity) -> Reason | None:
     own_words = not message.is_borrowed
     if own_words and (reason := _mentioned(message, me)) is not None:
         return reason
-    asks_another = own_words and any(at == 0 for at, _ in _mentions(message))
+    asks_another = own_words and any(each.offset == 0 for each, _ in message.mentions())
     if message.answered == me.id and not asks_another:
         return Reason.REPLY
     is_named = own_words and is_called(me.names, message.spoken, me.calls_at_edge)
@@ -235,9 +232,9 @@ def addressed(message: Message, me: Identity) -> Reason | None:
 
 
 def _mentioned(message: Message, me: Identity) -> Reason | None:
-    for entity, words in message.marked_parts():
-        if entity.type == "text_mention" and entity.user_id == me.id:
+    for entity, words in message.mentions():
+        if entity.user.id == me.id:
             return Reason.TEXT_MENTION
-        if entity.type == "mention" and words.lower() == f"@{me.username}".lower():
+        if words.lower() == f"@{me.username}".lower():
             return Reason.MENTION
     return None

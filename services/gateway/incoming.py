@@ -19,8 +19,9 @@ _MEDIA = (
     *("location", "venue", "contact", "poll", "dice", "game", "story", "paid_media", "checklist"),
 )
 """Fields of a message by which a person shows or says something without writing."""
-_UNSPOKEN = frozenset({"url", "email", "hashtag", "cashtag", "code", "pre"})
-"""Parts of a text in which nobody is called."""
+_QUOTES = frozenset({"blockquote", "expandable_blockquote"})
+_UNSPOKEN = _QUOTES | {"url", "email", "hashtag", "cashtag", "code", "pre", "text_mention"}
+"""Parts of a text in which nobody is called by a name."""
 _OUT = ("left", "kicked")
 
 NOWHERE = -(1 << 40)
@@ -176,18 +177,23 @@ class Message(RepliedTo):
 
     @property
     def spoken(self) -> str:
-        """The text with signs in place of addresses, tags and code."""
+        """The text with signs in place of addresses, tags, code and what others said."""
         units = bytearray(self.text, "utf-16-le")
         for each in self.entities or self.caption_entities:
             if each.type in _UNSPOKEN:
                 units[each.part] = b"/\0" * (len(units[each.part]) // 2)
         return units.decode("utf-16-le", "replace")
 
-    def marked_parts(self) -> list[tuple[Entity, str]]:
-        """Return the marked parts of the text with their words."""
-        units = self.text.encode("utf-16-le")
-        marked = self.entities or self.caption_entities
-        return [(each, units[each.part].decode("utf-16-le", "replace")) for each in marked]
+    def mentions(self) -> list[tuple[Entity, str]]:
+        """Return whom it mentions, and with which words; not whom others mention that it quotes."""
+        units, marked = self.text.encode("utf-16-le"), self.entities or self.caption_entities
+        quotes = [each for each in marked if each.type in _QUOTES]
+        return [
+            (each, units[each.part].decode("utf-16-le", "replace"))
+            for each in marked
+            if each.type in ("mention", "text_mention")
+            and not any(q.offset <= each.offset < q.offset + q.length for q in quotes)
+        ]
 
     @property
     def answered(self) -> int:

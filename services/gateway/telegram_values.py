@@ -50,12 +50,12 @@ class User(Tolerant):
 
 
 class Entity(Tolerant):
-    """A marked part of a text, in UTF-16 units; `user_id` is whom a text mention names."""
+    """A marked part of a text, in UTF-16 units; `user` is whom a text mention names."""
 
     type: str = ""
     offset: int = Field(default=0, ge=0)
     length: int = Field(default=0, ge=0)
-    user_id: Id = at_path(0, "user", "id")
+    user: User = User()
 
     @property
     def part(self) -> slice:

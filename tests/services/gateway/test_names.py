@@ -9,9 +9,13 @@ from services.gateway.decision import addressed
 from services.gateway.incoming import Identity, read_message
 from services.gateway.reasons import Reason
 from tests.services.gateway.conftest import World, cases
-from tests.services.gateway.telegram import BOT_ID, USERNAME, entity, group
+from tests.services.gateway.telegram import BOT_ID, USERNAME, entity, group, person
 
-ME = Identity(BOT_ID, USERNAME, ("автобус", "сергей", "алёна", "анна петровна", "мяу-мяу", "bus"))
+ME = Identity(
+    BOT_ID,
+    USERNAME,
+    ("автобус", "сергей", "алёна", "анна петровна", "мяу-мяу", "bus", "анна мария"),
+)
 Case = tuple[str, dict[str, Any]]
 
 
@@ -50,6 +54,16 @@ HEARD: list[Case] = [
     ("bold", marked("bold", "эй, автобус", "автобус")),
     ("words of a link", marked("text_link", "автобус, ты где?", "автобус", url="https://a.ru")),
     ("a caption", captioned("url", "автобус, смотри: a.ru", "a.ru")),
+    ("a particle", group("автобус-то где?")),
+    ("another particle", group("Сергей\u2011ка, иди сюда")),
+    ("how one speaks to them", group("Сергей-сан, поехали")),
+    ("twice in one", group("автобус-автобус, ау")),
+    ("a hyphen for a dash", group("-автобус, привет")),
+    ("a hyphen and a space", group("эй, автобус- привет")),
+    ("a hyphen for a space", group("Анна-Мария, здравствуйте")),
+    ("a space for a hyphen", group("мяу мяу, ты тут?")),
+    ("a spoiler", marked("spoiler", "эй, автобус", "автобус")),
+    ("below what it quotes", marked("blockquote", "поехали\nавтобус, ты как?", "поехали")),
 ]  # fmt: skip
 UNHEARD: list[Case] = [
     ("another letter", group("сергеи пришли")),
@@ -72,6 +86,20 @@ UNHEARD: list[Case] = [
     ("code in a caption", captioned("code", "глянь: bus", "bus")),
     ("a name cut by code", marked("code", "Анна x Петровна", "x")),
     ("two words apart", group("Анна. Петровна пришла")),
+    ("a compound", group("едет микро-автобус")),
+    ("the first part of a compound", group("едет автобус-экспресс")),
+    ("a compound with a no-break hyphen", group("едет микро\u2011автобус")),
+    ("a denial", group("это не-автобус")),
+    ("a particle's beginning", group("автобус-такси приехал")),
+    ("a number", group("автобус-2 ушёл")),
+    ("another's name of two parts", group("Анна-Мария-Луиза пришла")),
+    ("what another said", marked("blockquote", "Нина: автобус, ау\nкак мило", "Нина: автобус, ау")),
+    ("what another said at length", marked("expandable_blockquote", "автобус\nда", "автобус")),
+    ("a mention by another", group(f"Нина: @{USERNAME}\nкак мило", entities=[
+        entity("blockquote", f"Нина: @{USERNAME}", f"Нина: @{USERNAME}"),
+        entity("mention", f"Нина: @{USERNAME}", f"@{USERNAME}")])),
+    ("somebody else of that name", marked("text_mention", "это Сергей сказал", "Сергей",
+                                          user=person(8))),
 ]  # fmt: skip
 AT_THE_EDGE = [
     "автобус, привет", "Автобус", "привет, автобус", "ну привет, автобус!", "Я тут. Автобус, ау",
@@ -106,6 +134,7 @@ def test_a_length_that_no_text_has_costs_nothing() -> None:
 async def test_a_bot_is_called_as_its_file_says(world: World) -> None:
     world.configure(names=(normalize("NFD", "Сергей"), "Анна Петровна"), names_at="edge")
     async with world.gateway():
-        world.telegram.put(group("видели Сергея сегодня?"))
+        world.telegram.put(group("видели Сергея сегодня?"), group("Сергей-младший, ты где"))
+        world.telegram.put(marked("blockquote", "Сергей, ау\nкак мило", "Сергей, ау"))
         await world.ask(decomposed("Сергей, привет"), group("Анна\u00a0Петровна, а вы?"))
     assert len(world.telegram.sent) == 2
