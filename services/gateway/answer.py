@@ -22,8 +22,8 @@ class Outgoing:
     after     seconds from now before which it is not sent
     asker     whom it answers, 0 nobody
     to_bot    it answers a bot
-    only_if   "sent" or "failed": it goes once one of the answer's other calls was carried out, or
-              once they have ended and none was; "" does not wait for them
+    only_if   "sent", "failed" or "late": it goes once one of the answer's other calls was carried
+              out, once they have ended and none was, or if they take long; "" waits for nothing
     extra     further parameters
     """
 

@@ -56,10 +56,11 @@ class Order:
         return Answer((answer_to(self.message, text, extra=extra),), writes)
 
     def tell_outcome(self, calls: list[Outgoing], done: str, undone: str, write: Write) -> Answer:
-        """Make the calls, and say how they ended."""
+        """Make the calls, and say how they ended, and before that if they take long."""
+        late = answer_to(self.message, self.texts.late, only_if="late")
         sent = answer_to(self.message, done, only_if="sent")
         failed = answer_to(self.message, undone, only_if="failed")
-        return Answer((*calls, sent, failed), (write,))
+        return Answer((*calls, late, sent, failed), (write,))
 
     def set(self, text: str, **values: Any) -> Answer:
         """Change the chat's settings and say so."""

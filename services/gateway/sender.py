@@ -232,7 +232,14 @@ class Sender:
 
     async def _postpone(self, row: Planned, seconds: float) -> None:
         now = self._clock.now()
-        if not await self._context.write(lambda db: outbox.postpone(db, row, now, seconds)):
+
+        def write(db: Connection) -> tuple[bool, list[int]]:
+            is_planned = outbox.postpone(db, row, now, seconds)
+            return is_planned, outbox.release_late(db, row.update_id, now)
+
+        is_planned, released = await self._context.write(write)
+        self._release(released)
+        if not is_planned:
             self._metrics.outbox.dec()
 
     async def _migrate(self, row: Planned, new: int) -> None:

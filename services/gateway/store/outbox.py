@@ -1,6 +1,6 @@
 """The outbox: calls from planned to sent.
 
-A row of which it depends on others whether it is said is `if sent` or `if failed` until `release`.
+A row that says how others went is `waiting` until that is known.
 
 A row taken from `sending` back to `planned` may be sent twice: `recover` returns how many were.
 """
@@ -14,6 +14,8 @@ from services.gateway.answer import Outgoing
 
 KEEP_SENT_SECONDS = 2 * 86_400.0
 """Time for which what was sent is kept, so that nothing is planned twice."""
+LATE_SECONDS = 3.0
+"""Time after which somebody hears that what they asked for is still being tried."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,9 @@ class Planned:
 def plan(db: Connection, update_id: int, calls: Sequence[Outgoing], now: float) -> None:
     db.executemany(
         """INSERT INTO outbox (update_id, part, chat, topic, method, text, extra, reply_to, spoken,
-        asker, to_bot, not_before, planned_at, state) VALUES (:update_id, :part, :chat, :topic,
-        :method, :text, :extra, :reply_to, :spoken, :asker, :to_bot, :now + :after, :now,
-        iif(:only_if = '', 'planned', 'if ' || :only_if))""",
+        asker, to_bot, not_before, planned_at, only_if, state) VALUES (:update_id, :part, :chat,
+        :topic, :method, :text, :extra, :reply_to, :spoken, :asker, :to_bot, :now + :after, :now,
+        :only_if, iif(:only_if = '', 'planned', 'waiting'))""",
         [
             {**vars(each), "extra": json.dumps(each.extra), "update_id": update_id, "part": part,
              "now": now}
@@ -126,16 +128,27 @@ def release(db: Connection, update_id: int, now: float) -> list[int]:
 
     One that was carried out is enough. If none was, nothing before the last has ended.
     """
-    query = "SELECT state FROM outbox WHERE update_id = ?"
+    query = "SELECT state FROM outbox WHERE update_id = ? AND only_if = ''"
     states = {state for (state,) in db.execute(query, (update_id,))}
     if "sent" not in states and states & {"planned", "sending"}:
         return []
-    ending = "if sent" if "sent" in states else "if failed"
+    released = _release(db, update_id, "sent" if "sent" in states else "failed", now)
+    db.execute("DELETE FROM outbox WHERE update_id = ? AND state = 'waiting'", (update_id,))
+    return released
+
+
+def release_late(db: Connection, update_id: int, now: float) -> list[int]:
+    """Plan to say that an answer's calls are still being tried, where none goes soon."""
+    query = """SELECT min(not_before - planned_at) FROM outbox WHERE update_id = ?
+        AND only_if = '' AND state IN ('planned', 'sending')"""
+    waits = db.execute(query, (update_id,)).fetchone()[0] or 0.0
+    return _release(db, update_id, "late", now) if waits > LATE_SECONDS else []
+
+
+def _release(db: Connection, update_id: int, only_if: str, now: float) -> list[int]:
     query = """UPDATE outbox SET state = 'planned', planned_at = ?, not_before = ?
-        WHERE update_id = ? AND state = ? RETURNING chat"""
-    rows = db.execute(query, (now, now, update_id, ending)).fetchall()
-    db.execute("DELETE FROM outbox WHERE update_id = ? AND state LIKE 'if %'", (update_id,))
-    return [chat for (chat,) in rows]
+        WHERE update_id = ? AND state = 'waiting' AND only_if = ? RETURNING chat"""
+    return [chat for (chat,) in db.execute(query, (now, now, update_id, only_if))]
 
 
 def postpone(db: Connection, row: Planned, now: float, seconds: float) -> bool:
@@ -179,7 +192,7 @@ def drop_chat(db: Connection, chat: int, now: float) -> tuple[int, list[int]]:
 
     Returns how many rows, and the chats for which that releases something.
     """
-    db.execute("UPDATE outbox SET state = 'failed' WHERE chat = ? AND state LIKE 'if %'", (chat,))
+    db.execute("UPDATE outbox SET state = 'failed' WHERE chat = ? AND state = 'waiting'", (chat,))
     query = """UPDATE outbox SET state = 'failed' WHERE chat = ? AND state = 'planned'
         RETURNING update_id"""
     dropped = [update_id for (update_id,) in db.execute(query, (chat,)).fetchall()]

@@ -50,14 +50,41 @@ async def test_words_that_stay_in_the_chat_do_not_come_back_by_an_answer(world: 
     assert "депо" not in str(world.generation.heard())
 
 
-async def test_while_telegram_takes_no_deletion_nothing_is_said(world: World) -> None:
+@pytest.mark.parametrize("ending", [None, 400])
+@cases(
+    "order, fault, texts",
+    [
+        ("limited", DELETE, of("deleteMessage", 429, retry_after=300),
+         (TEXTS.deleted, TEXTS.not_deleted)),
+        ("failing", DELETE, of("deleteMessage", 502), (TEXTS.deleted, TEXTS.not_deleted)),
+        ("a report", REPORT, of("sendMessage", 429, chat=1, retry_after=300),
+         (TEXTS.reported, TEXTS.unheard)),
+    ],
+)  # fmt: skip
+async def test_while_telegram_does_not_do_it_that_is_said_within_seconds(
+    world: World, order: dict[str, Any], fault: Fault, texts: tuple[str, str], ending: int | None
+) -> None:
+    world.configure(owner_ids=frozenset({1}))
     world.telegram.administrators.add(7)
-    world.telegram.fault = of("deleteMessage", 429, retry_after=90)
+    world.telegram.fault = fault
+    async with world.gateway():
+        began = world.clock.now()
+        world.telegram.put(order)
+        await world.says(TEXTS.late, chat=-100, step=0.1)
+        assert world.clock.now() - began < 20
+        world.telegram.fault = of(str(fault.method), ending, chat=fault.chat) if ending else None
+        await world.says(TEXTS.late, texts[bool(ending)], chat=-100, step=0.5)
+        await world.counts("outbox_size", 0)
+
+
+async def test_of_a_short_delay_nothing_is_said(world: World) -> None:
+    world.telegram.administrators.add(7)
+    world.telegram.fault = of("deleteMessage", 429, retry_after=2)
     async with world.gateway():
         world.telegram.put(DELETE)
-        await world.until(lambda: world.clock.sleeps(90))
+        await world.until(lambda: world.clock.sleeps(2))
         world.telegram.fault = None
-        await world.wait_out(90, world.telegram.texts)
+        await world.wait_out(2, world.telegram.texts)
         await world.says(TEXTS.deleted)
 
 
@@ -104,7 +131,7 @@ async def test_what_was_to_be_said_goes_with_the_chat(world: World) -> None:
     world.telegram.fault = of("sendMessage", 429, chat=1, retry_after=50)
     async with world.gateway():
         world.telegram.put(REPORT)
-        await world.until(lambda: world.clock.sleeps(50))
+        await world.says(TEXTS.late)
         member = {"status": "kicked"}
         world.telegram.put_raw(
             my_chat_member={**group(None), "old_chat_member": {}, "new_chat_member": member}
@@ -114,7 +141,7 @@ async def test_what_was_to_be_said_goes_with_the_chat(world: World) -> None:
         await world.wait_out(50, world.telegram.texts)
         await world.until(lambda: len(world.telegram.texts(1)) == 1)
         await world.settle()
-    assert world.telegram.texts(-100) == []
+    assert world.telegram.texts(-100) == [TEXTS.late]
 
 
 async def test_while_it_is_muted_no_setting_promises_an_answer(world: World) -> None:
@@ -152,7 +179,8 @@ async def test_who_reports_hears_it_though_an_owner_blocks_the_bot_meanwhile(
         world.telegram.put(REPORT)
         await world.until(lambda: world.clock.sleeps(50))
         world.telegram.put_raw(my_chat_member=blocks(1))
-        await world.says(TEXTS.reported if others else TEXTS.unheard, chat=-100)
+        told = (TEXTS.reported,) if others else (TEXTS.late, TEXTS.unheard)
+        await world.says(*told, chat=-100)
         await world.counts("outbox_size", 0)
 
 
@@ -173,6 +201,6 @@ async def test_how_it_went_is_said_though_that_took_longer_than_an_answer_is_wor
     async with world.gateway():
         world.telegram.fault = of("sendMessage", 429, chat=1, retry_after=4200)
         world.telegram.put(REPORT)
-        await world.until(lambda: world.clock.sleeps(4200))
+        await world.says(TEXTS.late)
         world.clock.advance(4200)
-        await world.says(TEXTS.unheard, chat=-100)
+        await world.says(TEXTS.late, TEXTS.unheard, chat=-100)
