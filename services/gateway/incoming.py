@@ -101,7 +101,8 @@ class Message(RepliedTo):
     is_direct             it stands in the direct messages to a channel
     direct_topic          whose: one person's direct messages are a topic
     quote                 the part of what it answers that it quotes
-    elsewhere             whose message in another chat it answers, and in which
+    external_reply        what it answers in another chat
+    elsewhere             who wrote that, where Telegram says so, and in which chat
     """
 
     chat: Id = at_path(0, "chat", "id")
@@ -118,6 +119,7 @@ class Message(RepliedTo):
     replied_to: RepliedTo = at_path(RepliedTo(), "reply_to_message")
     quote: str = at_path("", "quote", "text")
     elsewhere: User = at_path(User(), "external_reply", "origin", "sender_user")
+    external_reply: dict[str, Any] = at_path({}, "external_reply")
     elsewhere_chat: Id = at_path(0, "external_reply", "chat", "id")
     forward_origin: Any = None
     via_bot: Any = None
@@ -199,11 +201,13 @@ class Message(RepliedTo):
     def answered(self) -> int:
         """Whom it answers, here or what was said in another chat; 0 for nobody.
 
+        All anonymous administrators of a group are one. A post and who hides have no id: NOWHERE.
         Every message of a topic seems to reply to the topic's first one, and every comment to its
         post, which is no answer.
         """
-        is_answer = not (self.post or self._answers_opening())
-        return self.elsewhere.id or (self.replied_to.user.id if is_answer else 0)
+        if self.external_reply:
+            return self.elsewhere.id or NOWHERE
+        return 0 if self.post or self._answers_opening() else self.replied_to.sender
 
     def _answers_opening(self) -> bool:
         opens_topic = self.topic != 0 and self.replied_to.message_id == self.topic

@@ -26,11 +26,17 @@ STICKER: dict[str, Any] = {"sticker": {"file_id": "1", "file_unique_id": "1"}}
 CHAIN: dict[str, Any] = {"message_thread_id": 40}
 FORWARDED: dict[str, Any] = {"forward_origin": {"type": "hidden_user", "sender_user_name": "Г"}}
 OPENING = group("тема", forum_topic_created={"name": "т"}, sender=VASYA)
+SALON, NEWS = {"id": -100, "type": "supergroup"}, {"id": -200, "type": "channel"}
 POST = group("новость", sender=person(777000), is_automatic_forward=True)
 
 
 def marked(text: str, part: str, kind: str = "mention", **more: Any) -> dict[str, Any]:
     return group(text, entities=[entity(kind, text, part, **more)])
+
+
+def as_chat(text: str, chat: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A message of somebody who writes as the group, or as a channel."""
+    return group(text, sender=another_bot(), sender_chat=chat, **more)
 
 
 def drawn(text: str, sender: dict[str, Any], is_chosen: bool) -> dict[str, Any]:
@@ -52,7 +58,16 @@ FOR_OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("an answer to another bot", group("да", reply_to_message=group("эй", sender=another_bot()))),
     ("an answer to another elsewhere",
      group("да", external_reply={"origin": {"type": "user", "sender_user": VASYA}})),
+    ("an answer to a post elsewhere",
+     group("да", external_reply={"origin": {"type": "channel", "chat": NEWS, "message_id": 3}})),
+    ("an answer to somebody hidden elsewhere",
+     group("да", external_reply={"origin": FORWARDED["forward_origin"]})),
+    ("an answer to who writes as a channel", group("да", reply_to_message=as_chat("эй", NEWS))),
+    ("an answer to an anonymous administrator",
+     group("да", reply_to_message=as_chat("эй", SALON))),
     ("a mention of another bot", marked("а что скажет @polkson_bot?", "@polkson_bot")),
+    ("a mention of another bot by its name",
+     marked("а что скажет Полксон?", "Полксон", "text_mention", user=another_bot())),
     ("a call of another person", marked("@vasya глянь", "@vasya")),
     ("a call of somebody without a username",
      marked("Вася, глянь", "Вася", "text_mention", user=VASYA)),
@@ -68,6 +83,8 @@ FOR_THE_BOT: list[tuple[str, dict[str, Any]]] = [
     ("an answer to oneself in a chain", group("ну?", reply_to_message=group("автобус"), **CHAIN)),
     ("a topic's message", group("ну?", reply_to_message=OPENING)),
     ("somebody's name", marked("а @vasya придёт?", "@vasya")),
+    ("somebody's name, who has no username",
+     marked("а Вася придёт?", "Вася", "text_mention", user=VASYA)),
     ("a call of both", marked("@avtobus_bot и @polkson_bot?", "@avtobus_bot")),
 ]  # fmt: skip
 
@@ -123,6 +140,11 @@ BURSTS: list[tuple[str, list[dict[str, Any]], list[str]]] = [
        ["эхо: ты где?"]) for name, message in FOR_OTHERS),
     *((f"{name} is part of a burst", [group("автобус"), message],
        [echo(message)]) for name, message in FOR_THE_BOT),
+    *(("who writes as a chat goes on in an answer to oneself",
+       [as_chat("автобус", chat), as_chat("ну?", chat, reply_to_message=as_chat("автобус", chat))],
+       ["эхо: ну?"]) for chat in (SALON, NEWS)),
+    ("who writes as the group answers a channel", [as_chat("автобус", SALON),
+     as_chat("ну?", SALON, reply_to_message=as_chat("эй", NEWS))], ["эхо: автобус"]),
     *((f"after a downtime: {name}", messages, texts) for name, messages, texts in LATER),
 ]  # fmt: skip
 
