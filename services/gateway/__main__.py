@@ -3,6 +3,8 @@
 import asyncio
 import sys
 
+import services.gateway.unbuilt_aiogram  # isort: skip  # noqa: F401  (before whatever imports aiogram)
+
 from contracts.bot_file import bot_path, read_bot
 from contracts.refusal import Refusal
 from services.gateway.bot_api import open_bot_api
