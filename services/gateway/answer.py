@@ -1,11 +1,13 @@
 """What handling an update comes to: calls to make and writes to the store, committed together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from sqlite3 import Connection
 from typing import Any
 
 from services.gateway.incoming import ButtonPress, Message
+from services.gateway.reasons import ChatSettings
 
 PRESS_CHARACTERS = 200
 """That Telegram takes in an answer to a pressed button."""
@@ -46,16 +48,39 @@ class Outgoing:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """`silences` is the chat and topic in which what it is about to say is dropped, 0 and 0 all.
+class Silence:
+    """Where the bot is not to say what it is about to: in a topic of a chat, in chat 0 everywhere.
 
-    With `calms` that is only what nobody asked for.
+    is_calm       only what nobody asked for
+    by_settings   if the topic is the general one, also in topics that follow its settings
     """
 
+    chat: int = 0
+    topic: int = 0
+    is_calm: bool = False
+    by_settings: bool = False
+
+    def ends(self, apart: Collection[int], chat: int, topic: int, is_unasked: bool) -> bool:
+        """Whether it ends talk; `apart` are the topics of its chat with settings of their own."""
+        follows = self.by_settings and not self.topic and topic not in apart
+        is_here = not self.chat or (self.chat == chat and (self.topic == topic or follows))
+        return is_here and (is_unasked or not self.is_calm)
+
+
+@dataclass(frozen=True)
+class Answer:
     calls: tuple[Outgoing, ...] = ()
     writes: tuple[Write, ...] = ()
-    silences: tuple[int, int] | None = None
-    calms: bool = False
+    silence: Silence | None = None
+
+
+def silence_by(
+    settings: ChatSettings, chat: int, topic: int, now: float, zone: tzinfo
+) -> Silence | None:
+    """What new settings end of what the bot is about to say."""
+    is_muted = now < settings.muted_until
+    ends = is_muted or not settings.talks_unasked(now, zone)
+    return Silence(chat, topic, not is_muted, by_settings=True) if ends else None
 
 
 def answer_to(

@@ -1,7 +1,7 @@
 """What a pressed button of /settings does. Whoever presses whichever, it stops waiting."""
 
 from services.gateway.administrators import is_administrator, reads_all
-from services.gateway.answer import Answer, Outgoing, answer_press
+from services.gateway.answer import Answer, Outgoing, answer_press, silence_by
 from services.gateway.context import Context
 from services.gateway.incoming import ButtonPress, Identity
 from services.gateway.settings_keyboard import chosen_settings, keyboard
@@ -24,8 +24,7 @@ async def answer_button(press: ButtonPress, context: Context, me: Identity) -> A
     async with context.database.transaction() as db:
         settings = chats.settings(db, press.chat, press.topic) or config.new_chat
     wanted = chosen_settings(settings, press.data, now) or settings
-    is_calm = not (wanted.insane or wanted.chattiness)
-    hears_all = is_calm or await reads_all(context, me, press.chat)
+    hears_all = not (wanted.insane or wanted.chattiness) or await reads_all(context, me, press.chat)
     text = "" if hears_all else config.texts.privacy_mode
     markup = keyboard(wanted, now, config.zone)
     extra = {"chat_id": press.chat, "message_id": press.message.message_id, "reply_markup": markup}
@@ -33,6 +32,5 @@ async def answer_button(press: ButtonPress, context: Context, me: Identity) -> A
     return Answer(
         (call, answer_press(press, text)),
         (lambda db: chats.set_settings(db, press.chat, press.topic, wanted),),
-        (press.chat, press.topic) if is_calm or wanted.muted_until > now else None,
-        calms=wanted.muted_until <= now,
+        silence_by(wanted, press.chat, press.topic, now, config.zone),
     )

@@ -12,7 +12,7 @@ from typing import Any
 from contracts.forget import Forgotten, append
 from contracts.retry import backoff, retry
 from services.gateway.administrators import is_administrator, reads_all
-from services.gateway.answer import Answer, Outgoing, Write, answer_to
+from services.gateway.answer import Answer, Outgoing, Silence, Write, answer_to, silence_by
 from services.gateway.arguments import read_hours, read_percent, read_span, read_switch
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.context import Context
@@ -69,16 +69,13 @@ class Order:
         if wanted.muted_until > self.now:  # or what is said would not be done
             until = local_time(wanted.muted_until, self.config.zone)
             text = f"{text} {self.texts.muted.replace('{until}', until)}".strip()
-        return self.tell(text, lambda db: chats.set_settings(db, chat, topic, wanted))
+        told = self.tell(text, lambda db: chats.set_settings(db, chat, topic, wanted))
+        silence = silence_by(wanted, chat, topic, self.now, self.config.zone)
+        return replace(told, silence=silence)
 
-    def silence(self, answer: Answer, everywhere: bool = False) -> Answer:
-        """The same answer, which ends what the bot is about to say in this chat, or everywhere."""
-        here = self.message.chat, self.message.topic
-        return replace(answer, silences=(0, 0) if everywhere else here)
-
-    def calm(self, answer: Answer) -> Answer:
-        """The same answer, which ends what the bot is about to say unasked in this chat."""
-        return replace(self.silence(answer), calms=True)
+    def silence(self, answer: Answer) -> Answer:
+        """The same answer, which ends what the bot is about to say in this conversation."""
+        return replace(answer, silence=Silence(self.message.chat, self.message.topic))
 
     def explain(self, example: str) -> Answer:
         return self.tell(self.texts.unclear.replace("{example}", example))
@@ -126,7 +123,7 @@ async def insanity(order: Order) -> Answer:
     if is_insane is None:
         return order.explain("/insanity on (или off)")
     if not is_insane:
-        return order.calm(order.set(order.texts.insanity_off, insane=False))
+        return order.set(order.texts.insanity_off, insane=False)
     return order.set(await order.warned(order.texts.insanity_on), insane=True)
 
 
@@ -136,7 +133,7 @@ async def chattiness(order: Order) -> Answer:
     if percent is None:
         return order.explain("/chattiness 15 (от 0 до 100)")
     if not percent:
-        return order.calm(order.set(order.texts.chattiness_off, chattiness=0, insane=False))
+        return order.set(order.texts.chattiness_off, chattiness=0, insane=False)
     text = await order.warned(order.texts.chattiness.replace("{percent}", str(percent)))
     return order.set(text, chattiness=percent, insane=False)
 
@@ -158,7 +155,7 @@ async def mute(order: Order) -> Answer:
         return await unmute(order)
     if seconds is None:
         return order.explain("/mute 2 часа (от минуты до 366 дней)")
-    return order.silence(order.set("", muted_until=order.now + seconds))
+    return order.set("", muted_until=order.now + seconds)
 
 
 async def unmute(order: Order) -> Answer:
@@ -232,7 +229,7 @@ def _few_attempts(error: Exception, attempt: int) -> float | None:
 
 async def optout(order: Order) -> Answer:
     told = order.tell(order.texts.opted_out, lambda db: chats.opt_out(db, True))
-    return order.silence(told, everywhere=True)
+    return replace(told, silence=Silence())
 
 
 async def optin(order: Order) -> Answer:

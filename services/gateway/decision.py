@@ -5,13 +5,12 @@ much; then `addressed`, which says whether a message is for the bot.
 """
 
 import hashlib
-from datetime import datetime
 
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.command_table import Trait, command_entry
 from services.gateway.incoming import ButtonPress, Identity, Message, Update
 from services.gateway.names import is_called
-from services.gateway.reasons import BURST_SECONDS, SPEAKS, UNASKED, Minutes, Reason, View
+from services.gateway.reasons import BURST_SECONDS, SPEAKS, UNASKED, Reason, View
 
 OLD_SECONDS = 1800.0
 """Age at which a message that was not for the bot is not worth an answer any more, nor an edit that
@@ -173,7 +172,7 @@ def _decide_unasked(
         return Reason.NOT_ADDRESSED
     if now - message.at > OLD_SECONDS:
         return Reason.STALE
-    if settings.quiet and is_quiet(settings.quiet, datetime.fromtimestamp(now, config.zone)):
+    if settings.is_quiet(now, config.zone):
         return Reason.QUIET_HOURS
     if view.unasked_in_minute >= config.budget:
         return Reason.BUDGET
@@ -184,12 +183,6 @@ def _percentile(message: Message, me: Identity) -> int:
     """0 to 99 by each bot's own chance, but the same each time the message is decided."""
     key = f"{me.id}/{message.chat}/{message.message_id}".encode()
     return hashlib.sha256(key).digest()[0] * 100 // 256
-
-
-def is_quiet(hours: Minutes, local: datetime) -> bool:
-    """Whether the time lies within the minutes of the day, which may go over midnight."""
-    minute, (begin, end) = local.hour * 60 + local.minute, hours
-    return begin <= minute < end if begin < end else minute >= begin or minute < end
 
 
 def may_add(bots: int, others: int, depth: int) -> bool:

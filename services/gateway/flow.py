@@ -6,6 +6,7 @@ before a crash.
 """
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from sqlite3 import Connection
 from typing import Any
@@ -17,7 +18,7 @@ from aiogram.exceptions import (
     TelegramServerError,
 )
 
-from services.gateway.answer import Answer, Outgoing, Write, answer_to
+from services.gateway.answer import Answer, Outgoing, Silence, Write, answer_to
 from services.gateway.ask_generation import Generation
 from services.gateway.button_presses import answer_button
 from services.gateway.command_handlers import Order
@@ -130,7 +131,7 @@ class Flow:
             finally:
                 del self._silences[update_id]
         self._bursts.pop(_place(message), None)
-        passed_over: Write = lambda db: history.set_reason(db, message, Reason.MUTED)  # noqa: E731
+        passed_over: Write = lambda db: history.set_reason(db, message, Reason.SILENCED)  # noqa: E731
         return Answer(writes=(passed_over,)) if reason in SPEAKS else Answer()
 
     async def _decide(self, update_id: int, message: Message) -> tuple[Reason, ChatSettings]:
@@ -244,20 +245,19 @@ class Flow:
                 return  # its sender has been forgotten meanwhile
             outbox.plan(db, update_id, answer.calls, self.clock.now())
             given_up = sum(write(db) or 0 for write in answer.writes)
-            if answer.silences is not None:
-                given_up += outbox.drop_talk(db, *answer.silences, answer.calms)
+            if (silence := answer.silence) is not None:
+                apart = chats.topics_apart(db, silence.chat)
+                given_up += outbox.drop_talk(db, silence, apart)
         self.sender.note_planned(sum(not call.only_if for call in answer.calls), given_up)
         self.sender.wake([call.queue for call in answer.calls])
-        if answer.silences is not None:
-            self._silence(*answer.silences, answer.calms)
+        if silence is not None:
+            self._end_talk(silence, apart)
 
-    def _silence(self, chat: int, topic: int, calms: bool) -> None:
-        """End what is thought up and typed there, in chat 0 everywhere."""
-        for message, reason, silence in self._silences.values():
-            if calms and reason not in UNASKED:
-                continue
-            if chat in (0, message.chat) and (not chat or topic == message.topic):
-                silence.set()
+    def _end_talk(self, silence: Silence, apart: Collection[int]) -> None:
+        """End what is thought up and typed."""
+        for message, reason, end in self._silences.values():
+            if silence.ends(apart, message.chat, message.topic, reason in UNASKED):
+                end.set()
         self.sender.look_again()
 
 

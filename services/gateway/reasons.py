@@ -1,6 +1,7 @@
 """What is decided of a message, and what the decision rests on. Pure."""
 
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -33,6 +34,7 @@ class Reason(StrEnum):
     JOINED = "joined"
     OPTED_OUT = "opted_out"
     MUTED = "muted"
+    SILENCED = "silenced"
     LIMITED = "limited"
     BOT_DEPTH = "bot_depth"
     BOT_REPEAT = "bot_repeat"
@@ -72,6 +74,17 @@ class ChatSettings(BaseModel):
     chattiness: int = 0
     quiet: Minutes | None = None
     muted_until: float = 0.0
+
+    def talks_unasked(self, now: float, zone: tzinfo) -> bool:
+        return bool(self.insane or self.chattiness) and not self.is_quiet(now, zone)
+
+    def is_quiet(self, now: float, zone: tzinfo) -> bool:
+        """Whether it is one of the quiet hours, which may go over midnight."""
+        if self.quiet is None:
+            return False
+        local, (begin, end) = datetime.fromtimestamp(now, zone), self.quiet
+        minute = local.hour * 60 + local.minute
+        return begin <= minute < end if begin < end else minute >= begin or minute < end
 
 
 @dataclass(frozen=True)

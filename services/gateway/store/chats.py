@@ -23,6 +23,12 @@ def settings(db: Connection, chat: int, topic: int) -> ChatSettings | None:
     return ChatSettings.model_validate_json(row[0]) if row else None
 
 
+def topics_apart(db: Connection, chat: int) -> set[int]:
+    """Return the topics with settings of their own."""
+    query = "SELECT topic FROM chats WHERE chat = ? AND settings != '{}'"
+    return {topic for (topic,) in db.execute(query, (chat,))}
+
+
 def set_settings(db: Connection, chat: int, topic: int, wanted: ChatSettings) -> None:
     _put_settings(db, chat, topic, wanted.model_dump_json())
 

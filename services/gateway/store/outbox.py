@@ -6,11 +6,11 @@ A row taken from `sending` back to `planned` may be sent twice: `recover` return
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 
-from services.gateway.answer import Outgoing
+from services.gateway.answer import Outgoing, Silence
 
 KEEP_SENT_SECONDS = 2 * 86_400.0
 """Time for which what was sent is kept, so that nothing is planned twice."""
@@ -174,17 +174,20 @@ def is_spoken(db: Connection, row: Planned) -> bool:
     return db.execute(query, (row.id,)).fetchone() is not None
 
 
-def drop_talk(db: Connection, chat: int, topic: int, unasked: bool) -> int:
-    """Give up what the bot is about to say there, in chat 0 everywhere; return how many rows.
+def drop_talk(db: Connection, silence: Silence, apart: Collection[int]) -> int:
+    """Give up what the bot is about to say and the silence ends; return how many rows.
 
     Those that are being sent do not count: they may arrive, but are not sent again.
     """
-    query = """UPDATE outbox SET state = 'failed' WHERE state = ? AND (spoken OR asker)
-        AND (? = 0 OR chat = ? AND topic = ?) AND (NOT ? OR update_id IN (
+    rows = db.execute(
+        """SELECT id, state = 'planned', chat, topic, update_id IN (
             SELECT o.update_id FROM outbox o JOIN turns t ON t.chat = o.chat
-            AND t.message_id = o.reply_to WHERE t.reason IN ('insanity', 'chattiness')))"""
-    db.execute(query, ("sending", chat, chat, topic, unasked))
-    return db.execute(query, ("planned", chat, chat, topic, unasked)).rowcount
+            AND t.message_id = o.reply_to WHERE t.reason IN ('insanity', 'chattiness'))
+        FROM outbox WHERE state IN ('planned', 'sending') AND (spoken OR asker)"""
+    )
+    ended = {row: is_planned for row, is_planned, *talk in rows if silence.ends(apart, *talk)}
+    db.executemany("UPDATE outbox SET state = 'failed' WHERE id = ?", [(row,) for row in ended])
+    return sum(ended.values())
 
 
 def drop_chat(db: Connection, chat: int, now: float) -> tuple[int, list[int]]:

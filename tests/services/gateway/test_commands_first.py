@@ -164,7 +164,8 @@ async def test_a_line_under_way_is_no_part_of_the_new_conversation(
 
 @pytest.mark.parametrize("text", ["погода хорошая", "автобус, какая погода?"])
 @pytest.mark.parametrize("order", [{"message": group("/insanity off")},
-    {"message": group("/chattiness 0")}, {"callback_query": press("insane:0")}])  # fmt: skip
+    {"message": group("/chattiness 0")}, {"message": group("/quiet 8-20")},
+    {"callback_query": press("insane:0")}])  # fmt: skip
 @pytest.mark.parametrize("is_typed", [False, True])
 async def test_what_nobody_asked_for_ends_with_the_mode(
     busy: World, text: str, order: dict[str, Any], is_typed: bool
@@ -182,3 +183,42 @@ async def test_what_nobody_asked_for_ends_with_the_mode(
         busy.generation.hold.set()
         await busy.handled(step=1.0)
     assert any("эхо" in each for each in busy.telegram.texts()) is ("автобус" in text)
+
+
+@cases(
+    "order, ends",
+    [
+        ("a mute", {"message": group("/mute")}, True),
+        ("insanity off", {"message": group("/insanity off")}, True),
+        ("quiet hours", {"message": group("/quiet 8-20")}, True),
+        ("the button", {"callback_query": press("insane:0")}, True),
+        ("a reset, which is of one conversation", {"message": group("/reset")}, False),
+    ],
+)
+@pytest.mark.parametrize("is_apart", [False, True])
+@pytest.mark.parametrize("is_typed", [False, True])
+async def test_what_ends_in_the_general_topic_ends_where_its_settings_hold(
+    busy: World, order: dict[str, Any], ends: bool, is_apart: bool, is_typed: bool
+) -> None:
+    busy.configure(delays=1.0, typing_speed=1.0, insanity=True)
+    async with busy.gateway():
+        if is_apart:
+            await busy.ask(group("/insanity on", **topic(5)))
+        busy.telegram.put(group("погода хорошая", sender=person(8), **topic(5)))
+        await busy.asks_generation()
+        assert busy.generation.hold
+        if is_typed:
+            busy.generation.hold.set()
+            await busy.counts("outbox_size", 1)
+        before = len(busy.telegram.sent)
+        busy.telegram.put_raw(**order)
+        await busy.until(
+            lambda: len(busy.telegram.sent[before:] + busy.telegram.press_answers) > 0, step=0.1
+        )
+        shown = len(busy.telegram.actions)
+        busy.clock.advance(4.6)
+        await busy.settle()
+        assert (len(busy.telegram.actions) > shown) is (is_apart or not ends)
+        busy.generation.hold.set()
+        await busy.handled(step=1.0)
+    assert any("эхо" in each for each in busy.telegram.texts()) is (is_apart or not ends)

@@ -1,13 +1,13 @@
 """Whether the bot answers what is, or is not, for it: the other half of the table."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from services.gateway.bot_config import GatewayConfig
-from services.gateway.decision import OLD_SECONDS, decide, is_quiet, may_add
+from services.gateway.decision import OLD_SECONDS, decide, may_add
 from services.gateway.incoming import read_message
 from services.gateway.reasons import ChatSettings, Minutes, Reason, View
 from tests.services.gateway.telegram import ALBUM, SELF, another_bot, group, person, private
@@ -185,7 +185,8 @@ def test_whether_the_bot_answers(case: Case) -> None:
 def test_both_halves_of_the_table_are_long_and_know_every_reason() -> None:
     assert len(CASES) + len(TABLE) >= 150
     seen = {case.reason for case in CASES} | {reason for _, _, reason, _ in TABLE}
-    assert seen == set(Reason) - {Reason.JOINED}  # what a message becomes while it is answered
+    becomes = {Reason.JOINED, Reason.SILENCED}  # what a message is while it is answered
+    assert seen == set(Reason) - becomes
 
 
 def test_chattiness_is_a_share_of_messages() -> None:
@@ -221,7 +222,8 @@ def test_a_message_is_drawn_the_same_each_time() -> None:
     ],
 )  # fmt: skip
 def test_quiet_hours_over_midnight(hours: Minutes, hour: int, expected: bool) -> None:
-    assert is_quiet(hours, datetime(2026, 11, 26, hour)) is expected
+    at = datetime(2026, 11, 26, hour, tzinfo=UTC).timestamp()
+    assert ChatSettings(quiet=hours).is_quiet(at, UTC) is expected
 
 
 @pytest.mark.parametrize("depth", range(12))

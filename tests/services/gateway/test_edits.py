@@ -1,6 +1,11 @@
 """An edit is an edit: what is answered is a call that its words did not hold before, once."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from typing import Any
+
+import pytest
 
 from tests.services.gateway.conftest import TEXTS, World, cases
 from tests.services.gateway.telegram import entity, group, own, person, private, topic
@@ -29,7 +34,8 @@ MENTION: dict[str, Any] = {
     "entities": [entity("mention", MENTIONING, "@avtobus_bot")],
 }
 STICKER = group(None, sticker={"file_id": "1", "file_unique_id": "1"})
-REPLY = group("да", reply_to_message=own("едем?"))
+TO_BOT: dict[str, Any] = {"reply_to_message": own("едем?")}
+REPLY = group("да", **TO_BOT)
 FORUM = group("едем в парк", **topic(5))
 CASES: list[tuple[str, list[Step], dict[str, Any]]] = [
     ("a reaction", [(new(HI), "эхо: автобус, привет"), (edit(HI),), (edit(HI),)], {}),
@@ -87,6 +93,35 @@ async def test_what_an_edit_calls_forth(
             expected += texts
             await world.handled()
             assert world.telegram.texts() == expected
+
+
+@pytest.mark.parametrize("message", [HI, PLAIN])
+@pytest.mark.parametrize(
+    "order",
+    [group("/mute"), group("/insanity off"), group("/quiet 8-20"), group("/delete", **TO_BOT)],
+)
+async def test_no_edit_brings_back_an_answer_that_was_ended(
+    world: World, message: dict[str, Any], order: dict[str, Any]
+) -> None:
+    world.configure(insanity=True)
+    world.telegram.administrators.add(ADMINISTRATOR)
+    world.generation.hold = asyncio.Event()
+    async with world.gateway():
+        world.telegram.put(message)
+        await world.asks_generation()
+        await world.ask(order)
+        is_ended = order["text"] in ("/mute", "/delete") or message is PLAIN
+        if not is_ended:
+            world.generation.hold.set()
+        await world.handled()
+        said = await world.ask(group("/unmute"))
+        with closing(sqlite3.connect(world.settings.database)) as db:
+            [(reason,)] = db.execute("SELECT reason FROM turns WHERE role = 'other'")
+        assert (reason == "silenced") is is_ended
+        world.generation.hold.set()
+        world.telegram.put_raw(**edit(message, text=CALLED))
+        await world.handled()
+    assert world.telegram.texts()[-1:] == said
 
 
 async def test_an_edit_brings_nothing_into_the_history(world: World) -> None:
