@@ -6,6 +6,7 @@ A handler returns an Answer; what it writes is committed together with the answe
 import asyncio
 import math
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -106,6 +107,12 @@ async def show_help(order: Order) -> Answer:
     return order.tell(await order.warned(order.texts.help_admin))
 
 
+async def unknown(order: Order) -> Answer:
+    """A command that there is not: help in private, in a group a line."""
+    is_private = order.message.is_private
+    return await show_help(order) if is_private else order.explain(f"/help@{order.me.username}")
+
+
 async def privacy(order: Order) -> Answer:
     texts = order.texts
     text = texts.privacy.replace("{days}", str(order.config.retention_days))
@@ -150,7 +157,8 @@ async def quiet(order: Order) -> Answer:
 
 
 async def mute(order: Order) -> Answer:
-    seconds = read_span(order.argument or "1h")
+    local = datetime.fromtimestamp(order.now, order.config.zone)
+    seconds = read_span(order.argument or "1h", local)
     if seconds is None and read_switch(order.argument) is False:
         return await unmute(order)
     if seconds is None:

@@ -81,28 +81,27 @@ _MENUS = {
     "all_chat_administrators": ("help", "insanity", "report", "settings"),
 }
 """What Telegram lists where somebody types a slash; every other command stands in /help."""
-_ALONE = re.compile(r"/\w{1,32}")
-
-
-_UNKNOWN = CommandEntry(_ALL, handlers.show_help)
+_ALONE = re.compile(r"/[^\W\d]\w{0,31}[.,!?…]*")
+_UNKNOWN = CommandEntry(_ALL, handlers.unknown)
 
 
 def command_entry(message: Message, me: Identity) -> CommandEntry | None:
     """Return the command that somebody gives this bot; None for talk and for other bots' commands.
 
-    Below another bot's words a command without a name is that bot's.
-    One that there is not, which help answers, is meant for this bot where it is named, and where a
-    slash and a word are all that stands in a private message. «/дом стоит» is talk.
+    Below another bot's words a command without a name is that bot's. One that there is not is meant
+    for this bot where it is named, and in private, where no other bot is. A path, a date and
+    «/дом стоит» are talk there, «/дом» alone is not.
     """
     command = message.command
     target = command.target.lower() if command else ""
     is_below_another = message.replied_to.is_by_bot and message.answered not in (0, me.id)
-    if target != me.username.lower() and (target or is_below_another):
-        return None
-    if command and command.name in COMMANDS:
+    is_ours = target == me.username.lower() or not (target or is_below_another)
+    if command and is_ours and command.name in COMMANDS:
         return COMMANDS[command.name]
-    is_alone = message.is_private and _ALONE.fullmatch(message.plain.strip())
-    return _UNKNOWN if is_alone or target else None
+    if message.is_private:
+        is_word = command is not None and command.name[0].isalpha()
+        return _UNKNOWN if is_word or _ALONE.fullmatch(message.plain.strip()) else None
+    return _UNKNOWN if target and is_ours else None
 
 
 async def run_command(order: Order) -> Answer:

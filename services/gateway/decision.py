@@ -42,7 +42,7 @@ def is_command(message: Message, me: Identity) -> bool:
     """
     command = message.replied_to.command if message.is_by_bot else None
     command = command or message.command
-    is_given = command is not None and (bool(command.target) or not message.is_private)
+    is_given = command is not None and not message.is_private
     return is_given or command_entry(message, me) is not None
 
 

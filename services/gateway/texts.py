@@ -22,7 +22,7 @@ class Texts(BaseModel):
 
     start             answer to /start; it should say that this is a bot
     joined            said once in a group to which it was added; `{calls}` is by what it is called
-    help              answer to /help, and to a command that there is not
+    help              answer to /help, and in private to a command that there is not
     help_admin        answer to /help of an administrator in a group
     privacy           answer to /privacy; `{days}` is `retention_days`
     privacy_optout    added to it if `persona_user_id` is set

@@ -1,5 +1,7 @@
 """What people write after a command."""
 
+from datetime import datetime
+
 import pytest
 
 from services.gateway.arguments import read_hours, read_percent, read_span, read_switch
@@ -14,7 +16,12 @@ SPANS: list[tuple[str, float | None]] = [
     ("1h30m", 1.5 * HOUR), ("сутки", DAY), ("4\u00a0дня", 4 * DAY), ("неделю", 7 * DAY),
     ("366 дней", 366 * DAY), ("367 дней", None), ("0", None), ("0 часов", None), ("", None),
     ("5 секунд", None), ("навсегда", None), ("часок другой", None), ("2 часа туда", None),
-    ("месяц", None), ("-5", None),
+    ("месяц", 30 * DAY), ("на месяц", 30 * DAY), ("2 месяца", 60 * DAY), ("полгода", 182.5 * DAY),
+    ("год", 365 * DAY), ("2 года", None), ("полторы недели", 10.5 * DAY), ("две недели", 14 * DAY),
+    ("полторы минуты", 90), ("1 week", 7 * DAY), ("2 недели 3 дня", 17 * DAY), ("-5", None),
+    ("до 14:30", 1.5 * HOUR), ("до утра", 19 * HOUR), ("до вечера", 5 * HOUR),
+    ("до полуночи", 11 * HOUR), ("до 8 утра", 19 * HOUR), ("до 11 вечера", 10 * HOUR),
+    ("до 13", None), ("до завтрака", None), ("до 25", None), ("до", None),
 ]  # fmt: skip
 HOURS: list[tuple[str, tuple[int, int] | None]] = [
     ("23-8", (1380, 480)), ("22:30–7:15", (1350, 435)), ("с 22 до 7", (1320, 420)),
@@ -22,6 +29,12 @@ HOURS: list[tuple[str, tuple[int, int] | None]] = [
     ("со 2 до 6", (120, 360)), ("20-24", (1200, 1440)), ("0-24", (0, 1440)),
     ("с 21:00 до 6.30", (1260, 390)), ("с 22 ч до 7 часов", (1320, 420)),
     ("24-8", None), ("8-8", None), ("8", None), ("8:77-9", None), ("25 8", None), ("", None),
+    ("с 11 вечера до 8 утра", (1380, 480)), ("с 11:30 вечера до 8", (1410, 480)),
+    ("с 11 ночи до 2 дня", (1380, 840)), ("с 12 ночи до 5 часов утра", (0, 300)),
+    ("с 12 дня до 6 вечера", (720, 1080)), ("с 10 вечера до утра", (1320, 480)),
+    ("с полуночи до 9", (0, 540)), ("с 23 вечера до 8 утра", (1380, 480)),
+    ("11pm-8am", (1380, 480)), ("10:30 pm - 7 am", (1350, 420)), ("с 22 до полуночи", (1320, 0)),
+    ("с утра до утра", None), ("с 22 до обеда или 13", None), ("с 23 до", None), ("до утра", None),
     ("ночью", None), ("с 22 до 7 или 8", None),
 ]  # fmt: skip
 PERCENTAGES = [
@@ -38,7 +51,7 @@ SWITCHES = [
 
 @pytest.mark.parametrize(("text", "seconds"), SPANS)
 def test_spans_of_time(text: str, seconds: float | None) -> None:
-    assert read_span(text) == seconds
+    assert read_span(text, datetime(2026, 11, 26, 13)) == seconds
 
 
 @pytest.mark.parametrize(("text", "minutes"), HOURS)

@@ -117,7 +117,7 @@ LATER: list[tuple[str, list[dict[str, Any]], list[str]]] = [
 BURSTS: list[tuple[str, list[dict[str, Any]], list[str]]] = [
     ("a burst gets one answer", [private("слушай"), private("уже ушёл?")], ["эхо: уже ушёл?"]),
     ("a slash that is no command of ours is talk",
-     [private("слушай"), private("/дом стоит"), private("/dom too")], ["эхо: /dom too"]),
+     [private("слушай"), private("/дом стоит"), private("/2 too")], ["эхо: /2 too"]),
     ("a command neither waits for what stands before it nor swallows it",
      [private("эй"), private("/help")], [TEXTS.help, "эхо: эй"]),
     ("who writes again a minute later does not go on",

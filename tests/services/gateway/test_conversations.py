@@ -26,6 +26,9 @@ def unclear(example: str) -> str:
     return TEXTS.unclear.replace("{example}", example)
 
 
+SHORT_HELP = unclear("/help@avtobus_bot")
+
+
 def muted(until: str) -> str:
     return TEXTS.muted.replace("{until}", f"15.01 {until}")
 
@@ -39,6 +42,8 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
         (group("/insanity включить"), TEXTS.insanity_on),
         (group("/insanity @avtobus_bot выключить"), TEXTS.insanity_off),
         (group("@avtobus_bot, /insanity on"), TEXTS.insanity_on),
+        (group("/insanity off @avtobus_bot"), TEXTS.insanity_off),
+        (group("/insanity! on"), TEXTS.insanity_on), (group("/insanity off @other_bot"),),
         (group("/insanity @other_bot off"),), (group("@other_bot /insanity off"),),
         (group("ну"), "эхо: ну")], {}, []),
     ("insanity means nothing where all is answered anyway",
@@ -59,10 +64,13 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
     ("a mute as people say it", [
         (group("/mute на полчаса"), muted("11:30")), (group("/mute 2 часа"), muted("13:00")),
         (group("/mute на час"), muted("12:00")), (group("/mute"), muted("12:00")),
+        (group("/mute 2 часа @avtobus_bot"), muted("13:00")),
+        (group("/mute до 2 дня"), muted("14:00")), (group("/mute до вечера"), muted("18:00")),
         (group("/mute off"), TEXTS.unmuted),
         (group("/mute навсегда"), unclear("/mute 2 часа (от минуты до 366 дней)"))], {}, []),
     ("quiet hours as people say them", [
         (group("/quiet с 13 до 15"), TEXTS.quiet.format(begin="13:00", end="15:00")),
+        (group("/quiet с 11 вечера до утра"), TEXTS.quiet.format(begin="23:00", end="8:00")),
         (group("/quiet вкл"), TEXTS.quiet.format(begin="23:00", end="8:00")),
         (group("/quiet ночью"), unclear("/quiet 23-8 (часы от 0 до 24, или off)"))], {}, []),
     ("quiet hours in private, where nothing is said unasked",
@@ -70,9 +78,16 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
     ("in private a slash and a word are meant as a command", [
         (private("/sing"), TEXTS.help), (private("/помощь"), TEXTS.help),
         (private("@avtobus_bot /help"), TEXTS.help), (private("ну и ну /s"), "эхо: ну и ну /s"),
-        (private("/дом стоит"), "эхо: /дом стоит")], {}, []),
+        (private("/help!"), TEXTS.help), (private("/HELP."), TEXTS.help),
+        (private("/sing a song"), TEXTS.help), (private("/помощь!"), TEXTS.help),
+        (private("/forgetme@other_bot"), TEXTS.help), (private("@other_bot /sing"), TEXTS.help)],
+     {}, []),
+    ("in private a path, a date and a sentence are talk",
+     [(private(each), f"эхо: {each}") for each in ("/etc/passwd", "/2", "/2 мая", "/дом стоит")],
+     {}, []),
     ("in groups a command that there is not is another bot's, unless it names this one",
-     [(group("/sing", sender=NINA),), (group("/sing@avtobus_bot", sender=NINA), TEXTS.help)],
+     [(group("/sing", sender=NINA),), (group("/sing@avtobus_bot", sender=NINA), SHORT_HELP),
+      (group("/sing! @avtobus_bot"), SHORT_HELP)],
      {}, []),
     ("people are told of talk, administrators of settings", [
         (group("/help", sender=NINA), TEXTS.help), (group("/help"), TEXTS.help_admin)], {}, []),
