@@ -158,7 +158,8 @@ class Flow:
     ) -> Answer:
         """Answer in the persona's voice, or leave it to what its sender writes next."""
         began = self.clock.now()
-        async with typing_indicator(self.context.api, message.chat, message.topic, self.clock):
+        where = message.chat, message.topic, message.place
+        async with typing_indicator(self.context.api, *where, self.clock):
             recall = await self._recall(update_id, message, taken_at, reason)
             if recall is None:
                 # it is answered with what its sender wrote after it, which may be for nobody

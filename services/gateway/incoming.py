@@ -14,11 +14,16 @@ from contracts.bot_command import Command, read_command
 from contracts.turn import single_line
 from services.gateway.telegram_values import Entities, Entity, Id, Tolerant, User, at_path
 
-_MEDIA = (
-    *("sticker", "voice", "video_note", "photo", "video", "animation", "audio", "document"),
-    *("location", "venue", "contact", "poll", "dice", "game", "story", "paid_media", "checklist"),
+_SERVICE = (
+    *("new_chat_", "left_chat_", "delete_chat_", "chat_", "group_chat_", "supergroup_chat_"),
+    *("channel_chat_", "community_chat_", "video_chat_", "message_auto_delete_", "migrate_"),
+    *("pinned_", "successful_", "refunded_", "user_shared", "users_shared", "connected_"),
+    *("write_access_", "passport_", "proximity_", "boost_", "checklist_tasks_", "poll_option_"),
+    *("direct_message_price_", "paid_message_price_", "forum_topic_", "general_forum_topic_"),
+    *("giveaway_c", "gift_upgrade_", "managed_bot_", "web_app_", "suggested_post_approv"),
+    *("suggested_post_declined", "suggested_post_paid", "suggested_post_refunded"),
 )
-"""Fields of a message by which a person shows or says something without writing."""
+"""How fields begin by which Telegram itself says what happened. By all others people say it."""
 _QUOTES = frozenset({"blockquote", "expandable_blockquote"})
 _UNSPOKEN = _QUOTES | {"url", "email", "hashtag", "cashtag", "code", "pre", "text_mention"}
 """Parts of a text in which nobody is called by a name."""
@@ -156,12 +161,12 @@ class Message(RepliedTo):
     def place(self) -> dict[str, Any]:
         """What sends an answer where the message stands, where chat and forum topic do not.
 
-        A thread outside forums has no id to send: what quotes nothing in it leaves it.
+        A thread outside forums has no id to send: what quotes nothing in it leaves it, so it is not
+        sent where the message is gone.
         """
         if self.is_direct or self.direct_topic:
             return {"direct_messages_topic_id": self.topic, "message_thread_id": None}
-        quoted = {"message_id": self.message_id, "allow_sending_without_reply": True}
-        return {"reply_parameters": quoted} if self.thread else {}
+        return {"reply_parameters": {"message_id": self.message_id}} if self.thread else {}
 
     @property
     def is_borrowed(self) -> bool:
@@ -296,7 +301,7 @@ def read_update(payload: Mapping[str, Any], now: float) -> Update | None:
 def read_message(raw: Any, now: float, is_edit: bool = False) -> Message:
     """Return a message; raises Unreadable."""
     values = raw if isinstance(raw, dict) else {}
-    has_media = any(values.get(name) for name in _MEDIA)
+    has_media = not (values.get("text") or any(name.startswith(_SERVICE) for name in values))
     message = Message.model_validate({**values, "has_media": has_media, "is_edit": is_edit})
     if not (message.chat and message.sender and message.message_id):
         raise Unreadable

@@ -102,7 +102,8 @@ class Sender:
                     return row
                 async with AsyncExitStack() as shown:
                     if row.spoken and wait <= LONGEST_SECONDS:  # a person would be typing
-                        typing = typing_indicator(self._api, row.chat, row.topic, self._clock)
+                        where = row.chat, row.topic, row.extra
+                        typing = typing_indicator(self._api, *where, self._clock)
                         await shown.enter_async_context(typing)
                     await unless(news, self._clock.sleep(wait))
                 # and then look again: much may have happened

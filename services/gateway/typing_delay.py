@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from contextlib import asynccontextmanager
 from itertools import accumulate
 
@@ -37,9 +37,14 @@ def without_pings(text: str) -> str:
 
 
 @asynccontextmanager
-async def typing_indicator(api: BotApi, chat: int, topic: int, clock: Clock) -> AsyncIterator[None]:
-    """Show that the bot types while the block runs; a failure is in nobody's way."""
-    task = asyncio.create_task(_show(api, chat, topic, clock))
+async def typing_indicator(
+    api: BotApi, chat: int, topic: int, place: Container[str], clock: Clock
+) -> AsyncIterator[None]:
+    """Show that the bot types while the block runs; a failure is in nobody's way.
+
+    Telegram takes it in no direct messages to a channel, which the answer's `place` names.
+    """
+    task = asyncio.create_task(_show(api, chat, topic, place, clock))
     try:
         yield
     finally:
@@ -47,10 +52,10 @@ async def typing_indicator(api: BotApi, chat: int, topic: int, clock: Clock) -> 
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _show(api: BotApi, chat: int, topic: int, clock: Clock) -> None:
+async def _show(api: BotApi, chat: int, topic: int, place: Container[str], clock: Clock) -> None:
     """Ends at the first refusal: a chat that does not want it will not want it later."""
     try:
-        while True:
+        while "direct_messages_topic_id" not in place:
             await api.call(
                 "sendChatAction", chat_id=chat, action="typing", message_thread_id=topic or None
             )

@@ -5,14 +5,15 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
-from aiogram.types import Chat, User
+from aiogram.types import Chat, Message, User
 from aiohttp import web
 
 from services.sandbox.messenger import Press
 from services.sandbox.rate_limit import FloodLimit
-from services.sandbox.rooms import BotAccount, Room
+from services.sandbox.rooms import BotAccount, Draft, Room
 from services.sandbox.server import answer_errors, listening
 from services.sandbox.update_queue import QueuedUpdate
 from services.sandbox.world import World
@@ -44,6 +45,11 @@ class OpenRoom(Room):
     """A chat that has every topic, and in which the bot may write."""
 
     def check_thread(self, number: int | None) -> None: ...
+
+    def _replied_to(self, draft: Draft) -> Message | None:
+        """Whatever people wrote is there unless it was deleted."""
+        lenient = draft.lenient or draft.reply_to not in self.deleted
+        return super()._replied_to(replace(draft, lenient=lenient))
 
 
 class OpenWorld(World):

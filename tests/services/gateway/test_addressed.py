@@ -79,10 +79,10 @@ CALM_CASES: list[Case] = [
     ("unknown command with the bot's name", commanded(f"/sing@{USERNAME}"), Reason.COMMAND),
     ("the bot's name before the command", group(f"@{USERNAME} /help"), Reason.COMMAND),
     ("another's name before the command", group("@other_bot /help"), Reason.FOREIGN_COMMAND),
-    ("private sticker", private(None), Reason.NO_TEXT),
+    ("private service message", private(None, pinned_message={}), Reason.NO_TEXT),
     ("private blank", private("  \n "), Reason.NO_TEXT),
     ("private, no visible sign", private("\u3164\u200b"), Reason.NO_TEXT),
-    ("private caption, no visible sign", private(None, caption="\u2800"), Reason.NO_TEXT),
+    ("private caption, no visible sign", private(None, caption="\u2800"), Reason.WORDLESS),
     ("a reply without a visible sign", answering(SELF, "\u200d\ufe0f"), Reason.NO_TEXT),
     ("private by another bot", {**private("эй"), "from": another_bot()}, Reason.PRIVATE),
     # mentions
@@ -98,7 +98,7 @@ CALM_CASES: list[Case] = [
      Reason.TEXT_MENTION),
     # replies
     ("reply to the bot", answering(SELF), Reason.REPLY),
-    ("photo in reply, without caption", {**answering(SELF), "text": ""}, Reason.NO_TEXT),
+    ("photo in reply, without caption", {**answering(SELF), "text": ""}, Reason.WORDLESS),
     ("reply that tells of another", answering(SELF, "скажи @other_bot",
      entities=[entity("mention", "скажи @other_bot", "@other_bot")]), Reason.REPLY),
     ("reply that asks another and the bot", answering(SELF, f"@other_bot @{USERNAME}",

@@ -144,15 +144,30 @@ WORDLESS: dict[str, Any] = {
     **{"location": {"latitude": 1.5, "longitude": 2}, "venue": {"title": "Депо"}},
     **{"contact": {"phone_number": "1"}, "poll": {"id": "1"}, "dice": {"emoji": "🎲", "value": 6}},
     **{"game": {"title": "ой"}, "story": {"id": 1}, "checklist": {"title": "ой"}},
+    **{"gift": {"gift": {}}, "unique_gift": {}, "giveaway": {"winner_count": 1}, "live_photo": {}},
+    **{"invoice": {"title": "Билет"}, "what Telegram does not have yet": {"file_id": "1"}},
 }
+SERVICE = """
+new_chat_members left_chat_member new_chat_title new_chat_photo delete_chat_photo chat_owner_left
+group_chat_created message_auto_delete_timer_changed pinned_message successful_payment
+refunded_payment users_shared chat_shared connected_website write_access_allowed passport_data
+proximity_alert_triggered boost_added chat_background_set checklist_tasks_done
+checklist_tasks_added direct_message_price_changed forum_topic_created forum_topic_edited
+general_forum_topic_hidden giveaway_created giveaway_completed paid_message_price_changed
+poll_option_added suggested_post_approved suggested_post_approval_failed suggested_post_declined
+suggested_post_paid suggested_post_refunded video_chat_scheduled video_chat_started
+video_chat_participants_invited web_app_data managed_bot_created community_chat_joined
+"""
 
 
 async def test_what_has_no_words_gets_a_line_by_default(world: World) -> None:
     world.configure(hourly_limit=1000)
     async with world.gateway():
         texts = await world.ask(*(private(None, **{k: v}) for k, v in WORDLESS.items()))
-        await world.talk(private(None, pinned_message={"message_id": 1}))
-        await world.counts("decisions_total", reason="no_text")
+        silent: list[dict[str, Any]] = [{name: {"x": 1}} for name in SERVICE.split()]
+        await world.talk(*(private(None, **each) for each in silent))
+        await world.counts("decisions_total", len(silent), reason="no_text")
+        await world.ask(private(None, voice={}, suggested_post_info={}, paid_star_count=5))
     assert set(texts) <= set(WORDLESS_LINES)
     assert len(set(texts)) > 1
 

@@ -5,7 +5,16 @@ from typing import Any
 import grpc
 
 from tests.services.gateway.conftest import TEXTS, World, candidate, cases
-from tests.services.gateway.telegram import FIRST_SENT, entity, group, own, person, private, topic
+from tests.services.gateway.telegram import (
+    BOT,
+    FIRST_SENT,
+    entity,
+    group,
+    own,
+    person,
+    private,
+    topic,
+)
 
 CHANNEL = {"id": -1002, "type": "channel", "title": "Депо"}
 POST = group("Новый маршрут", sender_chat=CHANNEL, is_automatic_forward=True, message_id=200_040)
@@ -134,3 +143,33 @@ async def test_a_burst_is_of_one_post(
         await world.handled(step=0.1)
     quoted = [each["reply_parameters"]["message_id"] for each in world.telegram.sent]
     assert quoted == [messages[each]["message_id"] for each in answered]
+
+
+async def test_in_direct_messages_no_typing_is_shown(world: World) -> None:
+    """Telegram takes none there, and their topic is no thread."""
+    world.configure(delays=1.0, typing_speed=5.0)
+    async with world.gateway():
+        world.telegram.put(direct(71, "автобус, привет"))
+        await world.says("эхо: автобус, привет", step=0.1)
+    assert world.telegram.actions == []
+
+
+@cases(
+    "message, answer",
+    [
+        ("below a post", group("автобус", message_thread_id=200_040, reply_to_message=POST), None),
+        ("a command there", group("/help", message_thread_id=200_040), None),
+        ("a command elsewhere", group("/help"), TEXTS.help),
+        ("a command in a topic", group("/help", **topic(5)), TEXTS.help),
+    ],
+)
+async def test_the_answer_to_a_deleted_question_does_not_leave_its_place(
+    world: World, message: dict[str, Any], answer: str | None
+) -> None:
+    """Below a post it is given up, as without a quote it would land in the main chat."""
+    world.telegram.world.room_of_bot(-100, BOT).deleted.add(message["message_id"])
+    async with world.gateway() as running:
+        world.telegram.put(message)
+        await world.handled()
+        assert running.metric("messages_failed_total", code="400") == (answer is None)
+    assert world.telegram.texts() == ([answer] if answer else [])
