@@ -5,7 +5,6 @@ Each function returns None for what it does not understand.
 
 import re
 import unicodedata
-from datetime import datetime
 
 from services.gateway.reasons import Minutes
 
@@ -23,11 +22,10 @@ _SPAN = re.compile(
     r"|сут\w{1,3}|недел\w{1,2}|w(?:eeks?)?|год\w?)(?![^\W\d])[.,]? ?(?:и )?"
 )
 _TIME = r"(\d{1,2})(?:[:.](\d\d))?(?: ?ч(?:ас\w{0,2})?)?"
-_PARTS = {"утра": (12, 8), "дня": (0, 12), "вечера": (0, 18), "ночи": (6, 23), "полуночи": (0, 0)}
-_PARTS |= {"обеда": (0, 12), "am": (12, 0), "pm": (0, 12)}
+_PARTS = {"утра": (12, 8), "дня": (0, 12), "вечера": (0, 18), "ночи": (6, 23), "полуночи": (12, 0)}
 """From which of its twelve hours on it is after noon, and the hour that it means alone."""
 _PART = re.compile(
-    rf"(?:(\d{{1,2}})([:.]\d\d)?(?: ?ч(?:ас\w{{0,2}})?)? ?|\b)({'|'.join(_PARTS)})\b"
+    rf"(?:([01]?\d|2[0-4])([:.]\d\d)?(?: ?ч(?:ас\w{{0,2}})?)? ?|\b)({'|'.join(_PARTS)})\b"
 )
 _HOURS = re.compile(rf"(?:с |со )?{_TIME}(?: ?[-–—] ?| до | по | ){_TIME}")
 
@@ -49,11 +47,14 @@ def read_percent(text: str) -> int | None:
     return int(found[1]) if found and int(found[1]) <= 100 else None
 
 
-def read_span(text: str, local: datetime) -> float | None:
-    """Return `30m`, «на 2 часа», «до утра» or a number of minutes in seconds, up to a year."""
+def read_span(text: str, time: str) -> float | None:
+    """Return `30m`, «на 2 часа», «до утра» or a number of minutes in seconds, up to a year.
+
+    `time` is that of the day: 13:05.
+    """
     words = plain(text).removeprefix("на ")
-    if hours := read_hours(f"{local:%H:%M} {words}") if words.startswith("до ") else None:
-        return (hours[1] - hours[0]) % (24 * 60) * 60.0 - local.second
+    if hours := read_hours(f"{time} {words}") if words.startswith("до ") else None:
+        return (hours[1] - hours[0]) % (24 * 60) * 60.0
     if words.isdecimal():
         words += "м"
     if _SPAN.sub("", words):
@@ -80,7 +81,5 @@ def read_hours(text: str) -> Minutes | None:
 def _of_24(found: re.Match[str]) -> str:
     """Return «11:30 вечера» as 23:30."""
     afternoon, alone = _PARTS[found[3]]
-    hour = int(found[1] or alone)
-    if found[1] and hour <= 12:
-        hour = hour % 12 + 12 * (hour % 12 >= afternoon)
-    return f"{hour}{found[2] or ''}"
+    hour = int(found[1] or alone) % 12
+    return f"{hour + 12 * (hour >= afternoon)}{found[2] or ''}"

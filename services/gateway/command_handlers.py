@@ -6,7 +6,6 @@ A handler returns an Answer; what it writes is committed together with the answe
 import asyncio
 import math
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -157,8 +156,8 @@ async def quiet(order: Order) -> Answer:
 
 
 async def mute(order: Order) -> Answer:
-    local = datetime.fromtimestamp(order.now, order.config.zone)
-    seconds = read_span(order.argument or "1h", local)
+    time = local_time(order.now, order.config.zone).split()[1]
+    seconds = read_span(order.argument or "1h", time)
     if seconds is None and read_switch(order.argument) is False:
         return await unmute(order)
     if seconds is None:

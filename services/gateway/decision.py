@@ -28,11 +28,8 @@ def decide(message: Message, me: Identity, view: View, config: GatewayConfig, no
         return _decide_command(message, me, view, config)
     if view.opted_out:
         return Reason.OPTED_OUT
-    if message.has_words:
-        reason = _decide_talk(message, me, view, config, now)
-    else:
-        reason = _decide_wordless(message, me, view, config, now)
-    return _within_hourly_limit(reason, message, view, config)
+    decide_on = _decide_talk if message.has_words else _decide_wordless
+    return _within_hourly_limit(decide_on(message, me, view, config, now), message, view, config)
 
 
 def is_command(message: Message, me: Identity) -> bool:
@@ -138,10 +135,8 @@ def _decide_talk(
     if view.album:
         return Reason.ALBUM
     if reason is None:
-        if view.joined and not is_for_others(message, me):
-            reason = Reason.BURST
-        else:
-            reason = _decide_unasked(message, me, view, config, now)
+        goes_on = view.joined and not is_for_others(message, me)
+        reason = Reason.BURST if goes_on else _decide_unasked(message, me, view, config, now)
     if reason not in SPEAKS or not message.is_by_bot:
         return reason
     if view.repeated:
@@ -214,20 +209,12 @@ def addressed(message: Message, me: Identity) -> Reason | None:
     """
     if message.is_private:
         return Reason.PRIVATE
-    own_words = not message.is_borrowed
-    if own_words and (reason := _mentioned(message, me)) is not None:
-        return reason
-    asks_another = own_words and any(each.offset == 0 for each, _ in message.mentions())
-    if message.answered == me.id and not asks_another:
+    mentions = [] if message.is_borrowed else message.mentions()
+    if any(each.user.id == me.id for each, _ in mentions):
+        return Reason.TEXT_MENTION
+    if any(words.lower() == f"@{me.username}".lower() for _, words in mentions):
+        return Reason.MENTION
+    if message.answered == me.id and all(each.offset for each, _ in mentions):
         return Reason.REPLY
-    is_named = own_words and is_called(me.names, message.spoken, me.calls_at_edge)
-    return Reason.NAME if is_named else None
-
-
-def _mentioned(message: Message, me: Identity) -> Reason | None:
-    for entity, words in message.mentions():
-        if entity.user.id == me.id:
-            return Reason.TEXT_MENTION
-        if words.lower() == f"@{me.username}".lower():
-            return Reason.MENTION
-    return None
+    calls = not message.is_borrowed and is_called(me.names, message.spoken, me.calls_at_edge)
+    return Reason.NAME if calls else None

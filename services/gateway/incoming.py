@@ -194,13 +194,9 @@ class Message(RepliedTo):
     def mentions(self) -> list[tuple[Entity, str]]:
         """Return whom it mentions, and with which words; not whom others mention that it quotes."""
         units, marked = self.text.encode("utf-16-le"), self.entities or self.caption_entities
-        quotes = [each for each in marked if each.type in _QUOTES]
-        return [
-            (each, units[each.part].decode("utf-16-le", "replace"))
-            for each in marked
-            if each.type in ("mention", "text_mention")
-            and not any(q.offset <= each.offset < q.offset + q.length for q in quotes)
-        ]
+        quotes = [range(e.offset, e.offset + e.length) for e in marked if e.type in _QUOTES]
+        own = (e for e in marked if "mention" in e.type and not any(e.offset in q for q in quotes))
+        return [(each, units[each.part].decode("utf-16-le", "replace")) for each in own]
 
     @property
     def answered(self) -> int:
@@ -258,7 +254,6 @@ class Standing(Tolerant):
     chat: Id = at_path(0, "chat", "id")
     chat_type: str = at_path("", "chat", "type")
     sender: Id = at_path(0, "from", "id")
-    topic: int = 0
     before: str = at_path("", "old_chat_member", "status")
     after: str = at_path("", "new_chat_member", "status")
 

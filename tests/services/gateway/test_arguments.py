@@ -1,7 +1,5 @@
 """What people write after a command."""
 
-from datetime import datetime
-
 import pytest
 
 from services.gateway.arguments import read_hours, read_percent, read_span, read_switch
@@ -33,8 +31,8 @@ HOURS: list[tuple[str, tuple[int, int] | None]] = [
     ("с 11 ночи до 2 дня", (1380, 840)), ("с 12 ночи до 5 часов утра", (0, 300)),
     ("с 12 дня до 6 вечера", (720, 1080)), ("с 10 вечера до утра", (1320, 480)),
     ("с полуночи до 9", (0, 540)), ("с 23 вечера до 8 утра", (1380, 480)),
-    ("11pm-8am", (1380, 480)), ("10:30 pm - 7 am", (1350, 420)), ("с 22 до полуночи", (1320, 0)),
-    ("с утра до утра", None), ("с 22 до обеда или 13", None), ("с 23 до", None), ("до утра", None),
+    ("с 22 до полуночи", (1320, 0)), ("с 25 вечера до 8", None), ("с 8 утра до утра", None),
+    ("с 22 до утра или 13", None), ("с 23 до", None), ("до утра", None),
     ("ночью", None), ("с 22 до 7 или 8", None),
 ]  # fmt: skip
 PERCENTAGES = [
@@ -51,7 +49,7 @@ SWITCHES = [
 
 @pytest.mark.parametrize(("text", "seconds"), SPANS)
 def test_spans_of_time(text: str, seconds: float | None) -> None:
-    assert read_span(text, datetime(2026, 11, 26, 13)) == seconds
+    assert read_span(text, "13:00") == seconds
 
 
 @pytest.mark.parametrize(("text", "minutes"), HOURS)
