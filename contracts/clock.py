@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+
 
 class Clock:
     """The system's; those of tests are derived from it."""

@@ -17,11 +17,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contracts.clock import DAY, HOUR
 from contracts.files import LOCK, up_to, write_whole
 from contracts.refusal import Refusal
 
 VERSION = 1
-HOUR, DAY = 3600.0, 86_400.0
 
 
 class Forgotten(BaseModel):

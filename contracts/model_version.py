@@ -17,12 +17,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
+from contracts.clock import DAY
 from contracts.files import file_sha256, locked, read_model, sync, up_to, write_model
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 
 SCHEMA = 1
-DAY = 86_400.0
 KEEP = timedelta(seconds=DAY)
 LONGEST = timedelta(days=14)
 """Time after which a version counts as served, though nobody has noted that it is."""

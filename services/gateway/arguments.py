@@ -6,9 +6,9 @@ Each function returns None for what it does not understand.
 import re
 import unicodedata
 
+from contracts.clock import DAY
 from services.gateway.reasons import Minutes
 
-DAY = 86_400
 _ON = ("on", "1", "yes", "да", "вкл", "включи", "включай", "включить", "включено")
 _OFF = ("off", "0", "no", "нет", "выкл", "выключи", "выключай", "выключить", "отключить")
 _PERCENT = re.compile(r"(?:на )?(\d{1,3}) ?(?:%|процент\w{0,3})?")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from contracts.clock import DAY
 from contracts.forget import Forgotten, append
 from contracts.retry import backoff, retry
 from services.gateway.administrators import is_administrator, reads_all
@@ -24,7 +25,6 @@ from services.gateway.texts import Texts
 from telemetry.logs import logger
 
 REPORTS_AN_HOUR = 5
-DAY = 86_400.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from services.gateway.bot_config import GatewayConfig
 from services.gateway.command_table import Trait, command_entry
 from services.gateway.incoming import ButtonPress, Identity, Message, Update
 from services.gateway.names import is_called
-from services.gateway.reasons import BURST_SECONDS, SPEAKS, UNASKED, Reason, View
+from services.gateway.reasons import BURST_GAP, SPEAKS, UNASKED, Reason, View
 
 OLD_SECONDS = 1800.0
 """Age at which a message that was not for the bot is not worth an answer any more, nor an edit that
@@ -61,7 +61,7 @@ def continues(
     as well: where it waits already nobody could be answered meanwhile, and one answer is enough.
     """
     is_line = later.has_words or (later.has_media and reason is Reason.WORDLESS)
-    is_near = later.at <= message.at + BURST_SECONDS
+    is_near = later.at <= message.at + BURST_GAP
     if later.is_edit or is_command(later, me) or not is_line or (is_near and not has_bursts):
         return False
     if addressed(later, me) is not None:

@@ -29,7 +29,7 @@ from services.gateway.greeting import greet
 from services.gateway.history_turns import HISTORY_MESSAGES, chat_key, compose_turns
 from services.gateway.incoming import ButtonPress, Identity, Message, Standing, Unreadable
 from services.gateway.polling import Polling
-from services.gateway.reasons import BURST_SECONDS, NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
+from services.gateway.reasons import BURST_GAP, NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
 from services.gateway.sender import Sender
 from services.gateway.store import chats, history, inbox, outbox
 from services.gateway.store.database import is_fault
@@ -159,7 +159,7 @@ class Flow:
         """Answer in the persona's voice, or leave it to what its sender writes next."""
         began = self.clock.now()
         where = message.chat, message.topic, message.place
-        async with typing_indicator(self.context.api, *where, self.clock):
+        async with typing_indicator(self.context.api, where, self.clock):
             recall = await self._recall(update_id, message, taken_at, reason)
             if recall is None:
                 # it is answered with what its sender wrote after it, which may be for nobody
@@ -210,7 +210,7 @@ class Flow:
         if message.is_by_bot or now - waits_since > LONGEST_BURST:
             return False
         later = inbox.later_messages(db, update_id, message)
-        has_waited = self.clock.now() - message.at > BURST_SECONDS
+        has_waited = self.clock.now() - message.at > BURST_GAP
         has_bursts = has_waited or self.config.burst_seconds > 0
         return any(continues(each, message, reason, self.me, has_bursts) for each in later)
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from contracts.clock import DAY, HOUR, MINUTE
 from contracts.forget import waiting_since
 from contracts.model_version import Serving
 from contracts.settings import SERVING_FILE
@@ -20,8 +21,6 @@ from services.gateway.context import Context
 from services.gateway.store import chats, history
 from services.gateway.store.database_file import find_damage
 from telemetry.logs import logger
-
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 
 Served = Callable[[], Awaitable[pb.Model | None]]
 

@@ -4,6 +4,7 @@ Every fact of a message is derived here and nowhere else. A field that is missin
 type or new counts as not given; only an update without chat, sender or id is unreadable.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +15,12 @@ from contracts.bot_command import Command, read_command
 from contracts.turn import single_line
 from services.gateway.telegram_values import Entities, Entity, Id, Tolerant, User, at_path
 
-_SERVICE = (
-    *("new_chat_", "left_chat_", "delete_chat_", "chat_", "group_chat_", "supergroup_chat_"),
-    *("channel_chat_", "community_chat_", "video_chat_", "message_auto_delete_", "migrate_"),
-    *("pinned_", "successful_", "refunded_", "user_shared", "users_shared", "connected_"),
-    *("write_access_", "passport_", "proximity_", "boost_", "checklist_tasks_", "poll_option_"),
-    *("direct_message_price_", "paid_message_price_", "forum_topic_", "general_forum_topic_"),
-    *("giveaway_c", "gift_upgrade_", "managed_bot_", "web_app_", "suggested_post_approv"),
-    *("suggested_post_declined", "suggested_post_paid", "suggested_post_refunded"),
+_SERVICE = re.compile(
+    "chat_|forum_topic_|_price_changed|_shared$|^(message_auto_delete|pinned|successful|refunded|"
+    "connected|write_access|passport|proximity|boost|checklist_tasks|poll_option|giveaway_c|"
+    "gift_upgrade|managed_bot|web_app)_?|^suggested_post_(?!info)"
 )
-"""How fields begin by which Telegram itself says what happened. By all others people say it."""
+"""Names of fields by which Telegram itself says what happened; by all others people do."""
 _QUOTES = frozenset({"blockquote", "expandable_blockquote"})
 _UNSPOKEN = _QUOTES | {"url", "email", "hashtag", "cashtag", "code", "pre", "text_mention"}
 """Parts of a text in which nobody is called by a name."""
@@ -296,7 +293,7 @@ def read_update(payload: Mapping[str, Any], now: float) -> Update | None:
 def read_message(raw: Any, now: float, is_edit: bool = False) -> Message:
     """Return a message; raises Unreadable."""
     values = raw if isinstance(raw, dict) else {}
-    has_media = not (values.get("text") or any(name.startswith(_SERVICE) for name in values))
+    has_media = not (values.get("text") or any(map(_SERVICE.search, values)))
     message = Message.model_validate({**values, "has_media": has_media, "is_edit": is_edit})
     if not (message.chat and message.sender and message.message_id):
         raise Unreadable

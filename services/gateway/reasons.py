@@ -53,7 +53,7 @@ NOT_TALK = frozenset(_ALL[_ALL.index(Reason.COMMAND) : _ALL.index(Reason.ALBUM)]
 UNASKED = frozenset({Reason.INSANITY, Reason.CHATTINESS})
 """Answers to messages that were not for the bot; they have a budget."""
 
-BURST_SECONDS = 15.0
+BURST_GAP = 15.0
 """Most seconds between two messages of a burst: what one person says to one addressee in a row."""
 
 Minutes = tuple[int, int]

@@ -103,7 +103,7 @@ class Sender:
                 async with AsyncExitStack() as shown:
                     if row.spoken and wait <= LONGEST_SECONDS:  # a person would be typing
                         where = row.chat, row.topic, row.extra
-                        typing = typing_indicator(self._api, *where, self._clock)
+                        typing = typing_indicator(self._api, where, self._clock)
                         await shown.enter_async_context(typing)
                     await unless(news, self._clock.sleep(wait))
                 # and then look again: much may have happened
@@ -233,12 +233,8 @@ class Sender:
 
     async def _postpone(self, row: Planned, seconds: float) -> None:
         now = self._clock.now()
-
-        def write(db: Connection) -> tuple[bool, list[int]]:
-            is_planned = outbox.postpone(db, row, now, seconds)
-            return is_planned, outbox.release_late(db, row.update_id, now)
-
-        is_planned, released = await self._context.write(write)
+        again = await self._context.write(lambda db: outbox.postpone(db, row, now, seconds))
+        is_planned, released = again
         self._release(released)
         if not is_planned:
             self._metrics.outbox.dec()

@@ -6,11 +6,11 @@ Each button carries the value that it sets, so that one pressed or handled twice
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from contracts.clock import HOUR
 from services.gateway.reasons import ChatSettings, Minutes
 
 NIGHT = (23 * 60, 8 * 60)
 _PERCENTAGES = (0, 5, 15, 30, 100)
-_HOUR = 3600.0
 
 
 def keyboard(settings: ChatSettings, now: float, zone: tzinfo = UTC) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def chosen_settings(settings: ChatSettings, data: str, now: float) -> ChatSettin
     values: dict[str, dict[str, Any]] = {
         "insane": {"insane": bool(number)},
         "quiet": {"quiet": NIGHT if number else None},
-        "mute": {"muted_until": now + _HOUR if number else 0.0},
+        "mute": {"muted_until": now + HOUR if number else 0.0},
         "chattiness": {"chattiness": min(number, 100), "insane": False},
     }
     return settings.model_copy(update=values[name]) if name in values else None

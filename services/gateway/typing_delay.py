@@ -14,6 +14,8 @@ LONGEST_SECONDS = 6.0
 """Nobody is kept waiting longer for one message."""
 INDICATOR_SECONDS = 4.5
 """Telegram shows an action for five seconds."""
+Where = tuple[int, int, Container[str]]
+"""A chat, a topic, and the names of what else sends an answer to its place."""
 _WORD_JOINER = "\u2060"
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")
 
@@ -37,14 +39,12 @@ def without_pings(text: str) -> str:
 
 
 @asynccontextmanager
-async def typing_indicator(
-    api: BotApi, chat: int, topic: int, place: Container[str], clock: Clock
-) -> AsyncIterator[None]:
+async def typing_indicator(api: BotApi, where: Where, clock: Clock) -> AsyncIterator[None]:
     """Show that the bot types while the block runs; a failure is in nobody's way.
 
-    Telegram takes it in no direct messages to a channel, which the answer's `place` names.
+    Telegram takes it in no direct messages to a channel.
     """
-    task = asyncio.create_task(_show(api, chat, topic, place, clock))
+    task = asyncio.create_task(_show(api, where, clock))
     try:
         yield
     finally:
@@ -52,8 +52,9 @@ async def typing_indicator(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _show(api: BotApi, chat: int, topic: int, place: Container[str], clock: Clock) -> None:
+async def _show(api: BotApi, where: Where, clock: Clock) -> None:
     """Ends at the first refusal: a chat that does not want it will not want it later."""
+    chat, topic, place = where
     try:
         while "direct_messages_topic_id" not in place:
             await api.call(

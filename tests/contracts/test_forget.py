@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.forget import HOUR, Forgotten, append, read, waiting_since
+from contracts.clock import HOUR
+from contracts.forget import Forgotten, append, read, waiting_since
 from contracts.refusal import Refusal
 
 NINA = Forgotten(user_id=7, names=("Нина", "nina_k"), at=2.0)

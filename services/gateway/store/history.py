@@ -8,7 +8,7 @@ from sqlite3 import Connection, Row
 
 from contracts.turn import Role
 from services.gateway.incoming import Message, RepliedTo
-from services.gateway.reasons import BURST_SECONDS, SPEAKS, ChatSettings, Reason, View
+from services.gateway.reasons import BURST_GAP, SPEAKS, ChatSettings, Reason, View
 from services.gateway.store import chats, inbox, outbox
 from services.gateway.store.database import BATCH
 from services.gateway.store.same_words import is_repeat, words_key
@@ -46,7 +46,7 @@ _VIEW = f"""
 """  # noqa: S608
 _ROW = "message_id, user_id, role, text, at, reason, reply_to"
 _VIEW_LIMITS = {
-    "burst": BURST_SECONDS,
+    "burst": BURST_GAP,
     "album_messages": ALBUM_MESSAGES,
     "answered": json.dumps(sorted(SPEAKS)),
 }
@@ -193,7 +193,7 @@ def recall(db: Connection, message: Message, limit: int) -> Recall:
         ORDER BY id DESC LIMIT :limit""",  # noqa: S608
         here,
     ).fetchall()
-    since = message.at - BURST_SECONDS
+    since = message.at - BURST_GAP
     burst = takewhile(lambda row: row["user_id"] == message.sender, rows)
     lines = (row for row in burst if row["at"] >= since or row["reason"] == Reason.JOINED)
     wanted = [message.thread, *(row["reply_to"] for row in lines)]

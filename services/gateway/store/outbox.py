@@ -137,7 +137,7 @@ def release(db: Connection, update_id: int, now: float) -> list[int]:
     return released
 
 
-def release_late(db: Connection, update_id: int, now: float) -> list[int]:
+def _release_late(db: Connection, update_id: int, now: float) -> list[int]:
     """Plan to say that an answer's calls are still being tried, where none goes soon."""
     query = """SELECT min(not_before - planned_at) FROM outbox WHERE update_id = ?
         AND only_if = '' AND state IN ('planned', 'sending')"""
@@ -151,14 +151,17 @@ def _release(db: Connection, update_id: int, only_if: str, now: float) -> list[i
     return [chat for (chat,) in db.execute(query, (now, now, update_id, only_if))]
 
 
-def postpone(db: Connection, row: Planned, now: float, seconds: float) -> bool:
-    """Plan again what is being sent; False where it was forgotten meanwhile, which it stays."""
+def postpone(db: Connection, row: Planned, now: float, seconds: float) -> tuple[bool, list[int]]:
+    """Plan again what is being sent; False where it was forgotten meanwhile, which it stays.
+
+    Returns as well the chats for which that releases something.
+    """
     changed = db.execute(
         """UPDATE outbox SET state = 'planned', not_before = ?, planned_at = min(planned_at, ?)
         WHERE id = ? AND state = 'sending'""",
         (now + seconds, now, row.id),  # the clock may have been set back
     )
-    return changed.rowcount > 0
+    return changed.rowcount > 0, _release_late(db, row.update_id, now)
 
 
 def unspeak(db: Connection, chat: int, topic: int) -> int:
@@ -204,10 +207,10 @@ def drop_chat(db: Connection, chat: int, now: float) -> tuple[int, list[int]]:
 
 def forget(db: Connection, asker: int, before: float) -> int:
     """Give up what answers a person, and keep no word of it; return how many were planned."""
-    theirs = "WHERE asker = ? AND planned_at < ?"
-    fail = f"UPDATE outbox SET state = 'failed' {theirs} AND state = ?"  # noqa: S608
-    given_up = db.execute(fail, (asker, before, "planned")).rowcount
-    db.execute(fail, (asker, before, "sending"))
-    wipe = f"UPDATE outbox SET text = '', extra = '{{}}', asker = 0 {theirs}"  # noqa: S608
-    db.execute(wipe, (asker, before))
+    query = """SELECT count(*) FROM outbox
+        WHERE asker = ? AND planned_at < ? AND state = 'planned'"""
+    given_up = int(db.execute(query, (asker, before)).fetchone()[0])
+    query = """UPDATE outbox SET state = iif(state = 'sent', state, 'failed'), text = '',
+        extra = '{}', asker = 0 WHERE asker = ? AND planned_at < ?"""
+    db.execute(query, (asker, before))
     return given_up

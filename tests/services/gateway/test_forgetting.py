@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from contracts.clock import HOUR, MINUTE
 from contracts.forget import Forgotten, append
 from contracts.refusal import Refusal
-from services.gateway.housekeeping import HOUR, MINUTE
 from services.gateway.incoming import RepliedTo, read_message
 from services.gateway.lifecycle import _forget_again
 from services.gateway.reasons import ChatSettings

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from contracts.clock import MINUTE
 from contracts.refusal import Refusal
 from services.gateway import lifecycle
 from services.gateway.flow import MOST_CRASHES
-from services.gateway.housekeeping import MINUTE
 from services.gateway.polling import ALIVE_SECONDS
 from services.gateway.store.database import Database
 from tests.conftest import PATIENCE, SmallDisk

@@ -11,9 +11,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from contracts.clock import DAY, HOUR, MINUTE
 from contracts.model_version import Serving
 from services.gateway.context import Context, StoppingClock
-from services.gateway.housekeeping import DAY, HOUR, MINUTE, Housekeeping
+from services.gateway.housekeeping import Housekeeping
 from services.gateway.metrics import Metrics
 from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats
