@@ -149,10 +149,11 @@ def _may_call_by_edit(message: Message, view: View, now: float) -> bool:
     """Whether an edit can have added a call: only where there was none when the message came.
 
     Telegram tells of reactions, previews and pins as edits too. What was answered is, what was
-    passed over for another reason stays so, and what the history does not hold is not known.
+    passed over for another reason stays so, and what the history does not hold is not known. It
+    holds EDITED while an edit waits for its answer.
     """
     age = (message.edited_at or now) - message.at
-    is_new = view.before == Reason.NOT_ADDRESSED and age <= OLD_SECONDS
+    is_new = view.before in (Reason.NOT_ADDRESSED, Reason.EDITED) and age <= OLD_SECONDS
     return is_new and not message.is_by_bot
 
 

@@ -142,14 +142,11 @@ class Flow:
             reason = decide(message, self.me, view, self.config, now)
             # not where the sender has been forgotten meanwhile
             if reason not in NOT_TALK and inbox.is_new(db, update_id):
-                # an edit is stored as answered only with its answer, or a second attempt would
-                # take it for answered
-                stored = Reason.EDITED if message.is_edit and reason in SPEAKS else reason
                 said = None if message.is_edit else message.quoted
                 there = message.elsewhere_chat or message.chat
                 if said and self.context.may_keep(said, there, self.me.id):
                     history.add_answered(db, message, said, self.me.id)
-                history.add_message(db, message, stored)
+                history.add_message(db, message, reason)
         self.context.metrics.decided.labels(reason.value).inc()
         return reason, view.settings
 

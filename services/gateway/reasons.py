@@ -91,7 +91,8 @@ class ChatSettings(BaseModel):
 class View:
     """What the store knows about a message before it is decided.
 
-    before             why the message was answered or not when it first came; None for a new one
+    before             why the message was answered or not when it first came; None for a new one,
+                       and where it was not for the bot and an edit changes no words
     bots               messages of bots since the last one of a person, this one not counted
     other_bots         how many bots but ours wrote those, the sender of this one counted
     repeated           a bot said the same a short while ago

@@ -35,7 +35,8 @@ _SAME_POST = """
 """That two messages do not comment on two posts; what a channel writes is taken for one."""
 _VIEW = f"""
     SELECT
-    (SELECT reason FROM turns WHERE chat = :chat AND message_id = :message_id) AS before,
+    (SELECT iif(reason = 'not_addressed' AND text = :text, NULL, reason) FROM turns
+        WHERE chat = :chat AND message_id = :message_id) AS before,
     EXISTS (SELECT 1 FROM turns WHERE chat = :chat AND topic = :topic AND user_id = :sender
         AND message_id != :message_id AND reason = 'joined' AND at >= :at - :burst
         AND {_SAME_POST}) AS joined,
@@ -80,7 +81,9 @@ class Recall:
 
 def view(db: Connection, message: Message, now: float, default: ChatSettings) -> View:
     """Return what is known of a message; itself is not counted, whether it is stored or not."""
-    before, joined, album = db.execute(_VIEW, {**message.facts(), **_VIEW_LIMITS}).fetchone()
+    # words that become a link to somebody change; else only words that differ do
+    given = {**message.facts(), "text": None if message.mentions() else message.text}
+    before, joined, album = db.execute(_VIEW, {**given, **_VIEW_LIMITS}).fetchone()
     bots, other_bots = bots_in_a_row(db, message.chat, message.topic, message.message_id)
     asks = chats.count_asks(db, "user_id", message.sender, now - 3600, now)
     return View(
@@ -120,13 +123,18 @@ def _is_repeated(db: Connection, message: Message) -> bool:
 
 
 def add_message(db: Connection, message: Message, reason: Reason) -> None:
-    """Add a message to the history once; an edit changes only what is there."""
+    """Add a message to the history once; an edit changes only what is there.
+
+    One that is to be answered is stored as EDITED until it is, or a second attempt would take it
+    for answered; one that is passed over as such leaves the reason.
+    """
     values = {**message.facts(), "text": message.text, "reason": reason}
     if message.is_edit:
+        kept = None if reason is Reason.EDITED else Reason.EDITED if reason in SPEAKS else reason
         db.execute(
-            """UPDATE turns SET text = :text, reason = iif(:reason = 'edited', reason, :reason)
+            """UPDATE turns SET text = :text, reason = coalesce(:reason, reason)
             WHERE chat = :chat AND message_id = :message_id""",
-            values,
+            {**values, "reason": kept},
         )
         return
     db.execute(

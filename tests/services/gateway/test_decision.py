@@ -167,7 +167,9 @@ CASES = [
          replace(muted(), before="not_addressed"), edited=True),
     Case("a mention by an edit, never stored", MENTION, Reason.EDITED, edited=True),
     *(Case(f"a mention by an edit, {each}", MENTION, Reason.EDITED, View(before=each), edited=True)
-      for each in Reason if each is not Reason.NOT_ADDRESSED),
+      for each in Reason if each not in (Reason.NOT_ADDRESSED, Reason.EDITED)),
+    Case("a mention by an edit, tried again", MENTION, Reason.MENTION, View(before="edited"),
+         edited=True),
     Case("a mention by a late edit", MENTION | {"edit_date": NOW + OLD_SECONDS + 1}, Reason.EDITED,
          UNANSWERED, edited=True),
     Case("a mention by an edit, heard of late", MENTION | {"edit_date": NOW + 60}, Reason.MENTION,

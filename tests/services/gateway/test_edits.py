@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.services.gateway.conftest import TEXTS, World, cases
-from tests.services.gateway.telegram import entity, group, own, person, private, topic
+from tests.services.gateway.telegram import SELF, entity, group, own, person, private, topic
 from tests.services.gateway.test_faults import fail
 
 ADMINISTRATOR = 7
@@ -145,3 +145,28 @@ async def test_an_edit_whose_first_attempts_fail_is_answered_once(world: World) 
         world.telegram.put_raw(**edit(PLAIN, text=CALLED))
         await world.handled(step=1)
     assert world.telegram.texts() == [f"эхо: {CALLED}"]
+
+
+CODED = group("едем, автобус", entities=[entity("code", "едем, автобус", "автобус")])
+QUOTED = group("автобус!\nвот", entities=[entity("blockquote", "автобус!\nвот", "автобус!")])
+UNMARKED: dict[str, Any] = {"entities": []}
+SAME_WORDS: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
+    ("a word that is code no more", CODED, UNMARKED, []),
+    ("a quote that is none any more", QUOTED, UNMARKED, []),
+    ("a name that becomes code no more, and a word", CODED,
+     {**UNMARKED, "text": "едем уже, автобус"}, ["эхо: едем уже, автобус"]),
+    ("a person's name that links to the bot now", PLAIN, {
+        "entities": [entity("text_mention", "едем в парк", "парк", user=SELF)]},
+     ["эхо: едем в парк"]),
+]  # fmt: skip
+
+
+@cases("message, changes, texts", SAME_WORDS)
+async def test_an_edit_that_changes_no_words_calls_nobody(
+    world: World, message: dict[str, Any], changes: dict[str, Any], texts: list[str]
+) -> None:
+    async with world.gateway():
+        await world.talk(message)
+        world.telegram.put_raw(**edit(message, **changes))
+        await world.handled()
+    assert world.telegram.texts() == texts
