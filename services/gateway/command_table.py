@@ -98,10 +98,9 @@ def command_entry(message: Message, me: Identity) -> CommandEntry | None:
     is_ours = target == me.username.lower() or not (target or is_below_another)
     if command and is_ours and command.name in COMMANDS:
         return COMMANDS[command.name]
-    if message.is_private:
-        is_word = command is not None and command.name[0].isalpha()
-        return _UNKNOWN if is_word or _ALONE.fullmatch(message.plain.strip()) else None
-    return _UNKNOWN if target and is_ours else None
+    is_word = (command and command.name[0].isalpha()) or _ALONE.fullmatch(message.plain.strip())
+    is_meant = is_word if message.is_private else target and is_ours
+    return _UNKNOWN if is_meant else None
 
 
 async def run_command(order: Order) -> Answer:

@@ -45,11 +45,10 @@ def is_command(message: Message, me: Identity) -> bool:
 
 def is_order(update: Update | None, me: Identity) -> bool:
     """Whether it needs no thought, and so waits for none: a command of ours, a button, a move."""
-    if isinstance(update, Message):
-        if update.migrate_from_chat_id or update.migrate_to_chat_id:
-            return True
-        return not update.is_edit and command_entry(update, me) is not None
-    return isinstance(update, ButtonPress)
+    if not isinstance(update, Message):
+        return isinstance(update, ButtonPress)
+    is_move = update.migrate_from_chat_id != 0 or update.migrate_to_chat_id != 0
+    return is_move or (not update.is_edit and command_entry(update, me) is not None)
 
 
 def continues(
