@@ -131,7 +131,7 @@ class Flow:
             finally:
                 del self._silences[update_id]
         self._bursts.pop(_place(message), None)
-        passed_over: Write = lambda db: history.set_reason(db, message, Reason.SILENCED)  # noqa: E731
+        passed_over: Write = lambda db: history.end_burst(db, message, Reason.SILENCED)  # noqa: E731
         return Answer(writes=(passed_over,)) if reason in SPEAKS else Answer()
 
     async def _decide(self, update_id: int, message: Message) -> tuple[Reason, ChatSettings]:
@@ -266,7 +266,7 @@ def _place(message: Message) -> tuple[int, int, int]:
 
 def _answered(message: Message, reason: Reason, calls: tuple[Outgoing, ...]) -> Answer:
     """An answer to talk: the message and those that waited to be answered with it are."""
-    return Answer(calls, (lambda db: history.set_answered(db, message, reason),))
+    return Answer(calls, (lambda db: history.end_burst(db, message, reason),))
 
 
 def _counted(answer: Answer, message: Message, kind: str, now: float) -> Answer:

@@ -181,14 +181,14 @@ def set_reason(db: Connection, message: Message, reason: Reason) -> None:
     db.execute(query, {**message.facts(), "reason": reason})
 
 
-def set_answered(db: Connection, message: Message, reason: Reason) -> None:
-    """Say why the message was answered, and that what waited to be answered with it is."""
+def end_burst(db: Connection, message: Message, reason: Reason) -> None:
+    """Say why a message was answered or not, and that what waited to be answered with it was so."""
     set_reason(db, message, reason)
     db.execute(
-        f"""UPDATE turns SET reason = 'burst' WHERE chat = :chat AND topic = :topic
-        AND user_id = :sender AND reason = 'joined' AND at > :at - :waited_seconds
-        AND {_SAME_POST}""",  # noqa: S608
-        {**message.facts(), "waited_seconds": WAITED_SECONDS},
+        f"""UPDATE turns SET reason = iif(:reason = 'silenced', :reason, 'burst')
+        WHERE chat = :chat AND topic = :topic AND user_id = :sender AND reason = 'joined'
+        AND at > :at - :waited_seconds AND {_SAME_POST}""",  # noqa: S608
+        {**message.facts(), "reason": reason, "waited_seconds": WAITED_SECONDS},
     )
 
 

@@ -204,6 +204,7 @@ async def test_what_ends_in_the_general_topic_ends_where_its_settings_hold(
     async with busy.gateway():
         if is_apart:
             await busy.ask(group("/insanity on", **topic(5)))
+            busy.clock.advance(1.0)  # Telegram takes a message a second
         busy.telegram.put(group("погода хорошая", sender=person(8), **topic(5)))
         await busy.asks_generation()
         assert busy.generation.hold
@@ -212,9 +213,8 @@ async def test_what_ends_in_the_general_topic_ends_where_its_settings_hold(
             await busy.counts("outbox_size", 1)
         before = len(busy.telegram.sent)
         busy.telegram.put_raw(**order)
-        await busy.until(
-            lambda: len(busy.telegram.sent[before:] + busy.telegram.press_answers) > 0, step=0.1
-        )
+        await busy.until(lambda: len(busy.telegram.sent[before:] + busy.telegram.press_answers) > 0)
+        await busy.settle()
         shown = len(busy.telegram.actions)
         busy.clock.advance(4.6)
         await busy.settle()
@@ -222,3 +222,17 @@ async def test_what_ends_in_the_general_topic_ends_where_its_settings_hold(
         busy.generation.hold.set()
         await busy.handled(step=1.0)
     assert any("эхо" in each for each in busy.telegram.texts()) is (is_apart or not ends)
+
+
+async def test_what_waited_for_an_ended_answer_is_not_taken_up_by_a_remark(busy: World) -> None:
+    busy.configure(delays=1.0, burst_seconds=2.0)
+    async with busy.gateway():
+        busy.telegram.put(*BEFORE, group("едем?", sender=person(8)))
+        await busy.asks_generation(step=0.1)
+        busy.telegram.put(group("/delete", reply_to_message=own("фу")))
+        await busy.says(TEXTS.deleted, step=0.1)
+        busy.telegram.put(group("ну и погода", sender=person(8)))
+        await busy.counts("decisions_total", reason="not_addressed", step=0.1)
+    with closing(sqlite3.connect(busy.settings.database)) as db:
+        reasons = [reason for (reason,) in db.execute("SELECT reason FROM turns ORDER BY id")]
+    assert reasons == ["silenced", "silenced", "not_addressed"]

@@ -254,7 +254,7 @@ async def steps(folder: Path, length: int) -> int:
             inbox.later_messages(db, 1, message)
             history.recall(db, message, 60)
             inbox.end(db, 1, "done")
-            history.set_answered(db, message, Reason.PRIVATE)
+            history.end_burst(db, message, Reason.PRIVATE)
             outbox.plan(db, 1, [Outgoing(5, "еду", spoken=True, reply_to=length)], now)
             row = outbox.next_planned(db, 5, True)
             assert row
