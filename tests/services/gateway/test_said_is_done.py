@@ -70,7 +70,7 @@ async def test_while_telegram_does_not_do_it_that_is_said_within_seconds(
     async with world.gateway():
         began = world.clock.now()
         world.telegram.put(order)
-        await world.says(TEXTS.late, chat=-100, step=0.1)
+        await world.says(TEXTS.late, chat=-100, step=0.02)
         assert world.clock.now() - began < 20
         world.telegram.fault = of(str(fault.method), ending, chat=fault.chat) if ending else None
         await world.says(TEXTS.late, texts[bool(ending)], chat=-100, step=0.5)
