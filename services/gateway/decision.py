@@ -77,14 +77,9 @@ def is_for_others(message: Message, me: Identity) -> bool:
     """
     if addressed(message, me) is not None:
         return False
-    return (
-        message.is_borrowed
-        or message.answered not in (0, message.sender)
-        or any(
-            each.offset == 0 or each.user.is_bot or words.lower().endswith("bot")
-            for each, words in message.mentions()
-        )
-    )
+    named = [(each.offset, each.user.is_bot, words.lower()) for each, words in message.mentions()]
+    asks_another = any(at == 0 or is_bot or name.endswith("bot") for at, is_bot, name in named)
+    return asks_another or message.is_borrowed or message.answered not in (0, message.sender)
 
 
 def _not_served(message: Message, me: Identity, config: GatewayConfig) -> Reason | None:
