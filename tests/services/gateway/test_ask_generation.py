@@ -68,8 +68,9 @@ async def test_an_outage_costs_nobody_an_answer_of_the_hour(world: World) -> Non
     world.configure(hourly_limit=1)
     world.generation.code = grpc.StatusCode.UNAVAILABLE
     async with world.gateway():
-        world.telegram.put(private("эй"), private("алло"))  # the second is told nothing
-        await world.counts("replies_total", 2, step=1, outcome="unavailable")
+        for number, text in enumerate(["эй", "алло"], 1):  # the second is told nothing
+            world.telegram.put(private(text))
+            await world.counts("replies_total", number, step=1, outcome="unavailable")
         world.generation.code = None
         world.telegram.put(private("ты тут?"))
         await world.says(TEXTS.unavailable, "эхо: ты тут?")
