@@ -7,11 +7,12 @@ import asyncio
 import json
 import random
 import signal
+import sqlite3
 import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,11 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
     doubled = sum(count - 1 for count in answers.values() if count > 1)
     print(f"{kills} kills, {len(written)} messages, {doubled} doubled, "
           f"{gateway.logged_doubles()} logged as perhaps doubled")  # fmt: skip
-    assert [text for text, count in answers.items() if count == 0] == []
+    # what waits for so long that its writer goes on meanwhile is answered with that
+    unanswered = {text for text, count in answers.items() if count == 0}
+    with closing(sqlite3.connect(tmp_path / "avtobus" / "gateway.sqlite3")) as database:
+        joined = database.execute("SELECT text FROM turns WHERE reason = 'burst'").fetchall()
+    print(f"{len(unanswered)} answered with a later message")
+    assert unanswered <= {text for (text,) in joined}
     assert doubled <= gateway.logged_doubles()
-    assert sum(sent.values()) == len(written) + doubled
+    assert sum(sent.values()) == len(written) - len(unanswered) + doubled
