@@ -129,8 +129,10 @@ def _decide_talk(
     if view.album:
         return Reason.ALBUM
     if reason is None:
-        goes_on = view.joined and not is_for_others(message, me)
-        reason = Reason.BURST if goes_on else _decide_unasked(message, me, view, config, now)
+        joined = None if is_for_others(message, me) else view.joined
+        chance = 0 if joined else _percentile(message, me)
+        unasked = _decide_unasked(message, chance, view, config, now)
+        reason = Reason.BURST if joined == Reason.JOINED else unasked
     if reason not in SPEAKS or not message.is_by_bot:
         return reason
     if view.repeated:
@@ -152,13 +154,13 @@ def _may_call_by_edit(message: Message, view: View, now: float) -> bool:
 
 
 def _decide_unasked(
-    message: Message, me: Identity, view: View, config: GatewayConfig, now: float
+    message: Message, chance: int, view: View, config: GatewayConfig, now: float
 ) -> Reason:
     """Whether to say something to what is not for the bot."""
     settings = view.settings
     if message.via_bot:
         return Reason.VIA_BOT
-    if not settings.insane and _percentile(message, me) >= settings.chattiness:
+    if not settings.insane and chance >= settings.chattiness:
         return Reason.NOT_ADDRESSED
     if now - message.at > OLD_SECONDS:
         return Reason.STALE

@@ -159,11 +159,9 @@ class Flow:
         async with typing_indicator(self.context.api, where, self.clock):
             recall = await self._recall(update_id, message, taken_at, reason)
             if recall is None:
-                # it is answered with what its sender wrote after it, which may be for nobody
-                waits = Reason.NOT_ADDRESSED if reason is Reason.INSANITY else Reason.JOINED
-                left = Answer(writes=(lambda db: history.set_reason(db, message, waits),))
-                is_chosen = reason is Reason.CHATTINESS  # which the budget counts here
-                return _counted(left, message, "unasked", began) if is_chosen else left
+                # it is answered with what its sender wrote after it
+                waits = Reason.JOINED_UNASKED if reason in UNASKED else Reason.JOINED
+                return Answer(writes=(lambda db: history.set_reason(db, message, waits),))
             if reason is Reason.WORDLESS:
                 return self._answer_wordless(message, reason)
             try:

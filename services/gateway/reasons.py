@@ -32,6 +32,7 @@ class Reason(StrEnum):
     ALBUM = "album"
     EDITED = "edited"
     JOINED = "joined"
+    JOINED_UNASKED = "joined_unasked"
     OPTED_OUT = "opted_out"
     MUTED = "muted"
     SILENCED = "silenced"
@@ -96,7 +97,8 @@ class View:
     bots               messages of bots since the last one of a person, this one not counted
     other_bots         how many bots but ours wrote those, the sender of this one counted
     repeated           a bot said the same a short while ago
-    joined             an earlier message of its sender waits to be answered together with this one
+    joined             JOINED or JOINED_UNASKED of an earlier message of its sender that waits to be
+                       answered together with this one
     album              another part of its album was answered
     answers_in_hour    answers that its sender got within an hour
     commands_in_hour   commands of its sender that were answered within an hour
@@ -110,7 +112,7 @@ class View:
     bots: int = 0
     other_bots: int = 0
     repeated: bool = False
-    joined: bool = False
+    joined: str | None = None
     album: bool = False
     answers_in_hour: int = 0
     commands_in_hour: int = 0

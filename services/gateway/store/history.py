@@ -37,8 +37,8 @@ _VIEW = f"""
     SELECT
     (SELECT iif(reason = 'not_addressed' AND text = :text, NULL, reason) FROM turns
         WHERE chat = :chat AND message_id = :message_id) AS before,
-    EXISTS (SELECT 1 FROM turns WHERE chat = :chat AND topic = :topic AND user_id = :sender
-        AND message_id != :message_id AND reason = 'joined' AND at >= :at - :burst
+    (SELECT min(reason) FROM turns WHERE chat = :chat AND topic = :topic AND user_id = :sender
+        AND message_id != :message_id AND reason LIKE 'joined%' AND at >= :at - :burst
         AND {_SAME_POST}) AS joined,
     EXISTS (SELECT 1 FROM turns WHERE chat = :chat AND album = :album AND message_id != :message_id
         AND message_id > :message_id - :album_messages
@@ -93,7 +93,7 @@ def view(db: Connection, message: Message, now: float, default: ChatSettings) ->
         bots=bots,
         other_bots=max(other_bots, int(message.is_by_bot)),
         repeated=message.is_by_bot and _is_repeated(db, message),
-        joined=bool(joined),
+        joined=joined,
         album=bool(album),
         answers_in_hour=asks["answer"] + asks["unasked"],
         commands_in_hour=asks["command"],
@@ -186,7 +186,7 @@ def end_burst(db: Connection, message: Message, reason: Reason) -> None:
     set_reason(db, message, reason)
     db.execute(
         f"""UPDATE turns SET reason = iif(:reason = 'silenced', :reason, 'burst')
-        WHERE chat = :chat AND topic = :topic AND user_id = :sender AND reason = 'joined'
+        WHERE chat = :chat AND topic = :topic AND user_id = :sender AND reason LIKE 'joined%'
         AND at > :at - :waited_seconds AND {_SAME_POST}""",  # noqa: S608
         {**message.facts(), "reason": reason, "waited_seconds": WAITED_SECONDS},
     )
@@ -203,7 +203,7 @@ def recall(db: Connection, message: Message, limit: int) -> Recall:
     ).fetchall()
     since = message.at - BURST_GAP
     burst = takewhile(lambda row: row["user_id"] == message.sender, rows)
-    lines = (row for row in burst if row["at"] >= since or row["reason"] == Reason.JOINED)
+    lines = (row for row in burst if row["at"] >= since or row["reason"].startswith(Reason.JOINED))
     wanted = [message.thread, *(row["reply_to"] for row in lines)]
     answered = db.execute(
         f"""SELECT {_ROW} FROM turns WHERE chat = ? AND +topic = ?

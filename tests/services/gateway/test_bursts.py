@@ -193,6 +193,17 @@ async def test_what_goes_on_where_the_bot_wanted_to_talk_is_answered(world: Worl
     assert world.telegram.texts() == ["эхо: два"] * 3
 
 
+async def test_a_burst_that_nobody_asked_about_counts_once_and_tells_of_no_limit(
+    world: World,
+) -> None:
+    world.configure(delays=1.0, burst_seconds=2.0, chattiness=100, hourly_limit=2)
+    async with world.gateway():
+        for number in range(4):
+            world.telegram.put(group("раз"), group(f"два {number}"))
+            await world.handled(step=0.1)
+    assert world.telegram.texts() == ["эхо: два 0", "эхо: два 1"]
+
+
 @pytest.mark.parametrize("minutes", [20, -20])
 async def test_a_clock_that_is_wrong_by_minutes_silences_nobody(world: World, minutes: int) -> None:
     world.configure(delays=1.0, burst_seconds=2.0, insanity=True)

@@ -185,6 +185,23 @@ async def test_what_nobody_asked_for_ends_with_the_mode(
     assert any("эхо" in each for each in busy.telegram.texts()) is ("автобус" in text)
 
 
+@pytest.mark.parametrize("text", ["/chattiness 0", "/quiet 8-20", "/insanity off"])
+async def test_a_whole_burst_that_nobody_asked_for_ends_with_the_mode(
+    busy: World, text: str
+) -> None:
+    talk: dict[str, Any] = {"insanity": True} if "insanity" in text else {"chattiness": 100}
+    busy.configure(delays=1.0, burst_seconds=2.0, **talk)
+    async with busy.gateway():
+        busy.telegram.put(*(group(each, sender=person(8)) for each in ("обедать", "кто идёт?")))
+        await busy.asks_generation(step=0.1)
+        busy.telegram.put(group(text))
+        await busy.until(lambda: len(busy.telegram.sent) > 0)
+        assert busy.generation.hold
+        busy.generation.hold.set()
+        await busy.handled(step=0.1)
+    assert len(busy.telegram.sent) == 1
+
+
 @cases(
     "order, ends",
     [

@@ -18,6 +18,7 @@ NIGHT, NOON = (23 * 60, 8 * 60), (10 * 60, 12 * 60)  # NOW is 11:00 in Moscow
 QUIET = View(ChatSettings(insane=True, quiet=NOON))
 SPENT = replace(INSANE, unasked_in_minute=6)
 FULL, SEEN, UNANSWERED = View(answers_in_hour=60), View(album=True), View(before="not_addressed")
+UNASKED = "joined_unasked"
 STRICT = {"owner_ids": {OWNER}, "owner_only": True}
 STICKER: dict[str, Any] = {"sticker": {"file_id": "1", "emoji": "😂"}}
 VOICE: dict[str, Any] = {"voice": {"file_id": "1", "duration": 1}}
@@ -135,9 +136,16 @@ CASES = [
     Case("no bot is answered", by_bot(), Reason.BOT_DEPTH, row(0), {"bot_depth": 0}),
     Case("a person after many bots", group("хватит"), Reason.INSANITY, row(9)),
     # bursts, albums, wordless
-    Case("goes on", group("и ещё"), Reason.BURST, View(joined=True)),
-    Case("goes on, called", group("автобус"), Reason.NAME, View(joined=True)),
-    Case("goes on, muted", group("и ещё"), Reason.MUTED, replace(muted(), joined=True)),
+    Case("goes on", group("и ещё"), Reason.BURST, View(joined="joined")),
+    Case("goes on, called", group("автобус"), Reason.NAME, View(joined="joined")),
+    Case("goes on, muted", group("и ещё"), Reason.MUTED, replace(muted(), joined="joined")),
+    Case("goes on, too many", group("и ещё"), Reason.LIMIT_TOLD, replace(FULL, joined="joined")),
+    *(Case(f"goes on unasked, {name}", group("и ещё"), reason, replace(view, joined=UNASKED))
+      for name, view, reason in [
+        ("chosen", chatty(1), Reason.CHATTINESS), ("all the same", INSANE, Reason.INSANITY),
+        ("ended", chatty(0), Reason.NOT_ADDRESSED), ("in quiet hours", QUIET, Reason.QUIET_HOURS),
+        ("too much", replace(chatty(1), unasked_in_minute=99), Reason.BUDGET),
+        ("too many", replace(chatty(1), answers_in_hour=99), Reason.LIMITED)]),
     Case("the album's first", group(None, caption="автобус", **ALBUM), Reason.NAME),
     Case("the album's second", group(None, caption="автобус", **ALBUM), Reason.ALBUM, SEEN),
     Case("an album in private", private(None, **ALBUM), Reason.WORDLESS, config=TALKS),
@@ -187,7 +195,8 @@ def test_whether_the_bot_answers(case: Case) -> None:
 def test_both_halves_of_the_table_are_long_and_know_every_reason() -> None:
     assert len(CASES) + len(TABLE) >= 150
     seen = {case.reason for case in CASES} | {reason for _, _, reason, _ in TABLE}
-    becomes = {Reason.JOINED, Reason.SILENCED}  # what a message is while it is answered
+    # what a message is while it is answered
+    becomes = {Reason.JOINED, Reason.JOINED_UNASKED, Reason.SILENCED}
     assert seen == set(Reason) - becomes
 
 

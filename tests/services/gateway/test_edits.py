@@ -95,6 +95,16 @@ async def test_what_an_edit_calls_forth(
             assert world.telegram.texts() == expected
 
 
+async def test_no_edit_calls_again_for_what_was_answered_with_what_follows(world: World) -> None:
+    world.configure(delays=1.0, burst_seconds=2.0, insanity=True)
+    async with world.gateway():
+        world.telegram.put(PLAIN, group("кто со мной?"))
+        await world.handled(step=0.1)
+        world.telegram.put_raw(**edit(PLAIN, text=CALLED))
+        await world.handled(step=0.1)
+    assert world.telegram.texts() == ["эхо: кто со мной?"]
+
+
 @pytest.mark.parametrize("message", [HI, PLAIN])
 @pytest.mark.parametrize(
     "order",
