@@ -6,6 +6,7 @@ A handler returns an Answer; what it writes is committed together with the answe
 import asyncio
 import math
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from services.gateway.arguments import read_hours, read_percent, read_span, read
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.context import Context
 from services.gateway.incoming import Identity, Message
-from services.gateway.reasons import ChatSettings
+from services.gateway.reasons import ChatSettings, Minutes
 from services.gateway.settings_keyboard import NIGHT, keyboard, local_time
 from services.gateway.store import chats, history, inbox, outbox
 from services.gateway.texts import Texts
@@ -69,9 +70,15 @@ class Order:
         if wanted.muted_until > self.now:  # or what is said would not be done
             until = local_time(wanted.muted_until, self.config.zone)
             text = f"{text} {self.texts.muted.replace('{until}', until)}".strip()
+        elif "quiet" not in values and wanted.holds_back(self.now, self.config.zone):
+            text = f"{text} {self.name_quiet(wanted.quiet or NIGHT)}"
         told = self.tell(text, lambda db: chats.set_settings(db, chat, topic, wanted))
         silence = silence_by(wanted, chat, topic, self.now, self.config.zone)
         return replace(told, silence=silence)
+
+    def name_quiet(self, hours: Minutes) -> str:
+        begin, end = (f"{minute // 60}:{minute % 60:02}" for minute in hours)
+        return self.texts.quiet.replace("{begin}", begin).replace("{end}", end)
 
     def silence(self, answer: Answer) -> Answer:
         """The same answer, which ends what the bot is about to say in this conversation."""
@@ -145,19 +152,18 @@ async def chattiness(order: Order) -> Answer:
 
 
 async def quiet(order: Order) -> Answer:
-    texts, switch = order.texts, read_switch(order.argument)
+    switch = read_switch(order.argument)
     if switch is False:
-        return order.set(texts.quiet_off, quiet=None)
+        return order.set(order.texts.quiet_off, quiet=None)
     hours = order.config.quiet or NIGHT if switch else read_hours(order.argument)
     if hours is None:
         return order.explain("/quiet 23-8 (часы от 0 до 24, или off)")
-    begin, end = (f"{minute // 60}:{minute % 60:02}" for minute in hours)
-    return order.set(texts.quiet.replace("{begin}", begin).replace("{end}", end), quiet=hours)
+    return order.set(order.name_quiet(hours), quiet=hours)
 
 
 async def mute(order: Order) -> Answer:
-    time = local_time(order.now, order.config.zone).split()[1]
-    seconds = read_span(order.argument or "1h", time)
+    local = datetime.fromtimestamp(order.now, order.config.zone)
+    seconds = read_span(order.argument or "1h", local)
     if seconds is None and read_switch(order.argument) is False:
         return await unmute(order)
     if seconds is None:

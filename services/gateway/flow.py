@@ -116,7 +116,8 @@ class Flow:
         texts, now = self.config.texts, self.clock.now()
         if reason is Reason.COMMAND:
             known = self.generation.version, self.polling.last_success
-            order = Order(message, update_id, settings, self.me, self.context, now, *known)
+            placed = message if message.post else message.outside_thread()
+            order = Order(placed, update_id, settings, self.me, self.context, now, *known)
             return _counted(await run_command(order), message, "command", now)
         if reason is Reason.LIMIT_TOLD:
             told = _answered(message, reason, (answer_to(message, texts.limited),))

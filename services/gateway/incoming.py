@@ -165,6 +165,10 @@ class Message(RepliedTo):
             return {"direct_messages_topic_id": self.topic, "message_thread_id": None}
         return {"reply_parameters": {"message_id": self.message_id}} if self.thread else {}
 
+    def outside_thread(self) -> "Message":
+        """The same where it stands in no thread, such as a chain of replies."""
+        return self.model_copy(update={"message_thread_id": 0}) if self.thread else self
+
     @property
     def is_borrowed(self) -> bool:
         """Its words are not its sender's own: forwarded, or made by another bot inline."""

@@ -76,7 +76,7 @@ class Recall:
         """
         roots = (row["user_id"] for row in self.answered if row["message_id"] == message.thread)
         is_chain = any(user > 0 or user == message.chat for user in roots)
-        return message.model_copy(update={"message_thread_id": 0}) if is_chain else message
+        return message.outside_thread() if is_chain else message
 
 
 def view(db: Connection, message: Message, now: float, default: ChatSettings) -> View:

@@ -158,7 +158,12 @@ async def test_in_direct_messages_no_typing_is_shown(world: World) -> None:
     "message, answer",
     [
         ("below a post", group("автобус", message_thread_id=200_040, reply_to_message=POST), None),
-        ("a command there", group("/help", message_thread_id=200_040), None),
+        ("a command there", group("/help", message_thread_id=200_040, reply_to_message=POST), None),
+        (
+            "a command in a chain of replies",
+            group("/help", message_thread_id=FIRST_SENT, reply_to_message=own("едем")),
+            TEXTS.help,
+        ),
         ("a command elsewhere", group("/help"), TEXTS.help),
         ("a command in a topic", group("/help", **topic(5)), TEXTS.help),
     ],

@@ -204,3 +204,24 @@ async def test_how_it_went_is_said_though_that_took_longer_than_an_answer_is_wor
         await world.says(TEXTS.late)
         world.clock.advance(4200)
         await world.says(TEXTS.late, TEXTS.unheard, chat=-100)
+
+
+async def test_in_quiet_hours_no_setting_promises_an_answer(world: World) -> None:
+    world.telegram.administrators.add(7)
+    async with world.gateway():
+        quiet, insane, often, never, _, loud = await world.ask(
+            *(group("/quiet 0-24"), group("/insanity on"), group("/chattiness 100")),
+            *(group("/chattiness 0"), group("/quiet off"), group("/insanity on")),
+        )
+    assert insane == f"{TEXTS.insanity_on} {quiet}"
+    assert often == f"{TEXTS.chattiness.replace('{percent}', '100')} {quiet}"
+    assert (never, loud) == (TEXTS.chattiness_off, TEXTS.insanity_on)
+
+
+async def test_a_mute_until_the_next_minute_is_told(world: World) -> None:
+    world.telegram.administrators.add(7)
+    world.clock.jump(12 * 3600 + 59 * 60 + 20)
+    async with world.gateway():
+        assert await world.ask(group("/mute до 24")) == [
+            TEXTS.muted.replace("{until}", "16.01 00:00")
+        ]
