@@ -67,22 +67,18 @@ class Order:
         """Change the chat's settings and say so."""
         chat, topic = self.message.chat, self.message.topic
         wanted = self.settings.model_copy(update=values)
+        silence = silence_by(wanted, chat, topic, self.now, self.config.zone)
         if wanted.muted_until > self.now:  # or what is said would not be done
             until = local_time(wanted.muted_until, self.config.zone)
             text = f"{text} {self.texts.muted.replace('{until}', until)}".strip()
-        elif "quiet" not in values and wanted.holds_back(self.now, self.config.zone):
+        elif silence and "quiet" not in values and (wanted.insane or wanted.chattiness):
             text = f"{text} {self.name_quiet(wanted.quiet or NIGHT)}"
         told = self.tell(text, lambda db: chats.set_settings(db, chat, topic, wanted))
-        silence = silence_by(wanted, chat, topic, self.now, self.config.zone)
         return replace(told, silence=silence)
 
     def name_quiet(self, hours: Minutes) -> str:
         begin, end = (f"{minute // 60}:{minute % 60:02}" for minute in hours)
         return self.texts.quiet.replace("{begin}", begin).replace("{end}", end)
-
-    def silence(self, answer: Answer) -> Answer:
-        """The same answer, which ends what the bot is about to say in this conversation."""
-        return replace(answer, silence=Silence(self.message.chat, self.message.topic))
 
     def explain(self, example: str) -> Answer:
         return self.tell(self.texts.unclear.replace("{example}", example))
@@ -115,8 +111,8 @@ async def show_help(order: Order) -> Answer:
 
 async def unknown(order: Order) -> Answer:
     """A command that there is not: help in private, in a group a line."""
-    is_private = order.message.is_private
-    return await show_help(order) if is_private else order.explain(f"/help@{order.me.username}")
+    text = order.texts.unknown.replace("{help}", f"/help@{order.me.username}")
+    return await show_help(order) if order.message.is_private else order.tell(text)
 
 
 async def privacy(order: Order) -> Answer:
@@ -178,7 +174,7 @@ async def unmute(order: Order) -> Answer:
 async def reset(order: Order) -> Answer:
     here = order.message.chat, order.message.topic, order.update_id
     await order.context.database.work_off(lambda db: history.reset(db, *here), rewrite=True)
-    return order.silence(order.tell(order.texts.reset))
+    return replace(order.tell(order.texts.reset), silence=Silence(*here[:2]))
 
 
 async def delete(order: Order) -> Answer:
@@ -191,7 +187,7 @@ async def delete(order: Order) -> Answer:
     call = Outgoing(chat, method="deleteMessage", extra=extra)
     deny: Write = lambda db: chats.deny(db, chat, said, order.now, everywhere)  # noqa: E731
     told = order.tell_outcome([call], order.texts.deleted, order.texts.not_deleted, deny)
-    return order.silence(told)
+    return replace(told, silence=Silence(chat, order.message.topic))
 
 
 async def report(order: Order) -> Answer:

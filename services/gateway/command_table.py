@@ -89,8 +89,8 @@ def command_entry(message: Message, me: Identity) -> CommandEntry | None:
     """Return the command that somebody gives this bot; None for talk and for other bots' commands.
 
     Below another bot's words a command without a name is that bot's. One that there is not is meant
-    for this bot where it is named, and in private, where no other bot is. A path, a date and
-    «/дом стоит» are talk there, «/дом» alone is not.
+    for this bot where it is named, and in private, where no other bot is. A path, a number, a date
+    and «/дом стоит» are talk there, «/дом» alone is not.
     """
     command = message.command
     target = command.target.lower() if command else ""
@@ -99,8 +99,8 @@ def command_entry(message: Message, me: Identity) -> CommandEntry | None:
     if command and is_ours and command.name in COMMANDS:
         return COMMANDS[command.name]
     is_word = (command and command.name[0].isalpha()) or _ALONE.fullmatch(message.plain.strip())
-    is_meant = is_word if message.is_private else target and is_ours
-    return _UNKNOWN if is_meant else None
+    is_meant = message.is_private or (target and is_ours)
+    return _UNKNOWN if is_word and is_meant else None
 
 
 async def run_command(order: Order) -> Answer:

@@ -35,12 +35,13 @@ def decide(message: Message, me: Identity, view: View, config: GatewayConfig, no
 def is_command(message: Message, me: Identity) -> bool:
     """Whether the message is a command, ours or another bot's, or what a bot answers to one.
 
-    In a private chat words that begin with a slash and are no command of ours are talk.
+    Words that begin with a slash and are no command of ours are talk in a private chat, and in a
+    group where they name this bot.
     """
-    command = message.replied_to.command if message.is_by_bot else None
-    command = command or message.command
-    is_given = command is not None and not message.is_private
-    return is_given or command_entry(message, me) is not None
+    command = (message.is_by_bot and message.replied_to.command) or message.command
+    is_ours = command is not None and command.target.lower() == me.username.lower()
+    is_talk = message.is_private or (is_ours and not message.is_by_bot)
+    return (command is not None and not is_talk) or command_entry(message, me) is not None
 
 
 def is_order(update: Update | None, me: Identity) -> bool:
@@ -63,9 +64,7 @@ def continues(
     is_near = later.at <= message.at + BURST_GAP
     if later.is_edit or is_command(later, me) or not is_line or (is_near and not has_bursts):
         return False
-    if addressed(later, me) is not None:
-        return True
-    is_meant = is_near or reason is Reason.INSANITY
+    is_meant = is_near or reason is Reason.INSANITY or addressed(later, me) is not None
     return is_meant and not is_for_others(later, me)
 
 
@@ -190,9 +189,8 @@ def _within_hourly_limit(
     reason: Reason, message: Message, view: View, config: GatewayConfig
 ) -> Reason:
     """The first message over the sender's limit is told so, later ones get nothing."""
-    if reason not in SPEAKS or message.sender in config.owner_ids:
-        return reason
-    if view.answers_in_hour < config.hourly_limit:
+    is_free = reason not in SPEAKS or message.sender in config.owner_ids
+    if is_free or view.answers_in_hour < config.hourly_limit:
         return reason
     stays_silent = view.limit_told or reason in UNASKED or message.is_by_bot
     return Reason.LIMITED if stays_silent else Reason.LIMIT_TOLD

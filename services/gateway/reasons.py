@@ -79,10 +79,6 @@ class ChatSettings(BaseModel):
     def talks_unasked(self, now: float, zone: tzinfo) -> bool:
         return bool(self.insane or self.chattiness) and not self.is_quiet(now, zone)
 
-    def holds_back(self, now: float, zone: tzinfo) -> bool:
-        """Whether it would talk unasked but for quiet hours."""
-        return bool(self.insane or self.chattiness) and self.is_quiet(now, zone)
-
     def is_quiet(self, now: float, zone: tzinfo) -> bool:
         """Whether it is one of the quiet hours, which may go over midnight."""
         if self.quiet is None:

@@ -35,6 +35,7 @@ class Texts(BaseModel):
     unsure            Telegram does not say whether this person is an administrator
     who               somebody who writes as a channel gives a command of administrators
     unclear           a command has a wrong argument; `{example}` shows a right one and the range
+    unknown           answer in a group to a command that there is not; `{help}` is where they stand
     insanity_on       answer to /insanity that switches the mode on
     insanity_off      answer to /insanity that switches the mode off
     insanity_private  answer in a private chat to commands that mean something only in groups
@@ -123,6 +124,7 @@ class Texts(BaseModel):
     unsure: Text = "Не могу узнать у Telegram, администратор ли вы. Попробуйте через минуту."
     who: Text = "Напишите это от своего имени: кто пишет от имени канала, мне не видно."
     unclear: Text = "Не понял. Пример: {example}"
+    unknown: Text = "Такой команды у меня нет. Все мои команды: {help}"
     insanity_on: Text = "Безумие включено: отвечаю на каждое сообщение."
     insanity_off: Text = "Безумие выключено: отвечаю, только когда зовут."
     insanity_private: Text = "В личном чате я и так отвечаю на всё."

@@ -8,6 +8,7 @@ from tests.services.gateway.conftest import TEXTS, World, candidate, cases
 from tests.services.gateway.telegram import (
     ALBUM,
     another_bot,
+    entity,
     group,
     own,
     person,
@@ -26,7 +27,8 @@ def unclear(example: str) -> str:
     return TEXTS.unclear.replace("{example}", example)
 
 
-SHORT_HELP = unclear("/help@avtobus_bot")
+NO_SUCH = TEXTS.unknown.replace("{help}", "/help@avtobus_bot")
+RATE = "@avtobus_bot /5 из 10 поставишь?"
 
 
 def muted(until: str) -> str:
@@ -86,8 +88,12 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
      [(private(each), f"эхо: {each}") for each in ("/etc/passwd", "/2", "/2 мая", "/дом стоит")],
      {}, []),
     ("in groups a command that there is not is another bot's, unless it names this one",
-     [(group("/sing", sender=NINA),), (group("/sing@avtobus_bot", sender=NINA), SHORT_HELP),
-      (group("/sing! @avtobus_bot"), SHORT_HELP)],
+     [(group("/sing", sender=NINA),), (group("/sing@avtobus_bot", sender=NINA), NO_SUCH),
+      (group("/sing! @avtobus_bot"), NO_SUCH)],
+     {}, []),
+    ("in groups a number that follows the bot's name is talk",
+     [(group(RATE, entities=[entity("mention", RATE, "@avtobus_bot")]),
+       "эхо: /5 из 10 поставишь?")],
      {}, []),
     ("people are told of talk, administrators of settings", [
         (group("/help", sender=NINA), TEXTS.help), (group("/help"), TEXTS.help_admin)], {}, []),
