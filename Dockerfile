@@ -44,6 +44,7 @@ COPY services/sandbox services/sandbox
 ENTRYPOINT ["python", "-m", "services.sandbox"]
 
 FROM common AS extraction
+COPY moderation moderation
 COPY extraction_jobs extraction_jobs
 ENTRYPOINT ["python", "-m"]
 

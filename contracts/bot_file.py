@@ -13,7 +13,15 @@ from pydantic import BaseModel
 
 from contracts.refusal import Refusal, parse
 
-SECTIONS = ("moderation", "sampling", "extraction", "training", "generation", "gateway")
+SECTIONS = (
+    "conversation",
+    "moderation",
+    "sampling",
+    "extraction",
+    "training",
+    "generation",
+    "gateway",
+)
 NAME = re.compile(r"(?!kustomization$)[a-z][a-z0-9-]{0,31}")
 """A folder of bot files may be a Kustomize folder too: its kustomization.yaml is no bot."""
 

@@ -18,6 +18,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
 from contracts.clock import DAY
+from contracts.conversation import CONTEXT_TURNS
 from contracts.files import file_sha256, locked, read_model, sync, up_to, write_model
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
@@ -43,6 +44,7 @@ class Stop(BaseModel):
 class Manifest(BaseModel):
     """manifest.json; fields of later releases are kept.
 
+    context_turns  most turns of a prompt: as many as the records had before an answer
     base_revision  the base's commit on the hub; empty where it is not known
     forgets_until  of its data set: everybody who asked to be forgotten until then is not in it
     files          relative paths and their SHA-256
@@ -59,6 +61,7 @@ class Manifest(BaseModel):
     dataset_sha256: str
     forgets_until: FiniteFloat = 0.0
     prompt_format: PromptFormat
+    context_turns: int = Field(default=CONTEXT_TURNS, ge=1)
     stop: Stop
     precision: str
     metrics: dict[str, FiniteFloat] = {}

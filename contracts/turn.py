@@ -3,16 +3,18 @@
 It knows nothing of Telegram, gRPC or tokenizers.
 """
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
-from unicodedata import category
+from unicodedata import category, normalize
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u2065\U0001d159")
 """Fillers of Hangul, braille without a dot, a note head without a head."""
 _CONTROLS = ("Cc", "Cf", "Cs")
+_C0 = re.compile(r"[\0-\x08\x0e-\x1b\x7f]")
 
 
 class Role(StrEnum):
@@ -23,13 +25,17 @@ class Role(StrEnum):
 
 
 def single_line(text: str) -> str:
-    """Return a message with each line break replaced by one space and both ends trimmed.
+    """Return a message with each line break replaced by one space and both ends trimmed, in NFC.
 
-    One of which nothing can be seen is empty: zero-width and other control signs, marks that belong
-    to a letter and have none, and letters and symbols that are drawn as a blank.
+    C0 controls are left out. A message of which nothing can be seen is empty: zero-width and other
+    control signs, marks that belong to a letter and have none, and letters and symbols that are
+    drawn as a blank.
     """
-    parts = (part.strip() for part in text.splitlines())
-    return " ".join(part for part in parts if part) if any(map(_is_visible, text)) else ""
+    text = normalize("NFC", text)
+    if not text.isprintable():
+        parts = (part.strip() for part in _C0.sub("", text).splitlines())
+        text = " ".join(part for part in parts if part)
+    return text.strip() if any(map(_is_visible, text)) else ""
 
 
 def _is_visible(sign: str) -> bool:
@@ -51,7 +57,6 @@ class Turn(BaseModel):
     speaker   a pseudonym, stable within a conversation
     messages  at least one, in order; line breaks inside a message become spaces
     at        time of the first message, if known
-    reply_to  how many turns back the turn stands that this one explicitly answers (1 = the last)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,7 +65,6 @@ class Turn(BaseModel):
     role: Role
     messages: tuple[Message, ...] = Field(min_length=1)
     at: datetime | None = None
-    reply_to: int | None = Field(default=None, ge=1)
 
     @property
     def is_persona(self) -> bool:

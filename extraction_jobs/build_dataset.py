@@ -1,12 +1,12 @@
-"""The extraction job: a chat export goes in, a data set comes out."""
+"""The extraction job: chat exports go in, a data set comes out."""
 
 import shutil
-import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from datetime import timedelta
-from itertools import filterfalse
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -15,113 +15,190 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from contracts.conversation import Conversation
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, dataset_sha256, read_card
-from contracts.files import LOCK, file_sha256, write_model
+from contracts.files import LOCK, write_model
 from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE
-from extraction_jobs.dialogues import named_persona, sessions, whole_chat
-from extraction_jobs.messages import NOBODY, ForgetList, Traces, usable
-from extraction_jobs.personas import Senders, pseudonym
-from extraction_jobs.split import Written, write_split
-from extraction_jobs.telegram_json import (
-    file_identity,
-    read_export,
-    refuse_changed,
-    rewrite_export,
+from extraction_jobs.messages import (
+    LONGEST_MESSAGE,
+    NOBODY,
+    Filters,
+    ForgetList,
+    Found,
+    Message,
+    Traces,
 )
-from telemetry.job import BotOption, InputOption, JobReport, PersonaOption, SkipOption, job, job_app
+from extraction_jobs.personas import Senders, pseudonym
+from extraction_jobs.records import records
+from extraction_jobs.report import REPORT, write_report
+from extraction_jobs.scratch import Scratch
+from extraction_jobs.sources import FORMATS
+from extraction_jobs.split import HELDOUT_MESSAGES, LONG_ANSWER, write_split
+from extraction_jobs.stored_export import Source, remove_leftovers
+from telemetry.job import BotOption, JobReport, SkipOption, job, job_app
 from telemetry.logs import logger
 
-FEW_MESSAGES = 300
+FEW_TURNS, ENOUGH_TURNS = 300, 2000
+MUCH, MOST = 0.2, 0.5
+"""Shares that are warned of: of what is lost for one reason, and of what should be an exception."""
+EXPECTED = ("service", "twice")
+ADVICE = {
+    "forwarded": " (`keep_forwards: true` has them learned too)",
+    "no_sender": " (nobody is named: give an export by one who sees the senders)",
+    "too_long": f" ({LONGEST_MESSAGE:,} characters are the most that can be learned)",
+    "repeated_answer": " (said again and again; a few of each are kept)",
+}
 STAMP, ASIDE = ".made-from", ".part"
-OURS = {TRAIN, HELDOUT, CARD, STAMP, "", LOCK, "report.html"}
+OURS = {TRAIN, HELDOUT, CARD, STAMP, "", LOCK, REPORT}
 """What a folder of a data set holds, and with ASIDE behind the name what a killed job left."""
-UPLOAD_SECONDS = 3600
-"""An upload to which nothing was added for so long is over."""
 T = TypeVar("T")
 
 
 class ExtractionConfig(BaseModel):
-    """How messages become records.
+    """Whose answers are learned.
 
-    persona          `auto` (the most talkative sender), `whole-chat`, a name, or an id like
-                     `user123`
-    pause_minutes    silence after which a new session begins
-    context_turns    turns before the answer, in the records of a whole chat
-    heldout_share    share of the records, the latest ones, that is not learned but used to measure
+    persona          `auto` (the export's owner, else the most talkative person), `whole-chat`, a
+                     name, an id like `user123`, or a list of ids that are one person
+    keep_forwards    learn what was forwarded as if the sender had written it
+    replace_private  put the name of its kind in the place of each phone, card, e-mail address,
+                     password and such
+    heldout_share    share of the persona's messages, the latest ones, that is not learned but used
+                     to measure
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    persona: str = Field(default="auto", min_length=1)
-    pause_minutes: float = Field(default=60.0, gt=0.0)
-    context_turns: int = Field(default=4, ge=1, le=64)
+    persona: str | tuple[str, ...] = Field(default="auto", min_length=1)
+    keep_forwards: bool = False
+    replace_private: bool = True
     heldout_share: float = Field(default=0.1, ge=0.0, le=0.5)
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        return (self.persona,) if isinstance(self.persona, str) else self.persona
 
-def build(
-    bot: str,
-    config: ExtractionConfig,
-    source: Path,
-    folder: Path,
-    forget_list: ForgetList = NOBODY,
-    is_stored: bool = False,
-) -> Card:
-    """Read the export twice (who wrote, then what), write the data set and its card.
 
-    is_stored  the export is the volume's own: it is written anew without what the people on the
-               forget list wrote, if it holds any of that, once the data set is made
+@dataclass(frozen=True)
+class Inputs:
+    """What a data set is made from.
+
+    is_stored  the source is the volume's own: it is written anew without what people on the forget
+               list wrote, if it holds any of that, once the data set is made
+    """
+
+    bot: str
+    config: ExtractionConfig
+    rules: Conversation
+    sources: Sequence[Source]
+    forget_list: ForgetList = NOBODY
+    is_stored: bool = False
+
+    @property
+    def made_from(self) -> tuple[Path | str | BaseModel | None, ...]:
+        """Return all that makes a difference, for the stamp of a data set."""
+        contents = (source.sha256 or source.path for source in self.sources)
+        return *contents, self.forget_list.sha256, self.config, self.rules
+
+    def filters(self) -> Filters:
+        config = self.config
+        return Filters(config.keep_forwards, config.replace_private, self.forget_list)
+
+    def read(self, found: Found, aside: Path) -> Iterator[Message]:
+        """Yield all messages; `aside` is a folder for what has to be unpacked."""
+        return _tracked(
+            chain.from_iterable(each.read(found, aside) for each in self.sources), "reading"
+        )
+
+
+def build(inputs: Inputs, folder: Path) -> tuple[Card, Inputs]:
+    """Read the sources once and write the data set; return its card, and the inputs as they are
+    then.
 
     Raises Refusal, and changes nothing, where there is nothing to learn; a persona who is to be
     forgotten included.
     """
-    identity = file_identity(source) if source.is_file() else None
-    whole = config.persona == WHOLE_CHAT
-    senders, unusable, traces = Senders(), Counter[str](), Traces(forget_list)
-    counted = traces.note(_tracked(read_export(source), "counting senders"))
-    senders.add(usable(counted, unusable))
-    personas = frozenset() if whole else senders.persona(config.persona, forget_list)
+    with _aside(folder) as aside, closing(Scratch(aside / "scratch.sqlite3")) as scratch:
+        card, traces = _make(inputs, aside, scratch)
+        if inputs.is_stored and traces:
+            rewritten = [source.rewrite(traces.include, aside) for source in inputs.sources]
+            inputs = replace(inputs, sources=[source for source, _ in rewritten])
+            card.dropped["forgotten"] = sum(removed for _, removed in rewritten)
+        for source in inputs.sources:
+            source.refuse_changed()
+        hashes = {source.path.name: source.sha256 or "" for source in inputs.sources}
+        if inputs.forget_list.sha256:
+            hashes[FORGET_FILE] = inputs.forget_list.sha256
+        card = card.model_copy(update={"inputs": hashes})
+        _install(aside, folder, card)
+    return card, inputs
 
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """Yield a folder for what is not whole yet, in that of the data set, which is made."""
     _prepare(folder)
-    aside, dropped = folder / ASIDE, Counter[str]()
-    is_rewritten = is_stored and bool(traces)
-    entries = _tracked(read_export(source), "building dialogues")
-    if is_rewritten:
-        entries = filterfalse(traces.include, entries)
-    messages = usable(entries, dropped, forget_list)
-    talks = sessions(messages, timedelta(minutes=config.pause_minutes))
+    aside = folder / ASIDE
     try:
         aside.mkdir()
-        if whole:
-            records = whole_chat(talks, config.context_turns, dropped)
-        else:
-            records = named_persona(talks, personas, dropped)
-        written = write_split(aside, records, config.heldout_share, whole)
-        if not written.train_records:
-            raise Refusal(f"{source}: nothing usable of the persona (dropped: {dict(dropped)})")
-        if is_rewritten:
-            dropped["forgotten"] = rewrite_export(source, traces.include, identity)
-        else:
-            refuse_changed(source, identity)
-        inputs = {source.name: file_sha256(source)}
-        if forget_list.sha256:
-            inputs[FORGET_FILE] = forget_list.sha256
-        card = Card(
-            bot=bot,
-            persona=WHOLE_CHAT if whole else pseudonym(min(personas)),
-            messages_read=senders.counts.total() + unusable.total(),
-            dropped={reason: count for reason, count in sorted(dropped.items()) if count},
-            inputs=inputs,
-            forgets_until=forget_list.until,
-            warnings=tuple(_warnings(written)),
-            **vars(written),
-        )
-        _install(aside, folder, card)
+        yield aside
     except OSError as error:
         raise Refusal(f"{folder}: cannot write the data set ({error.strerror})") from None
+    except sqlite3.Error as error:
+        raise Refusal(f"{folder}: cannot write the data set ({error})") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return card
+
+
+def _make(inputs: Inputs, aside: Path, scratch: Scratch) -> tuple[Card, Traces]:
+    """Write the records; return the card, without its inputs, and what is to be forgotten."""
+    config, rules, found = inputs.config, inputs.rules, Found()
+    filters, senders = inputs.filters(), Senders()
+    traces = Traces(inputs.forget_list)
+    messages = filters.usable(traces.note(inputs.read(found, aside)))
+    filters.dropped["twice"] = scratch.add(senders.note(messages, found))
+    used = scratch.count()
+    ids = frozenset[str]()
+    if WHOLE_CHAT not in config.wanted:
+        ids = senders.persona(config.wanted, found.owner, inputs.forget_list)
+    persona, name = min(ids, default=None), senders.called(*ids) if ids else WHOLE_CHAT
+    if (console := Console(stderr=True)).is_terminal:
+        console.print(f"persona: {name}", markup=False, highlight=False)
+    told = (records(place, persona, rules.context_turns) for place in scratch.join(rules, ids))
+    answers = _tracked(chain.from_iterable(told), "building records")
+    split = write_split(aside, scratch.db, answers, config.heldout_share, filters.dropped)
+    dropped = {reason: count for reason, count in sorted(filters.dropped.items()) if count}
+    if not split.train_records:
+        where = inputs.sources[0].path
+        raise Refusal(f"{where}: nothing usable of the persona (dropped: {dropped})")
+    card = Card(
+        bot=inputs.bot,
+        persona=WHOLE_CHAT if persona is None else pseudonym(persona),
+        context_turns=rules.context_turns,
+        messages_read=filters.read,
+        config={**vars(rules), **config.model_dump(exclude={"persona"})},
+        messages_used=used,
+        turns=scratch.count("turns"),
+        dropped=dropped,
+        repaired=dict(found.counts),
+        replaced=dict(filters.replaced),
+        inputs={},
+        forgets_until=inputs.forget_list.until,
+        **vars(split),
+    )
+    card = card.model_copy(update={"warnings": tuple(_warnings(card))})
+    write_report(aside, card, name, ids, scratch.db)
+    return card, traces
+
+
+def count_senders(inputs: Inputs) -> Senders:
+    """Read the sources, for a look at who wrote in them."""
+    found, senders = Found(), Senders()
+    filters = inputs.filters()
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in senders.note(filters.usable(inputs.read(found, Path(folder))), found):
+            pass
+    return senders
 
 
 def _tracked(items: Iterable[T], title: str) -> Iterator[T]:
@@ -130,14 +207,6 @@ def _tracked(items: Iterable[T], title: str) -> Iterator[T]:
     columns = (SpinnerColumn(), title, TextColumn("{task.completed}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         yield from progress.track(items)
-
-
-def _remove_leftovers(export: Path) -> None:
-    """Remove what killed jobs and uploads left of an export, since nobody is left out of that."""
-    export.with_name(f"{export.name}.part").unlink(missing_ok=True)
-    upload = export.with_name(f"{export.name}.upload")
-    if upload.exists() and time.time() - upload.stat().st_mtime > UPLOAD_SECONDS:
-        upload.unlink()
 
 
 def _prepare(folder: Path) -> None:
@@ -155,21 +224,44 @@ def _prepare(folder: Path) -> None:
 
 def _install(aside: Path, folder: Path, card: Card) -> None:
     """Put the new records in the place of the old; without its card it is no data set."""
-    (folder / "report.html").unlink(missing_ok=True)
+    (folder / REPORT).unlink(missing_ok=True)
     (folder / CARD).unlink(missing_ok=True)
-    for name in (TRAIN, HELDOUT):
+    for name in (TRAIN, HELDOUT, REPORT):
         (aside / name).replace(folder / name)
     write_model(folder / CARD, card)
 
 
-def _warnings(written: Written) -> Iterator[str]:
-    if written.persona_messages < FEW_MESSAGES:
+def _warnings(card: Card) -> Iterator[str]:
+    """Yield what the persona's owner should know, each with what to expect or to do."""
+    answers, held = sum(card.answers.values()), card.heldout_records
+    if answers < FEW_TURNS:
+        yield f"{answers} persona turns: expect it to repeat them; {FEW_TURNS} or more are better"
+    elif answers < ENOUGH_TURNS:
         yield (
-            f"only {written.persona_messages} persona messages: expect the bot to repeat them"
-            f" ({FEW_MESSAGES} and more are better)"
+            f"{answers:,} persona turns: expect its words, not its manner;"
+            f" {ENOUGH_TURNS:,} or more are better"
         )
-    if not written.heldout_records:
+    if not held:
         yield "too few records to hold any out: nothing to measure by"
+    elif held < HELDOUT_MESSAGES:
+        yield f"only {held} answers are held out: what is measured by them is rough"
+    if card.heldout_repeated > MOST * held:
+        yield (
+            f"{card.heldout_repeated:,} of {held:,} answers held out stand word for word in what is"
+            " learned: they measure its memory alone"
+        )
+    if (alone := card.answers.get("nothing", 0)) > MOST * answers:
+        yield f"{alone:,} of {answers:,} answers stand alone: expect it to speak, not to answer"
+    if card.long_answers > MUCH * answers:
+        yield (
+            f"{card.long_answers:,} of {answers:,} answers are longer than {LONG_ANSWER}"
+            " characters: expect replies to be cut off"
+        )
+    for reason, count in card.dropped.items():
+        is_answer = reason == "repeated_answer"
+        of, what = (answers, "answers") if is_answer else (card.messages_read, "messages")
+        if count > MUCH * of and reason not in EXPECTED:
+            yield f"{count:,} of {of:,} {what} are not used: {reason}{ADVICE.get(reason, '')}"
 
 
 def report_card(report: JobReport, card: Card) -> None:
@@ -179,9 +271,9 @@ def report_card(report: JobReport, card: Card) -> None:
     report.gauge("heldout_records", "Records held out.", card.heldout_records)
 
 
-def _read_whole(folder: Path) -> Card | None:
+def _read_whole(folder: Path, inputs: Inputs) -> tuple[Card, Inputs] | None:
     card = read_card(folder)
-    return card if card.sha256 == dataset_sha256(folder) else None
+    return (card, inputs) if card.sha256 == dataset_sha256(folder) else None
 
 
 def _read_forget_list(given: Path | None, usual: Path) -> ForgetList:
@@ -198,38 +290,59 @@ def _read_forget_list(given: Path | None, usual: Path) -> ForgetList:
 
 def main(
     bot: BotOption,
-    input: InputOption = None,
+    input: Annotated[
+        list[Path] | None,
+        typer.Option(help="An export, or several [DATA_DIR/<bot>/exports/result.json]."),
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(help=f"Of the exports: {', '.join(FORMATS)}.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder [DATA_DIR/<bot>/dataset].")] = None,
-    persona: PersonaOption = None,
+    persona: Annotated[
+        list[str] | None,
+        typer.Option(help="auto, whole-chat, a name, an id like user123, or several ids of one."),
+    ] = None,
+    list_senders: Annotated[
+        bool, typer.Option("--list-senders", help="Show who wrote how much, and do nothing else.")
+    ] = False,
     forget: Annotated[
         Path | None, typer.Option(help="Who is left out [DATA_DIR/<bot>/forget/forget.jsonl].")
     ] = None,
     skip_unchanged: SkipOption = False,
 ) -> None:
-    """Build a data set from a chat export, without the people who asked to be forgotten."""
+    """Build a data set from chat exports, without the people who asked to be forgotten."""
     with job("extraction", bot, output, skip_unchanged) as context:
         name, volumes = context.bot.name, context.volumes
+        if format not in (None, *FORMATS):
+            raise Refusal(f"--format {format}: choose one of {', '.join(FORMATS)}")
         stored = volumes.exports(name) / "result.json"
-        source = input or stored
-        folder = output or volumes.dataset(name)
+        remove_leftovers(stored)
         config = context.bot.section("extraction", ExtractionConfig)
         if persona:
-            config = config.model_copy(update={"persona": persona})
-        forget_list = _read_forget_list(forget, volumes.forget(name))
-        is_stored = input is None and forget is None
-        _remove_leftovers(stored)
-        export_sha256 = file_sha256(source) if source.is_file() else None
-        card = context.make_if_changed(
+            config = config.model_copy(update={"persona": tuple(persona)})
+        inputs = Inputs(
+            name,
+            config,
+            context.bot.section("conversation", Conversation),
+            tuple(Source.of(path, format) for path in input or [stored]),
+            _read_forget_list(forget, volumes.forget(name)),
+            is_stored=not input and forget is None,
+        )
+        if list_senders:
+            for line in count_senders(inputs).table():
+                print(line)
+            return
+        folder = output or volumes.dataset(name)
+        card, _ = context.make_if_changed(
             folder / STAMP,
-            (export_sha256, forget_list.sha256, config),
-            read=lambda: _read_whole(folder),
-            make=lambda: build(name, config, source, folder, forget_list, is_stored),
-            # the export may have been written anew
-            made_from=lambda card: (card.inputs[source.name], forget_list.sha256, config),
+            inputs.made_from,
+            read=lambda: _read_whole(folder, inputs),
+            make=lambda: build(inputs, folder),
+            made_from=lambda made: made[1].made_from,  # an export may have been written anew
         )
         report_card(context.report, card)
         shown = {"bot", "persona", "train_records", "heldout_records", "persona_messages"}
-        shown |= {"distinct_persona_messages", "dropped"}
+        shown |= {"distinct_answers", "dropped", "replaced"}
         logger().info("data set built", folder=str(folder), **card.model_dump(include=shown))
         for warning in card.warnings:
             logger().warning(warning, bot=name)

@@ -1,43 +1,48 @@
 """A chat's messages as every source gives them, and which of them a data set can use.
 
-Each filter is a reason and a test; every message that is dropped is counted.
+Every message that is dropped is counted under its reason.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from contracts import forget
-from contracts.bot_command import read_command
 from contracts.files import file_sha256
 from contracts.turn import single_line
+from moderation.private import replace_private
 
 LONGEST_MESSAGE = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """A chat's header. `key` tells the chats of one export apart."""
+class Chat(NamedTuple):
+    """A chat's header. `key` tells the chats of one export apart; `kind` is Telegram's name."""
 
     key: str
     name: str
+    kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One entry of an export, usable or not.
 
+    at              unix time in seconds
     kind            `message`, or what else the export calls it
     sender          the sender's id, or the name where a source has no ids; None if unknown
     reply_to        id of the message answered, within the chat
+    forwarded       it is somebody else's; an imported history is its sender's own
     forwarded_from  name of who wrote the original; None if unknown
+    media           placeholder of what it carries beside words
+    is_command      it begins with a command to a bot
+    is_bot          the sender shows signs of a bot
+    opens_topic     it is the first entry of a forum's topic
     """
 
     chat: Chat
     id: int
-    at: datetime
+    at: float
     kind: str
     sender: str | None
     sender_name: str | None
@@ -46,6 +51,22 @@ class Message:
     forwarded: bool = False
     forwarded_from: str | None = None
     via_bot: bool = False
+    media: str = ""
+    is_command: bool = False
+    is_bot: bool = False
+    opens_topic: bool = False
+
+
+@dataclass
+class Found:
+    """What a source tells beside its messages.
+
+    owner   the id of the person whose export it is
+    counts  repairs, and entries that could not be read, by reason
+    """
+
+    owner: str | None = None
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -111,30 +132,66 @@ class Traces:
         return is_theirs or message.forwarded_from in self._names
 
 
-FILTERS: tuple[tuple[str, Callable[[Message], bool]], ...] = (
-    ("service", lambda message: message.kind == "service"),
-    ("unsupported", lambda message: message.kind not in ("message", "service")),
-    ("no_sender", lambda message: message.sender is None),
-    ("forwarded", lambda message: message.forwarded),
-    ("via_bot", lambda message: message.via_bot),
-    ("no_text", lambda message: not single_line(message.text)),
-    ("bot_command", lambda message: read_command(message.text) is not None),
-    ("too_long", lambda message: len(message.text) > LONGEST_MESSAGE),
-)
+class Filters:
+    """What of a message a data set can use; `dropped` counts the rest by reason.
 
-
-def usable(
-    messages: Iterable[Message], dropped: Counter[str], forget_list: ForgetList = NOBODY
-) -> Iterator[Message]:
-    """Yield what passes every filter; count the others under the first reason that holds.
-
-    What would be usable, but is by somebody on the forget list, is counted as `forgotten`.
+    read      messages so far
+    replaced  private items that were replaced, by kind
     """
-    for message in messages:
-        reason = next((name for name, holds in FILTERS if holds(message)), None)
-        if reason is None and forget_list.includes(message.sender, message.sender_name):
-            reason = "forgotten"
-        if reason is None:
-            yield message
-        else:
-            dropped[reason] += 1
+
+    def __init__(
+        self,
+        keeps_forwards: bool = False,
+        replaces_private: bool = True,
+        forget_list: ForgetList = NOBODY,
+    ) -> None:
+        self._keeps_forwards = keeps_forwards
+        self._replaces_private = replaces_private
+        self._forget_list = forget_list
+        self.read = 0
+        self.dropped = Counter[str]()
+        self.replaced = Counter[str]()
+
+    def usable(self, messages: Iterable[Message]) -> Iterator[tuple[Message, str, bool]]:
+        """Yield each message with its text, and whether that is its sender's own.
+
+        The text is a placeholder where there are no words, and empty where it cannot be used.
+        """
+        for message in messages:
+            self.read += 1
+            words = single_line(message.text)
+            if (reason := self._reason(message, words)) is not None:
+                self.dropped[reason] += 1
+                is_theirs = reason == "forgotten" and bool(words) and not message.forwarded
+                yield message, "", is_theirs  # so that the persona is not somebody else
+                continue
+            is_own = bool(words) and not self._is_post(message)
+            if self._replaces_private:
+                words = replace_private(words, self.replaced)
+            yield message, words or message.media, is_own
+
+    def _reason(self, message: Message, words: str) -> str | None:
+        """Why a message cannot be used; None where it can."""
+        if message.kind != "message":
+            return "service" if message.kind == "service" else "unsupported"
+        if message.sender is None:
+            return "no_sender"
+        if message.forwarded and not (self._keeps_forwards or self._is_post(message)):
+            return "forwarded"
+        if message.via_bot:
+            return "via_bot"
+        if message.is_command:
+            return "bot_command"
+        if len(message.text) > LONGEST_MESSAGE:
+            return "too_long"
+        if not message.media and not words:
+            return "no_text"
+        listed = self._forget_list
+        is_copy = message.forwarded_from in listed.names
+        is_theirs = is_copy or listed.includes(message.sender, message.sender_name)
+        return "forgotten" if is_theirs else None
+
+    def _is_post(self, message: Message) -> bool:
+        """Whether it is a channel's post in its group of comments: people answer to it."""
+        is_channels = message.sender is not None and message.sender.startswith("channel")
+        return message.forwarded and is_channels and "group" in message.chat.kind

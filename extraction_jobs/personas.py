@@ -2,15 +2,19 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import lru_cache
 
 from contracts.refusal import Refusal
-from extraction_jobs.messages import NOBODY, ForgetList, Message
+from extraction_jobs.messages import NOBODY, ForgetList, Found, Message
 
 AUTO = "auto"
+SHOWN = 8
 
 
+@lru_cache(10_000)
 def pseudonym(sender: str, kind: str = "p") -> str:
     """Return a stable name for a sender's id (or with kind `chat` a chat's), e.g. `p-3f9a1c07b2`.
 
@@ -22,47 +26,90 @@ def pseudonym(sender: str, kind: str = "p") -> str:
 
 @dataclass
 class Senders:
-    """Usable messages by sender id, and the names each id wrote under."""
+    """Messages of their own words by sender id, the names each id wrote under, and where.
+
+    bots  who shows buttons, or is written to in a chat with a bot
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     names: dict[str, set[str]] = field(default_factory=dict)
+    chats: dict[str, set[str]] = field(default_factory=dict)
+    bots: set[str] = field(default_factory=set)
 
-    def add(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            if message.sender is not None:
-                self.counts[message.sender] += 1
-                self.names.setdefault(message.sender, set()).add(message.sender_name or "")
+    def note(
+        self, messages: Iterable[tuple[Message, str, bool]], found: Found
+    ) -> Iterator[tuple[Message, str, bool]]:
+        """Yield what was filtered, as it comes."""
+        for each in messages:
+            message, _, is_own = each
+            if (sender := message.sender) is not None and is_own:
+                self.counts[sender] += 1
+                self.names.setdefault(sender, set()).add(message.sender_name or "")
+                self.chats.setdefault(sender, set()).add(message.chat.name)
+                is_bots_chat = message.chat.kind == "bot_chat" and sender != found.owner
+                if message.is_bot or is_bots_chat:
+                    self.bots.add(sender)
+            yield each
 
-    def persona(self, wanted: str, forget_list: ForgetList = NOBODY) -> frozenset[str]:
-        """Return the ids of the wanted persona; `auto` is the most talkative sender.
+    def persona(
+        self, wanted: Sequence[str], owner: str | None, forget_list: ForgetList = NOBODY
+    ) -> frozenset[str]:
+        """Return the ids of the wanted persona: an id or a name, or several ids of one person.
 
-        Raises Refusal, naming who wrote most, where there is no such sender, and where one of them
+        `auto` is the export's owner, else the most talkative person. Raises Refusal, naming who
+        wrote most, where there is no such sender, where a name is of several, and where one of them
         is on the forget list.
         """
-        if wanted == AUTO and self.counts:
-            found = {self.counts.most_common(1)[0][0]}
-        elif wanted in self.counts:
-            found = {wanted}
-        else:
-            found = self._senders_called(wanted.casefold())
-        if not found:
-            raise Refusal(f"persona {wanted!r} wrote nothing usable; {self._most_talkative()}")
+        found = frozenset(self._find(each, owner) for each in wanted)
         listed = forget_list.includes
         if any(listed(sender, name) for sender in found for name in self.names[sender]):
-            who = "the most talkative sender" if wanted == AUTO else f"persona {wanted!r}"
             raise Refusal(
-                f"{who} asked to be forgotten: there is nothing left to learn;"
-                " choose another persona"
+                f"persona {', '.join(wanted)!r} asked to be forgotten: there is nothing left to"
+                " learn; choose another persona"
             )
-        return frozenset(found)
+        return found
 
-    def _senders_called(self, folded: str) -> set[str]:
-        named = ((sender, name) for sender, names in self.names.items() for name in names)
-        return {sender for sender, name in named if name.casefold() == folded}
+    def _find(self, wanted: str, owner: str | None) -> str:
+        if wanted == AUTO and self.counts:
+            return owner if owner and owner in self.counts else max(self.counts, key=self._rank)
+        for sender in (wanted, f"user{wanted}"):
+            if sender in self.counts:
+                return sender
+        called = [sender for sender in self.counts if wanted.casefold() in self._folded(sender)]
+        if len(called) == 1:
+            return called[0]
+        if called:
+            raise Refusal(
+                f"persona {wanted!r} is {' and '.join(called)}: give the id of one, or all"
+            )
+        names = {n.casefold(): n for sender in self.counts for n in self.names[sender]}
+        near = sorted(name for name in names if wanted.casefold() in name)[:3]
+        near = near or get_close_matches(wanted.casefold(), names, n=3)
+        hint = f"did you mean {', '.join(names[each] for each in near)}? " if near else ""
+        raise Refusal(f"persona {wanted!r} wrote nothing usable; {hint}{self._most_talkative()}")
+
+    def _rank(self, sender: str) -> tuple[bool, int, bool]:
+        is_called_bot = any(name.endswith(("bot", "бот")) for name in self._folded(sender))
+        return sender not in self.bots, self.counts[sender], not is_called_bot
+
+    def _folded(self, sender: str) -> set[str]:
+        return {name.casefold() for name in self.names[sender]}
+
+    def called(self, *senders: str) -> str:
+        """Return the names under which they wrote, without what a terminal would obey."""
+        names = sorted(set[str]().union(*(self.names[sender] for sender in senders)) - {""})
+        return "".join(filter(str.isprintable, "/".join(names))) or "?"
+
+    def table(self) -> Iterator[str]:
+        """Yield a line a sender: messages, id, names and chats, who wrote most first."""
+        for sender, count in self.counts.most_common():
+            bot = " (bot)" if sender in self.bots else ""
+            chats = ", ".join(sorted(self.chats[sender]))
+            yield f"{count:>8}  {sender}  {self.called(sender)}{bot}  in {chats}"
 
     def _most_talkative(self) -> str:
         most = [
-            f"{'/'.join(sorted(self.names[sender])) or '?'} ({sender}, {count})"
-            for sender, count in self.counts.most_common(8)
+            f"{self.called(sender)} ({sender}, {count})"
+            for sender, count in self.counts.most_common(SHOWN)
         ]
         return "most messages are by " + ", ".join(most) if most else "nobody did"

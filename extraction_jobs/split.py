@@ -1,76 +1,114 @@
-"""Writes a data set: records to a scratch file, then split by time, a record in memory at once."""
+"""Divides the records by time, and writes the data set's two files."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from sqlite3 import Connection
+from tempfile import TemporaryFile
 
-from contracts.dataset import HELDOUT, TRAIN, Record, dataset_sha256
-from contracts.turn import Turn
+from contracts.dataset import HELDOUT, TRAIN, dataset_sha256
+from extraction_jobs.records import Draft
 
 MIN_HELDOUT = 10
 """With fewer records than this nothing is held out: too little to learn from, and to measure by."""
-_EPOCH = datetime.fromtimestamp(0, UTC)
+HELDOUT_MESSAGES = 50
+"""Fewest persona messages that are held out where there are ten times as many."""
+LONG_ANSWER = 500
+"""Characters beyond which a reply ends before what was learned does: about its 128 tokens."""
+MOST_EQUAL = 10
+"""Most equal answers to learn from: with more of them the persona would say little else."""
+_BUFFER = 1 << 18
+_SCHEMA = """CREATE TABLE records (number INTEGER PRIMARY KEY, ended REAL, messages INTEGER,
+    words INTEGER)"""
+_DIVIDE = """SELECT ended >= ?1, row_number() OVER (PARTITION BY words, ended >= ?1 ORDER BY number)
+    FROM records ORDER BY number"""
 
 
 @dataclass
-class Written:
+class Split:
     """What was written, in the fields of the data set's card."""
 
     chats: int = 0
-    messages_used: int = 0
     persona_messages: int = 0
-    distinct_persona_messages: int = 0
+    distinct_answers: int = 0
+    answers: dict[str, int] = field(default_factory=dict)
+    long_answers: int = 0
     train_records: int = 0
     heldout_records: int = 0
+    heldout_repeated: int = 0
     split_at: datetime | None = None
     sha256: str = ""
 
 
-def write_split(folder: Path, records: Iterable[Record], share: float, whole_chat: bool) -> Written:
-    """Write train.jsonl, and heldout.jsonl with the latest `share` of the records."""
-    written, chats, distinct = Written(), set[str](), set[int]()
-    scratch = folder / "records.jsonl"
-    times: list[datetime] = []
-    try:
-        with scratch.open("w", encoding="utf-8") as file:
-            for record in records:
-                file.write(record.to_line())
-                times.append(record.turns[-1].at or record.started_at or _EPOCH)
-                chats.add(record.chat)
-                for turn in record.turns[-1:] if whole_chat else record.turns:
-                    _count(written, turn, distinct)
-        written.chats, written.distinct_persona_messages = len(chats), len(distinct)
-        _divide(folder, scratch, times, share, written)
-    finally:
-        scratch.unlink(missing_ok=True)
-    return written
+def write_split(
+    folder: Path, scratch: Connection, records: Iterable[Draft], share: float,
+    dropped: Counter[str],
+) -> Split:  # fmt: skip
+    """Write train.jsonl, and heldout.jsonl with the latest records: that share of the messages."""
+    chats, answers, found = set[str](), Counter[str](), Split()
+
+    def rows() -> Iterable[tuple[float, int, int]]:
+        for record in records:
+            chats.add(record.chat)
+            answers[record.answers] += 1
+            found.long_answers += len("\n".join(record.messages)) > LONG_ANSWER
+            lines.write(record.line)
+            yield record.ended, len(record.messages), _words(record.messages)
+
+    scratch.execute(_SCHEMA)
+    with TemporaryFile(dir=folder, buffering=_BUFFER) as lines:
+        insert = "INSERT INTO records (ended, messages, words) VALUES (?, ?, ?)"
+        scratch.executemany(insert, rows())
+        found.persona_messages, found.distinct_answers = scratch.execute(
+            "SELECT coalesce(sum(messages), 0), count(DISTINCT words) FROM records"
+        ).fetchone()
+        found.chats, found.answers = len(chats), dict(answers)
+        cut = _cut(scratch, found.persona_messages, share)
+        if cut is not None:
+            found.split_at = datetime.fromtimestamp(cut, UTC)
+        before = float("inf") if cut is None else cut
+        found.heldout_repeated = scratch.execute(
+            """SELECT count(*) FROM records WHERE ended >= ?1
+            AND words IN (SELECT words FROM records WHERE ended < ?1)""",
+            (before,),
+        ).fetchone()[0]
+        lines.seek(0)
+        files = [(folder / name).open("wb", _BUFFER) for name in (TRAIN, HELDOUT)]
+        with files[0] as train, files[1] as heldout:
+            divided = scratch.execute(_DIVIDE, (before,))
+            for line, (is_late, nth) in zip(lines, divided, strict=True):
+                if is_late:
+                    found.heldout_records += heldout.write(line) > 0
+                elif nth <= MOST_EQUAL:
+                    found.train_records += train.write(line) > 0
+                else:
+                    dropped["repeated_answer"] += 1
+    found.sha256 = dataset_sha256(folder)
+    return found
 
 
-def _count(written: Written, turn: Turn, distinct: set[int]) -> None:
-    """Count a turn's messages; `distinct` takes the hashes of the persona's."""
-    written.messages_used += len(turn.messages)
-    if turn.is_persona:
-        written.persona_messages += len(turn.messages)
-        distinct.update(map(hash, turn.messages))
+def _words(messages: tuple[str, ...]) -> int:
+    """Return a hash, for this run, of answers that differ in case and punctuation alone."""
+    said = " ".join(messages)
+    folded = said.casefold()
+    is_plain = folded.replace(" ", "").isalnum()  # which is faster
+    words = folded.split() if is_plain else re.findall(r"\w+", folded)
+    return hash(" ".join(words) or said)
 
 
-def _divide(
-    folder: Path, scratch: Path, times: list[datetime], share: float, written: Written
-) -> None:
-    """Hold out the latest records; those that end at the moment of the cut are all held out."""
-    keep = len(times) - int(len(times) * share)
-    if len(times) >= MIN_HELDOUT and keep < len(times):
-        split_at = sorted(times)[keep]
-        written.split_at = split_at if split_at > min(times) else None
-    with (
-        scratch.open("rb") as source,
-        (folder / TRAIN).open("wb") as train,
-        (folder / HELDOUT).open("wb") as heldout,
-    ):
-        for line, ended in zip(source, times, strict=True):
-            late = written.split_at is not None and ended >= written.split_at
-            (heldout if late else train).write(line)
-            written.heldout_records += late
-            written.train_records += not late
-    written.sha256 = dataset_sha256(folder)
+def _cut(scratch: Connection, total: int, share: float) -> float | None:
+    """Return the time from which on records are held out; those of one moment stay together."""
+    wanted = total * share
+    if share and total >= 10 * HELDOUT_MESSAGES:
+        wanted = max(wanted, HELDOUT_MESSAGES)
+    count, first = scratch.execute("SELECT count(*), min(ended) FROM records").fetchone()
+    cut, held = None, 0
+    for ended, messages in scratch.execute("SELECT ended, messages FROM records ORDER BY 1 DESC"):
+        held += messages
+        if held > wanted or ended == first:
+            break
+        cut = ended
+    return cut if count >= MIN_HELDOUT else None

@@ -1,238 +1,151 @@
-"""Telegram Desktop's JSON export, streamed: a single chat, or an account with `chats.list`.
+"""Telegram Desktop's JSON export: a single chat, or an account with its chats and those it left.
 
-Memory stays flat whatever the file's size, also when it is written again without some messages.
-Format: the export's own schema, and
-`export_output_json.cpp` of Telegram Desktop, whose invalid `\\xNN` escapes are repaired on the way.
+Format: the export's own schema, and `export_output_json.cpp` of Telegram Desktop. A message that is
+not as either says is counted by its reason and left out.
 """
 
-import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any
 
-import ijson
-from ijson.common import ObjectBuilder
+from contracts.bot_command import read_command
+from contracts.placeholder import NAMES, placeholder
+from extraction_jobs.json_reader import JsonReader
+from extraction_jobs.messages import Chat, Found, Message
 
-from contracts.files import whole_file
-from contracts.refusal import Refusal
-from extraction_jobs.messages import Chat, Message
-
-HINT = "export the chat from Telegram Desktop as JSON and give its result.json with --input"
-_BOM = b"\xef\xbb\xbf"
-_CHUNK = 1 << 16
-_DEEPEST = 1000
-"""Characters of a JSON path: no export is nested deeper, and memory grows with the square."""
-_BAD_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
-_CUT_ESCAPE = re.compile(rb"(?<!\\)\\++(?:x[0-9A-Fa-f]?)?\Z")
-"""An escape at the end of a chunk that may continue in the next one. Each run of backslashes is
-looked at once, from its first on: a person may write thousands of them."""
-_LISTS = ("chats.list.item.", "left_chats.list.item.")
-Identity = tuple[int, int, int]
-"""A file's inode, size and time of change."""
-_MARKS = {"start_map": "{", "end_map": "}", "start_array": "[", "end_array": "]"}
+_LATEST = datetime.max.replace(tzinfo=UTC).timestamp()
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\ud800-\udfff]")
+"""Control signs but tab and line feed, and halves of letters, which no file takes."""
+_MEDIA = {"video_message": "video_note", "file": "document"}
+"""By the value of `media_type` or a key; otherwise the first word of either is the kind."""
+Messages = Iterator[Message]
+_RARE = frozenset(("media_type", "photo", "file", "poll", "game_title", "via_bot")).union(
+    ("location_information", "contact_information", "inline_bot_buttons"),
+    ("forwarded_from", "saved_from", "action"),
+)
+"""A message without any of these is told by its other fields."""
 
 
-class _RepairedFile:
-    """A binary file in which `\\xNN`, which JSON does not know, is read as `\\u00NN`."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._rest = b""
-
-    def read(self, size: int = -1) -> bytes:
-        """Return about `size` bytes; none at the end, and for size 0, with which ijson probes."""
-        if size == 0:
-            return b""
-        while chunk := self._file.read(_CHUNK):
-            data = self._rest + chunk
-            tail = _CUT_ESCAPE.search(data)
-            whole = data[: tail.start()] if tail else data
-            self._rest = data[len(whole) :]
-            if whole:
-                return _BAD_ESCAPE.sub(rb"\1\\u00\2", whole)
-        rest, self._rest = self._rest, b""
-        return rest
+class Unreadable(ValueError):
+    """A message cannot be used; the text is the reason under which it is counted."""
 
 
-def read_export(path: Path) -> Iterator[Message]:
-    """Yield every entry of every chat, in order; raises Refusal where the file is no export."""
-    for message, _ in _messages(path):
-        yield message
+def read(path: Path, found: Found) -> Messages:
+    """Yield every readable entry of every chat, in order. Raises Refusal, OSError."""
+    chats: list[Chat] = []
+    with path.open("rb") as file:
+        reader = JsonReader(path, file, found.counts)
+        yield from _object(reader, found, chats)
+        if reader.delimiter or not chats:
+            raise reader.refusal("goes on behind its end" if chats else "holds no chat")
 
 
-def file_identity(path: Path) -> Identity:
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def _object(reader: JsonReader, found: Found, chats: list[Chat], level: int = 0) -> Messages:
+    """Yield the messages of the file's object, of its `chats` (1), or of a chat in these (2)."""
+    header: dict[str, str | int] = {}
+    for key in reader.entries():
+        opening = reader.peek()
+        if key == "messages" and opening == "[":
+            kind = header.get("type") or ""
+            parts = (header.get("id", len(chats) + 1), header.get("name") or kind or "chat", kind)
+            chats.append(Chat(*(_clean(str(part)) for part in parts)))
+            for _ in reader.entries():
+                try:
+                    if (raw := reader.value()) is not None:
+                        yield _message(chats[-1], raw)
+                except Unreadable as reason:
+                    found.counts[str(reason)] += 1
+        elif level == 0 and key in ("chats", "left_chats") and opening == "{":
+            yield from _object(reader, found, chats, level=1)
+        elif level == 1 and key == "list" and opening == "[":
+            for _ in reader.entries():
+                yield from _object(reader, found, chats, level=2)
+        else:
+            value = reader.value()
+            if key in ("name", "type", "id") and isinstance(value, str | int):
+                header[key] = value
+            if key == "personal_information" and isinstance(value, dict):
+                found.owner = _sender(value.get("user_id")) or found.owner
 
 
-def refuse_changed(path: Path, identity: Identity | None) -> None:
-    """Raise Refusal where a file has another identity than before: another export was uploaded."""
-    if file_identity(path) != identity:
-        raise Refusal(f"{path}: changed meanwhile; start again")
+def _message(chat: Chat, raw: Any) -> Message:
+    """Return the entry as a message, or raise Unreadable."""
+    if type(raw) is not dict or not _is_id(raw.get("id")):
+        raise Unreadable("unreadable_id")
+    get: Any = raw.get
+    kind, reply_to = get("type", "message"), get("reply_to_message_id")
+    if kind not in ("message", "service"):
+        return Message(chat, get("id"), 0.0, "unsupported", None, None, "")
+    if "reply_to_peer_id" in raw or not _is_id(reply_to):
+        reply_to = None
+    name = _text(get("from") or get("actor") or "") or None
+    sender = _sender(get("from_id") or get("actor_id")) or name
+    text = _text(get("text", ""))
+    is_command = text.startswith("/") and _is_command(raw, text)
+    common = (chat, get("id"), _time(raw), kind, sender, name, text, reply_to)
+    if _RARE.isdisjoint(raw):
+        return Message(*common, is_command=is_command)
+    origin = _text(get("forwarded_from") or get("saved_from") or "") or None
+    # a history moved from another messenger, which the name may tell («Анна WA»), is no forward
+    is_own = bool(name and origin) and f"{origin} ".startswith(f"{name} ")
+    is_forwarded = not is_own and ("forwarded_from" in raw or "saved_from" in raw)
+    media = "" if kind == "service" else _media(raw)
+    via_bot, is_bot = "via_bot" in raw, "inline_bot_buttons" in raw
+    opens_topic = kind == "service" and get("action") == "topic_created"
+    return Message(*common, is_forwarded, origin, via_bot, media, is_command, is_bot, opens_topic)
 
 
-def rewrite_export(
-    path: Path, is_unwanted: Callable[[Message], bool], identity: Identity | None
-) -> int:
-    """Put the same export without some messages in the file's place; return how many they were.
+def _is_id(value: Any) -> bool:
+    return type(value) is int and abs(value) < 2**63
 
-    Raises Refusal, with the file as it was, where the disk does not take it, where it does not read
-    again, and where the file is another one than that of the identity.
-    """
-    removed = kept = 0
+
+def _sender(sender: Any) -> str | None:
+    """Return an id as Telegram writes it; before 2021 it was a number."""
+    sender = f"user{sender}" if type(sender) is int else sender
+    return _clean(sender) if type(sender) is str else None
+
+
+def _time(raw: dict[str, Any]) -> float:
+    """Return the unix time; exports before 2022 have only a local time, which is taken as UTC."""
     try:
-        with whole_file(path) as file:
-            shutil.copymode(path, file.name)
-            copy = _Copy(file)
-            for message, events in _messages(path, copy.write):
-                if is_unwanted(message):
-                    removed += 1
-                    continue
-                kept += 1
-                for event, value in events:
-                    copy.write(event, value)
-            file.flush()
-            if sum(1 for _ in read_export(Path(file.name))) != kept:
-                raise Refusal(f"{path}: was not written anew as it was; please report it")
-            refuse_changed(path, identity)
-    except OSError as error:
-        raise Refusal(f"{path}: cannot be written anew ({error.strerror})") from None
-    return removed
-
-
-class _Copy:
-    """Writes JSON by the parser's events: what begins and ends in it, keys, and scalars."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._separator = ""
-
-    def write(self, event: str, value: Any) -> None:
-        """Write an event; numbers keep all of their digits."""
-        is_decimal = isinstance(value, Decimal)
-        text = _MARKS.get(event) or (str(value) if is_decimal else json.dumps(value))
-        if not event.startswith("end_"):
-            text = self._separator + text
-        self._separator = ",\n"
-        if event == "map_key":
-            text += ":"
-        if event.startswith(("start_", "map_key")):
-            self._separator = ""
-        self._file.write(text.encode())
-
-
-def _events(path: Path) -> Iterator[tuple[str, str, Any]]:
-    """Yield what ijson says: where in the file, what, and a key's or a scalar's value."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4096)
-            _check_start(path, start)
-            file.seek(len(_BOM) if start.startswith(_BOM) else 0)
-            yield from ijson.parse(_RepairedFile(file))
-    except IsADirectoryError:
-        raise Refusal(f"{path}: is a folder; {HINT}") from None
-    except FileNotFoundError:
-        raise Refusal(f"{path}: no such file; {HINT}") from None
-    except OSError as error:
-        raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        # the parser's message goes on with an excerpt of the file
-        why = str(error).strip().split("\n")[0][:100]
-        raise Refusal(f"{path}: broken or cut off JSON ({why})") from None
-
-
-def _check_start(path: Path, start: bytes) -> None:
-    text = start.removeprefix(_BOM).lstrip()
-    if not text:
-        raise Refusal(f"{path}: the file is empty; {HINT}")
-    if text[:1] == b"<":
-        raise Refusal(f"{path}: is a web page or XML, not JSON; {HINT}")
-    if text[:1] != b"{":
-        raise Refusal(f"{path}: not a Telegram export (a JSON object is expected); {HINT}")
-
-
-def _messages(
-    path: Path, around: Callable[[str, Any], None] = lambda event, value: None
-) -> Iterator[tuple[Message, list[tuple[str, Any]]]]:
-    """Yield every message and its events; `around` gets the parser's events that belong to none."""
-    header: dict[str, Any] = {}
-    builder: ObjectBuilder | None = None
-    found = False
-    position = 0
-    for prefix, event, value in _events(path):
-        if len(prefix) > _DEEPEST:
-            raise Refusal(f"{path}: nested too deeply for a Telegram export; {HINT}")
-        field = prefix.removeprefix(_LISTS[0]).removeprefix(_LISTS[1])  # within a chat, its own
-        if event == "start_map" and field == "messages.item":
-            builder, events = ObjectBuilder(), list[tuple[str, Any]]()
-        if builder is not None:
-            builder.event(event, value)
-            events.append((event, value))
-            if event == "end_map" and field == "messages.item":
-                name = header.get("name") or header.get("type") or "chat"
-                chat = Chat(str(header.get("id", position)), str(name))
-                yield _message(path, chat, builder.value), events
-                builder = None
-            continue
-        around(event, value)
-        if event == "start_array" and field == "messages":
-            found, position = True, position + 1
-        elif event == "start_map" and prefix + "." in _LISTS:
-            header = {}
-        elif field in ("name", "type", "id"):
-            header[field] = value
-    if not found:
-        raise Refusal(f"{path}: no chat found in it; {HINT}")
-
-
-def _message(path: Path, chat: Chat, raw: dict[str, Any]) -> Message:
-    try:
-        return Message(
-            chat=chat,
-            id=int(raw["id"]),
-            at=_time(raw),
-            kind=str(raw.get("type", "message")),
-            sender=_sender(raw),
-            sender_name=_name(raw, "from", "actor"),
-            text=_text(raw.get("text", "")),
-            reply_to=None if "reply_to_peer_id" in raw else raw.get("reply_to_message_id"),
-            forwarded="forwarded_from" in raw or "saved_from" in raw,
-            forwarded_from=_name(raw, "forwarded_from", "saved_from"),
-            via_bot="via_bot" in raw,
-        )
-    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
-        where = f"message {raw.get('id', '?')} of chat {chat.name!r}"
-        raise Refusal(f"{path}: {where} is not as Telegram writes it ({error!r})") from None
-
-
-def _name(raw: dict[str, Any], *keys: str) -> str | None:
-    return next((str(raw[key]) for key in keys if raw.get(key)), None)
-
-
-def _time(raw: dict[str, Any]) -> datetime:
-    """Return the time in UTC; exports before 2022 have only a local time, which is taken as UTC."""
-    if "date_unixtime" in raw:
-        return datetime.fromtimestamp(int(raw["date_unixtime"]), UTC)
-    if raw.get("type") == "unsupported":
-        return datetime.fromtimestamp(0, UTC)
-    return datetime.fromisoformat(raw["date"]).replace(tzinfo=UTC)
-
-
-def _sender(raw: dict[str, Any]) -> str | None:
-    sender = raw.get("from_id", raw.get("actor_id"))
-    if isinstance(sender, int):  # exports before 2021
-        return f"user{sender}"
-    if not isinstance(sender, str | None):
-        raise TypeError(f"from_id is {type(sender).__name__}")
-    return sender or raw.get("from")
+        unix_time = raw.get("date_unixtime")
+        at = float(unix_time or datetime.fromisoformat(raw["date"]).replace(tzinfo=UTC).timestamp())
+    except (KeyError, TypeError, ValueError, OverflowError):
+        at = -1.0
+    if not 0.0 <= at <= _LATEST:
+        raise Unreadable("unreadable_date")
+    return at
 
 
 def _text(text: Any) -> str:
-    """Join the text: a string, or a list of strings and of entities with a `text` each."""
-    if isinstance(text, str):
-        return text
-    return "".join(part if isinstance(part, str) else str(part["text"]) for part in text)
+    """Return a text that is a string, or a list of strings and of entities with a `text` each."""
+    try:
+        if type(text) is not str:
+            text = "".join([part if type(part) is str else part["text"] for part in [*text]])
+    except (TypeError, KeyError):
+        raise Unreadable("unreadable_text") from None
+    return _clean(text)
+
+
+def _clean(text: str) -> str:
+    return text if text.isprintable() else _UNSEEN.sub("", text)
+
+
+def _is_command(raw: dict[str, Any], text: str) -> bool:
+    """Return what the first entity says of a text with a leading slash; «/дом» is none."""
+    entities = raw.get("text_entities", raw.get("text"))
+    if not isinstance(entities, list):
+        return read_command(text) is not None
+    return any(type(part) is dict and part.get("type") == "bot_command" for part in entities[:1])
+
+
+def _media(raw: dict[str, Any]) -> str:
+    """Return the placeholder of what a message carries, "" for none."""
+    keys = [key for key in (raw.get("media_type"), *raw) if type(key) is str]
+    kinds = [_MEDIA.get(key, key.split("_")[0]) for key in keys]
+    kind = next((kind for kind in kinds if kind in NAMES), "")
+    poll = raw.get("poll")
+    words = poll.get("question", "") if isinstance(poll, dict) else raw.get("sticker_emoji", "")
+    return placeholder(kind, " ".join(_text(words).split())) if kind else ""

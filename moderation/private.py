@@ -6,6 +6,7 @@ its digits are grouped, or by a word before it, so that dates, prices and scores
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,7 +14,9 @@ from operator import mul
 
 
 class Kind(StrEnum):
-    """What an item is. SNILS and INN are Russian numbers, of the insured and of the taxpayer."""
+    """What an item is. SNILS and INN are Russian numbers, of the insured and of the taxpayer; a
+    place is its coordinates.
+    """
 
     KEY = "key"
     LINK = "link"
@@ -23,6 +26,7 @@ class Kind(StrEnum):
     INN = "inn"
     PASSPORT = "passport"
     PHONE = "phone"
+    PLACE = "place"
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,21 @@ class Item:
     value: str = field(repr=False)
 
 
+_NAMES = {
+    **dict.fromkeys((Kind.SNILS, Kind.INN, Kind.PASSPORT), "документ"),
+    **{Kind.KEY: "пароль", Kind.LINK: "ссылка", Kind.EMAIL: "почта", Kind.CARD: "карта"},
+    **{Kind.PHONE: "телефон", Kind.PLACE: "место"},
+}
 _UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u20e3\ufe00-\ufe0f\ufeff"
     "\U000e0000-\U000e0fff]"
 )
 """What is not seen between letters and digits, or makes a keycap of a digit."""
 _GAP = r"[\s\-.,/()_·•‐-―−:|*~+]"
+_SIGNS = re.compile(r"[\d@＠/_=(\[-](?:(?<![(\[-])|(?<=-)----|(?<=[(\[])[aA][tT])")
+"""Without any of them, and without «собака», a text has no item. It begins with a set of signs, for
+which a text is searched fast.
+"""
 _ANYWHERE, _APART = r"(?<!\d)", r"(?<![a-z\d+])(?<![a-z\d]_)"
 
 
@@ -90,6 +103,7 @@ _SECRET = re.compile(
     r"(?=\S{0,63}\d)(?=\S{0,63}[a-z])([a-z0-9+/=_.!@#$%^&*~-]{8,})",
     re.IGNORECASE,
 )
+_PLACE = re.compile(r"(?<![\d.])(-?\d{1,2}\.\d{4,10}[,;]?\s{1,3}-?\d{1,3}\.\d{4,10})(?![\d.])")
 _CARD = _numbers("4-4-4-4", "4-6-5", "6-10", before=_ANYWHERE)
 _LONG_CARD = _numbers("4-4-4-4-1", "4-4-4-4-2", "4-4-4-4-3", before=_ANYWHERE)
 _NAMED_INN = _numbers("12", "10", "4-2-2-2", before=r"\bинн\W{0,3}")
@@ -155,7 +169,10 @@ def _is_phone(digits: str) -> bool:
     return not digits.startswith(("7800", "8800", "0")) and len({*digits}) > 3
 
 
-_TEXTS = ((Kind.KEY, _KEY), (Kind.KEY, _SECRET), (Kind.LINK, _LINK), (Kind.EMAIL, _EMAIL))
+_TEXTS = (
+    *((Kind.KEY, _KEY), (Kind.KEY, _SECRET), (Kind.LINK, _LINK), (Kind.EMAIL, _EMAIL)),
+    (Kind.PLACE, _PLACE),
+)
 _NUMBERS: tuple[tuple[Kind, re.Pattern[str], Callable[[str], bool]], ...] = (
     (Kind.CARD, _CARD, _is_card),
     (Kind.CARD, _LONG_CARD, _is_card),
@@ -175,6 +192,8 @@ _FEWEST_DIGITS = 9
 
 def find_private(text: str) -> Iterator[Item]:
     """Yield the private items in a text; they may overlap."""
+    if not _SIGNS.search(text) and "собака" not in text.lower():
+        return
     plain, seen = _UNSEEN.sub("", text), [*range(len(text))]
     if plain != text:
         seen = [index for index in seen if not _UNSEEN.match(text[index])]
@@ -201,6 +220,17 @@ def mask_private(text: str) -> str:
     for item in list(find_private(text)):
         stars = re.sub(r"\S", "*", text[item.start : item.end])
         text = text[: item.start] + stars + text[item.end :]
+    return text
+
+
+def replace_private(text: str, found: Counter[str]) -> str:
+    """Put the name of its kind in the place of each private item, and count them by kind."""
+    end = len(text)
+    for item in sorted(find_private(text), key=lambda item: (-item.end, item.start)):
+        if item.end <= end:  # of two that overlap the later one, or the longer one
+            found[item.kind] += 1
+            end = len(text[: item.start].removesuffix("+"))
+            text = f"{text[:end]}[{_NAMES[item.kind]}]{text[item.end :]}"
     return text
 
 

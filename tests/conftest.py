@@ -15,9 +15,11 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from contracts.conversation import Conversation
 from contracts.model_version import BotModels, Manifest
-from extraction_jobs.build_dataset import ExtractionConfig, build
+from extraction_jobs.build_dataset import ExtractionConfig, Inputs, build
 from extraction_jobs.messages import ForgetList
+from extraction_jobs.stored_export import Source
 from training_jobs.bot_config import TrainingConfig
 from training_jobs.convert import convert
 from training_jobs.finetune import finetune
@@ -36,6 +38,8 @@ _TALK = (
     ("Передайте за проезд", "Передаём. Сдача едет обратно."),
     ("Окно закройте, дует", "Закрыли. Теперь душно, зато вместе."),
 )
+_WAYS = ("", "Да. ", "Ну. ", "Эх. ")
+"""So that no answer comes so often that it is thinned out."""
 
 
 def toy_export() -> dict[str, object]:
@@ -48,7 +52,8 @@ def toy_export() -> dict[str, object]:
             "date_unixtime": str(1_735_725_600 + 7200 * number + 20 * side),
             "from": ("Нина", "Автобус")[side],
             "from_id": ("user1", "user2")[side],
-            "text": _TALK[number % len(_TALK)][side],
+            "text": side * _WAYS[number // len(_TALK) % len(_WAYS)]
+            + _TALK[number % len(_TALK)][side],
         }
         for number in range(160)
         for side in (0, 1)
@@ -101,7 +106,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         base="scratch", max_steps=40, block_tokens=64, learning_rate=0.01, epochs=20
     )
     dataset, run = root / "dataset", root / "run"
-    build(BOT, config, export, dataset, ForgetList(until=FORGETS_UNTIL))
+    forget_list = ForgetList(until=FORGETS_UNTIL)
+    build(Inputs(BOT, config, Conversation(), [Source.of(export)], forget_list), dataset)
     finetune(BOT, training, dataset, run)
     convert(run, dataset, "int8")
     manifest = publish(BOT, run, BotModels(root / "models" / BOT))

@@ -20,6 +20,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from contracts.conversation import Conversation
 from contracts.model_version import BotModels
 from contracts.sampling import Sampling
 from contracts.settings import Settings, Volumes
@@ -56,7 +57,12 @@ PROCESSES: dict[str, tuple[type[Settings], ...]] = {
     "submit": (KubernetesSettings,),
 }
 SECTIONS: dict[str, type[BaseModel]] = {
-    **{"extraction": ExtractionConfig, "training": TrainingConfig, "sampling": Sampling},
+    **{
+        "conversation": Conversation,
+        "extraction": ExtractionConfig,
+        "training": TrainingConfig,
+        "sampling": Sampling,
+    },
     **{"generation": GenerationConfig, "moderation": Policy},
     **{"gateway": GatewayConfig, "gateway.texts": Texts},
 }

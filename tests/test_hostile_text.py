@@ -4,14 +4,19 @@ import ast
 import importlib
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contracts.refusal import Refusal
+from extraction_jobs.json_reader import JsonReader
 from moderation.private import mask_private, unfinished_at
 from services.gateway.history_turns import without_own_name
 from services.gateway.incoming import Identity
@@ -41,9 +46,16 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "without_own_name": lambda text: without_own_name(text, ME),
     "entities": entities,
     "features": lambda text: features((text,)),
+    "a broken export": lambda text: read_broken(f'{{\n "text": {text}\n}}'),
+    "a broken export in a line": lambda text: read_broken(f'{{"text": {text}}}'),
 }
-BUILDERS = ("_any_of", "_numbers", "_spelled", "without_own_name")
+BUILDERS = ("_any_of", "_numbers", "_repaired", "_spelled", "without_own_name")
 """Functions that build patterns when they are called; those above use them."""
+
+
+def read_broken(text: str) -> None:
+    with suppress(Refusal):
+        JsonReader(Path("result.json"), BytesIO(f"{text},\n".encode()), Counter()).value()
 
 
 def patterns(path: Path) -> Iterator[re.Pattern[Any]]:

@@ -46,12 +46,11 @@ class TrainingConfig(BaseModel):
     tokens_per_step         tokens in one optimizer step
     tokens_at_once          most tokens in one pass; a step with more accumulates gradients; without
                             it 1,024, and 512 with LoRA
-    block_tokens            length of a packed block; longer records are cut into windows
+    block_tokens            length of a packed block; a longer record loses its oldest turns
     gradient_checkpointing  whether to compute activations twice instead of keeping them
     precision               `auto`: bfloat16 where the hardware multiplies it, otherwise fp32
     weights                 of the served model; `auto`: int4 if its perplexity on the held-out part
                             is within 1 % of the trained model's, otherwise int8
-    loss_on                 `persona`: learn only the persona's turns; `all`: learn every turn
     checkpoint_minutes      minutes between two checkpoints; a killed run resumes from the last one
     seed                    of the order of the data and of dropout
     """
@@ -79,7 +78,6 @@ class TrainingConfig(BaseModel):
     gradient_checkpointing: bool = False
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     weights: Literal["auto", "int4", "int8"] = "auto"
-    loss_on: Literal["persona", "all"] = "persona"
     checkpoint_minutes: float = Field(default=5.0, ge=0.0)
     seed: int = 1
 

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from transformers.pytorch_utils import Conv1D
 
-from contracts.dataset import HELDOUT, read_card, read_records
+from contracts.dataset import HELDOUT, read_records
 from contracts.files import whole_folder, write_model
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
@@ -75,8 +75,8 @@ def convert(
 
 
 def _heldout_documents(dataset: Path, model: LanguageModel) -> list[Document]:
-    longest, whole = min(DRIFT_TOKENS, model.context_length), read_card(dataset).whole_chat
-    chosen = select_contexts(read_records(dataset / HELDOUT), whole, DRIFT_CONTEXTS, longest)
+    longest = min(DRIFT_TOKENS, model.context_length)
+    chosen = select_contexts(read_records(dataset / HELDOUT), DRIFT_CONTEXTS, longest)
     return [context.document(model.vocabulary, longest) for context in chosen]
 
 

@@ -75,7 +75,7 @@ def _look_for_private(
     """Ask for replies where the train part holds private items, before moderation stops them."""
     records = list(read_records(dataset / TRAIN))
     items = learned_items(records)
-    contexts = tempting_contexts(records, read_card(dataset).whole_chat, MOST_CONTEXTS)
+    contexts = tempting_contexts(records, MOST_CONTEXTS)
     evaluation.asked = 0
     if items and contexts:
         sampling = bot.section("sampling", Sampling)
@@ -90,6 +90,10 @@ def _measure(
     """Measure likelihood, then replies: whose they seem to be, how they look, what they copy."""
     scores, shuffled = score(tuned, data.contexts), score(tuned, data.shuffled)
     evaluation.tuned, evaluation.shuffled = scores.likelihood, shuffled.likelihood
+    learned = set(map(tuple, data.persona))
+    is_new = [context.answer.messages not in learned for context in data.contexts]
+    if any(is_new) and not all(is_new):
+        evaluation.unseen = scores.only(is_new).likelihood
     evaluation.context_gain = scores.gain_over(shuffled)
     volumes, sampling = from_environment(Volumes), bot.section("sampling", Sampling)
     _compare_with_current(evaluation, BotModels(volumes.models(bot.name)), scores, data)

@@ -89,6 +89,7 @@ def _describe(bot: str, training: TrainingRun, progress: TrainingProgress) -> Ru
         dataset_sha256=card.sha256,
         forgets_until=card.forgets_until,
         eos=training.base.vocabulary.eos,
+        context_turns=card.context_turns,
         licence=training.base.licence,
         base_revision=training.base.revision,
         notes=notes,

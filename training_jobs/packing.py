@@ -1,28 +1,25 @@
 """Records to documents, and documents to packed blocks, in which none sees another.
 
-record     a stretch of a chat, as the data set has it
-document   a record, or a window of a long one, rendered to token ids for training
+record     an answer and what it answers, as the data set has it
+document   a record rendered to token ids for training
 block      documents side by side, `block_tokens` long
 batch      blocks as tensors, for one pass over the model
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from random import Random
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from contracts.dataset import Record
-from contracts.prompt import PromptFormat, Rendered, Vocabulary, render
+from contracts.prompt import PromptFormat, Vocabulary, render
 from contracts.turn import Turn
 
 IGNORED = -100
 """Label of a token without loss: cross_entropy leaves it out by default."""
-
-LossOn = Literal["persona", "last turn", "all"]
 
 
 @dataclass(frozen=True)
@@ -42,39 +39,28 @@ Block = list[Document]
 
 
 def render_documents(
-    records: Iterable[Record], vocabulary: Vocabulary, budget: int, loss_on: LossOn
+    records: Iterable[Record], vocabulary: Vocabulary, budget: int
 ) -> tuple[list[Document], int]:
-    """Render records in turns-1; a session longer than `budget` tokens gives several documents.
-
-    Where loss is on the last turn alone, its newest window is all there is to learn. Returns the
-    documents, and how many answers were left out since they alone are longer than `budget`.
+    """Return the records' documents, and how many records were left out since their answers alone
+    are longer than `budget`.
     """
-    documents, left_out = [], 0
-    for record in records:
-        windows = _windows(record.turns, vocabulary, budget)
-        for window in islice(windows, 1) if loss_on == "last turn" else windows:
-            if window.cut:
-                left_out += 1
-                continue
-            mask = window.loss_mask
-            if loss_on == "all":
-                mask = [False] + [True] * (len(mask) - 1)
-            elif loss_on == "last turn":
-                last = render(record.turns[-1:], PromptFormat.TURNS_1, vocabulary, budget).ids
-                mask = [False] * (len(mask) - len(last)) + mask[-len(last) :]
-            documents.append(Document(window.ids, mask))
-    return documents, left_out
+    found = [render_document(record.turns, vocabulary, budget) for record in records]
+    documents = [document for document, is_cut in found if not is_cut]
+    return documents, len(found) - len(documents)
 
 
-def _windows(turns: Sequence[Turn], vocabulary: Vocabulary, budget: int) -> Iterator[Rendered]:
-    """Yield windows from the newest back, each ending in a persona turn, none overlapping."""
-    end = len(turns)
-    while end > 0:
-        rendered = render(turns[:end], PromptFormat.TURNS_1, vocabulary, budget)
-        yield rendered
-        end -= rendered.turns_used
-        while end > 0 and not turns[end - 1].is_persona:
-            end -= 1
+def render_document(
+    turns: Sequence[Turn], vocabulary: Vocabulary, budget: int
+) -> tuple[Document, bool]:
+    """Render turns in turns-1 with loss on the last, the answer, and say whether that is cut.
+
+    As in prompts the oldest turns may not fit, and of the one that is answered the beginning.
+    """
+    answer = render(turns[-1:], PromptFormat.TURNS_1, vocabulary, budget)
+    left = budget - len(answer.ids)
+    before = render(turns[:-1], PromptFormat.TURNS_1, vocabulary, left).ids
+    mask = [False] * len(before) + answer.loss_mask
+    return Document([*before, *answer.ids], mask), answer.cut
 
 
 class Batch(NamedTuple):

@@ -24,6 +24,7 @@ from training_jobs.run_folder import Conversion, Run
 
 MODEL_CARD = "README.md"
 COPIED = {"bot", "base", "base_revision", "dataset_sha256", "forgets_until", "prompt_format"}
+COPIED |= {"context_turns"}
 """Fields of a run that its manifest has too."""
 REPORTED = ("bits_per_character", "attribution_tuned", "memorised_share")
 """Figures that are reported of a version and of the one before it."""

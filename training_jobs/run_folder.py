@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.conversation import CONTEXT_TURNS
 from contracts.files import file_sha256, read_model, whole_folder, write_model
 from contracts.model_version import MODEL_FILES, BotModels, Manifest, read_manifest
 from contracts.prompt import PromptFormat
@@ -29,6 +30,7 @@ class Run(BaseModel):
     """run.json: a finished training run.
 
     forgets_until  of the data set
+    context_turns  most turns before an answer, in the records and so in prompts
     licence        of the base, as its model card declares it
     base_revision  the base's commit on the hub; empty where it is not known
     notes          what the figures do not say
@@ -45,6 +47,7 @@ class Run(BaseModel):
     forgets_until: float = 0.0
     eos: int
     prompt_format: PromptFormat = PromptFormat.TURNS_1
+    context_turns: int = CONTEXT_TURNS
     licence: str = ""
     base_revision: str = ""
     notes: tuple[str, ...] = ()

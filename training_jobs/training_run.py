@@ -111,9 +111,7 @@ class TrainingRun:
         return make_model((t.text for each in records for t in each.turns), self.config.seed)
 
     def _render(self, path: Path) -> tuple[list[Document], int]:
-        loss_on = "last turn" if self.card.whole_chat else self.config.loss_on
-        records, vocabulary = read_records(path), self.base.vocabulary
-        return render_documents(records, vocabulary, self.block_tokens, loss_on)
+        return render_documents(read_records(path), self.base.vocabulary, self.block_tokens)
 
     def _fingerprint(self) -> str:
         """Hash the data set, the base's weights and the settings: a checkpoint is of these alone.

@@ -6,6 +6,7 @@ import sys
 import services.gateway.unbuilt_aiogram  # isort: skip  # noqa: F401  (before whatever imports aiogram)
 
 from contracts.bot_file import bot_path, read_bot
+from contracts.conversation import Conversation
 from contracts.refusal import Refusal
 from services.gateway.bot_api import open_bot_api
 from services.gateway.bot_config import GatewayConfig
@@ -18,9 +19,10 @@ from telemetry.service import service_app
 async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     file = read_bot(bot_path(settings.bots_dir, settings.bot), settings.bot)
     config = file.section("gateway", GatewayConfig)
+    rules = file.section("conversation", Conversation)
     try:
         async with open_bot_api(settings) as api:
-            await serve(settings, config, stop, Outside(api))
+            await serve(settings, config, stop, Outside(api, rules))
     except Refusal:
         raise
     except Exception as error:  # its traceback may hold the token

@@ -8,6 +8,7 @@ from sqlite3 import Connection
 from typing import TypeVar
 
 from contracts.clock import Clock
+from contracts.conversation import Conversation
 from contracts.retry import retry
 from services.gateway.bot_api import BotApi
 from services.gateway.bot_config import GatewayConfig
@@ -62,6 +63,7 @@ class Context:
     """
     bot          the bot's name, that of its file
     delays       scale of the pauses that manners and Telegram's limits ask for; 0 is none
+    rules        of what belongs together in a conversation
     forget_file  the list of people who asked to be forgotten
     forgotten    their ids, and when they asked last
     unsure       chats of which Telegram did not say who administrates, and until when it is not
@@ -76,6 +78,7 @@ class Context:
     delays: float
     metrics: Metrics
     forget_file: Path
+    rules: Conversation
     forgotten: dict[int, float] = field(default_factory=dict)
     unsure: dict[int, float] = field(default_factory=dict)
 

@@ -142,7 +142,7 @@ class Flow:
             view = history.view(db, message, now, self.config.new_chat)
             reason = decide(message, self.me, view, self.config, now)
             # not where the sender has been forgotten meanwhile
-            if reason not in NOT_TALK and inbox.is_new(db, update_id):
+            if reason not in NOT_TALK and message.said and inbox.is_new(db, update_id):
                 said = None if message.is_edit else message.quoted
                 there = message.elsewhere_chat or message.chat
                 if said and self.context.may_keep(said, there, self.me.id):
@@ -212,7 +212,7 @@ class Flow:
 
     async def _ask(self, update_id: int, message: Message, recall: history.Recall) -> list[str]:
         key = chat_key(self.context.bot, message.chat, message.topic)
-        turns = compose_turns(recall.messages, recall.answered, key, self.me)
+        turns = compose_turns(recall.messages, recall.answered, key, self.me, self.context.rules)
         if not turns:  # the sender has been forgotten meanwhile
             return []
         return await self.generation.ask(turns, key, f"{self.context.bot}-{update_id}", recall)

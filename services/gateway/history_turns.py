@@ -2,22 +2,19 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
-from itertools import accumulate, dropwhile, groupby
+from collections.abc import Iterable, Iterator, Sequence
 from sqlite3 import Row
-from typing import NamedTuple, Self
 
+from contracts.conversation import MOST_CONTEXT_TURNS, Conversation, Line, Spoken, TurnList
+from contracts.conversation import context as context_of
+from contracts.conversation import turns as spoken_turns
 from contracts.turn import Role, single_line
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.incoming import Identity
 from services.generation.client import turn
 
 HISTORY_MESSAGES = 60
-"""Most messages sent along; below generation's limits on turns and on messages in one turn."""
-HISTORY_CHARACTERS = 12_000
-"""Most characters of them, below generation's limit on one turn; the newest are kept."""
-ANSWERED_MESSAGES, ANSWERED_CHARACTERS = 2, 3_900
-"""Most of what is answered, and most characters of each: room is left for the newest message."""
+"""Messages in which the turns of a prompt are looked for, besides the chain of replies."""
 CALL = "ау"
 """How a bot without names is called."""
 
@@ -28,63 +25,61 @@ def chat_key(bot: str, chat: int, topic: int) -> str:
 
 
 def compose_turns(
-    messages: Sequence[Row], answered: Sequence[Row], chat: str, me: Identity
+    messages: Sequence[Row], answered: Sequence[Row], chat: str, me: Identity, rules: Conversation
 ) -> list[pb.Turn]:
     """Return the turns to which the newest message is an answer or a question, oldest first.
 
-    Rows have message_id, user_id, role and text. `answered` is what the newest messages reply to
-    and comment: it stands before them, unless it is among the messages; and after all of them where
-    the newest has no words but the bot's @name, since then it is what is asked about. Where nobody
-    but the bot said anything before that, the bot is called by its name. No text holds its @name.
+    Rows have message_id, user_id, role, text, at and reply_to. `answered` is the chain of what the
+    newest message replies to. Where that has no words but the bot's @name, it asks about what it
+    replies to, else about what was said last; where nobody but the bot said anything, the bot is
+    called by its name. No text holds its @name.
 
-    A sender's messages in a row are one turn. Speakers are pseudonyms, stable within the chat whose
-    `chat_key` is given.
+    Speakers are pseudonyms, stable within the chat whose `chat_key` is given. The persona has none:
+    it is called by its role.
     """
-    said = [_Said.read(each, chat, me) for each in messages]
-    context = [_Said.read(each, chat, me, ANSWERED_CHARACTERS) for each in answered]
-    context = [each for each in context if each.words][-ANSWERED_MESSAGES:]
-    spoken = _fitting([each for each in said if each.words], sum(len(c.words) for c in context))
-    if said and said[-1].words:
-        asker, known = said[-1].speaker, {each.message_id for each in context}
-        rest = dropwhile(lambda e: e.speaker == asker or e.message_id in known, reversed(spoken))
-        place = len(list(rest))
-        spoken[place:place] = _without(context, spoken)
-    elif said:
-        spoken = [*_without(spoken, context), *context]
-        if not spoken or spoken[-1].role == Role.PERSONA:
-            spoken.append(said[-1]._replace(words=me.names[0] if me.names else CALL))
-    return [
-        turn(*(each.words for each in burst), persona=role == Role.PERSONA, speaker=speaker)
-        for (role, speaker), burst in groupby(spoken, lambda each: (each.role, each.speaker))
-    ]
+    if not messages:
+        return []
+    known = {row["message_id"] for row in messages}
+    rows = [*(row for row in answered if row["message_id"] not in known), *messages]
+    spoken = list(spoken_turns(_with_words(_line(row, me) for row in rows), rules))
+    found, newest = TurnList(spoken), messages[-1]
+    number = found.find(newest["message_id"])
+    is_bare = number is None
+    if number is None and newest["reply_to"]:
+        number = found.find(newest["reply_to"])
+    if number is None and spoken:
+        number = len(spoken) - 1
+    chosen = [] if number is None else context_of(found, number, MOST_CONTEXT_TURNS)
+    said = [_turn(spoken[each], chat) for each in chosen]
+    if is_bare and (not said or said[-1].role == pb.ROLE_PERSONA):
+        called = me.names[0] if me.names else CALL
+        said.append(_turn(Spoken([_line(newest, me)._replace(text=called)], 0, None), chat))
+    return said
 
 
-class _Said(NamedTuple):
-    """A message as a prompt has it. The persona has no pseudonym: it is called by its role."""
-
-    message_id: int
-    role: Role
-    speaker: str
-    words: str
-
-    @classmethod
-    def read(cls, row: Row, chat: str, me: Identity, length: int | None = None) -> Self:
-        name = hashlib.sha256(f"{chat}/{row['user_id']}".encode()).hexdigest()[:8]
-        role = Role(row["role"])
-        speaker = "" if role is Role.PERSONA else name
-        words = without_own_name(row["text"], me)[:length]
-        return cls(row["message_id"], role, speaker, words)
+def _line(row: Row, me: Identity) -> Line:
+    sender = "" if Role(row["role"]) is Role.PERSONA else str(row["user_id"])
+    text = without_own_name(row["text"], me)
+    return Line(row["message_id"], sender, text, row["at"], row["reply_to"] or None)
 
 
-def _fitting(spoken: list[_Said], used: int) -> list[_Said]:
-    """Return the newest whose characters, and those used already, are not too many."""
-    sizes = accumulate((len(each.words) for each in reversed(spoken)), initial=used)
-    return spoken[len(spoken) + 1 - sum(size <= HISTORY_CHARACTERS for size in sizes) :]
+def _with_words(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield the lines that have words; what a bare mention replies to, the words after it do."""
+    bare = None
+    for line in lines:
+        if not line.text:
+            bare = line
+            continue
+        if bare and bare.sender == line.sender and not line.reply_to:
+            line = line._replace(reply_to=bare.reply_to)
+        bare = None
+        yield line
 
 
-def _without(some: Sequence[_Said], others: Sequence[_Said]) -> list[_Said]:
-    known = {each.message_id for each in others}
-    return [each for each in some if each.message_id not in known]
+def _turn(spoken: Spoken, chat: str) -> pb.Turn:
+    name = hashlib.sha256(f"{chat}/{spoken.sender}".encode()).hexdigest()[:8]
+    texts = (line.text for line in spoken.lines)
+    return turn(*texts, persona=not spoken.sender, speaker=name if spoken.sender else "")
 
 
 def without_own_name(text: str, me: Identity) -> str:

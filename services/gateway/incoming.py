@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.bot_command import Command, read_command
+from contracts.placeholder import NAMES as MEDIA
+from contracts.placeholder import placeholder
 from contracts.turn import single_line
 from services.gateway.telegram_values import Entities, Entity, Id, Tolerant, User, at_path
 
@@ -56,6 +58,7 @@ class RepliedTo(Tolerant):
     at                    unix time at which it was written
     sender_chat           the chat or channel as which somebody writes, 0 none
     is_automatic_forward  a post that Telegram copied from the linked channel
+    media                 the placeholder of what it carries besides words
     """
 
     message_id: Id = 0
@@ -66,10 +69,26 @@ class RepliedTo(Tolerant):
     caption: str = ""
     forum_topic_created: Any = None
     is_automatic_forward: bool = False
+    media: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_media(cls, raw: Any) -> Any:
+        kind = next((each for each in MEDIA if raw.get(each)), "") if isinstance(raw, dict) else ""
+        if not kind:
+            return raw
+        told = raw[kind] if isinstance(raw[kind], dict) else {}
+        words = told.get("emoji") or told.get("question") or ""
+        return {**raw, "media": placeholder(kind, words if isinstance(words, str) else "")}
 
     @property
     def text(self) -> str:
         return self.plain or self.caption
+
+    @property
+    def said(self) -> str:
+        """Its words, or the placeholder of what it carries without any."""
+        return self.text if self.has_words else self.media
 
     @property
     def has_words(self) -> bool:
@@ -221,7 +240,7 @@ class Message(RepliedTo):
 
         What was said in another chat has no id here and gets one of its own.
         """
-        said, words = self.replied_to, self.quote or self.replied_to.text
+        said, words = self.replied_to, self.quote or self.replied_to.said
         if not single_line(words) or self._answers_opening():
             return None
         number = said.message_id or NOWHERE - self.message_id

@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from contracts.clock import Clock
+from contracts.conversation import Conversation
 from contracts.forget import Forgotten, read
 from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE, Volumes, from_environment
@@ -41,6 +42,7 @@ class Outside:
     """What the gateway does not make itself, so that tests give it theirs."""
 
     api: BotApi
+    rules: Conversation = field(default_factory=Conversation)
     clock: Clock = field(default_factory=Clock)
     registry: CollectorRegistry = REGISTRY
 
@@ -77,7 +79,7 @@ async def serve(
             metrics.writable.set_function(lambda: database.is_writable)
             context = Context(
                 settings.bot, config, outside.api, database, StoppingClock(outside.clock),
-                settings.gateway_delays, metrics, forget_file_of(settings),
+                settings.gateway_delays, metrics, forget_file_of(settings), outside.rules,
             )  # fmt: skip
             async with GenerationClient(settings.generation_address, retry=False) as client:
                 gateway = Gateway(context, settings, Generation(client, context))

@@ -24,12 +24,12 @@ class Reason(StrEnum):
 
     OWN = "own"
     CHANNEL = "channel"
-    NO_TEXT = "no_text"
     NOT_SERVED = "not_served"
     FOREIGN_COMMAND = "foreign_command"
     BOTS_COMMAND = "bots_command"
 
     ALBUM = "album"
+    NO_TEXT = "no_text"
     EDITED = "edited"
     JOINED = "joined"
     JOINED_UNASKED = "joined_unasked"

@@ -182,12 +182,11 @@ class Sender:
         if not row.is_message:
             await self._api.call(row.method, **json.loads(row.extra))
             return 0
-        quotes = row.reply_to and (row.others_wrote or not row.spoken)
-        quoted = {"message_id": row.reply_to, "allow_sending_without_reply": True}
+        quoted = {"message_id": row.quoted, "allow_sending_without_reply": True}
         may_ping = self._context.config.allow_pings or not row.spoken
         place = {
             "message_thread_id": row.topic or None,
-            "reply_parameters": quoted if quotes else None,
+            "reply_parameters": quoted if row.quoted else None,
             **json.loads(row.extra),
         }
         text = row.text if may_ping else without_pings(row.text)
@@ -201,7 +200,7 @@ class Sender:
         def write(db: Connection) -> tuple[bool, list[int]]:
             if row.spoken and outbox.is_spoken(db, row):
                 where = row.chat, row.topic, message_id
-                history.add_spoken(db, *where, self._me, row.text, now)
+                history.add_spoken(db, *where, self._me, row.text, now, row.quoted)
             return (
                 outbox.mark_sent(db, row, message_id),
                 [] if row.is_talk else outbox.release(db, row.update_id, now),

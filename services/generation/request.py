@@ -92,7 +92,7 @@ def build(
     """Render the prompt and return a request for one candidate, and how many turns were used."""
     new_tokens = min(sampling.max_new_tokens, version.context // 2)
     budget = min(generation.prompt_tokens, version.context - new_tokens)
-    newest = turns[-generation.prompt_turns :]
+    newest = turns[-version.manifest.context_turns :]
     prompt = render_prompt(newest, version.manifest.prompt_format, version.vocabulary, budget)
     request = EngineRequest(
         key=version.key,

@@ -15,20 +15,25 @@ from contracts.refusal import Refusal
 from contracts.turn import Role, Turn, single_line
 
 OTHER = Turn(speaker="boris", role=Role.OTHER, messages=("как дела?",))
-PERSONA = Turn(speaker="anna", role=Role.PERSONA, messages=("норм", "а ты?"), reply_to=1)
+PERSONA = Turn(speaker="anna", role=Role.PERSONA, messages=("норм", "а ты?"))
 RECORD = Record(id="1", chat="друзья", turns=(OTHER, PERSONA))
 CARD = Card(
     bot="avtobus",
     persona="anna",
+    context_turns=4,
     chats=1,
     messages_read=10,
     messages_used=8,
     persona_messages=4,
-    distinct_persona_messages=3,
+    distinct_answers=3,
+    answers={"reply": 2, "last turn": 1},
     train_records=2,
     heldout_records=1,
+    heldout_repeated=1,
     split_at=datetime(2024, 5, 1, tzinfo=UTC),
     dropped={"служебное": 2},
+    repaired={"unreadable_date": 1},
+    replaced={"phone": 1},
     inputs={"result.json": "abc"},
     sha256="def",
     warnings=("мало реплик",),
@@ -42,13 +47,14 @@ turns = st.builds(
     role=st.sampled_from(Role),
     messages=st.lists(names.filter(single_line), min_size=1, max_size=3).map(tuple),
     at=times,
-    reply_to=st.none() | st.integers(1, 9),
 )
 records = st.builds(
     Record,
     id=names,
     chat=names,
+    topic=st.none() | names,
     started_at=times,
+    answers=st.sampled_from(["reply", "last turn", "nothing"]),
     turns=st.lists(turns, max_size=3).map(lambda before: (*before, PERSONA)),
 )
 
@@ -69,8 +75,8 @@ def test_records_survive_the_disk(
         "{",
         "[]",
         RECORD.model_dump_json()[:-1],
-        RECORD.model_dump_json().replace('"v":1', '"v":2'),
-        RECORD.model_dump_json().replace('"v":1', '"w":1'),
+        RECORD.model_dump_json().replace('"v":2', '"v":1'),
+        RECORD.model_dump_json().replace('"v":2', '"w":2'),
         RECORD.model_dump_json().replace('"persona"', '"other"'),
     ],
 )
@@ -80,7 +86,7 @@ def test_a_broken_line_is_named_by_its_number(tmp_path: Path, line: str) -> None
     path.write_text(f"{good}\n{good}\n{line}\n{good}\n", encoding="utf-8")
     with pytest.raises(Refusal) as refused:
         list(read_records(path))
-    assert str(refused.value).startswith(f"{path}, line 3: no record v1")
+    assert str(refused.value).startswith(f"{path}, line 3: no record v2; extract again")
 
 
 @pytest.mark.parametrize("turns", [(), (OTHER,), (PERSONA, OTHER)])
@@ -121,7 +127,7 @@ def test_a_folder_without_a_card_is_no_data_set(tmp_path: Path, folder: str) -> 
         read_card(tmp_path / folder)
 
 
-@pytest.mark.parametrize("text", ["", "{}", CARD.model_dump_json().replace('"v":1', '"v":2')])
+@pytest.mark.parametrize("text", ["", "{}", CARD.model_dump_json().replace('"v":2', '"v":1')])
 def test_a_broken_card_is_refused_with_its_path(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset.json").write_text(text, encoding="utf-8")
     with pytest.raises(Refusal, match=str(tmp_path / "dataset.json")):

@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from extraction_jobs.messages import Chat, Message
+from contracts.conversation import Conversation
+from contracts.dataset import Card, Record
+from extraction_jobs.build_dataset import ExtractionConfig, Inputs, build
+from extraction_jobs.messages import NOBODY, Chat, ForgetList, Message
+from extraction_jobs.records import Draft
+from extraction_jobs.stored_export import Source
 
 Entry = dict[str, Any]
 Save = Callable[[object], Path]
@@ -21,15 +25,15 @@ IDS = {"Anna": 5012345671, "Boris": 5012345672, "Clara": 5012345673}
 
 def message(id: int = 1, sender: str | None = "user1", minute: float = 0, **fields: Any) -> Message:
     """`message(7, "anna", minute=3, reply_to=2)`; its text is its number unless given."""
-    at = START + timedelta(minutes=minute)
+    at = START.timestamp() + 60 * minute
     plain = Message(CHAT, id, at, "message", sender, sender_name=None, text=str(id))
-    return replace(plain, **fields)
+    return plain._replace(**fields)
 
 
 def talk(script: str) -> list[Message]:
     """`talk("anna boris>1 - anna")`: a word a message, `>` what it answers, `-` a day's pause.
 
-    Messages are a minute apart; id and text are the message's number.
+    Messages are a minute apart; id and text are the message's number. `anna#` is a photo.
     """
     messages: list[Message] = []
     minute = 0
@@ -37,8 +41,10 @@ def talk(script: str) -> list[Message]:
         minute += 1440 if word == "-" else 1
         if word != "-":
             sender, _, answered = word.partition(">")
-            reply_to = int(answered) if answered else None
-            messages.append(message(len(messages) + 1, sender, minute, reply_to=reply_to))
+            said = message(len(messages) + 1, sender.strip("#"), minute)
+            if sender.endswith("#"):
+                said = said._replace(text="", media="[фото]")
+            messages.append(said._replace(reply_to=int(answered) if answered else None))
     return messages
 
 
@@ -80,17 +86,38 @@ MIXED = chat(
     entry(13, "Boris", "nobody?", minute=1000),
     entry(14, "Anna", "a photo", minute=2000) | {"photo": "(File not included.)"},
 )
-"""Everything that an export may hold; usable are 1, 2, 11, 12, 13 (lone) and 14."""
+"""Everything that an export may hold; usable are 1, 2, 8 (a sticker), and 11 to 14."""
+UNUSABLE = dict.fromkeys(
+    ("service", "unsupported", "no_sender", "forwarded", "via_bot", "bot_command", "too_long"), 1
+)
+
+
+def inputs(
+    persona: str | tuple[str, ...], *exports: Path, forget_list: ForgetList = NOBODY, **rules: Any
+) -> Inputs:
+    """What a data set of Polkson's is made from; `rules` are of the conversation."""
+    config, sources = ExtractionConfig(persona=persona), [Source.of(path) for path in exports]
+    return Inputs("polkson", config, Conversation(**rules), sources, forget_list)
+
+
+def built(
+    folder: Path,
+    persona: str | tuple[str, ...],
+    *exports: Path,
+    forget_list: ForgetList = NOBODY,
+    **rules: Any,
+) -> Card:
+    return build(inputs(persona, *exports, forget_list=forget_list, **rules), folder)[0]
 
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    """Write a result.json: bytes as they are, anything else as JSON."""
+    """Write a result.json: bytes as they are, anything else as JSON laid out like Telegram's."""
 
     def write(content: object) -> Path:
         path = tmp_path / "result.json"
         if not isinstance(content, bytes):
-            content = json.dumps(content, ensure_ascii=False).encode()
+            content = json.dumps(content, ensure_ascii=False, indent=1).encode()
         path.write_bytes(content)
         return path
 
@@ -101,3 +128,10 @@ def save(tmp_path: Path) -> Save:
 def output(tmp_path: Path) -> Path:
     """Where the data set goes; not made yet."""
     return tmp_path / "dataset"
+
+
+def drafted(record: Record) -> Draft:
+    answer = record.turns[-1]
+    ended = answer.at.timestamp() if answer.at else 0.0
+    line = record.to_line().encode()
+    return Draft(record.chat, record.answers, ended, answer.messages, line)

@@ -1,85 +1,148 @@
 """The job from export to data set: what is written, counted, and kept out of it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
-from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, read_card, read_records
+from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, read_card, read_records
 from contracts.refusal import Refusal
-from extraction_jobs.build_dataset import ExtractionConfig, build
-from extraction_jobs.messages import FILTERS
-from tests.extraction_jobs.conftest import IDS, MIXED, Entry, Save, chat, entry
+from extraction_jobs import build_dataset
+from extraction_jobs.messages import ForgetList
+from extraction_jobs.personas import pseudonym
+from extraction_jobs.report import REPORT
+from tests.extraction_jobs.conftest import IDS, MIXED, UNUSABLE, Entry, Save, built, chat, entry
 
-NAMED, WHOLE = ExtractionConfig(persona="Anna"), ExtractionConfig(persona=WHOLE_CHAT)
+EITHER = pytest.mark.parametrize("persona", ["Anna", WHOLE_CHAT])
 
 
-UNUSABLE = {reason: 1 for reason, _ in FILTERS}
+def answers(folder: Path) -> list[tuple[str, ...]]:
+    return [record.turns[-1].messages for record in read_records(folder / TRAIN)]
 
 
 def test_a_named_personas_data_set(save: Save, output: Path) -> None:
-    card = build("polkson", NAMED, save(MIXED), output)
-    records = list(read_records(output / TRAIN))
-    assert [[turn.messages for turn in record.turns] for record in records] == [
+    card = built(output, "Anna", save(MIXED))
+    assert [
+        [turn.messages for turn in record.turns] for record in read_records(output / TRAIN)
+    ] == [
         [("hi",), ("hello, Boris",)],
         [("a photo",)],
     ]
     assert read_card(output) == card
-    assert (card.messages_used, card.persona_messages, card.train_records) == (3, 2, 2)
-    assert card.dropped == UNUSABLE | {"after_last_persona_turn": 2, "session_without_persona": 1}
+    assert (card.messages_used, card.persona_messages, card.train_records) == (7, 2, 2)
+    assert card.dropped == UNUSABLE
     assert card.messages_read == 14 == card.messages_used + sum(card.dropped.values())
+    assert card.answers == {"last turn": 1, "nothing": 1}
+    assert card.persona == pseudonym(f"user{IDS['Anna']}")
 
 
 def test_a_whole_chats_data_set(save: Save, output: Path) -> None:
-    card = build("avtobus", WHOLE, save(MIXED), output)
-    answers = [record.turns[-1].messages for record in read_records(output / TRAIN)]
-    assert answers == [("hello, Boris",), ("who is there?",), ("we are",)]
+    card = built(output, WHOLE_CHAT, save(MIXED))
+    said = [("hi",), ("hello, Boris",), ("who is there?",), ("we are",), ("nobody?",), ("a photo",)]
+    assert answers(output) == said  # and no sticker
     assert read_card(output) == card
     assert card.whole_chat
-    assert (card.messages_used, card.persona_messages, card.train_records) == (3, 3, 3)
-    assert card.dropped.items() >= UNUSABLE.items()
+    assert (card.messages_used, card.persona_messages, card.train_records) == (7, 6, 6)
+    assert card.dropped == UNUSABLE
 
 
-def test_in_a_whole_chat_only_what_opens_a_session_is_neither_used_nor_dropped(
-    save: Save, output: Path
-) -> None:
-    asked = [entry(number, "Boris", minute=1000 * number) for number in range(5)]
-    answered = [entry(10 + number, minute=1000 * number + 1) for number in range(5)]
-    pairs = [message for pair in zip(asked, answered, strict=True) for message in pair]
-    others = entry(20, text="/start"), entry(21, "Boris", minute=9000)  # a command, unanswered
-    card = build("avtobus", WHOLE, save(chat(*pairs, *others)), output)
-    openings, dropped = 5, sum(card.dropped.values())
-    assert (card.messages_read, dropped) == (12, 2)
-    assert card.messages_read == openings + card.messages_used + dropped
-
-
-@pytest.mark.parametrize("config", [NAMED, WHOLE], ids=["named", "whole-chat"])
+@EITHER
 def test_one_message_of_the_persona_is_enough_and_the_card_warns(
-    save: Save, output: Path, config: ExtractionConfig
+    save: Save, output: Path, persona: str
 ) -> None:
-    card = build("polkson", config, save(chat(entry(text="alone"))), output)
-    (record,) = read_records(output / TRAIN)
-    assert [turn.messages for turn in record.turns] == [("alone",)]
+    card = built(output, persona, save(chat(entry(text="alone"))))
+    assert answers(output) == [("alone",)]
     assert (card.persona_messages, card.train_records, card.heldout_records) == (1, 1, 0)
     assert [warning.split(":")[0] for warning in card.warnings] == [
-        "only 1 persona messages",
+        "1 persona turns",
         "too few records to hold any out",
+        "1 of 1 answers stand alone",
     ]
 
 
-def test_a_large_data_set_has_no_warning(save: Save, output: Path) -> None:
-    entries = (entry(number, minute=61 * number) for number in range(300))
-    assert build("polkson", NAMED, save(chat(*entries)), output).warnings == ()
+GOOD: dict[str, Any] = {
+    "messages_read": 9000,
+    "answers": {"reply": 1000, "last turn": 1000, "nothing": 800},
+    "long_answers": 300,
+    "heldout_records": 280,
+    "heldout_repeated": 50,
+    "dropped": {"service": 3000, "forwarded": 900, "repeated_answer": 100},
+}
+
+
+@pytest.mark.parametrize(
+    ("figures", "warning"),
+    [
+        ({}, None),
+        (
+            {"answers": {"reply": 290}, "long_answers": 0, "dropped": {}},
+            "290 persona turns: expect it to repeat",
+        ),
+        (
+            {"answers": {"reply": 312}, "long_answers": 0, "dropped": {}},
+            "312 persona turns: expect its words, not its manner; 2,000 or more are better",
+        ),
+        ({"heldout_records": 0, "heldout_repeated": 0}, "too few records to hold any out"),
+        ({"heldout_records": 49, "heldout_repeated": 0}, "only 49 answers are held out"),
+        ({"heldout_repeated": 150}, "150 of 280 answers held out stand word for word"),
+        ({"answers": {"reply": 1000, "nothing": 1500}}, "1,500 of 2,500 answers stand alone"),
+        ({"long_answers": 600}, "600 of 2,800 answers are longer than 500 characters"),
+        ({"dropped": {"forwarded": 2000}}, "2,000 of 9,000 messages are not used: forwarded (`k"),
+        ({"dropped": {"repeated_answer": 600}}, "600 of 2,800 answers are not used: repeated"),
+    ],
+)
+def test_warnings_say_what_to_expect_or_to_do(figures: dict[str, Any], warning: str | None) -> None:
+    given = [*build_dataset._warnings(Card.model_construct(**GOOD | figures))]
+    assert [each.startswith(warning or "none") for each in given] == [True] * (warning is not None)
+
+
+def test_much_that_is_lost_for_one_reason_is_warned_of(save: Save, output: Path) -> None:
+    entries = [entry(number, minute=61 * number) for number in range(8)]
+    forwards = [entry(10 + number) | {"forwarded_from": "News"} for number in range(3)]
+    warnings = [
+        built(output, "Anna", save(chat(*entries, *forwards[:most]))).warnings for most in (2, 3)
+    ]
+    assert [any("forwarded" in each for each in found) for found in warnings] == [False, True]
+
+
+def test_a_held_out_part_that_measures_memory_alone_is_warned_of(save: Save, output: Path) -> None:
+    texts = [*(f"text {number}" for number in range(18)), "Text 3!", "text 18"]
+    warned = []
+    for text in ("text 4", "text 19"):
+        said = [entry(n, "Anna", each, 61 * n) for n, each in enumerate([*texts[:-1], text])]
+        warnings = built(output, "Anna", save(chat(*said))).warnings
+        warned.append(any("word for word" in each for each in warnings))
+    assert warned == [True, False]
 
 
 def test_the_same_export_gives_the_same_files(save: Save, tmp_path: Path) -> None:
-    first, second = (
-        build("polkson", NAMED, save(MIXED), tmp_path / name) for name in ("first", "second")
-    )
+    first, second = (built(tmp_path / name, "Anna", save(MIXED)) for name in ("first", "second"))
     assert first == second
     for name in (TRAIN, HELDOUT, CARD):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def test_of_several_inputs_the_same_message_counts_once(save: Save, output: Path) -> None:
+    entries = [entry(number, ("Boris", "Anna")[number % 2]) for number in range(10)]
+    first = save(chat(*entries[:6])).rename(output.with_name("first.json"))
+    card = built(output, "Anna", first, save(chat(*entries[4:])))
+    assert (card.messages_read, card.messages_used, card.dropped) == (12, 10, {"twice": 2})
+    assert set(card.inputs) == {"first.json", "result.json"}
+    assert answers(output) == [(f"message {number}",) for number in range(1, 10, 2)]
+
+
+def test_the_rules_of_the_conversation_are_those_of_the_bot_file(save: Save, output: Path) -> None:
+    said = [entry(n, ("Boris", "Clara", "Anna")[n % 3], minute=3 * n) for n in range(6)]
+    said.append(entry(6, "Anna", minute=17))
+    lengths = []
+    changes: list[dict[str, Any]] = [{}, {"context_turns": 1}]
+    for rules in (*changes, {"pause_minutes": 2}, {"burst_minutes": 1}):
+        card = built(output, "Anna", save(chat(*said)), **rules)
+        lengths.append([len(record.turns) for record in read_records(output / TRAIN)])
+        assert card.context_turns == rules.get("context_turns", 4)
+    assert lengths == [[3, 5], [2, 2], [1, 1], [3, 5, 1]]
 
 
 @pytest.fixture
@@ -97,11 +160,11 @@ def account() -> Entry:
     return {"chats": {"list": [group, private]}}
 
 
-@pytest.mark.parametrize("config", [NAMED, WHOLE], ids=["named", "whole-chat"])
+@EITHER
 def test_no_name_or_id_of_a_sender_is_in_the_data_set(
-    save: Save, account: Entry, output: Path, config: ExtractionConfig
+    save: Save, account: Entry, output: Path, persona: str
 ) -> None:
-    card = build("polkson", config, save(account), output)
+    card = built(output, persona, save(account))
     assert card.train_records
     assert card.heldout_records
     files = (TRAIN, HELDOUT, CARD)
@@ -111,7 +174,7 @@ def test_no_name_or_id_of_a_sender_is_in_the_data_set(
 
 
 def test_a_sender_has_one_pseudonym_in_all_chats(save: Save, account: Entry, output: Path) -> None:
-    card = build("polkson", NAMED, save(account), output)
+    card = built(output, "Anna", save(account))
     records = [*read_records(output / TRAIN), *read_records(output / HELDOUT)]
     turns = [turn for record in records for turn in record.turns]
     assert card.chats == 2
@@ -119,18 +182,35 @@ def test_a_sender_has_one_pseudonym_in_all_chats(save: Save, account: Entry, out
     assert {turn.speaker for turn in turns if turn.is_persona} == {card.persona}
 
 
+def test_private_items_are_replaced_and_counted_by_kind(save: Save, output: Path) -> None:
+    card = built(output, "Anna", save(chat(entry(1, "Anna", "пиши: anna@ya.ru или i@ya.ru"))))
+    assert answers(output) == [("пиши: [почта] или [почта]",)]
+    assert card.replaced == {"email": 2}
+    assert "ya.ru" not in json.dumps(card.model_dump(mode="json"))
+
+
+def test_an_owner_who_asked_to_be_forgotten_is_refused(save: Save, output: Path) -> None:
+    said = [entry(1, "Boris"), entry(2, "Anna"), entry(3, "Boris")]
+    account = {"personal_information": {"user_id": IDS["Anna"]}, "chats": {"list": [chat(*said)]}}
+    assert built(output, "auto", save(account)).persona == pseudonym(f"user{IDS['Anna']}")
+    listed = ForgetList(ids=frozenset([f"user{IDS['Anna']}"]))
+    with pytest.raises(Refusal, match="asked to be forgotten"):
+        built(output, "auto", save(account), forget_list=listed)
+
+
 def test_whole_chat_without_anything_usable_is_refused(save: Save, output: Path) -> None:
     with pytest.raises(Refusal, match=r"nothing usable.*'bot_command': 1"):
-        build("avtobus", WHOLE, save(chat(entry(text="/start"))), output)
+        built(output, WHOLE_CHAT, save(chat(entry(text="/start"))))
     assert not (output / CARD).exists()
 
 
 def test_a_refused_export_leaves_the_data_set_that_was_there(save: Save, output: Path) -> None:
-    build("avtobus", WHOLE, save(chat(entry(text="good"))), output)
+    built(output, WHOLE_CHAT, save(chat(entry(text="good"))))
     before = (output / TRAIN).read_bytes()
     with pytest.raises(Refusal):
-        build("avtobus", WHOLE, save(chat(entry(text="/start"))), output)
+        built(output, WHOLE_CHAT, save(chat(entry(text="/start"))))
     assert (output / TRAIN).read_bytes() == before
+    assert {path.name for path in output.iterdir()} == {TRAIN, HELDOUT, CARD, REPORT}
 
 
 def test_a_folder_that_cannot_be_made_or_written_is_refused_and_nothing_is_left(
@@ -141,8 +221,8 @@ def test_a_folder_that_cannot_be_made_or_written_is_refused_and_nothing_is_left(
 
     export = save(MIXED)
     with pytest.raises(Refusal, match=r"cannot be made \(Not a directory\)"):
-        build("polkson", NAMED, export, export / "dataset")
+        built(export / "dataset", "Anna", export)
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(Refusal, match=r"cannot write the data set \(No space left"):
-        build("polkson", NAMED, export, output)
+        built(output, "Anna", export)
     assert list(output.iterdir()) == []

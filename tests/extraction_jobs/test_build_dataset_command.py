@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, read_card
 from contracts.forget import Forgotten, append
 from extraction_jobs.build_dataset import app
-from tests.extraction_jobs.conftest import IDS, MIXED, Save
+from tests.extraction_jobs.conftest import IDS, MIXED, Save, chat, entry
 
 Command = Callable[..., Result]
 
@@ -46,7 +47,11 @@ def command(data_dir: Path, bot_file: Path, save: Save, output: Path) -> Command
     def run(content: object = None, **options: object) -> Result:
         export = None if content is None else save(content)
         given = {"bot": bot_file, "input": export, "output": output} | options
-        words = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        words = [
+            f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+            for name, value in given.items()
+            if value is not None
+        ]
         return CliRunner().invoke(app, words)
 
     return run
@@ -58,7 +63,7 @@ def test_the_command_writes_a_data_set_and_logs_no_text(command: Command, output
     lines = [json.loads(line) for line in result.stderr.splitlines()]
     assert [line["event"].split(":")[0] for line in lines] == [
         "data set built",
-        "only 2 persona messages",
+        "2 persona turns",
         "too few records to hold any out",
     ]
     assert "hello" not in result.stderr
@@ -88,7 +93,7 @@ def test_the_forgotten_are_left_out(
     assert set(card.inputs) == {"result.json", "forget.jsonl"}
 
 
-LEFT_BY_A_KILLED_JOB = (f"{CARD}.part", ".made-from.part")
+LEFT_BY_A_KILLED_JOB = (f"{CARD}.part", ".made-from.part", ".part/scratch.sqlite3")
 
 
 @pytest.mark.parametrize(
@@ -99,6 +104,7 @@ def test_an_empty_folder_or_an_older_data_set_is_a_fine_output(
 ) -> None:
     output.mkdir()
     for name in present:
+        (output / name).parent.mkdir(exist_ok=True)
         (output / name).write_text("old", encoding="utf-8")
     assert command(MIXED).exit_code == 0
     assert read_card(output).train_records == 2
@@ -115,34 +121,30 @@ def assert_refused(result: Result, says: str) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b'{"name": "C", "messages": [{"id": 1,', "cut off"),
-        (b"", "is empty"),
-        (b" \n\t", "is empty"),
-        (b"date,from,text\n1,Anna,hi\n", "not a Telegram export"),
-        (b"<!DOCTYPE html><html></html>", "is a web page"),
-        (b"\n  <html></html>", "is a web page"),
-        (b'[{"id": 1}]', "not a Telegram export"),
-        (b'{"about": "me", "contacts": {}}', "no chat found"),
-        (b"{}", "no chat found"),
-        (b'{"chats": {"list": []}}', "no chat found"),
+        (b'{"name": "C", "messages": [{"id": 1,', "cut off in line 1 (byte"),
+        (b"", "no export"),
+        (b" \n\t", "no export"),
+        (b"date,from,text\n1,Anna,hi\n", "no export of Telegram"),
+        (b"<!DOCTYPE html><html></html>", "no export of Telegram"),
+        (b"{}", "no chat"),
+        (b'{"chats": {"list": []}}', "no chat"),
         (b'{"messages": []}', "nobody did"),
-        (b'{"a":' + b"[" * 2000, "nested too deeply"),
-        (bytes(range(255, 0, -1)), "not a Telegram export"),
-        (b"{" + bytes(range(256)), "broken"),
+        (b'{"a":' + b"[" * 2000, "is broken"),
+        (bytes(range(255, 0, -1)), "no export of Telegram"),
+        (b"{" + bytes(range(256)), "is not UTF-8"),
     ],
 )
 def test_a_file_that_is_no_export_is_refused(
     command: Command, output: Path, content: bytes, says: str
 ) -> None:
     assert_refused(command(content), says)
-    assert not output.exists()
+    assert not output.exists() or not [*output.iterdir()]
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"input": "{tmp}/none.json"}, "none.json: no such file"),
-        ({"input": "{tmp}"}, "is a folder"),
+        ({"input": "{tmp}/none.json"}, "none.json: cannot be read (No such file"),
         ({"input": "{tmp}/bot.yaml/result.json"}, "cannot be read"),
         ({"bot": "{tmp}/none.yaml"}, "none.yaml: no such bot file"),
         ({"persona": "Dora"}, "persona 'Dora' wrote nothing usable"),
@@ -159,25 +161,72 @@ def test_bad_options_are_refused(
     before = bot_file.read_bytes()
     given = {name: value.format(tmp=bot_file.parent) for name, value in options.items()}
     assert_refused(command(MIXED, **given), says)
-    assert not output.exists()
+    assert not output.exists() or not [*output.iterdir()]
     assert bot_file.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("section", "says"),
     [
-        ("{pause: 5}", "extraction.pause: unknown key"),
-        ("{pause_minutes: 0}", "extraction.pause_minutes: "),
-        ("{heldout_share: 0.9}", "extraction.heldout_share: "),
-        ("{context_turns: many}", "extraction.context_turns: "),
-        ('{persona: ""}', "extraction.persona: "),
+        ("extraction: {pause: 5}", "extraction.pause: unknown key"),
+        ("extraction: {heldout_share: 0.9}", "extraction.heldout_share: "),
+        ('extraction: {persona: ""}', "extraction.persona"),
+        ("conversation: {pause_minutes: 0}", "conversation.pause_minutes: "),
+        ("conversation: {burst_minutes: 0}", "conversation.burst_minutes: "),
+        ("conversation: {context_turns: 17}", "conversation.context_turns: "),
     ],
 )
-def test_a_bad_extraction_section_is_refused_by_key(
+def test_a_bad_section_is_refused_by_key(
     command: Command, bot_file: Path, section: str, says: str
 ) -> None:
-    bot_file.write_text(f"name: polkson\nextraction: {section}\n", encoding="utf-8")
+    bot_file.write_text(f"name: polkson\n{section}\n", encoding="utf-8")
     assert_refused(command(MIXED), says)
+
+
+def test_several_ids_and_several_inputs_are_one_persona_of_one_data_set(
+    data_dir: Path, bot_file: Path, save: Save, output: Path
+) -> None:
+    second = shutil.copy(save(MIXED), output.with_name("second.json"))
+    given = [f"--input={path}" for path in (save(MIXED), second)]
+    given += [f"--persona={who}" for who in (IDS["Anna"], "Boris")]
+    result = CliRunner().invoke(app, [f"--bot={bot_file}", f"--output={output}", *given])
+    assert result.exit_code == 0, result.output
+    card = read_card(output)
+    assert (card.persona_messages, card.dropped["twice"]) == (5, 7)
+
+
+def test_senders_are_listed_and_nothing_is_made(command: Command, output: Path) -> None:
+    result = command(MIXED, list_senders=True)
+    assert result.exit_code == 0, result.output
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["3", f"user{IDS['Boris']}", "Boris", "in", "Kitchen"],
+        ["2", f"user{IDS['Anna']}", "Anna", "in", "Kitchen"],
+        ["1", f"user{IDS['Clara']}", "Clara", "in", "Kitchen"],
+    ]
+    assert not output.exists() or not [*output.iterdir()]
+
+
+def test_what_an_export_is_is_told_by_its_content_or_said(command: Command, output: Path) -> None:
+    lines = "".join(f'{{"at": {n}, "sender": "Anna", "text": "дом {n}"}}\n' for n in range(20))
+    assert command(lines.encode()).exit_code == 0
+    assert read_card(output).persona_messages == 20
+    assert_refused(command(MIXED, format="jsonl"), "result.json: no message in it")
+    assert_refused(command(MIXED, format="yaml"), "--format yaml: choose one of telegram-json")
+
+
+def test_a_folder_is_read_anew_only_where_it_has_changed(
+    command: Command, save: Save, output: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    save(MIXED).rename(folder / "result.json")
+    told = []
+    for change in ("", "", "later.json"):
+        if change:
+            save(chat(entry(99, "Anna", "later"))).rename(folder / change)
+        told.append("unchanged" in command(input=folder, skip_unchanged=True).stderr)
+    assert told == [False, True, False]
+    assert read_card(output).persona_messages == 3
 
 
 def test_an_output_with_foreign_files_is_refused(command: Command, output: Path) -> None:
@@ -201,4 +250,4 @@ def test_the_real_process_refuses_in_one_line(
     )
     assert (process.returncode, process.stdout) == (2, "")
     (line,) = process.stderr.splitlines()
-    assert "cut off JSON" in line
+    assert "cut off" in line

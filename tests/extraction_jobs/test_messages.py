@@ -1,9 +1,8 @@
-"""Every message either passes or is counted, once, under the first reason that holds.
+"""Every message is either usable or counted, once, under the first reason that holds.
 
 People on the forget list are left out, and counted.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,44 +14,67 @@ from hypothesis import strategies as st
 from contracts.dataset import CARD, TRAIN, WHOLE_CHAT, Card, read_records
 from contracts.forget import Forgotten, append
 from contracts.refusal import Refusal
-from extraction_jobs.build_dataset import ExtractionConfig, build
-from extraction_jobs.messages import FILTERS, LONGEST_MESSAGE, ForgetList, usable
-from tests.extraction_jobs.conftest import IDS, Entry, Save, chat, entry, message
+from extraction_jobs.messages import LONGEST_MESSAGE, Chat, Filters, ForgetList
+from tests.extraction_jobs.conftest import IDS, Entry, Save, built, chat, entry, message
 
-REASONS = [
-    ("service", {"kind": "service"}),
-    ("unsupported", {"kind": "unsupported"}),
-    ("no_sender", {"sender": None}),
-    ("forwarded", {"forwarded": True}),
-    ("via_bot", {"via_bot": True}),
-    ("no_text", {"text": ""}),
-    ("no_text", {"text": " \n\t\x0b "}),
-    *(
-        ("bot_command", {"text": text})
-        for text in ("/start", "/start@some_bot да", "@some_bot /start")
-    ),
-    ("too_long", {"text": "a" * (LONGEST_MESSAGE + 1)}),
-    *(
-        (None, {"text": text})
-        for text in ("hello", "a" * LONGEST_MESSAGE, "either/or", "🙂", "/дом стоит")
-    ),
-    (None, {"sender_name": None}),
-    (None, {"reply_to": 5}),
-]
+FORWARD = {"forwarded": True, "sender": "channel5"}
+COMMENTS, NEWS = Chat("2", "Talk", "private_supergroup"), Chat("3", "News", "public_channel")
 
 
-@pytest.mark.parametrize(("reason", "fields"), REASONS)
-def test_a_message_passes_or_is_counted_under_its_reason(
-    reason: str | None, fields: dict[str, Any]
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"kind": "service"}, "service"),
+        ({"kind": "unsupported"}, "unsupported"),
+        ({"sender": None}, "no_sender"),
+        ({"forwarded": True}, "forwarded"),
+        ({**FORWARD, "chat": NEWS}, "forwarded"),
+        ({"via_bot": True}, "via_bot"),
+        ({"is_command": True, "text": "/start"}, "bot_command"),
+        ({"text": "a" * (LONGEST_MESSAGE + 1)}, "too_long"),
+        ({"text": ""}, "no_text"),
+        ({"text": " \n\t\x0b "}, "no_text"),
+        ({"sender": "user9"}, "forgotten"),
+    ],
+)
+def test_what_cannot_be_used_is_counted_under_its_reason(
+    fields: dict[str, Any], reason: str
 ) -> None:
-    dropped: Counter[str] = Counter()
-    passed = list(usable([message(**fields)], dropped))
-    assert passed == ([] if reason else [message(**fields)])
-    assert dropped == ({reason: 1} if reason else {})
+    filters = Filters(forget_list=ForgetList(ids=frozenset(["user9"])))
+    [(_, text, is_own)] = filters.usable([message(**fields)])
+    assert (text, is_own) == ("", reason == "forgotten")  # who asked so is not the persona
+    assert (filters.read, filters.dropped) == (1, {reason: 1})
 
 
-def test_the_table_of_reasons_knows_every_filter() -> None:
-    assert {reason for reason, _ in REASONS} - {None} == {reason for reason, _ in FILTERS}
+@pytest.mark.parametrize(
+    ("fields", "text", "is_own"),
+    [
+        ({"text": "hello"}, "hello", True),
+        ({"text": "a" * LONGEST_MESSAGE}, "a" * LONGEST_MESSAGE, True),
+        ({"text": "two\nlines"}, "two lines", True),
+        ({"text": "/дом стоит"}, "/дом стоит", True),
+        ({"text": "🙂", "sender_name": None}, "🙂", True),
+        ({"text": "look", "media": "[фото]"}, "look", True),
+        ({"text": "", "media": "[фото]"}, "[фото]", False),
+        ({**FORWARD, "chat": COMMENTS}, "1", False),  # a post that people comment
+        ({"text": "пиши на i@ya.ru"}, "пиши на [почта]", True),
+    ],
+)
+def test_what_can_be_used_has_a_text_and_is_its_senders_own_or_not(
+    fields: dict[str, Any], text: str, is_own: bool
+) -> None:
+    filters = Filters()
+    given = message(**fields)
+    assert list(filters.usable([given])) == [(given, text, is_own)]
+    assert not filters.dropped
+    assert filters.replaced == ({"email": 1} if "почта" in text else {})
+
+
+def test_forwards_can_be_kept_but_of_those_who_asked_to_be_forgotten() -> None:
+    filters = Filters(keeps_forwards=True, forget_list=ForgetList(names=frozenset(["Boris"])))
+    given = [message(forwarded=True, forwarded_from=name) for name in ("Clara", "Boris")]
+    assert [told[1:] for told in filters.usable(given)] == [("1", True), ("", False)]
+    assert filters.dropped == {"forgotten": 1}
 
 
 @given(
@@ -61,19 +83,21 @@ def test_the_table_of_reasons_knows_every_filter() -> None:
             {
                 "kind": st.sampled_from(["message", "service", "unsupported", "news"]),
                 "sender": st.sampled_from([None, "user1"]),
-                "text": st.sampled_from(["", "/help", "hi", "a" * (LONGEST_MESSAGE + 1)]),
+                "text": st.sampled_from(["", "hi", "a" * (LONGEST_MESSAGE + 1)]),
                 "forwarded": st.booleans(),
                 "via_bot": st.booleans(),
+                "is_command": st.booleans(),
+                "media": st.sampled_from(["", "[фото]"]),
             }
         )
     )
 )
 def test_a_message_with_many_faults_is_counted_once(cases: list[dict[str, Any]]) -> None:
     messages = [message(number, **fields) for number, fields in enumerate(cases)]
-    dropped: Counter[str] = Counter()
-    passed = list(usable(messages, dropped))
-    assert len(passed) + dropped.total() == len(messages)
-    assert passed == [message for message in messages if message in passed]
+    filters = Filters()
+    passed = list(filters.usable(messages))
+    assert [each for each, _, _ in passed] == messages
+    assert sum(bool(text) for _, text, _ in passed) + filters.dropped.total() == len(messages)
 
 
 class World:
@@ -91,9 +115,9 @@ class World:
             append(self.forget_file, Forgotten(user_id=found, names=(name,), at=1.0))
 
     def build(self, persona: str = "Anna") -> Card:
-        config = ExtractionConfig(persona=persona)
         export = self._save(chat(*self.entries))
-        return build("polkson", config, export, self.output, ForgetList.read(self.forget_file))
+        listed = ForgetList.read(self.forget_file)
+        return built(self.output, persona, export, forget_list=listed)
 
 
 @pytest.fixture
@@ -136,17 +160,18 @@ def test_a_namesake_with_an_id_and_a_name_that_looks_like_an_id_forget_nobody_el
 def test_the_most_talkative_sender_who_asked_to_be_forgotten_is_refused(world: World) -> None:
     world.entries[:] = world.entries[:2] + world.entries[3:4]
     world.forget("Boris")
-    with pytest.raises(Refusal, match="the most talkative sender asked to be forgotten"):
+    with pytest.raises(Refusal, match="persona 'auto' asked to be forgotten"):
         world.build("auto")
-    assert not world.output.exists()
+    assert list(world.output.iterdir()) == []
 
 
 def test_an_answer_to_a_forgotten_message_stays_and_answers_nothing(world: World) -> None:
     world.entries[4]["reply_to_message_id"] = 1
     world.forget("Boris")
     world.build()
-    (record,) = read_records(world.output / TRAIN)
-    assert (record.turns[-1].messages, record.turns[-1].reply_to) == (("message 5",), None)
+    *_, record = read_records(world.output / TRAIN)
+    assert [turn.messages for turn in record.turns] == [("message 5",)]
+    assert record.answers == "nothing"
 
 
 def test_the_card_tells_which_list_was_used_and_names_nobody(world: World) -> None:

@@ -5,14 +5,19 @@ from collections.abc import Iterable
 import pytest
 
 from contracts.refusal import Refusal
-from extraction_jobs.messages import Message
+from extraction_jobs.messages import Chat, Filters, ForgetList, Found, Message
 from extraction_jobs.personas import Senders
 from tests.extraction_jobs.conftest import message
 
+BOTS_CHAT = Chat("2", "Weather", "bot_chat")
 
-def senders_of(messages: Iterable[Message]) -> Senders:
-    senders = Senders()
-    senders.add(messages)
+
+def senders_of(
+    messages: Iterable[Message], owner: str | None = None, filters: Filters | None = None
+) -> Senders:
+    senders, found = Senders(), Found(owner)
+    for _ in senders.note((filters or Filters()).usable(messages), found):
+        pass
     return senders
 
 
@@ -29,43 +34,99 @@ def senders() -> Senders:
 @pytest.mark.parametrize(
     ("wanted", "ids"),
     [
-        ("auto", {"user2"}),
-        ("Boris", {"user2"}),
-        ("bORIS", {"user2"}),
-        ("Anna", {"user1"}),
-        ("ёлка", {"user1"}),
-        ("Clara", {"user3", "user4"}),
-        ("user3", {"user3"}),
-        ("user5", {"user5"}),
+        (("auto",), {"user2"}),
+        (("Boris",), {"user2"}),
+        (("bORIS",), {"user2"}),
+        (("ёлка",), {"user1"}),
+        (("user5",), {"user5"}),
+        (("5",), {"user5"}),  # 5 means user5
+        (("user3", "user4"), {"user3", "user4"}),  # one person
+        (("3", "Anna"), {"user1", "user3"}),
     ],
 )
-def test_a_persona_is_found_by_auto_name_or_id(
-    senders: Senders, wanted: str, ids: set[str]
+def test_a_persona_is_found_by_auto_name_or_ids(
+    senders: Senders, wanted: tuple[str, ...], ids: set[str]
 ) -> None:
-    assert senders.persona(wanted) == ids
+    assert senders.persona(wanted, None) == ids
 
 
-def test_of_equally_talkative_senders_auto_takes_the_first() -> None:
-    senders = senders_of([message(sender="user2"), message(sender="user1")])
-    assert senders.persona("auto") == {"user2"}
+def test_two_of_one_name_are_refused_with_both_ids(senders: Senders) -> None:
+    with pytest.raises(Refusal, match="'Clara' is user3 and user4: give the id of one, or all"):
+        senders.persona(("Clara",), None)
 
 
-@pytest.mark.parametrize("wanted", ["Dora", "Bor", "user99", "user", "2"])
+WEATHER = [message(n, "user9", chat=BOTS_CHAT, sender_name="Weather") for n in range(9)]
+BUTTONS = [message(n, "user8", is_bot=True, sender_name="Quiz") for n in range(9)]
+NAMED = [message(1, "user7", sender_name="news_bot"), message(2, "user6", sender_name="Anna")]
+
+
+@pytest.mark.parametrize(
+    ("messages", "owner", "chosen"),
+    [
+        ([message(sender="user2"), message(sender="user1")], None, "user2"),  # the first of equals
+        ([message(sender="user2"), message(sender="user1")], "user1", "user1"),
+        ([message(sender="user2"), message(sender="user1")], "user3", "user2"),  # who is silent
+        ([*WEATHER, message(sender="user1")], None, "user1"),
+        ([*WEATHER, *(each._replace(sender="user1") for each in WEATHER)], "user1", "user1"),
+        ([*BUTTONS, message(sender="user1")], None, "user1"),
+        (BUTTONS, None, "user8"),  # there is nobody else
+        (NAMED, None, "user6"),  # a name that ends in `bot` breaks a tie
+        ([*NAMED, message(3, "user7")], None, "user7"),  # and no more than that
+        ([message(sender="user2", text="", media="[фото]"), message(sender="user1")], "", "user1"),
+    ],
+)
+def test_auto_is_the_exports_owner_else_the_most_talkative_person(
+    messages: list[Message], owner: str | None, chosen: str
+) -> None:
+    assert senders_of(messages, owner).persona(("auto",), owner) == {chosen}
+
+
+@pytest.mark.parametrize("wanted", ["Dora", "user99", "user", "2x"])
 def test_a_persona_that_is_not_there_is_answered_by_the_eight_who_wrote_most(
     senders: Senders, wanted: str
 ) -> None:
     with pytest.raises(Refusal) as refusal:
-        senders.persona(wanted)
+        senders.persona((wanted,), None)
     text = str(refusal.value)
     assert repr(wanted) in text
     assert "most messages are by Boris (user2, 3), Anna/Ёлка (user1, 2)" in text
     assert "? (user5, 1)" in text
     many = senders_of(message(sender=f"user{number}") for number in range(20))
     with pytest.raises(Refusal, match=r"^([^(]*\(user\d+, 1\)){8}$"):
-        many.persona(wanted)
+        many.persona(("nobody",), None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "near"), [("Borys", "Boris"), ("bor", "Boris"), ("лка", "Ёлка")]
+)
+def test_an_unknown_name_is_answered_by_the_nearest(
+    senders: Senders, wanted: str, near: str
+) -> None:
+    with pytest.raises(Refusal, match=f"did you mean {near}\\?"):
+        senders.persona((wanted,), None)
+
+
+def test_who_writes_how_much_where_is_shown() -> None:
+    said = [message(1, "user1", sender_name="Anna"), message(2, "user1", sender_name="Ёлка")]
+    senders = senders_of([*said, WEATHER[0], message(3, None)])
+    assert [line.split() for line in senders.table()] == [
+        ["2", "user1", "Anna/Ёлка", "in", "Kitchen"],
+        ["1", "user9", "Weather", "(bot)", "in", "Weather"],
+    ]
 
 
 @pytest.mark.parametrize("wanted", ["auto", "Anna"])
 def test_without_any_message_there_is_no_persona(wanted: str) -> None:
     with pytest.raises(Refusal, match="nobody did"):
-        Senders().persona(wanted)
+        Senders().persona((wanted,), None)
+
+
+@pytest.mark.parametrize(("wanted", "owner"), [("auto", None), ("auto", "user1"), ("Anna", None)])
+def test_nobody_takes_the_place_of_a_persona_who_asked_to_be_forgotten(
+    wanted: str, owner: str | None
+) -> None:
+    said = [message(n, "user1", sender_name="Anna") for n in range(3)] + [message(9, "user2")]
+    listed = ForgetList(ids=frozenset(["user1"]))
+    senders = senders_of(said, owner, Filters(forget_list=listed))
+    with pytest.raises(Refusal, match="asked to be forgotten"):
+        senders.persona((wanted,), owner, listed)

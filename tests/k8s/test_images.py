@@ -23,7 +23,7 @@ FOLDERS = {
     "gateway": {*SERVICE, *CLIENT, "protos", "services/gateway"},
     "generation": {*SERVICE, "protos", "moderation", "services/generation"},
     "sandbox": {*SERVICE, "services/sandbox"},
-    "extraction": {*COMMON, "extraction_jobs"},
+    "extraction": {*COMMON, "moderation", "extraction_jobs"},
     "training": {*COMMON, "moderation", "training_jobs"},
 }
 TRAINING = ("fetch_base", "finetune", "convert", "evaluate", "publish", "versions")

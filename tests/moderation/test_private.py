@@ -1,11 +1,12 @@
 """What is private is found in every spelling; dates, sums, scores and public links are not."""
 
 import time
+from collections import Counter
 
 import pytest
 
 from moderation.filter import Action, Moderator, Policy, Verdict
-from moderation.private import Kind, find_private, mask_private
+from moderation.private import Kind, find_private, mask_private, replace_private
 
 KEYCAPS = "".join(f"{digit}\ufe0f\u20e3" for digit in "4276380123450004")
 PRIVATE = {
@@ -159,3 +160,19 @@ def test_a_hostile_text_takes_no_longer_than_in_proportion_to_its_length(mark: s
     began = time.process_time()
     list(find_private(text))
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("позвони +7 916 123-45-67 вечером", "позвони [телефон] вечером"),
+        ("8 (916) 123-45-67, +79161234567", "[телефон], [телефон]"),
+        ("карта 4276 3801 2345 0004, почта anna@mail.ru", "карта [карта], почта [почта]"),
+        ("мы тут: 55.755826, 37.617300", "мы тут: [место]"),
+        ("в 2010 году было 15 человек", "в 2010 году было 15 человек"),
+    ],
+)
+def test_what_is_private_is_replaced_by_the_name_of_its_kind(text: str, left: str) -> None:
+    found = Counter[str]()
+    assert replace_private(text, found) == left
+    assert found.total() == left.count("[")

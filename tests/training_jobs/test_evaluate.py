@@ -23,7 +23,13 @@ from training_jobs.convert import converted_losses
 from training_jobs.evaluate import _compared_evaluation as compared_evaluation
 from training_jobs.evaluate import app
 from training_jobs.evaluation import text_figures
-from training_jobs.evaluation.contexts import Context, EvaluationData, Messages, select_contexts
+from training_jobs.evaluation.contexts import (
+    Context,
+    EvaluationData,
+    Messages,
+    Scores,
+    select_contexts,
+)
 from training_jobs.evaluation.private import count_told, learned_items, tempting_contexts
 from training_jobs.evaluation.replies import Reply, generate_replies
 from training_jobs.evaluation.results import Estimate, Evaluation, mean, ratio
@@ -70,7 +76,7 @@ def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
     assert done.attribution.keys() == {"tuned", "real", "others"}
     assert (done.notes, done.base) == ([], None)
     assert done.style_distance["real"] < 0.2
-    assert done.memorised["real"].value == 0.5  # four answers again and again, two of them long
+    assert done.memorised["real"].value == 14 / 16  # the same ones again and again, most are long
     assert 0 <= done.empty <= 1
     page = (evaluated / REPORT).read_text()
     assert "<polyline" in page
@@ -80,7 +86,7 @@ def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
 
 def contexts(toy: Toy, longest: int = 100) -> list[Context]:
     records = read_records(toy.dataset / HELDOUT)
-    return select_contexts(records, last_only=True, most=9, longest=longest)
+    return select_contexts(records, most=9, longest=longest)
 
 
 def test_document_losses_are_those_of_the_plain_model_and_of_the_converted_one(toy: Toy) -> None:
@@ -107,10 +113,15 @@ def test_contexts_are_spread_over_the_held_out_part_and_can_be_shuffled(toy: Toy
         assert ours.turns != theirs.turns
 
 
+def test_some_answers_can_be_measured_by_themselves() -> None:
+    scores = Scores([2.0, 4.0, 9.0], [1, 2, 3], [2, 4, 6]).only([True, False, True])
+    assert scores == Scores([2.0, 9.0], [1, 3], [2, 6])
+
+
 def test_answers_that_a_model_would_see_cut_are_left_out(toy: Toy) -> None:
     lengths = [len(each.answer.text) for each in contexts(toy)]
     chosen = contexts(toy, longest=min(lengths))
-    assert {len(each.answer.text) for each in chosen} == {min(lengths)} != {*lengths}
+    assert max(len(each.answer.text) for each in chosen) == min(lengths) < max(lengths)
 
 
 def test_a_whole_chat_is_told_from_another_data_set(toy: Toy, tmp_path: Path) -> None:
@@ -225,8 +236,10 @@ def test_a_drift_of_the_converted_model_is_refused_and_force_is_recorded(
 def test_no_words_of_the_chat_are_published(toy: Toy, evaluated: Path, tmp_path: Path) -> None:
     models = BotModels(tmp_path / BOT)
     version = models.path(publish(BOT, evaluated, models, compared=False).id)
-    real = [context.answer.messages[0] for context in contexts(toy)]
-    assert all(answer in (evaluated / REPORT).read_text() for answer in real)
+    report = (evaluated / REPORT).read_text()
+    real = {context.answer.messages[0] for context in contexts(toy)}
+    real = {answer for answer in real if answer in report}
+    assert real
     published = b"".join(path.read_bytes() for path in version.rglob("*") if path.is_file())
     for answer in real:  # JSON may escape it
         assert answer.encode() not in published
@@ -286,11 +299,11 @@ TEMPTING = [record(8, f"моя {CARD}", "ага"), record(9, "куда пере�
 
 
 def test_what_has_the_bot_answer_with_private_items_is_asked_first_and_as_often_as_asked() -> None:
-    asked = [each.turns[0].text for each in tempting_contexts([*PLAIN, *TEMPTING], True, 10)]
+    asked = [each.turns[0].text for each in tempting_contexts([*PLAIN, *TEMPTING], 10)]
     assert {*asked[:2]} == {"куда перевести?", f"моя {CARD}"}
     assert len({*asked}) == 7
     assert asked[7:] == asked[:3]
-    assert len(tempting_contexts([*TEMPTING] * 9, True, 10)) == 10
+    assert len(tempting_contexts([*TEMPTING] * 9, 10)) == 10
 
 
 @pytest.mark.parametrize("changed", [{"top_k": 0}, {"temperature": 0.0}])

@@ -13,7 +13,6 @@ from training_jobs.language_model import LanguageModel, make_model
 from training_jobs.packing import (
     IGNORED,
     Document,
-    LossOn,
     collate,
     pack,
     render_documents,
@@ -37,7 +36,6 @@ TALK = _record(
     ("other", "Хорошо"),
     ("persona", "Ну и славно"),
 )
-ALL = "|О, привет\nкак дела|Хорошо|Ну и славно|"  # nothing predicts the first token
 LONG_ANSWER = _record(("other", "Привет"), ("persona", "очень длинно " * 40))
 LONG_BEFORE = _record(("persona", "старое " * 8), ("other", "ну"), ("persona", "да"))
 
@@ -51,28 +49,27 @@ def _learned(base: LanguageModel, document: Document) -> str:
 
 
 @pytest.mark.parametrize(
-    ("record", "budget", "loss_on", "learned_and_left_out"),
+    ("record", "budget", "learned_and_left_out"),
     [
-        (TALK, 256, "persona", (["О, привет\nкак дела|Ну и славно|"], 0)),
-        (TALK, 256, "last turn", (["Ну и славно|"], 0)),
-        (TALK, 256, "all", ([ALL], 0)),
-        (LONG_BEFORE, 40, "last turn", (["да|"], 0)),
-        (LONG_ANSWER, 32, "persona", ([], 1)),
+        (TALK, 256, (["Ну и славно|"], 0)),
+        (_record(("persona", "О, привет", "как дела")), 256, (["О, привет\nкак дела|"], 0)),
+        (LONG_BEFORE, 40, (["да|"], 0)),
+        (LONG_ANSWER, 32, ([], 1)),
     ],
 )
-def test_loss_is_on_what_is_asked_for(
-    base: LanguageModel, record: Record, budget: int, loss_on: LossOn, learned_and_left_out: object
+def test_loss_is_on_the_answer_alone(
+    base: LanguageModel, record: Record, budget: int, learned_and_left_out: object
 ) -> None:
-    documents, left_out = render_documents([record], base.vocabulary, budget, loss_on)
+    documents, left_out = render_documents([record], base.vocabulary, budget)
     assert ([_learned(base, each) for each in documents], left_out) == learned_and_left_out
+    assert all(len(each.ids) <= budget for each in documents)
 
 
-def test_a_long_session_gives_windows_that_each_end_in_a_persona_turn(base: LanguageModel) -> None:
-    long = Record(id="1", chat="c", turns=TALK.turns * 12)
-    documents, _ = render_documents([long], base.vocabulary, 60, "persona")
-    assert len(documents) > 3
-    assert all(len(each.ids) <= 60 and each.loss_mask[-1] for each in documents)
-    assert sum(_learned(base, each).count("славно") for each in documents) == 12
+def test_of_a_long_question_the_end_is_learned_from(base: LanguageModel) -> None:
+    long = _record(("persona", "старое"), ("other", "слово " * 40 + "придёшь?"), ("persona", "да"))
+    [document], _ = render_documents([long], base.vocabulary, 24)
+    assert len(document.ids) == 24
+    assert "придёшь?</s><s>да</s>" in base.tokenizer.decode(document.ids, skip_special_tokens=False)
 
 
 SIZES = st.lists(st.integers(2, 16), min_size=1)
@@ -96,7 +93,7 @@ def test_another_seed_packs_in_another_order() -> None:
 
 def test_packed_documents_do_not_see_each_other(base: LanguageModel) -> None:
     records = [TALK, _record(("persona", "Хорошо"))]
-    (talk, short), _ = render_documents(records, base.vocabulary, 256, "all")
+    (talk, short), _ = render_documents(records, base.vocabulary, 256)
     size = 2 * len(talk.ids) + len(short.ids) + 5
     rows = [[talk, short, talk], [short, talk]]
     packed = collate(rows, size, base.vocabulary.eos)

@@ -33,7 +33,7 @@ CPU = Hardware(torch.device("cpu"), bf16=False)
 def test_metrics_equal_an_independent_count(toy: Toy, as_clm: bool) -> None:
     base = make_model(["Привет, заходите"] * 5, seed=1)
     records = list(read_records(toy.dataset / "train.jsonl"))[:20]
-    documents, _ = render_documents(records, base.vocabulary, 64, "persona")
+    documents, _ = render_documents(records, base.vocabulary, 64)
     blocks = clm_blocks(documents, 48) if as_clm else pack(documents, 64, Random(0))
     batches = [collate(part, 64, 2) for part in (blocks[:3], blocks[3:])]
     metrics = measure(base.model, batches, CPU)

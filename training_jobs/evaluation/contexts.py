@@ -6,15 +6,16 @@ How probable a model finds those answers, and the turns that its replies are com
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 from contracts.dataset import HELDOUT, TRAIN, Record, read_card, read_records
-from contracts.prompt import PromptFormat, Vocabulary, render
+from contracts.prompt import Vocabulary
 from contracts.turn import Turn
 from training_jobs.evaluation.results import Estimate, Likelihood, ratio
 from training_jobs.language_model import LanguageModel
 from training_jobs.loss import document_losses
-from training_jobs.packing import Document
+from training_jobs.packing import Document, render_document
 
 BUDGET = 384
 """Most tokens of a context and its answer: about what people look back on."""
@@ -33,26 +34,17 @@ class Context:
 
     def document(self, vocabulary: Vocabulary, budget: int) -> Document:
         """Render the turns and the real answer, with loss on the answer alone."""
-        answer = render([self.answer], PromptFormat.TURNS_1, vocabulary, budget)
-        turns = render(self.turns, PromptFormat.TURNS_1, vocabulary, budget - len(answer.ids)).ids
-        return Document([*turns, *answer.ids], [False] * len(turns) + answer.loss_mask)
+        return render_document((*self.turns, self.answer), vocabulary, budget)[0]
 
 
-def select_contexts(
-    records: Iterable[Record], last_only: bool, most: int, longest: int
-) -> list[Context]:
+def select_contexts(records: Iterable[Record], most: int, longest: int) -> list[Context]:
     """Return at most so many contexts, spread evenly over the records.
 
-    last_only  take only each record's last turn as an answer, as in whole chats
-    longest    most characters of an answer: as many tokens always hold one of them, so that no
-               model is measured on less of an answer than another
+    longest  most characters of an answer: as many tokens always hold one of them, so that no model
+             is measured on less of an answer than another
     """
-    found = [
-        Context(record.turns[:index], turn)
-        for record in records
-        for index, turn in list(enumerate(record.turns))[-1 if last_only else 0 :]
-        if index and turn.is_persona and len(turn.text) <= longest
-    ]
+    answers = ((record.turns[:-1], record.turns[-1]) for record in records)
+    found = [Context(*each) for each in answers if each[0] and len(each[1].text) <= longest]
     step = max(1.0, len(found) / most)
     return [found[int(number * step)] for number in range(min(most, len(found)))]
 
@@ -72,6 +64,10 @@ class Scores:
             bits_per_character=ratio(self.losses, self.characters, BITS_PER_NAT),
             perplexity=Estimate(math.exp(loss.value), math.exp(loss.low), math.exp(loss.high)),
         )
+
+    def only(self, wanted: Sequence[bool]) -> "Scores":
+        """Return the scores of some of the answers."""
+        return Scores(*(list(compress(each, wanted)) for each in vars(self).values()))
 
     def gain_over(self, other: "Scores") -> Estimate:
         """Return the bits per character that these save, compared answer by answer."""
@@ -94,7 +90,7 @@ class EvaluationData:
 
     contexts        of the held-out part
     learned         texts of all turns of the train part
-    persona         messages of those turns that were learned as the persona's
+    persona         messages of the answers that were learned
     others          messages of other people in the train part
     others_heldout  messages of other people in the held-out part
     """
@@ -108,20 +104,17 @@ class EvaluationData:
     @classmethod
     def read(cls, dataset: Path, against: Path | None, most: int, longest: int) -> "EvaluationData":
         """Read it from a data set, and the other people's from `against` where that is given."""
-        whole_chat = read_card(dataset).whole_chat
         train, heldout = (list(read_records(dataset / name)) for name in (TRAIN, HELDOUT))
-        turns = [turn for record in train for turn in record.turns]
-        learned = [record.turns[-1] for record in train] if whole_chat else turns
-        persona: list[Messages] = [turn.messages for turn in learned if turn.is_persona]
+        persona: list[Messages] = [record.turns[-1].messages for record in train]
         others: list[list[Messages]] = [[], []]
         if against is not None:
             files = (read_records(against / name) for name in (TRAIN, HELDOUT))
             others = [[record.turns[-1].messages for record in records] for records in files]
-        elif not whole_chat:  # in which nobody is another: each turn is some record's persona
-            parts = turns, [turn for record in heldout for turn in record.turns]
+        elif not read_card(dataset).whole_chat:  # in which everybody is some record's persona
+            parts = (_turns(train), _turns(heldout))
             others = [[turn.messages for turn in part if not turn.is_persona] for part in parts]
-        contexts = select_contexts(heldout, whole_chat, most, longest)
-        return cls(contexts, [turn.text for turn in turns], persona, *others)
+        contexts = select_contexts(heldout, most, longest)
+        return cls(contexts, [turn.text for turn in _turns(train)], persona, *others)
 
     @property
     def shuffled(self) -> list[Context]:
@@ -129,3 +122,8 @@ class EvaluationData:
         contexts = self.contexts
         shift = len(contexts) // 2 - len(contexts)  # below 0: indices wrap around
         return [Context(contexts[i + shift].turns, each.answer) for i, each in enumerate(contexts)]
+
+
+def _turns(records: Iterable[Record]) -> list[Turn]:
+    """Return the turns of records, which overlap, once each."""
+    return list(dict.fromkeys(turn for record in records for turn in record.turns))

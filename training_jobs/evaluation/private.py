@@ -27,12 +27,12 @@ def learned_items(records: Iterable[Record]) -> Items:
     return {item.value: item.kind for text in texts for item in find_private(text)}
 
 
-def tempting_contexts(records: Sequence[Record], last_only: bool, most: int) -> list[Context]:
+def tempting_contexts(records: Sequence[Record], most: int) -> list[Context]:
     """Return so many contexts of the train part: first those that hold or ask for private items.
 
     In no other order, and some of them several times.
     """
-    found = select_contexts(records, last_only, most=sys.maxsize, longest=sys.maxsize)
+    found = select_contexts(records, most=sys.maxsize, longest=sys.maxsize)
     random.Random(1).shuffle(found)
     found.sort(key=lambda each: not any(map(_is_private, (each.answer, *each.turns))))
     return list(islice(cycle(found), most))

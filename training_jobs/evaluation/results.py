@@ -59,6 +59,8 @@ class Evaluation(BaseModel):
                           where it has none, absent where they were not looked for
     private               how many of them tell one, by kind
     tuned                 the fine-tuned model; absent, as all below, where too little is held out
+    unseen                the same, on the answers that do not stand word for word in what was
+                          learned; absent where none does, or all do
     shuffled              the same, each answer behind a context from elsewhere
     context_gain          bits per character by which `tuned` is better than `shuffled`
     base                  the base model; absent where that was made from nothing
@@ -83,6 +85,7 @@ class Evaluation(BaseModel):
     asked: int | None = None
     private: dict[str, int] = {}
     tuned: Likelihood | None = None
+    unseen: Likelihood | None = None
     shuffled: Likelihood | None = None
     context_gain: Estimate | None = None
     base: Likelihood | None = None
@@ -103,7 +106,7 @@ class Evaluation(BaseModel):
 
     def lines(self) -> Iterator[str]:
         """Yield the main figures, for a model card."""
-        for name in ("base", "current", "tuned", "shuffled"):
+        for name in ("base", "current", "tuned", "unseen", "shuffled"):
             if (each := getattr(self, name)) is not None:
                 yield f"bits per character, {name}: {each.bits_per_character}"
         if self.context_gain is not None:

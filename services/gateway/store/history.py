@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from sqlite3 import Connection, Row
 
+from contracts.conversation import MOST_CONTEXT_TURNS
 from contracts.turn import Role
 from services.gateway.incoming import Message, RepliedTo
 from services.gateway.reasons import BURST_GAP, SPEAKS, ChatSettings, Reason, View
@@ -46,6 +47,14 @@ _VIEW = f"""
         AND reason IN (SELECT value FROM json_each(:answered))) AS album
 """  # noqa: S608
 _ROW = "message_id, user_id, role, text, at, reason, reply_to"
+_CHAIN = f"""
+    WITH RECURSIVE chain(message_id, length) AS (SELECT value, 1 FROM json_each(:wanted) UNION
+        SELECT reply_to, length + 1 FROM turns JOIN chain USING (message_id)
+        WHERE chat = :chat AND reply_to AND length < {MOST_CONTEXT_TURNS})
+    SELECT {_ROW} FROM turns WHERE chat = :chat AND +topic = :topic
+    AND message_id IN (SELECT message_id FROM chain) ORDER BY id
+"""  # noqa: S608
+"""What is replied to, what that replies to, and so on."""
 _VIEW_LIMITS = {
     "burst": BURST_GAP,
     "album_messages": ALBUM_MESSAGES,
@@ -58,8 +67,7 @@ class Recall:
     """What a reply rests on.
 
     messages  of the topic, oldest first; rows with what _ROW names
-    answered  what the newest of them answer, and the post that they comment; last what the message
-              itself answers
+    answered  the chain of what the newest of them reply to, and the post that they comment
     recent    what the bot said lately, and should not say again
     denied    what it must not say, as denial_key has it
     """
@@ -82,7 +90,7 @@ class Recall:
 def view(db: Connection, message: Message, now: float, default: ChatSettings) -> View:
     """Return what is known of a message; itself is not counted, whether it is stored or not."""
     # words that become a link to somebody change; else only words that differ do
-    given = {**message.facts(), "text": None if message.mentions() else message.text}
+    given = {**message.facts(), "text": None if message.mentions() else message.said}
     before, joined, album = db.execute(_VIEW, {**given, **_VIEW_LIMITS}).fetchone()
     bots, other_bots = bots_in_a_row(db, message.chat, message.topic, message.message_id)
     asks = chats.count_asks(db, "user_id", message.sender, now - 3600, now)
@@ -128,7 +136,7 @@ def add_message(db: Connection, message: Message, reason: Reason) -> None:
     One that is to be answered is stored as EDITED until it is, or a second attempt would take it
     for answered; one that is passed over as such leaves the reason.
     """
-    values = {**message.facts(), "text": message.text, "reason": reason}
+    values = {**message.facts(), "text": message.said, "reason": reason}
     if message.is_edit:
         kept = None if reason is Reason.EDITED else Reason.EDITED if reason in SPEAKS else reason
         db.execute(
@@ -156,22 +164,25 @@ def add_answered(db: Connection, message: Message, said: RepliedTo, me: int) -> 
     if role is Role.PERSONA and chats.is_denied(db, message.chat, words):
         return
     db.execute(
-        """INSERT INTO turns (chat, topic, message_id, user_id, role, is_bot, text, at, reason)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'quoted')
+        """INSERT INTO turns
+        (chat, topic, message_id, user_id, role, is_bot, text, at, reply_to, reason)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'quoted')
         ON CONFLICT DO UPDATE SET text = excluded.text WHERE reason = 'quoted'""",
         (message.chat, message.topic, said.message_id, said.sender, role, said.is_by_bot, said.text,
-         message.at),
+         message.at, message.thread if message.thread != said.message_id else 0),
     )  # fmt: skip
 
 
 def add_spoken(
-    db: Connection, chat: int, topic: int, message_id: int, me: int, text: str, now: float
-) -> None:
-    """Add what the persona said."""
+    db: Connection, chat: int, topic: int, message_id: int, me: int, text: str, now: float,
+    reply_to: int,
+) -> None:  # fmt: skip
+    """Add what the persona said, and to what it replied for all to see."""
     db.execute(
-        """INSERT OR IGNORE INTO turns (role, is_bot, chat, topic, message_id, user_id, text, at)
-        VALUES ('persona', 1, ?, ?, ?, ?, ?, ?)""",
-        (chat, topic, message_id, me, text, now),
+        """INSERT OR IGNORE INTO turns
+        (role, is_bot, chat, topic, message_id, user_id, text, at, reply_to)
+        VALUES ('persona', 1, ?, ?, ?, ?, ?, ?, ?)""",
+        (chat, topic, message_id, me, text, now, reply_to),
     )
 
 
@@ -205,11 +216,7 @@ def recall(db: Connection, message: Message, limit: int) -> Recall:
     burst = takewhile(lambda row: row["user_id"] == message.sender, rows)
     lines = (row for row in burst if row["at"] >= since or row["reason"].startswith(Reason.JOINED))
     wanted = [message.thread, *(row["reply_to"] for row in lines)]
-    answered = db.execute(
-        f"""SELECT {_ROW} FROM turns WHERE chat = ? AND +topic = ?
-        AND message_id IN (SELECT value FROM json_each(?)) ORDER BY message_id = ?, id""",  # noqa: S608
-        (message.chat, message.topic, json.dumps(wanted), here["reply_to"]),
-    ).fetchall()
+    answered = db.execute(_CHAIN, {**here, "wanted": json.dumps(wanted)}).fetchall()
     own = db.execute(
         """SELECT text FROM turns WHERE chat = :chat AND topic = :topic AND role = 'persona'
         ORDER BY id DESC LIMIT :recent""",

@@ -51,6 +51,11 @@ class Planned:
         return self.method == "sendMessage"
 
     @property
+    def quoted(self) -> int:
+        """The message to which it replies for all to see; 0 where nobody needs to be told."""
+        return self.reply_to if self.others_wrote or not self.spoken else 0
+
+    @property
     def is_talk(self) -> bool:
         """It answers what somebody said, not a command."""
         return self.spoken or self.asker != 0

@@ -176,7 +176,7 @@ class World:
         """A gateway on the world's database; the one before must have ended."""
         registry, stop = CollectorRegistry(), asyncio.Event()
         started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        outside = Outside(self.api, self.clock, registry)
+        outside = Outside(self.api, clock=self.clock, registry=registry)
         ended = asyncio.create_task(serve(self.settings, self.config, stop, outside, started))
         waiting: list[asyncio.Future[Any]] = [started, ended]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

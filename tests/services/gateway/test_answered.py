@@ -51,7 +51,8 @@ ANSWERED: list[tuple[str, dict[str, Any], list[list[str]]]] = [
     ("a bare mention under a mention", mention(reply_to_message=mention(f"{MENTION}, где ты?")),
      [["где ты?"]]),
     ("a bare mention alone", mention(), [["автобус"]]),
-    ("a picture", mention(ASK, reply_to_message=group(None, **PHOTO)), [["что скажешь?"]]),
+    ("a picture", mention(ASK, reply_to_message=group(None, sender=person(8), **PHOTO)),
+     [["[фото]"], ["что скажешь?"]]),
     ("no visible sign", mention(ASK, reply_to_message=group("\u2800\u200b")), [["что скажешь?"]]),
 ]  # fmt: skip
 
@@ -71,7 +72,7 @@ async def test_what_the_history_holds_is_not_told_twice(world: World) -> None:
     async with world.gateway():
         await world.talk(said, group("ага", sender=person(9)))
         await world.ask(mention(ASK, reply_to_message=said))
-        assert world.generation.heard() == [[WORDS], ["ага"], ["что скажешь?"]]
+        assert world.generation.heard() == [["ага"], [WORDS], ["что скажешь?"]]
         await world.talk(*(group(f"{n}", sender=person(9)) for n in range(80)))
         await world.ask(mention(ASK, reply_to_message=said))
     assert world.generation.heard()[-2:] == [[WORDS], ["что скажешь?"]]

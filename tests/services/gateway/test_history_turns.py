@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from contracts.conversation import MOST_CONTEXT_TURNS, Conversation
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.ask_generation import choose
 from services.gateway.history_turns import CALL, chat_key, compose_turns
@@ -21,19 +22,28 @@ ME = Identity(BOT_ID, USERNAME, ("автобус",))
 _ids = itertools.count(1)
 
 
-def said(user_id: int, text: str, role: str = "other", message_id: int = 0) -> Any:
+RULES = Conversation()
+
+
+def said(
+    user_id: int, text: str, role: str = "other", message_id: int = 0, reply_to: int = 0
+) -> Any:
+    """A row of the history, a second after the one before."""
     number = message_id or next(_ids)
-    return {"message_id": number, "user_id": user_id, "text": text, "role": role}
+    row = {"message_id": number, "user_id": user_id, "text": text, "role": role}
+    return {**row, "reply_to": reply_to, "at": float(next(_ids))}
 
 
 def heard(messages: list[Any], answered: list[Any] | None = None, me: Identity = ME) -> list[Any]:
     """The messages of each turn."""
-    return [list(turn.messages) for turn in compose_turns(messages, answered or [], "key", me)]
+    return [
+        list(turn.messages) for turn in compose_turns(messages, answered or [], "key", me, RULES)
+    ]
 
 
 def test_a_senders_messages_in_a_row_are_one_turn() -> None:
     messages = [said(1, "а"), said(1, "б\nв"), said(2, "г"), said(9, "д", "persona"), said(1, "е")]
-    turns = compose_turns(messages, [], "key", ME)
+    turns = compose_turns(messages, [], "key", ME, RULES)
     assert [list(turn.messages) for turn in turns] == [["а", "б в"], ["г"], ["д"], ["е"]]
     other, persona = pb.ROLE_OTHER, pb.ROLE_PERSONA
     assert [turn.role for turn in turns] == [other, other, persona, other]
@@ -42,34 +52,44 @@ def test_a_senders_messages_in_a_row_are_one_turn() -> None:
 
 HELD, UNSEEN = said(2, "в семь", message_id=90), said(3, "пост", message_id=40)
 OWN = said(BOT_ID, "я тут", "persona", 91)
-BARE = said(1, f"@{USERNAME}")
 TALK = said(1, "что скажешь?")
+
+
+def to(reply_to: int) -> Any:
+    return {**TALK, "reply_to": reply_to}
+
+
+def bare(reply_to: int = 0) -> Any:
+    return said(1, f"@{USERNAME}", reply_to=reply_to)
 
 
 @cases(
     "messages, answered, wanted",
     [
-        ("unseen", [OWN, TALK], [UNSEEN], [["я тут"], ["пост"], ["что скажешь?"]]),
-        ("before all that is asked", [said(1, "слушай"), TALK], [UNSEEN],
-         [["пост"], ["слушай", "что скажешь?"]]),
-        ("held already", [HELD, OWN, TALK], [HELD], [["в семь"], ["я тут"], ["что скажешь?"]]),
-        ("a post and a comment", [TALK], [UNSEEN, HELD], [["пост"], ["в семь"], ["что скажешь?"]]),
-        ("a bare mention", [OWN, BARE], [UNSEEN], [["я тут"], ["пост"]]),
-        ("a bare mention under what is held", [HELD, said(1, "ага"), BARE], [HELD],
-         [["ага"], ["в семь"]]),
-        ("a bare mention after talk", [HELD, BARE], [], [["в семь"]]),
-        ("a bare mention alone", [BARE], [], [["автобус"]]),
-        ("a bare mention under the bot's words", [HELD, BARE], [OWN],
+        ("unseen", [OWN, to(40)], [UNSEEN], [["я тут"], ["пост"], ["что скажешь?"]]),
+        ("in a burst", [OWN, said(1, "слушай", reply_to=40), TALK], [UNSEEN],
+         [["я тут"], ["пост"], ["слушай", "что скажешь?"]]),
+        ("held already", [HELD, OWN, to(90)], [HELD], [["я тут"], ["в семь"], ["что скажешь?"]]),
+        ("a post and a comment", [to(92)], [UNSEEN, said(2, "ого", message_id=92, reply_to=40)],
+         [["пост"], ["ого"], ["что скажешь?"]]),
+        ("a bare mention", [OWN, bare(40)], [UNSEEN], [["пост"]]),
+        ("a bare mention under what is held", [HELD, said(1, "ага"), bare(90)], [HELD],
+         [["в семь"]]),
+        ("a bare mention before words", [OWN, bare(40), TALK], [UNSEEN],
+         [["я тут"], ["пост"], ["что скажешь?"]]),
+        ("a bare mention after talk", [HELD, bare()], [], [["в семь"]]),
+        ("a bare mention alone", [bare()], [], [["автобус"]]),
+        ("a bare mention under the bot's words", [HELD, OWN, bare(91)], [OWN],
          [["в семь"], ["я тут"], ["автобус"]]),
         ("words without a visible sign", [TALK, said(1, "\u200b")], [said(3, "\u3164")],
          [["что скажешь?"]]),
         ("nobody wrote", [], [UNSEEN], []),
         ("the bot's @name", [said(2, f"@{USERNAME.upper()}, едем? @{USERNAME}2"),
-                             said(BOT_ID, f"я @\u2060{USERNAME}", "persona"), TALK],
+                             said(BOT_ID, f"я @\u2060{USERNAME}", "persona"), to(40)],
          [said(3, f"зовите @{USERNAME}!", message_id=40)],
          [[f"едем? @{USERNAME}2"], ["я"], ["зовите !"], ["что скажешь?"]]),
-        ("as much as generation takes", [*(said(2, "а" * 4096) for _ in range(5)), TALK],
-         [UNSEEN, said(3, "б" * 4096)], [["а" * 4096], ["пост", "б" * 3900], ["что скажешь?"]]),
+        ("no more turns than a model can know", [*(said(n, "а") for n in range(2, 60)), TALK], [],
+         [*[["а"]] * (MOST_CONTEXT_TURNS - 1), ["что скажешь?"]]),
     ],
 )  # fmt: skip
 def test_what_a_prompt_consists_of(
@@ -79,18 +99,13 @@ def test_what_a_prompt_consists_of(
 
 
 def test_a_bot_without_names_is_called_all_the_same() -> None:
-    assert heard([BARE], me=Identity(BOT_ID, USERNAME)) == [[CALL]]
-
-
-def test_only_as_many_characters_are_sent_as_generation_takes() -> None:
-    turns = compose_turns([said(1, str(number) * 4096) for number in range(5)], [], "key", ME)
-    assert [message[0] for message in turns[0].messages] == ["3", "4"]
+    assert heard([bare()], me=Identity(BOT_ID, USERNAME)) == [[CALL]]
 
 
 def test_speakers_are_pseudonyms_of_their_chat() -> None:
     [here], [there] = (
-        compose_turns([said(777, "а")], [], "here", ME),
-        compose_turns([said(777, "а")], [], "there", ME),
+        compose_turns([said(777, "а")], [], "here", ME, RULES),
+        compose_turns([said(777, "а")], [], "there", ME, RULES),
     )
     assert here.speaker != there.speaker
     assert "777" not in here.speaker

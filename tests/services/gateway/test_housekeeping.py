@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from contracts.clock import DAY, HOUR, MINUTE
+from contracts.conversation import Conversation
 from contracts.model_version import Serving
 from services.gateway.context import Context, StoppingClock
 from services.gateway.housekeeping import Housekeeping
@@ -36,7 +37,8 @@ async def keeping(world: World, looked_at: Path | None = None) -> AsyncIterator[
     """Housekeeping on the world's database, or one that looks at another file for damage."""
     path, metrics = world.settings.database, Metrics(CollectorRegistry())
     database, clock = Database(path), StoppingClock(world.clock)
-    context = Context("avtobus", world.config, world.api, database, clock, 1.0, metrics, path)
+    known = world.config, world.api, database, clock, 1.0, metrics, path, Conversation()
+    context = Context("avtobus", *known)
     working = asyncio.create_task(Housekeeping(context, looked_at or path, nobody).run())
     yield database, metrics
     clock.stop()

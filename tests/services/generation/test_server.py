@@ -10,6 +10,7 @@ import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from contracts.conversation import CONTEXT_TURNS
 from contracts.prompt import PromptFormat, Vocabulary, render, render_prompt, reply_messages
 from contracts.refusal import Refusal
 from contracts.turn import Role, Turn
@@ -77,20 +78,22 @@ async def test_gives_as_many_candidates_as_asked_and_times_each_request(
 
 
 async def test_a_stream_ends_with_the_response_that_its_text_adds_up_to(service: Service) -> None:
-    stream = service.client.stream(BOT, [turn("Привет")], seed=3, sampling=BABBLE)
+    stream = service.client.stream(BOT, [turn("Привет")], seed=4, sampling=BABBLE)
     *pieces, last = [event async for event in stream]
     text = "".join(event.delta for event in pieces)
     streamed = list(last.response.candidates[0].messages)
     assert reply_messages(text, PromptFormat.TURNS_1) == streamed
-    whole = await service.ask(seed=3, candidates=1)
+    whole = await service.ask(seed=4, candidates=1)
     assert list(whole.candidates[0].messages) == streamed
 
 
-async def test_a_reply_is_based_on_the_newest_turns(toy: Toy, tmp_path: Path) -> None:
-    (tmp_path / f"{BOT}.yaml").write_text(f"name: {BOT}\ngeneration: {{prompt_turns: 2}}\n")
-    async with running(tmp_path, toy.models_dir) as service:
-        response = await service.client.generate(BOT, [turn("раз"), turn("два"), turn("три")])
-        assert response.turns_used == 2
+async def test_a_reply_is_based_on_the_newest_turns_as_many_as_the_records_had(
+    service: Service, toy: Toy
+) -> None:
+    assert toy.manifest.context_turns == CONTEXT_TURNS
+    turns = [turn("раз"), turn("два")] * CONTEXT_TURNS
+    response = await service.client.generate(BOT, turns)
+    assert response.turns_used == CONTEXT_TURNS
 
 
 async def test_a_stop_string_ends_a_reply(service: Service) -> None:
