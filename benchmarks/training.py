@@ -29,8 +29,10 @@ from transformers import TrainerCallback, TrainingArguments
 
 from benchmarks.support.report import JsonOption, Line, at_most, report
 from benchmarks.support.rugpt3_shape import write_rugpt3
-from extraction_jobs.build_dataset import ExtractionConfig, build
+from contracts.conversation import Conversation
+from extraction_jobs.build_dataset import ExtractionConfig, Inputs, build
 from extraction_jobs.sample_chats.__main__ import main as write_sample_chats
+from extraction_jobs.stored_export import Source
 from telemetry.job import JobReport
 from training_jobs.bot_config import TrainingConfig
 from training_jobs.hardware import detect_hardware, peak_memory
@@ -142,8 +144,9 @@ def prepare(root: Path) -> None:
     """Write a base of ruGPT3Small's shape and a data set of the sample chat."""
     write_rugpt3(root / "base")
     write_sample_chats(root)
-    export = root / "avtobus/exports/result.json"
-    build("avtobus", ExtractionConfig(persona="whole-chat"), export, root / "dataset")
+    export = Source.of(root / "avtobus/exports/result.json")
+    config = ExtractionConfig(persona="whole-chat")
+    build(Inputs("avtobus", config, Conversation(), [export]), root / "dataset")
 
 
 def compare(root: Path, rounds: int) -> list[Line]:

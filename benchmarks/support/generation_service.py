@@ -19,9 +19,11 @@ from typing import Literal
 
 from benchmarks.support.report import quantile
 from benchmarks.support.rugpt3_shape import write_rugpt3
+from contracts.conversation import Conversation
 from contracts.model_version import BotModels
-from extraction_jobs.build_dataset import ExtractionConfig, build
+from extraction_jobs.build_dataset import ExtractionConfig, Inputs, build
 from extraction_jobs.sample_chats.__main__ import main as write_sample_chats
+from extraction_jobs.stored_export import Source
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.ask import is_serving
 from services.generation.client import GenerationClient, turn
@@ -42,7 +44,8 @@ def make(root: Path) -> Path:
     if not (root / "made").exists():
         write_sample_chats(root)
         extraction = ExtractionConfig(persona="whole-chat", heldout_share=0.01)
-        build("big", extraction, root / "avtobus/exports/result.json", root / "dataset")
+        export = Source.of(root / "avtobus/exports/result.json")
+        build(Inputs("big", extraction, Conversation(), [export]), root / "dataset")
         config = TrainingConfig(
             base=str(write_rugpt3(root / "base")), max_steps=2, learning_rate=1e-6, block_tokens=256
         )
