@@ -105,7 +105,7 @@ def keep(finished: Path, made_from: str, folder: Path) -> None:
 def inputs_hash(bot: str, volumes: Volumes) -> str:
     """Hash what a bot is made from: its export, the demo base, and its settings of training."""
     sections = BotFile.read(bot_path(BOTS_DIR, bot)).sections
-    settings = (str(sections[name]) for name in ("extraction", "training"))
+    settings = (str(sections[name]) for name in ("conversation", "extraction", "training"))
     return fingerprint((volumes.exports(bot) / "result.json", *BASE, *settings))
 
 
