@@ -236,7 +236,8 @@ class Engine:
         if self._writer:
             self._writer.transport.abort()
         try:
-            await asyncio.wait_for(self._wait_for_end(), END_SECONDS)
+            async with asyncio.timeout(END_SECONDS):  # wait_for may lose a cancellation
+                await self._wait_for_end()
         except TimeoutError:
             self._kill()
             await self._wait_for_end()

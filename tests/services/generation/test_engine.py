@@ -232,3 +232,19 @@ async def test_a_long_prompt_seen_before_is_reported_as_cached(exact_model: Path
             for ids in (prompt, prompt, prompt[: BLOCK + 5], [9, *prompt])
         ]
     assert cached == [0, 4 * BLOCK, BLOCK, 0]
+
+
+@pytest.mark.parametrize("moment", range(4))
+async def test_a_cancellation_is_not_lost_though_the_child_ends_at_that_moment(
+    moment: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, ended = Engine(protocol.EngineOptions(), Clock()), asyncio.Event()
+    monkeypatch.setattr(engine, "_wait_for_end", ended.wait)
+    closing = asyncio.create_task(engine.close())
+    await asyncio.sleep(0.01)
+    ended.set()
+    for _ in range(moment):
+        await asyncio.sleep(0)
+    if closing.cancel():  # it has not ended yet
+        with pytest.raises(asyncio.CancelledError):
+            await closing
