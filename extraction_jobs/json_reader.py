@@ -32,11 +32,14 @@ _INDENT = re.compile(r"\n[ \t]*+")
 _ESCAPE = re.compile(r"(\\[^x])|\\x")
 _QUOTE = re.compile(r'(\\.)|"')
 _STRAY = re.compile(
-    r'^([ \t]*+(?:"\w+":[ \t]*+)?+)(?!(?:"(?:[^"\\]|\\.)*+"|-?\d[\d.eE+-]*|true|false|null),?$)'
+    r'^([ \t]*+(?:"\w+":[ \t]*+)?)(?!"\w+":)'
+    r'(?!(?:"[^"\\]*+(?:\\.[^"\\]*+)*"|-?\d[\d.eE+-]*|true|false|null),?$)'
     r'(?![{}\[\]])"?(.*?)"?(,?)$',
     re.MULTILINE,
 )
-"""A line whose value is neither a bracket nor a scalar."""
+"""A line whose value is neither a bracket nor a scalar. No group in it is possessive: Python 3.11.2
+finds wrong ends of such groups.
+"""
 
 
 class JsonReader:
