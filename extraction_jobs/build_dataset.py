@@ -100,6 +100,16 @@ class Inputs:
         contents = (source.sha256 or source.path for source in self.sources)
         return *contents, self.forget_list.sha256, self.config, self.rules
 
+    def hashes(self) -> dict[str, str]:
+        """Return the inputs' hashes by name; of exports with one name the later are numbered."""
+        hashes = dict[str, str]()
+        for number, source in enumerate(self.sources, 1):
+            name = source.path.name
+            hashes[f"{name} ({number})" if name in hashes else name] = source.sha256 or ""
+        if self.forget_list.sha256:
+            hashes[FORGET_FILE] = self.forget_list.sha256
+        return hashes
+
     def filters(self) -> Filters:
         config = self.config
         return Filters(config.keep_forwards, config.replace_private, self.forget_list)
@@ -126,10 +136,7 @@ def build(inputs: Inputs, folder: Path) -> tuple[Card, Inputs]:
             card.dropped["forgotten"] = sum(removed for _, removed in rewritten)
         for source in inputs.sources:
             source.refuse_changed()
-        hashes = {source.path.name: source.sha256 or "" for source in inputs.sources}
-        if inputs.forget_list.sha256:
-            hashes[FORGET_FILE] = inputs.forget_list.sha256
-        card = card.model_copy(update={"inputs": hashes})
+        card = card.model_copy(update={"inputs": inputs.hashes()})
         _install(aside, folder, card)
     return card, inputs
 

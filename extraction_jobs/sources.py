@@ -8,6 +8,7 @@ than a real archive of texts would.
 import re
 import zipfile
 import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -91,6 +92,10 @@ def recognise(path: Path) -> str:
             raise Refusal(f"{path}: this is {what}")
     if b"{" in compact[:4]:
         return "telegram-json"
+    if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise Refusal(f"{path}: this text is in UTF-16: save it as UTF-8")
+    if not text.strip("\0"):
+        raise Refusal(f"{path}: is empty; export the chat again")
     raise Refusal(f"{path}: no export of Telegram or WhatsApp, nor JSONL; see docs/export.md")
 
 

@@ -49,7 +49,9 @@ def _object(reader: JsonReader, found: Found, chats: list[Chat], level: int = 0)
         opening = reader.peek()
         if key == "messages" and opening == "[":
             kind = header.get("type") or ""
-            parts = (header.get("id", len(chats) + 1), header.get("name") or kind or "chat", kind)
+            name = header.get("name") or kind or "chat"
+            # the oldest exports tell no id: others, read in the same run, number their chats too
+            parts = (header.get("id", f"{name} {len(chats) + 1}"), name, kind)
             chats.append(Chat(*(_clean(str(part)) for part in parts)))
             for _ in reader.entries():
                 try:

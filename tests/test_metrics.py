@@ -1,9 +1,7 @@
 """docs/metrics.md names the metrics that services and jobs expose; their names follow the rules."""
 
 import asyncio
-import os
 import re
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -21,6 +19,7 @@ from services.gateway import backup
 from services.gateway.bot_api import open_bot_api
 from telemetry.job import JobReport, PushSettings, job_report
 from tests.conftest import BOT, Toy
+from tests.debian_package import need
 from tests.generate_docs import DOCS, metrics
 from tests.services.gateway.conftest import World, fake_generation, settings_for
 from tests.services.gateway.telegram import fake_telegram
@@ -157,9 +156,7 @@ def test_label_names_are_from_a_closed_list(exposed: list[Exposed]) -> None:
 
 
 def test_promtool_finds_no_fault(exposed: list[Exposed]) -> None:
-    if shutil.which("promtool") is None:
-        assert not os.environ.get("CI"), "promtool is missing"
-        pytest.skip("promtool is missing: Debian's package prometheus has it")
+    need("prometheus", "promtool")
     for each in exposed:
         checked = subprocess.run(
             ["promtool", "check", "metrics"],

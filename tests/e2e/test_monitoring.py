@@ -31,7 +31,8 @@ from services.generation.client import GenerationError, turn
 from services.sandbox.server import listening
 from telemetry.job import JobReport
 from tests.conftest import BOT, PATIENCE, Toy, free_address
-from tests.k8s.conftest import ROOT, need
+from tests.debian_package import need
+from tests.k8s.conftest import ROOT
 from tests.k8s.dashboards import ALERTS, Prometheus, boards, panels
 from tests.k8s.live import configure, shipped, wait
 from tests.services.gateway.conftest import settings_for
@@ -116,8 +117,8 @@ async def serve_text(stack: AsyncExitStack, text: str) -> str:
 @pytest.fixture(autouse=True, scope="module")
 def tools() -> Iterator[pytest.MonkeyPatch]:
     """Debian's servers, which are asked without a proxy."""
-    need("prometheus", "prometheus")
-    need("prometheus-pushgateway", "prometheus-pushgateway")
+    need("prometheus")
+    need("prometheus-pushgateway")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("no_proxy", "*")
         yield monkeypatch

@@ -126,10 +126,11 @@ def test_the_same_export_gives_the_same_files(save: Save, tmp_path: Path) -> Non
 
 def test_of_several_inputs_the_same_message_counts_once(save: Save, output: Path) -> None:
     entries = [entry(number, ("Boris", "Anna")[number % 2]) for number in range(10)]
-    first = save(chat(*entries[:6])).rename(output.with_name("first.json"))
+    (other := output.with_name("other")).mkdir()
+    first = save(chat(*entries[:6])).rename(other / "result.json")
     card = built(output, "Anna", first, save(chat(*entries[4:])))
     assert (card.messages_read, card.messages_used, card.dropped) == (12, 10, {"twice": 2})
-    assert set(card.inputs) == {"first.json", "result.json"}
+    assert set(card.inputs) == {"result.json", "result.json (2)"}
     assert answers(output) == [(f"message {number}",) for number in range(1, 10, 2)]
 
 

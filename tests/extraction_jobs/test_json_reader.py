@@ -150,7 +150,7 @@ def test_what_stands_between_two_messages_costs_both(save: Save) -> None:
 def test_a_broken_field_of_a_header_costs_that_field(save: Save) -> None:
     content = written("hi").replace(b'"Kitchen"', rb'"Kit\x0Bchen"').replace(b"77", b"7.7.7")
     (message,) = read(save(content), Found())
-    assert (message.chat.name, message.chat.key) == ("Kitchen", "1")
+    assert (message.chat.name, message.chat.key) == ("Kitchen", "Kitchen 1")
 
 
 @pytest.mark.parametrize("fill", ["a", "\\\\", "[{", '", "a": "', "ж"])

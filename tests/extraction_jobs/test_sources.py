@@ -3,7 +3,6 @@
 import json
 import random
 import re
-import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pytest
 from contracts.refusal import Refusal
 from extraction_jobs import sources
 from extraction_jobs.messages import Found, Message
+from tests.debian_package import need
 from tests.extraction_jobs.conftest import chat, entry
 from tests.extraction_jobs.test_telegram_html import entry as html_entry
 from tests.extraction_jobs.test_telegram_html import page
@@ -144,12 +144,13 @@ def test_names_that_windows_packed_in_russian_are_read(tmp_path: Path) -> None:
 
 
 FOREIGN: list[tuple[bytes, str]] = [
-    (b"", "no export"),
-    (b"\xef\xbb\xbf \n", "no export"),
+    (b"", "empty"),
+    (b"\xef\xbb\xbf \n", "empty"),
+    (bytes(99), "empty"),
     ("Список: грабли".encode(), "no export"),
     (b'{"sender": "A", "text": "when?"}', "line 1: at is missing"),
     (WHATSAPP.encode("cp1251"), "not in UTF-8"),
-    (WHATSAPP.encode("utf-16"), "no export"),
+    (WHATSAPP.encode("utf-16"), "UTF-16.*save it as UTF-8"),
     (b"<html><body>Hello</body></html>", "no export"),
     (b'{"guild": {"id": "1"}, "channel": {}, "messages": []}', "Discord.*JSONL.*docs/export.md"),
     (b"<html><div class=chatlog__message-group>", "Discord"),
@@ -253,9 +254,9 @@ JQ: dict[str, tuple[object, dict[str, object]]] = {
 }
 
 
-@pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
 @pytest.mark.parametrize("messenger", JQ)
 def test_the_lines_of_jq_in_the_docs_make_jsonl(tmp_path: Path, messenger: str) -> None:
+    need("jq")
     export, expected = JQ[messenger]
     docs = Path(__file__).parents[2] / "docs" / "export.md"
     commands = re.findall(r"```sh\n(jq [^`]*)```", docs.read_text(encoding="utf-8"))

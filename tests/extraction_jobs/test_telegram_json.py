@@ -93,9 +93,15 @@ def test_chats_without_ids_are_told_apart(read: Read) -> None:
     assert len({message.chat.key for message in messages}) == 3
 
 
+def test_chats_of_two_exports_without_ids_are_told_apart_by_their_names(read: Read) -> None:
+    exports = [without(chat(entry(1), name=name), "id") for name in ("Kitchen", "Yard", "Yard")]
+    keys = [message.chat.key for export in exports for message in read(export)]
+    assert keys[0] != keys[1] == keys[2]
+
+
 def test_of_a_chat_whose_header_follows_its_messages_nothing_is_known(read: Read) -> None:
     (message,) = read({"messages": [entry(1)], "name": "Kitchen", "id": 77})
-    assert message.chat == Chat("1", "chat")
+    assert message.chat == Chat("chat 1", "chat")
 
 
 EMOJI = {"type": "custom_emoji", "text": "😁", "document_id": 5368324170671202286}

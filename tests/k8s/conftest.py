@@ -1,12 +1,12 @@
 """The names of bots, overlays and builds; tests are skipped where a tool is missing."""
 
 import itertools
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.debian_package import need
 
 ROOT = Path(__file__).parents[2]
 LISTED = yaml.safe_load((ROOT / "k8s/bots/kustomization.yaml").read_text())
@@ -21,13 +21,6 @@ WHOLE = "+".join(COMPONENTS)
 COMPLETE = [*OVERLAYS, WHOLE]
 
 
-def need(tool: str, package: str) -> None:
-    """Skip the test where the tool is missing, except in CI."""
-    if shutil.which(tool) is None:
-        assert not os.environ.get("CI"), f"{package} is missing"
-        pytest.skip(f"{package} is missing")
-
-
 @pytest.fixture(autouse=True, scope="session")
 def kubectl() -> None:
-    need("kubectl", "kubectl")
+    need("kubectl")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.k8s.conftest import ROOT, need
+from tests.debian_package import need
+from tests.k8s.conftest import ROOT
 from tests.k8s.dashboards import ALERTS, MONITORING, RULES
 
 CASES = Path(__file__).with_name("rules_test.yml")
@@ -25,7 +26,7 @@ NAMES = [rule["alert"] for rule in ALERTS]
     ],
 )
 def test_promtool_agrees(check: str, file: Path) -> None:
-    need("promtool", "prometheus")
+    need("prometheus", "promtool")
     command = ["promtool", *check.split(), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,8 +18,9 @@ import yaml
 
 from extraction_jobs.sample_chats.__main__ import app as sample_chats
 from services.sandbox.settings import sandbox_token
+from tests.debian_package import need
 from tests.k8s.builds import Resource, containers, kinds, templates
-from tests.k8s.conftest import BOTS, need
+from tests.k8s.conftest import BOTS
 from tests.k8s.live import wait
 
 ENGINE = shlex.split(os.environ.get("CONTAINERS", "podman"))
@@ -108,7 +109,7 @@ class Box:
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
     """A node with the sample export, and a bot that learns briefly from the base in the image."""
-    need(ENGINE[0], ENGINE[0])
+    need(ENGINE[0])
     box = Box(tmp_path)
     for name in ("data", "models", "base", f"gateway-{BOT}", "backups"):
         box.volume(name)

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from contracts.dataset import TRAIN, read_records
 from contracts.refusal import Refusal
 from telemetry.job import INTERRUPTED, Interrupted
 from tests.conftest import BOT, PATIENCE, Toy, free_address, unmeasured
+from tests.debian_package import need
 from tests.telemetry.pushgateway import pushgateway
 from tests.training_jobs.conftest import write_gpt2
 from training_jobs.bot_config import TrainingConfig
@@ -242,9 +242,7 @@ def test_each_epoch_has_every_document_once_in_another_order(toy: Toy, tmp_path:
 
 
 def test_jemalloc_is_preloaded_where_it_is_installed() -> None:
-    if find_library("jemalloc") is None:
-        assert not os.environ.get("CI"), "libjemalloc2 is missing"
-        pytest.skip("libjemalloc2 is missing")
+    need("libjemalloc2", "jemalloc")
     program = "from training_jobs.jemalloc import *; preload_jemalloc(); release_memory(); "
     command = [sys.executable, "-c", program + "print(open('/proc/self/maps').read())"]
     environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", PRELOADED)}
