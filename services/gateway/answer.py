@@ -11,8 +11,8 @@ from services.gateway.reasons import ChatSettings
 
 PRESS_CHARACTERS = 200
 """That Telegram takes in an answer to a pressed button."""
-Write = Callable[[Connection], int | None]
-"""A write of the store's. Returns how many planned calls it gave up."""
+Write = Callable[[Connection], None]
+"""A write of the store's."""
 
 
 @dataclass(frozen=True)

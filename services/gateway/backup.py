@@ -27,7 +27,13 @@ from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from services.gateway.settings import DatabasePath
 from services.gateway.store import history
-from services.gateway.store.database_file import NEWER, find_damage, merge_log, only_gateway
+from services.gateway.store.database_file import (
+    NEWER,
+    find_damage,
+    merge_log,
+    only_gateway,
+    read_only,
+)
 from telemetry.job import JobReport, PushSettings, command, job_app, job_report
 
 app = job_app(None, DatabasePath, Volumes, PushSettings)
@@ -137,11 +143,9 @@ def _expired(folder: Path, database: Path, today: date, days: int) -> list[str]:
 
 def _newest_message(database: Path) -> date | None:
     """Return the day on which Telegram dated it; None where the database tells none."""
-    with suppress(sqlite3.Error, OSError, ValueError):
-        address = f"{database.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(address, uri=True)) as opened:
-            if at := history.newest_date(opened):
-                return datetime.fromtimestamp(at, UTC).date()
+    with suppress(sqlite3.Error, OSError, ValueError), read_only(database) as opened:
+        if at := history.newest_date(opened):
+            return datetime.fromtimestamp(at, UTC).date()
     return None
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from services.gateway.arguments import read_hours
 from services.gateway.reasons import ChatSettings, Minutes
@@ -24,6 +24,13 @@ def _hours(value: object) -> Minutes | None:
     if (hours := read_hours(str(value))) is None:
         raise ValueError("must be hours such as 23-8 or 22:30-7:15, or off")
     return hours
+
+
+def _zone(value: object) -> ZoneInfo:
+    try:
+        return ZoneInfo(str(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"no time zone is called {value!r}; Europe/Moscow is one") from None
 
 
 class GatewayConfig(BaseModel):
@@ -77,7 +84,7 @@ class GatewayConfig(BaseModel):
     hourly_limit: int = Field(default=60, ge=1)
     budget: int = Field(default=6, ge=0)
     bot_depth: int = Field(default=5, ge=0, le=100)
-    time_zone: str = "Europe/Moscow"
+    time_zone: Annotated[ZoneInfo, BeforeValidator(_zone)] = ZoneInfo("Europe/Moscow")
     burst_seconds: float = Field(default=1.5, ge=0.0, le=30.0)
     typing_speed: float = Field(default=20.0, ge=0.0)
     wordless: tuple[Text, ...] = WORDLESS
@@ -85,24 +92,11 @@ class GatewayConfig(BaseModel):
     retention_days: int = Field(default=30, ge=1)
     texts: Texts = Texts()
 
-    @field_validator("time_zone")
-    @classmethod
-    def _is_known(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"no time zone is called {value!r}; Europe/Moscow is one") from None
-        return value
-
     @model_validator(mode="after")
     def _serves_somebody(self) -> Self:
         if self.owner_only and not self.owner_ids:
             raise ValueError("owner_only wants owner_ids: nobody would be served")
         return self
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.time_zone)
 
     @property
     def new_chat(self) -> ChatSettings:

@@ -26,11 +26,11 @@ async def answer_button(press: ButtonPress, context: Context, me: Identity) -> A
     wanted = chosen_settings(settings, press.data, now) or settings
     hears_all = not (wanted.insane or wanted.chattiness) or await reads_all(context, me, press.chat)
     text = "" if hears_all else config.texts.privacy_mode
-    markup = keyboard(wanted, now, config.zone)
+    markup = keyboard(wanted, now, config.time_zone)
     extra = {"chat_id": press.chat, "message_id": press.message.message_id, "reply_markup": markup}
     call = Outgoing(press.chat, method="editMessageReplyMarkup", extra=extra)
     return Answer(
         (call, answer_press(press, text)),
         (lambda db: chats.set_settings(db, press.chat, press.topic, wanted),),
-        silence_by(wanted, press.chat, press.topic, now, config.zone),
+        silence_by(wanted, press.chat, press.topic, now, config.time_zone),
     )

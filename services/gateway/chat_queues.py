@@ -33,9 +33,6 @@ class ChatQueues(Generic[K, I]):
         if chat not in self._workers:
             self._workers[chat] = asyncio.create_task(self._work_off(chat, queue))
 
-    def is_empty(self, chat: K) -> bool:
-        return chat not in self._workers
-
     async def _work_off(self, chat: K, queue: dict[I, None]) -> None:
         """Work until the queue is empty, or through one item where the queues are closing.
 

@@ -67,9 +67,9 @@ class Order:
         """Change the chat's settings and say so."""
         chat, topic = self.message.chat, self.message.topic
         wanted = self.settings.model_copy(update=values)
-        silence = silence_by(wanted, chat, topic, self.now, self.config.zone)
+        silence = silence_by(wanted, chat, topic, self.now, self.config.time_zone)
         if wanted.muted_until > self.now:  # or what is said would not be done
-            until = local_time(wanted.muted_until, self.config.zone)
+            until = local_time(wanted.muted_until, self.config.time_zone)
             text = f"{text} {self.texts.muted.replace('{until}', until)}".strip()
         elif silence and "quiet" not in values and (wanted.insane or wanted.chattiness):
             text = f"{text} {self.name_quiet(wanted.quiet or NIGHT)}"
@@ -122,7 +122,7 @@ async def privacy(order: Order) -> Answer:
 
 
 async def show_settings(order: Order) -> Answer:
-    markup = keyboard(order.settings, order.now, order.config.zone)
+    markup = keyboard(order.settings, order.now, order.config.time_zone)
     return order.tell(await order.warned(order.texts.settings), reply_markup=markup)
 
 
@@ -158,7 +158,7 @@ async def quiet(order: Order) -> Answer:
 
 
 async def mute(order: Order) -> Answer:
-    local = datetime.fromtimestamp(order.now, order.config.zone)
+    local = datetime.fromtimestamp(order.now, order.config.time_zone)
     seconds = read_span(order.argument or "1h", local)
     if seconds is None and read_switch(order.argument) is False:
         return await unmute(order)
@@ -212,7 +212,7 @@ async def forgetme(order: Order) -> Answer:
     """Delete what the person wrote, here and, with the next extraction, in the data set."""
     person = order.message.person
     if not person.id:
-        return order.tell(order.texts.whose)
+        return order.tell(order.texts.anonymous)
     names = tuple(dict.fromkeys(filter(None, (person.name, person.username))))
     # a wrong clock of ours must have nothing forgotten that is written later
     at = min(max(order.now, order.message.at), order.message.at + DAY)
@@ -249,7 +249,7 @@ async def status(order: Order) -> Answer:
     """Tell the model version, the queues and the last poll; nothing of what people wrote."""
     async with order.context.database.transaction() as db:
         waiting = inbox.count_waiting(db) - 1  # but for this command
-        planned = outbox.count_planned(db)
+        planned = outbox.count(db)
     polled = order.last_poll
     ago = f"{order.now - polled:.0f} с назад" if polled else "ещё не было"
     return order.tell(

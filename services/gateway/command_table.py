@@ -107,17 +107,15 @@ async def run_command(order: Order) -> Answer:
     """Carry out a command, or refuse it to who may not give it."""
     texts, command = order.texts, command_entry(order.message, order.me) or _UNKNOWN
     if Trait.GROUPS_ONLY in command.traits and order.message.is_private:
-        is_quiet = command.run is handlers.quiet
-        return order.tell(texts.quiet_private if is_quiet else texts.insanity_private)
+        return order.tell(texts.groups_only)
     may = await _may_give(order, command.who)
     if may:
         return await command.run(order)
     if Trait.SECRET in command.traits:
         return Answer()
     if may is None:
-        return order.tell(texts.unsure if order.message.person.id else texts.who)
-    is_insanity = command.run is handlers.insanity
-    return order.tell(texts.insanity_refused if is_insanity else texts.refused)
+        return order.tell(texts.unsure if order.message.person.id else texts.anonymous)
+    return order.tell(texts.refused)
 
 
 async def _may_give(order: Order, who: For) -> bool | None:

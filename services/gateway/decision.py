@@ -163,7 +163,7 @@ def _decide_unasked(
         return Reason.NOT_ADDRESSED
     if now - message.at > OLD_SECONDS:
         return Reason.STALE
-    if settings.is_quiet(now, config.zone):
+    if settings.is_quiet(now, config.time_zone):
         return Reason.QUIET_HOURS
     if view.unasked_in_minute >= config.budget:
         return Reason.BUDGET

@@ -22,18 +22,21 @@ class Stopping(asyncio.CancelledError):
     """The process ends; the next start takes the work up. No `except Exception` catches it."""
 
 
+def pause_after(error: Exception, attempt: int, longest: float = 15.0) -> float:
+    """Return a growing pause, but no shorter one than Telegram asks for."""
+    wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0.0
+    return max(wanted, backoff(attempt, longest=longest))
+
+
 def keep_trying(event: str) -> RetryPolicy:
     """Return a retry policy that logs `event` after each failure and never gives up.
 
     It says so where it is the store that failed.
-
-    Where Telegram asks for a pause it waits as long as that.
     """
 
     def policy(error: Exception, attempt: int) -> float:
         cause = {"cause": "the database takes no writes"} if is_fault(error) else {}
         logger().error(event, error=error, attempt=attempt + 1, **cause)
-        wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0.0
-        return max(wanted, backoff(attempt))
+        return pause_after(error, attempt)
 
     return policy

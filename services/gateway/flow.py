@@ -1,6 +1,6 @@
 """From an update to its answer: begin → decide → recall → ask → plan, each a call in this file.
 
-`polling` receives updates, `lanes` puts them in order; `sender` sends what is planned here.
+`polling` receives updates, `update_queues` orders them; `sender` sends what is planned here.
 Of each update one answer is committed, which is never made again; each transaction may be the last
 before a crash.
 """
@@ -155,7 +155,7 @@ class Flow:
         self, update_id: int, message: Message, taken_at: float, reason: Reason
     ) -> Answer:
         """Answer in the persona's voice, or leave it to what its sender writes next."""
-        began = self.clock.now()
+        began = self.clock.monotonic()
         where = message.chat, message.topic, message.place
         async with typing_indicator(self.context.api, where, self.clock):
             recall = await self._recall(update_id, message, taken_at, reason)
@@ -169,7 +169,8 @@ class Flow:
                 lines = await self._ask(update_id, message, recall)
             except GenerationError:
                 return self._tell_outage(message, reason)
-        return self._compose(recall.outside_chain(message), reason, lines, self.clock.now() - began)
+        spent = self.clock.monotonic() - began
+        return self._compose(recall.outside_chain(message), reason, lines, spent)
 
     def _answer_wordless(self, message: Message, reason: Reason) -> Answer:
         """Answer with one of the lines for it, the same at each attempt."""
@@ -219,7 +220,6 @@ class Flow:
 
     def _compose(self, message: Message, reason: Reason, lines: list[str], spent: float) -> Answer:
         """Pace the lines as a person would type them; the time spent so far counts."""
-        spent = max(0.0, spent)  # the clock may be set back
         delays = typing_delays(lines, self.config.typing_speed)
         to: dict[str, Any] = {"asker": message.sender, "to_bot": message.is_by_bot, "spoken": True}
         calls = tuple(
@@ -241,11 +241,14 @@ class Flow:
             if not inbox.end(db, update_id, state):
                 return  # its sender has been forgotten meanwhile
             outbox.plan(db, update_id, answer.calls, self.clock.now())
-            given_up = sum(write(db) or 0 for write in answer.writes)
+            planned = outbox.count(db)
+            for write in answer.writes:
+                write(db)
             if (silence := answer.silence) is not None:
                 apart = chats.topics_apart(db, silence.chat)
-                given_up += outbox.drop_talk(db, silence, apart)
-        self.sender.note_planned(sum(not call.only_if for call in answer.calls), given_up)
+                outbox.drop_talk(db, silence, apart)
+            given_up = planned - outbox.count(db)
+        self.context.metrics.failed.labels("given_up").inc(given_up)
         self.sender.wake([call.queue for call in answer.calls])
         if silence is not None:
             self._end_talk(silence, apart)

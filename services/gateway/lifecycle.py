@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
@@ -12,26 +12,25 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from contracts.clock import Clock
 from contracts.conversation import Conversation
-from contracts.forget import Forgotten, read
+from contracts.forget import read
 from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE, Volumes, from_environment
 from services.gateway.ask_generation import Generation
 from services.gateway.bot_api import BotApi
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.chat_queues import ChatQueues
-from services.gateway.context import Context, StoppingClock
+from services.gateway.context import Context, StoppingClock, unless
 from services.gateway.flow import Flow
 from services.gateway.health import serve_health
 from services.gateway.housekeeping import Housekeeping
 from services.gateway.incoming import Identity
-from services.gateway.lanes import Lanes
 from services.gateway.metrics import Labelled, Metrics
-from services.gateway.name_forms import name_forms
 from services.gateway.polling import Polling
 from services.gateway.sender import Sender
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import history, inbox, outbox
 from services.gateway.store.database import BATCH, Database
+from services.gateway.update_queues import UpdateQueues
 from services.generation.client import GenerationClient
 from telemetry.logs import logger
 from telemetry.volume_usage import watch_volumes
@@ -69,14 +68,10 @@ async def serve(
     ) as port:
         logger().info("started", metrics_port=port)
         # a large one takes its time, in which the process is alive and not ready
-        try:
-            opened = await asyncio.to_thread(Database, settings.database, stop.is_set)
-        except Refusal:
-            if stop.is_set():
-                return
-            raise
-        with closing(opened) as database:
+        with closing(await asyncio.to_thread(Database, settings.database)) as database:
             metrics.writable.set_function(lambda: database.is_writable)
+            unsent = partial(outbox.count, states=("planned", "sending"))
+            metrics.outbox.set_function(lambda: database.read(unsent))
             context = Context(
                 settings.bot, config, outside.api, database, StoppingClock(outside.clock),
                 settings.gateway_delays, metrics, forget_file_of(settings), outside.rules,
@@ -93,20 +88,19 @@ async def _forget_again(context: Context) -> None:
     """Forget the people on the list: a backup may have brought them back."""
     people = await asyncio.to_thread(read, context.forget_file)
     context.forgotten.update((each.user_id, each.at) for each in people)
-    for first in range(0, max(1, len(people)), BATCH):  # at least once: the log is emptied
-        await context.work_off(partial(_forget_some, people[first : first + BATCH]))
 
-
-def _forget_some(people: list[Forgotten], db: Connection) -> int:
-    """Delete some of what they wrote; return how much."""
-    changed = 0
-    for each in people:
-        if changed < BATCH:
-            changed += history.forget(db, each.user_id, before=each.at)
-    if not changed:
+    def forget_some(db: Connection) -> int:
+        """Delete some of what they wrote; return how much."""
+        changed = 0
         for each in people:
-            outbox.forget(db, each.user_id, each.at)
-    return changed
+            if changed < BATCH:
+                changed += history.forget(db, each.user_id, before=each.at)
+        if not changed:
+            for each in people:
+                outbox.forget(db, each.user_id, each.at)
+        return changed
+
+    await context.work_off(forget_some)
 
 
 def forget_file_of(settings: GatewaySettings) -> Path:
@@ -123,7 +117,6 @@ class Gateway:
         self._settings = settings
         self._generation = generation
         self._queues: list[ChatQueues[Any, Any]] = []
-        self._polled: asyncio.Task[None] | None = None
         self._polling: Polling | None = None
 
     def is_alive(self) -> bool:
@@ -138,21 +131,12 @@ class Gateway:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; raises what ends the work before that, a refused token above all."""
-        working = asyncio.create_task(self._work())
-        stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                working.result()
+            await unless(stop, self._work())
             self._context.clock.stop()
-            if self._polled is not None:
-                self._polled.cancel()
             await self._finish(self._settings.drain_seconds)
         finally:
             self._context.clock.stop()
-            for task in (working, stopping):
-                task.cancel()
-            await asyncio.gather(working, stopping, return_exceptions=True)
             await self._finish(0.0)
 
     async def _work(self) -> None:
@@ -164,16 +148,15 @@ class Gateway:
         me = await self._introduce(polling)
         sender = Sender(context, me.id)
         flow = Flow(context, me, self._generation, sender, polling)
-        lanes = Lanes(flow.handle_update, me, context.clock)
-        self._queues = [lanes.arrivals, lanes.talk, sender.queues]
-        lanes.take_all(await context.write(inbox.waiting))
+        updates = UpdateQueues(flow.handle_update, me, context.clock)
+        self._queues = [updates.arrivals, updates.talk, sender.queues]
+        updates.put(await context.write(inbox.waiting))
         await sender.start()
         logger().info("ready", bot=context.bot)
         housekeeping = Housekeeping(context, self._settings.database, self._generation.served)
         beside = [asyncio.create_task(work) for work in (housekeeping.run(), polling.set_up())]
-        self._polled = asyncio.create_task(polling.run(lanes.take_all))
         try:
-            await self._polled
+            await polling.run(updates.put)
         finally:
             for task in beside:
                 task.cancel()
@@ -188,9 +171,7 @@ class Gateway:
                 f"TELEGRAM_TOKEN: is of @{me.username} (id {me.id}), and the database of the bot"
                 f" with id {known}: give that one's token, or begin with an empty GATEWAY_DATA_DIR"
             )
-        config = self._context.config
-        at_edge = config.names_at == "edge"
-        return replace(me, names=name_forms(config.names), calls_at_edge=at_edge)
+        return me
 
     async def _finish(self, seconds: float) -> None:
         """End what is in hand, then send what is due, within the time."""

@@ -19,11 +19,13 @@ from aiogram.exceptions import (
 )
 
 from contracts.refusal import Refusal
-from contracts.retry import backoff, retry
+from contracts.retry import retry
 from services.gateway.bot_api import REFUSED
 from services.gateway.command_table import menus
 from services.gateway.context import Context
+from services.gateway.errors import pause_after
 from services.gateway.incoming import Identity
+from services.gateway.name_forms import name_forms
 from services.gateway.store import inbox
 from services.gateway.store.database import is_fault
 from telemetry.logs import logger
@@ -61,6 +63,7 @@ class Polling:
     def __init__(self, context: Context) -> None:
         self._api = context.api
         self._database = context.database
+        self._config = context.config
         self._metrics = context.metrics
         self._clock = context.clock
         self._turns_by = 0.0
@@ -83,12 +86,16 @@ class Polling:
         """Return who we are; raises Refusal."""
 
         async def ask() -> Identity:
-            me = await self._api.call("getMe")
+            me, config = await self._api.call("getMe"), self._config
             reads_all = me.get("can_read_all_group_messages")
             self._metrics.reads_all.set(int(bool(reads_all)))
-            # a server that says nothing of it may have no privacy mode
-            hears_all = reads_all is not False
-            return Identity(int(me["id"]), str(me.get("username") or ""), reads_all=hears_all)
+            return Identity(
+                int(me["id"]),
+                str(me.get("username") or ""),
+                name_forms(config.names),
+                reads_all is not False,  # a server that says nothing may have no privacy mode
+                config.names_at == "edge",
+            )
 
         return await self._until_done(ask)
 
@@ -153,8 +160,7 @@ class Polling:
         self._metrics.polls.labels(outcome).inc()
         message = _MESSAGES.get(outcome, "telegram did not answer")
         logger().warning(message, outcome=outcome, error=error)
-        wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
-        pause = max(wanted, backoff(attempt))
+        pause = pause_after(error, attempt)
         self.sign_of_life(pause)
         return pause
 
@@ -163,5 +169,4 @@ def _patiently(error: Exception, attempt: int) -> float | None:
     """Pauses of up to ten minutes; a call that is refused is not repeated."""
     if isinstance(error, (*REFUSED, TelegramUnauthorizedError)):
         return None
-    wanted = error.retry_after if isinstance(error, TelegramRetryAfter) else 0
-    return max(wanted, backoff(attempt, longest=600.0))
+    return pause_after(error, attempt, longest=600.0)

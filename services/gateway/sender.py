@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from sqlite3 import Connection
-from typing import TypeVar
 
 from aiogram.exceptions import TelegramMigrateToChat, TelegramRetryAfter
 
@@ -23,7 +22,7 @@ from services.gateway.decision import may_add
 from services.gateway.incoming import NOWHERE, RepliedTo
 from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats, history, outbox
-from services.gateway.store.outbox import Planned
+from services.gateway.store.outbox import Planned, Queue
 from services.gateway.telegram_rate_limit import RateLimit
 from services.gateway.typing_delay import LONGEST_SECONDS, typing_indicator, without_pings
 from telemetry.logs import logger
@@ -32,10 +31,6 @@ MOST_AMBIGUOUS = 10
 """Attempts after which a message that may have arrived each time is given up."""
 WORTHLESS_SECONDS = 3600.0
 """Time after which an answer that could not be sent is not worth sending any more."""
-
-T = TypeVar("T")
-Chat = tuple[int, bool]
-"""A chat's id, and whether its messages are meant or its other calls."""
 
 
 class Sender:
@@ -48,21 +43,20 @@ class Sender:
         self._clock = context.clock
         self._metrics = context.metrics
         self._rate_limit = RateLimit(context.delays)
-        self.queues = ChatQueues[Chat, Chat](self._send_chat, context.clock, "sending failed")
-        self._news: dict[Chat, asyncio.Event] = {}
+        self.queues = ChatQueues[Queue, Queue](self._send_all, context.clock, "sending failed")
+        self._news: dict[Queue, asyncio.Event] = {}
 
     async def start(self) -> None:
         """Take up what the process before left."""
         self._note_doubled(await self._context.write(outbox.recover))
-        self._metrics.outbox.set(await self._context.write(outbox.count_planned))
-        self.wake(await self._context.write(outbox.planned_chats))
+        self.wake(await self._context.write(outbox.planned_queues))
 
-    def wake(self, chats: Iterable[Chat]) -> None:
-        """There is something to send to these chats."""
-        for chat in chats:
-            self.queues.put(chat, chat)
-            if chat in self._news:
-                self._news[chat].set()
+    def wake(self, queues: Iterable[Queue]) -> None:
+        """There is something to send in these queues."""
+        for queue in queues:
+            self.queues.put(queue, queue)
+            if queue in self._news:
+                self._news[queue].set()
 
     def look_again(self) -> None:
         """What is being typed may have been dropped."""
@@ -71,33 +65,28 @@ class Sender:
     def wake_all(self, chat: int) -> None:
         self.wake([(chat, True), (chat, False)])
 
-    def note_planned(self, count: int, given_up: int) -> None:
-        self._metrics.outbox.inc(count - given_up)
-        self._metrics.failed.labels("given_up").inc(given_up)
-
     async def drop_chat(self, chat: int) -> None:
         """A chat put the bot out: who waits to hear what arrived there hears that it did not."""
         async with self._context.database.transaction() as db:
             given_up, released = outbox.drop_chat(db, chat, self._clock.now())
-        self.note_planned(0, given_up)
-        self._release(released)
+        self._metrics.failed.labels("given_up").inc(given_up)
+        self.wake(released)
 
-    async def _send_chat(self, chat: Chat) -> None:
-        """Send until nothing is planned for the chat."""
-        while (row := await self._claim(chat)) is not None:
-            if not await self._send(row):
-                return
+    async def _send_all(self, queue: Queue) -> None:
+        """Send until nothing is planned in the queue."""
+        while (row := await self._claim(queue)) is not None:
+            await self._send(row)
 
-    async def _claim(self, chat: Chat) -> Planned | None:
-        """Wait until the chat's next call is due and Telegram takes it, and mark it as being sent.
+    async def _claim(self, queue: Queue) -> Planned | None:
+        """Wait until the queue's next call is due and Telegram takes it; mark it as being sent.
 
         Returns None where nothing is planned.
         """
-        news = self._news[chat] = asyncio.Event()
+        news = self._news[queue] = asyncio.Event()
         try:
             while True:
                 news.clear()
-                row, wait = await self._look(chat)
+                row, wait = await self._look(queue)
                 if row is None or not wait:
                     return row
                 async with AsyncExitStack() as shown:
@@ -108,29 +97,29 @@ class Sender:
                     await unless(news, self._clock.sleep(wait))
                 # and then look again: much may have happened
         finally:
-            del self._news[chat]
+            del self._news[queue]
 
-    async def _look(self, chat: Chat) -> tuple[Planned | None, float]:
+    async def _look(self, queue: Queue) -> tuple[Planned | None, float]:
         """Return the next call and the seconds until it may go; mark one that may as being sent."""
         unwanted, wait = [], 0.0
         async with self._context.database.transaction(flush=True) as db:
-            while (row := outbox.next_planned(db, *chat)) is not None:
+            while (row := outbox.next_planned(db, *queue)) is not None:
                 if wait := self._seconds_left(row):
                     break
                 if not (reason := self._why_unwanted(db, row)):
                     if row.is_message:  # at once, or others take the same slot
-                        self._rate_limit.take_slot(row.chat, self._clock.now())
+                        self._rate_limit.take_slot(row.chat, self._clock.monotonic())
                     outbox.mark_sending(db, row)
                     break
                 unwanted.append((row, reason, outbox.mark_failed(db, row, self._clock.now())))
         for each, reason, released in unwanted:
-            self._release(released)
+            self.wake(released)
             self._count_failed(each, reason)
         return row, wait
 
     def _seconds_left(self, row: Planned) -> float:
-        now = self._clock.now()
-        limit = self._rate_limit.next_slot(row.chat, now) - now if row.is_message else 0.0
+        now, time = self._clock.now(), self._clock.monotonic()
+        limit = self._rate_limit.next_slot(row.chat, time) - time if row.is_message else 0.0
         # a clock that was set back would have it wait as long again
         return max(limit, 0.0 if now < row.planned_at else row.not_before - now)
 
@@ -153,14 +142,14 @@ class Sender:
             return None if may_add(bots, others, self._context.config.bot_depth) else "bot_depth"
         return None
 
-    async def _send(self, row: Planned) -> bool:
-        """Make the call and write down how it ended; return whether there may be more to send."""
+    async def _send(self, row: Planned) -> None:
+        """Make the call and write down how it ended."""
         try:
             try:
                 message_id = await self._call(row)
             finally:
                 if row.is_message:
-                    self._rate_limit.move_slot(row.chat, self._clock.now())
+                    self._rate_limit.move_slot(row.chat, self._clock.monotonic())
         except TelegramRetryAfter as error:
             self._metrics.limited.inc()
             await self._postpone(row, error.retry_after)
@@ -168,14 +157,14 @@ class Sender:
             await self._migrate(row, error.migrate_to_chat_id)
         except REFUSED as error:
             if row.method == "deleteMessage" and "to delete not found" in error.message:
-                return await self._note_sent(row, 0)  # it is gone
-            logger().warning("call refused", method=row.method, error=error)
-            await self._fail(row, failure_code(error))
+                await self._note_sent(row, 0)  # it is gone
+            else:
+                logger().warning("call refused", method=row.method, error=error)
+                await self._fail(row, failure_code(error))
         except Exception as error:
             await self._try_again(row, error)
         else:
-            return await self._note_sent(row, message_id)
-        return True
+            await self._note_sent(row, message_id)
 
     async def _call(self, row: Planned) -> int:
         """Return the id that the message got, or one below zero; 0 for another call."""
@@ -194,49 +183,33 @@ class Sender:
         told = RepliedTo.model_validate(message if isinstance(message, dict) else {})
         return told.message_id or 2 * NOWHERE - row.id  # it was sent, whatever the answer says
 
-    async def _note_sent(self, row: Planned, message_id: int) -> bool:
+    async def _note_sent(self, row: Planned, message_id: int) -> None:
         now = self._clock.now()
 
-        def write(db: Connection) -> tuple[bool, list[int]]:
+        def write(db: Connection) -> list[Queue]:
             if row.spoken and outbox.is_spoken(db, row):
                 where = row.chat, row.topic, message_id
                 history.add_spoken(db, *where, self._me, row.text, now, row.quoted)
-            return (
-                outbox.mark_sent(db, row, message_id),
-                [] if row.is_talk else outbox.release(db, row.update_id, now),
-            )
+            return outbox.mark_sent(db, row, message_id, now)
 
-        has_more, released = await self._context.write(write)
-        self._release(released)
-        self._metrics.outbox.dec()
+        self.wake(await self._context.write(write))
         if row.is_message:
             self._metrics.sent.inc()
         if row.spoken and row.part == 0 and row.taken_at is not None:
             self._metrics.reply.observe(max(0.0, now - row.taken_at))
-        return has_more or bool(released)
 
     async def _fail(self, row: Planned, code: str) -> None:
         now = self._clock.now()
-        self._release(await self._context.write(lambda db: outbox.mark_failed(db, row, now)))
+        self.wake(await self._context.write(lambda db: outbox.mark_failed(db, row, now)))
         self._count_failed(row, code)
-
-    def _release(self, waiting: list[int]) -> None:
-        """Send to these chats what depended on how other calls ended."""
-        self.note_planned(len(waiting), 0)
-        self.wake((chat, True) for chat in waiting)
 
     def _count_failed(self, row: Planned, code: str) -> None:
         if row.is_message:
             self._metrics.failed.labels(code).inc()
-        self._metrics.outbox.dec()
 
     async def _postpone(self, row: Planned, seconds: float) -> None:
         now = self._clock.now()
-        again = await self._context.write(lambda db: outbox.postpone(db, row, now, seconds))
-        is_planned, released = again
-        self._release(released)
-        if not is_planned:
-            self._metrics.outbox.dec()
+        self.wake(await self._context.write(lambda db: outbox.postpone(db, row, now, seconds)))
 
     async def _migrate(self, row: Planned, new: int) -> None:
         """The group became a supergroup: messages go there, other calls name what is not there."""

@@ -16,7 +16,7 @@ MOST_CHATS = 1000
 
 
 class RateLimit:
-    """`scale` makes every span shorter or longer."""
+    """`now` is a time that nobody sets back; `scale` makes every span shorter or longer."""
 
     def __init__(self, scale: float = 1.0) -> None:
         self._scale = scale
@@ -25,7 +25,6 @@ class RateLimit:
 
     def next_slot(self, chat: int, now: float) -> float:
         """Return when the chat's next message may go, `now` or later."""
-        self._adapt_to(now)
         chats_own = self._chats.get(chat, deque())
         times = [now]
         if len(self._all) == ALL_COUNT:
@@ -50,10 +49,3 @@ class RateLimit:
         if times and (taken := times.pop()) in self._all:
             self._all.remove(taken)
         self.take_slot(chat, now)
-
-    def _adapt_to(self, now: float) -> None:
-        """A clock that was set back must not keep chats waiting until it is there again."""
-        if self._all and self._all[-1] > now:
-            for times in (self._all, *self._chats.values()):
-                for index, time in enumerate(times):
-                    times[index] = min(time, now)

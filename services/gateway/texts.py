@@ -28,24 +28,22 @@ class Texts(BaseModel):
     privacy_optout    added to it if `persona_user_id` is set
     forgotten         answer to /forgetme
     not_forgotten     answer to it if the forget list cannot be written now
-    whose             answer to it from somebody who writes as a group or channel
     unavailable       said once if generation gave no answer for two minutes
     limited           said once an hour to a person above `hourly_limit`
     refused           a command or button is not for this person
     unsure            Telegram does not say whether this person is an administrator
-    who               somebody who writes as a channel gives a command of administrators
+    anonymous         somebody who writes as a group or channel gives a command of administrators or
+                      /forgetme, for which the bot has to know who it is
     unclear           a command has a wrong argument; `{example}` shows a right one and the range
     unknown           answer in a group to a command that there is not; `{help}` is where they stand
     insanity_on       answer to /insanity that switches the mode on
     insanity_off      answer to /insanity that switches the mode off
-    insanity_private  answer in a private chat to commands that mean something only in groups
-    insanity_refused  answer to /insanity from a person who is no administrator
+    groups_only       answer in a private chat to commands that mean something only in groups
     chattiness        answer to /chattiness; `{percent}` is what was set
     chattiness_off    answer to /chattiness 0
     privacy_mode      added where the bot is to answer everything and does not get everything
     quiet             answer to /quiet; `{begin}` and `{end}` are times of day
     quiet_off         answer to /quiet off
-    quiet_private     answer to /quiet in a private chat
     muted             answer to /mute; `{until}` is a date and time
     unmuted           answer to /unmute
     reset             answer to /reset
@@ -114,21 +112,16 @@ class Texts(BaseModel):
         "Не получилось записать вашу просьбу, поэтому я ничего не удалил. Попробуйте /forgetme ещё "
         "раз попозже."
     )
-    whose: Text = (
-        "Напишите это от своего имени: когда пишут от имени группы или канала, я не знаю, чьи "
-        "сообщения удалять."
-    )
     unavailable: Text = "Мысль не идёт. Спросите попозже."
     limited: Text = "Что-то мы с вами разговорились. Дайте мне передохнуть и напишите через час."
     refused: Text = "Это могут делать только администраторы."
     unsure: Text = "Не могу узнать у Telegram, администратор ли вы. Попробуйте через минуту."
-    who: Text = "Напишите это от своего имени: кто пишет от имени канала, мне не видно."
+    anonymous: Text = "Напишите от своего имени: от имени группы или канала мне не видно, кто вы."
     unclear: Text = "Не понял. Пример: {example}"
     unknown: Text = "Такой команды у меня нет. Все мои команды: {help}"
     insanity_on: Text = "Безумие включено: отвечаю на каждое сообщение."
     insanity_off: Text = "Безумие выключено: отвечаю, только когда зовут."
-    insanity_private: Text = "В личном чате я и так отвечаю на всё."
-    insanity_refused: Text = "Включать и выключать безумие могут только администраторы."
+    groups_only: Text = "В личном чате я отвечаю на всё, что вы пишете, а помолчать могу: /mute."
     chattiness: Text = "Буду отвечать примерно на {percent} % сообщений, даже если меня не звали."
     chattiness_off: Text = "Сам в разговор больше не вступаю: отвечаю, только когда зовут."
     privacy_mode: Text = (
@@ -138,9 +131,6 @@ class Texts(BaseModel):
     )
     quiet: Text = "С {begin} до {end} молчу, если не зовут."
     quiet_off: Text = "Тихие часы выключены."
-    quiet_private: Text = (
-        "Тут я и так молчу, пока вы не напишете. Чтобы не отвечал вовсе, есть /mute."
-    )
     muted: Text = "Молчу до {until}. Разбудить раньше — /unmute."
     unmuted: Text = "Снова говорю."
     reset: Text = "Всё, разговор забыл. Начинаем заново."

@@ -13,6 +13,7 @@ to another page before, a copy may be left, which only `rewrite` removes.
 """
 
 import asyncio
+import math
 import shutil
 import sqlite3
 import tempfile
@@ -29,6 +30,7 @@ from services.gateway.store.database_file import (
     identities,
     migrate,
     only_gateway,
+    read_only,
     schema,
 )
 from telemetry.logs import logger
@@ -42,9 +44,6 @@ one gives back to the volume, a megabyte."""
 REWRITTEN_BYTES = 256 << 20
 """Size up to which a file is written anew: nobody is answered for these seconds."""
 
-STEPS = 100_000
-"""Of SQLite's machine between two looks whether the process is told to end: some milliseconds."""
-
 T = TypeVar("T")
 
 
@@ -56,11 +55,8 @@ class Database:
     on_fault        called at each fault
     """
 
-    def __init__(self, path: Path, is_stopped: Callable[[], bool] = lambda: False) -> None:
-        """Open, check and migrate; raises Refusal when the file cannot be used.
-
-        It ends early once `is_stopped`, with a Refusal or as if all had been done.
-        """
+    def __init__(self, path: Path) -> None:
+        """Open, check and migrate; raises Refusal when the file cannot be used."""
         self._path = path
         self._turn = asyncio.Lock()
         self._flushes: bool | None = None  # what the connection is set to
@@ -72,13 +68,9 @@ class Database:
             try:
                 self.connection = connect(path)
                 held.callback(lambda: self.connection.close())
-                self.connection.set_progress_handler(is_stopped, STEPS)
                 if (found := damage(self.connection)) is not None:
                     raise Refusal(f"{path}: {found}: restore a backup")
                 self._schema = migrate(self.connection, path)
-                if not self._pragma("auto_vacuum"):  # a file that keeps its free pages
-                    self._rewrite()
-                self.connection.set_progress_handler(None, 0)
             except sqlite3.Error as error:
                 raise Refusal(f"{path}: cannot be used: {error}") from None
             self._files = identities(path)
@@ -116,6 +108,12 @@ class Database:
             if not self.is_writable:
                 self.is_writable = True
                 logger().warning("the database takes writes again")
+
+    def read(self, query: Callable[[sqlite3.Connection], float]) -> float:
+        """Return a number that the query finds beside the transactions; NaN where it finds none."""
+        with suppress(sqlite3.Error), read_only(self._path) as beside:
+            return query(beside)
+        return math.nan
 
     async def work_off(
         self, step: Callable[[sqlite3.Connection], int], rewrite: bool = False
@@ -163,13 +161,12 @@ class Database:
         try:
             pages = self._pragma("page_count") - self._pragma("freelist_count")
             used = pages * self._pragma("page_size")
-            if used > REWRITTEN_BYTES and self._pragma("auto_vacuum"):
+            if used > REWRITTEN_BYTES:
                 self.is_rewrite_due = False
                 logger().warning("database not rewritten: it is too large", bytes=used)
             elif room < 2 * used:
                 logger().warning("database not rewritten: no room for two copies", bytes=used)
             else:
-                self.connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
                 self.connection.execute("VACUUM")
                 self._empty_log()
                 self.is_rewrite_due = False

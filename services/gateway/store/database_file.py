@@ -31,6 +31,11 @@ def connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
     return connection
 
 
+def read_only(path: Path) -> "closing[sqlite3.Connection]":
+    """Open a connection that others need not know of, inside a `with`; raises sqlite3.Error."""
+    return closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True))
+
+
 def identities(path: Path) -> list[int]:
     """Tell the file and its log from others that may take their places."""
     found = []
@@ -84,7 +89,7 @@ def find_damage(path: Path) -> str | None:
     Reads all of it, whoever else has it open.
     """
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        with read_only(path) as database:
             if not (found := schema(database)):
                 return "no database of a gateway"
             return damage(database) or (NEWER if found > len(_migrations()) else None)

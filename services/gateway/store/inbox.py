@@ -27,11 +27,11 @@ class Stored:
 
 
 class Arrival(NamedTuple):
-    """An update to handle, and what it says where that can be read."""
+    """An update to handle, what it says where that can be read, and whether the process died."""
 
-    queue: int
     update_id: int
     update: Update | None
+    has_crashed: bool = False
 
 
 def store_updates(db: Connection, payloads: Sequence[dict[str, Any]], now: float) -> list[Arrival]:
@@ -45,7 +45,7 @@ def store_updates(db: Connection, payloads: Sequence[dict[str, Any]], now: float
         ON CONFLICT DO UPDATE SET taken_at = excluded.taken_at""",
         [row for row, _ in stored],
     )
-    return [Arrival(row["chat"], row["update_id"], update) for row, update in stored]
+    return [Arrival(row["update_id"], update) for row, update in stored]
 
 
 def _has_id(payload: Any) -> bool:
@@ -77,20 +77,15 @@ def count_waiting(db: Connection) -> int:
 
 
 def waiting(db: Connection) -> list[Arrival]:
-    """Return every update that is not handled yet, in order.
-
-    A queue is a chat, but for chats in whose midst the process died: those share the queue 0, so
-    that the one over which it dies again and again ages no other.
-    """
-    query = """SELECT iif(chat IN (SELECT chat FROM updates WHERE state = 'new' AND crashes > 0),
-        0, chat), update_id, payload, taken_at FROM updates WHERE state = 'new'
+    """Return every update that is not handled yet, in order."""
+    query = """SELECT update_id, payload, taken_at, crashes FROM updates WHERE state = 'new'
         ORDER BY update_id"""
     found = []
-    for queue, update_id, payload, taken_at in db.execute(query):
-        update = None
+    for update_id, *stored in db.execute(query):
+        row, update = Stored(*stored), None
         with suppress(Unreadable):
-            update = Stored(payload, taken_at).read()
-        found.append(Arrival(queue, update_id, update))
+            update = row.read()
+        found.append(Arrival(update_id, update, row.crashes > 0))
     return found
 
 

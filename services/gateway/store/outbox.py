@@ -14,6 +14,8 @@ from services.gateway.answer import Outgoing, Silence
 
 KEEP_SENT_SECONDS = 2 * 86_400.0
 """Time for which what was sent is kept, so that nothing is planned twice."""
+Queue = tuple[int, bool]
+"""A chat's messages, or its other calls."""
 LATE_SECONDS = 3.0
 """Time after which somebody hears that what they asked for is still being tried."""
 
@@ -80,14 +82,15 @@ def recover(db: Connection) -> int:
     return db.execute("UPDATE outbox SET state = 'planned' WHERE state = 'sending'").rowcount
 
 
-def planned_chats(db: Connection) -> list[tuple[int, bool]]:
-    """Return the chats with planned calls, messages and other calls apart."""
+def planned_queues(db: Connection) -> list[Queue]:
+    """Return the queues in which something is planned."""
     query = "SELECT DISTINCT chat, method = 'sendMessage' FROM outbox WHERE state = 'planned'"
     return [(chat, bool(is_message)) for chat, is_message in db.execute(query)]
 
 
-def count_planned(db: Connection) -> int:
-    return int(db.execute("SELECT count(*) FROM outbox WHERE state = 'planned'").fetchone()[0])
+def count(db: Connection, states: Sequence[str] = ("planned",)) -> int:
+    query = "SELECT count(*) FROM outbox WHERE state IN (SELECT value FROM json_each(?))"
+    return int(db.execute(query, (json.dumps(states),)).fetchone()[0])
 
 
 def next_planned(db: Connection, chat: int, is_message: bool) -> Planned | None:
@@ -113,60 +116,52 @@ def mark_sending(db: Connection, row: Planned) -> None:
     db.execute(query, (row.id,))
 
 
-def mark_sent(db: Connection, row: Planned, message_id: int) -> bool:
-    """Return whether there is more of its kind to send to its chat."""
+def mark_sent(db: Connection, row: Planned, message_id: int, now: float) -> list[Queue]:
+    """Return the queues in which that is to be told."""
     query = "UPDATE outbox SET state = 'sent', message_id = ?, text = '', extra = '{}' WHERE id = ?"
     db.execute(query, (message_id, row.id))
-    query = """SELECT 1 FROM outbox WHERE state = 'planned' AND chat = ?
-        AND (method = 'sendMessage') = ?"""
-    return db.execute(query, (row.chat, row.is_message)).fetchone() is not None
+    return _release(db, row.update_id, now)
 
 
-def mark_failed(db: Connection, row: Planned, now: float) -> list[int]:
-    """Return the chats for which that releases something."""
+def mark_failed(db: Connection, row: Planned, now: float) -> list[Queue]:
+    """Return the queues in which that is to be told."""
     db.execute("UPDATE outbox SET state = 'failed' WHERE id = ?", (row.id,))
-    return release(db, row.update_id, now)
+    return _release(db, row.update_id, now)
 
 
-def release(db: Connection, update_id: int, now: float) -> list[int]:
-    """Plan what is to be said of how an answer's calls ended; return its chats.
+def postpone(db: Connection, row: Planned, now: float, seconds: float) -> list[Queue]:
+    """Plan again what is being sent, unless it was forgotten meanwhile.
 
-    One that was carried out is enough. If none was, nothing before the last has ended.
+    Returns the queues in which that is to be told.
     """
-    query = "SELECT state FROM outbox WHERE update_id = ? AND only_if = ''"
-    states = {state for (state,) in db.execute(query, (update_id,))}
-    if "sent" not in states and states & {"planned", "sending"}:
-        return []
-    released = _release(db, update_id, "sent" if "sent" in states else "failed", now)
-    db.execute("DELETE FROM outbox WHERE update_id = ? AND state = 'waiting'", (update_id,))
-    return released
-
-
-def _release_late(db: Connection, update_id: int, now: float) -> list[int]:
-    """Plan to say that an answer's calls are still being tried, where none goes soon."""
-    query = """SELECT min(not_before - planned_at) FROM outbox WHERE update_id = ?
-        AND only_if = '' AND state IN ('planned', 'sending')"""
-    waits = db.execute(query, (update_id,)).fetchone()[0] or 0.0
-    return _release(db, update_id, "late", now) if waits > LATE_SECONDS else []
-
-
-def _release(db: Connection, update_id: int, only_if: str, now: float) -> list[int]:
-    query = """UPDATE outbox SET state = 'planned', planned_at = ?, not_before = ?
-        WHERE update_id = ? AND state = 'waiting' AND only_if = ? RETURNING chat"""
-    return [chat for (chat,) in db.execute(query, (now, now, update_id, only_if))]
-
-
-def postpone(db: Connection, row: Planned, now: float, seconds: float) -> tuple[bool, list[int]]:
-    """Plan again what is being sent; False where it was forgotten meanwhile, which it stays.
-
-    Returns as well the chats for which that releases something.
-    """
-    changed = db.execute(
+    db.execute(
         """UPDATE outbox SET state = 'planned', not_before = ?, planned_at = min(planned_at, ?)
         WHERE id = ? AND state = 'sending'""",
         (now + seconds, now, row.id),  # the clock may have been set back
     )
-    return changed.rowcount > 0, _release_late(db, row.update_id, now)
+    return _release(db, row.update_id, now)
+
+
+def _release(db: Connection, update_id: int, now: float) -> list[Queue]:
+    """Plan what is to be said of how an answer's calls go; return its queues.
+
+    One that was carried out is enough. If none was, it is said that they take long, once all have
+    to wait for a while, and how they went when the last has ended.
+    """
+    query = "SELECT state, not_before - planned_at FROM outbox WHERE update_id = ? AND only_if = ''"
+    calls = db.execute(query, (update_id,)).fetchall()
+    waits = [wait for state, wait in calls if state in ("planned", "sending")]
+    is_sent = any(state == "sent" for state, _ in calls)
+    outcome = "sent" if is_sent else "late" if waits else "failed"
+    if outcome == "late" and min(waits) <= LATE_SECONDS:
+        return []
+    query = """UPDATE outbox SET state = 'planned', planned_at = ?, not_before = ?
+        WHERE update_id = ? AND state = 'waiting' AND only_if = ? RETURNING chat"""
+    released = [(chat, True) for (chat,) in db.execute(query, (now, now, update_id, outcome))]
+    if outcome != "late":
+        query = "DELETE FROM outbox WHERE update_id = ? AND state = 'waiting'"
+        db.execute(query, (update_id,))
+    return released
 
 
 def unspeak(db: Connection, chat: int, topic: int) -> int:
@@ -182,40 +177,37 @@ def is_spoken(db: Connection, row: Planned) -> bool:
     return db.execute(query, (row.id,)).fetchone() is not None
 
 
-def drop_talk(db: Connection, silence: Silence, apart: Collection[int]) -> int:
-    """Give up what the bot is about to say and the silence ends; return how many rows.
+def drop_talk(db: Connection, silence: Silence, apart: Collection[int]) -> None:
+    """Give up what the bot is about to say and the silence ends.
 
-    Those that are being sent do not count: they may arrive, but are not sent again.
+    What is being sent may arrive, but is not sent again.
     """
     rows = db.execute(
-        """SELECT id, state = 'planned', chat, topic, update_id IN (
+        """SELECT id, chat, topic, update_id IN (
             SELECT o.update_id FROM outbox o JOIN turns t ON t.chat = o.chat
             AND t.message_id = o.reply_to WHERE t.reason IN ('insanity', 'chattiness'))
         FROM outbox WHERE state IN ('planned', 'sending') AND (spoken OR asker)"""
     )
-    ended = {row: is_planned for row, is_planned, *talk in rows if silence.ends(apart, *talk)}
-    db.executemany("UPDATE outbox SET state = 'failed' WHERE id = ?", [(row,) for row in ended])
-    return sum(ended.values())
+    ended = [(row,) for row, *talk in rows if silence.ends(apart, *talk)]
+    db.executemany("UPDATE outbox SET state = 'failed' WHERE id = ?", ended)
 
 
-def drop_chat(db: Connection, chat: int, now: float) -> tuple[int, list[int]]:
+def drop_chat(db: Connection, chat: int, now: float) -> tuple[int, list[Queue]]:
     """Give up what is planned for a chat that put the bot out.
 
-    Returns how many rows, and the chats for which that releases something.
+    Returns how many rows, and the queues in which that is to be told.
     """
     db.execute("UPDATE outbox SET state = 'failed' WHERE chat = ? AND state = 'waiting'", (chat,))
     query = """UPDATE outbox SET state = 'failed' WHERE chat = ? AND state = 'planned'
         RETURNING update_id"""
     dropped = [update_id for (update_id,) in db.execute(query, (chat,)).fetchall()]
-    return len(dropped), [each for update_id in dropped for each in release(db, update_id, now)]
+    return len(dropped), [each for update_id in dropped for each in _release(db, update_id, now)]
 
 
-def forget(db: Connection, asker: int, before: float) -> int:
-    """Give up what answers a person, and keep no word of it; return how many were planned."""
-    query = """SELECT count(*) FROM outbox
-        WHERE asker = ? AND planned_at < ? AND state = 'planned'"""
-    given_up = int(db.execute(query, (asker, before)).fetchone()[0])
-    query = """UPDATE outbox SET state = iif(state = 'sent', state, 'failed'), text = '',
-        extra = '{}', asker = 0 WHERE asker = ? AND planned_at < ?"""
-    db.execute(query, (asker, before))
-    return given_up
+def forget(db: Connection, asker: int, before: float) -> None:
+    """Give up what answers a person, and keep no word of it."""
+    db.execute(
+        """UPDATE outbox SET state = iif(state = 'sent', state, 'failed'), text = '', extra = '{}',
+        asker = 0 WHERE asker = ? AND planned_at < ?""",
+        (asker, before),
+    )

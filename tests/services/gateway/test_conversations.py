@@ -49,14 +49,14 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
         (group("/insanity @other_bot off"),), (group("@other_bot /insanity off"),),
         (group("ну"), "эхо: ну")], {}, []),
     ("insanity means nothing where all is answered anyway",
-     [(private("/insanity"), TEXTS.insanity_private)], {}, []),
+     [(private("/insanity"), TEXTS.groups_only)], {}, []),
     ("insanity is that chat's alone", [
         (group("/insanity", chat=-1), TEXTS.insanity_on), (group("а тут?", chat=-2),)], {}, []),
     ("insanity is that topic's alone where it has settings of its own", [
         (group("/insanity", **topic(5)), TEXTS.insanity_on),
         (group("тут?", **topic(5)), "эхо: тут?"), (group("а в общем?"),)], {}, []),
     ("only administrators switch insanity in groups", [
-        (group("/insanity", sender=NINA), TEXTS.insanity_refused), (group("и что?"),)], {}, []),
+        (group("/insanity", sender=NINA), TEXTS.refused), (group("и что?"),)], {}, []),
     ("an anonymous administrator switches insanity", [
         (group("/insanity", sender_chat=GROUP, sender=another_bot()), TEXTS.insanity_on)], {}, []),
     ("chattiness is set, and refused when it is none", [
@@ -76,7 +76,7 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
         (group("/quiet вкл"), TEXTS.quiet.format(begin="23:00", end="8:00")),
         (group("/quiet ночью"), unclear("/quiet 23-8 (часы от 0 до 24, или off)"))], {}, []),
     ("quiet hours in private, where nothing is said unasked",
-     [(private("/quiet 23-8"), TEXTS.quiet_private)], {}, []),
+     [(private("/quiet 23-8"), TEXTS.groups_only)], {}, []),
     ("in private a slash and a word are meant as a command", [
         (private("/sing"), TEXTS.help), (private("/помощь"), TEXTS.help),
         (private("@avtobus_bot /help"), TEXTS.help), (private("ну и ну /s"), "эхо: ну и ну /s"),
@@ -98,12 +98,12 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
     ("people are told of talk, administrators of settings", [
         (group("/help", sender=NINA), TEXTS.help), (group("/help"), TEXTS.help_admin)], {}, []),
     ("an anonymous administrator is told why nothing can be deleted", [
-        (group("/forgetme", sender_chat=GROUP, sender=another_bot()), TEXTS.whose)], {}, []),
+        (group("/forgetme", sender_chat=GROUP, sender=another_bot()), TEXTS.anonymous)], {}, []),
     ("quiet hours are set and taken back", [
         (group("/insanity"), TEXTS.insanity_on),
         (group("/quiet 10:30-12"), TEXTS.quiet.format(begin="10:30", end="12:00")), (group("ну"),),
         (group("/quiet off"), TEXTS.quiet_off), (group("ну"), "эхо: ну")], {}, []),
-    ("nothing is to be set in private", [(private("/settings"), TEXTS.insanity_private)], {}, []),
+    ("nothing is to be set in private", [(private("/settings"), TEXTS.groups_only)], {}, []),
     ("commands that want an answer say so", [
         (private("/delete"), TEXTS.answer_me), (private("/report"), TEXTS.answer_me)], {}, []),
     ("what is written after forgetme is answered", [

@@ -18,7 +18,6 @@ from structlog.testing import capture_logs
 
 from contracts.clock import HOUR, MINUTE
 from contracts.forget import Forgotten, append
-from contracts.refusal import Refusal
 from services.gateway.incoming import RepliedTo, read_message
 from services.gateway.lifecycle import _forget_again
 from services.gateway.reasons import ChatSettings
@@ -254,26 +253,12 @@ async def test_a_volume_that_is_nearly_full_has_room_after_less_is_kept(
         assert path.with_name("x.sqlite3-wal").stat().st_size == 0
 
 
-async def test_an_old_file_that_has_no_room_to_be_rewritten_says_so_and_is_once_it_is_pruned(
-    small_disk: SmallDisk,
-) -> None:
-    path = small_disk.folder / "x.sqlite3"
-    make_old(path, 1)
-    plant(path, 4000, text=WORD * 200)
-    with capture_logs() as logged, closing(Database(path)) as database:
-        assert [each["event"] for each in logged] == [
-            "database not rewritten: no room for two copies"
-        ]
-        await database.work_off(lambda db: history.prune(db, 1e9, days=1))
-        await database.rewrite()
-        assert path.stat().st_size < 200_000
-
-
-def test_a_file_that_gave_no_room_back_is_made_to(tmp_path: Path) -> None:
+async def test_a_file_that_gave_no_room_back_is_made_to(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite3"
     make_old(path, 1)
     plant(path, 10)
     with closing(Database(path)) as database:
+        await database.rewrite()
         assert database.connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 2
         assert database.connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     assert planted(path) == 10
@@ -302,13 +287,6 @@ async def test_told_to_end_on_a_full_disk_a_start_that_forgets_again_ends(
         await world.counts("database_writable", 0)
         running.stop.set()
         await running.ended
-
-
-def test_told_to_end_a_database_is_not_opened_to_the_end(tmp_path: Path) -> None:
-    Database(tmp_path / "x.sqlite3").close()
-    plant(tmp_path / "x.sqlite3", 20_000)
-    with pytest.raises(Refusal, match="interrupted"):
-        Database(tmp_path / "x.sqlite3", lambda: True)
 
 
 async def test_a_start_after_a_restore_looks_for_each_person_a_few_times(

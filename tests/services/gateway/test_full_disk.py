@@ -186,7 +186,7 @@ async def test_a_gateway_that_waits_for_its_disk_for_ever_is_restarted(
     """The disk refused before, which no restart helps; now a thread is stuck in it."""
     opened, begun, stuck = list[Database](), threading.Event(), threading.Event()
 
-    def open_database(path: Path, *_: object) -> Database:
+    def open_database(path: Path) -> Database:
         opened.append(Database(path))
         return opened[0]
 

@@ -108,7 +108,8 @@ async def test_polling_waits_as_long_as_it_is_told_to_and_is_alive(world: World)
 
 
 async def test_failing_polls_are_a_sign_of_life(world: World) -> None:
-    world.patch.setattr(polling, "backoff", lambda _: 13.0)  # no other pause ends with one of it
+    # no other pause ends with one of it
+    world.patch.setattr(polling, "pause_after", lambda *_: 13.0)
     world.telegram.fault = of("getUpdates", 500)
     began = world.clock.now()
     async with world.gateway():

@@ -26,15 +26,6 @@ def test_a_messages_second_begins_when_telegram_has_answered() -> None:
     assert limit.next_slot(2, 11.0) == 11.2
 
 
-def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:
-    limit = RateLimit()
-    for _ in range(20):
-        limit.take_slot(-1, 4000.0)
-    assert limit.next_slot(-1, 400.0) == 460.0
-    assert limit.next_slot(-1, 460.0) == 460.0
-    assert limit.next_slot(-2, 401.0) == 401.0
-
-
 def test_only_as_many_chats_are_remembered_as_matter() -> None:
     limit = RateLimit()
     for chat in range(3000):
