@@ -103,23 +103,17 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def locked(folder: Path, busy: str, clean_up: bool = False) -> Iterator[None]:
-    """Hold the folder's lock, making the folder if need be.
-
-    clean_up  remove the lock file at the end, and a folder made here if nothing else is in it;
-              without it the folder is ours, and is closed to other users
+def locked(folder: Path, busy: str) -> Iterator[None]:
+    """Hold the lock of a folder of ours, which is made if need be and closed to other users.
 
     Raises Locked, with the text `busy`, while another process has it, and Refusal where the folder
     cannot be written.
     """
-    path = folder / LOCK
     try:
-        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         with suppress(PermissionError):  # a volume's folder may be root's
-            if not clean_up:
-                folder.chmod(0o700)
-        file = path.open("w")
+            folder.chmod(0o700)
+        file = (folder / LOCK).open("w")
     except (FileExistsError, NotADirectoryError):
         raise Refusal(f"{folder}: is a file; a folder is wanted") from None
     except OSError as error:
@@ -127,17 +121,6 @@ def locked(folder: Path, busy: str, clean_up: bool = False) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # its holder may have removed the file after it was opened here
-            is_current = os.path.samestat(os.fstat(file.fileno()), path.stat())
-        except (BlockingIOError, FileNotFoundError):
-            is_current = False
-        if not is_current:
-            raise Locked(f"{folder}: {busy}")
-        try:
-            yield
-        finally:
-            if clean_up:
-                with suppress(OSError):  # the folder is not empty
-                    path.unlink(missing_ok=True)
-                    if is_new:
-                        folder.rmdir()
+        except BlockingIOError:
+            raise Locked(f"{folder}: {busy}") from None
+        yield

@@ -318,7 +318,7 @@ def main(
     skip_unchanged: SkipOption = False,
 ) -> None:
     """Build a data set from chat exports, without the people who asked to be forgotten."""
-    with job("extraction", bot, output, skip_unchanged) as context:
+    with job("extraction", bot, skip_unchanged) as context:
         name, volumes = context.bot.name, context.volumes
         if format not in (None, *FORMATS):
             raise Refusal(f"--format {format}: choose one of {', '.join(FORMATS)}")

@@ -18,7 +18,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -187,18 +187,13 @@ def fingerprint(inputs: Inputs) -> str:
 
 
 @contextmanager
-def job(
-    name: str, bot: Path, output: Path | None = None, skip_unchanged: bool = False
-) -> Iterator[JobContext]:
-    """Run the block as the job `name` of the bot whose file is `bot`.
-
-    output  the folder in which it works, if the command line names one
-    """
+def job(name: str, bot: Path, skip_unchanged: bool = False) -> Iterator[JobContext]:
+    """Run the block as the job `name` of the bot whose file is `bot`, and hold its data's lock."""
     with command(name):
         file, volumes = BotFile.read(bot), from_environment(Volumes)
         with (
             job_report(name, file.name, from_environment(PushSettings)) as report,
-            _alone(volumes.data_dir, file.name, output),
+            locked(volumes.data_dir / file.name, BUSY) if _is_first_process() else nullcontext(),
         ):
             yield JobContext(file, volumes, report, skip_unchanged)
 
@@ -222,20 +217,3 @@ def command(service: str) -> Iterator[None]:
 def _is_first_process() -> bool:
     """Of the processes of a distributed training, which have a RANK, the first locks and writes."""
     return os.environ.get("RANK", "0") == "0"
-
-
-@contextmanager
-def _alone(data_dir: Path, bot: str, output: Path | None) -> Iterator[None]:
-    """Hold the bot's folder of data, and what the output lies in elsewhere; raises Locked.
-
-    That is the folder of another bot, or the output itself, of which no lock stays.
-    """
-    root, own = data_dir.resolve(), (data_dir / bot).resolve()
-    with ExitStack() as stack:
-        if _is_first_process():
-            stack.enter_context(locked(own, BUSY))
-            if output is not None and not (place := output.resolve()).is_relative_to(own):
-                is_outside = root not in place.parents
-                folder = place if is_outside else root / place.relative_to(root).parts[0]
-                stack.enter_context(locked(folder, BUSY, clean_up=is_outside))
-        yield

@@ -176,7 +176,7 @@ def main(
     skip_unchanged: SkipOption = False,
 ) -> None:
     """Convert a fine-tuned model to what generation serves."""
-    with job("conversion", bot, run, skip_unchanged) as context:
+    with job("conversion", bot, skip_unchanged) as context:
         name, volumes = context.bot.name, context.volumes
         folder, source = run or volumes.run(name), dataset or volumes.dataset(name)
         weights = context.bot.section("training", TrainingConfig).weights

@@ -193,7 +193,7 @@ def main(
     skip_unchanged: SkipOption = False,
 ) -> None:
     """Measure how well a converted run sounds like its persona."""
-    with job("evaluation", bot, run, skip_unchanged) as context:
+    with job("evaluation", bot, skip_unchanged) as context:
         file, volumes = context.bot, context.volumes
         folder, source = run or volumes.run(file.name), dataset or volumes.dataset(file.name)
         sections = file.section("sampling", Sampling), file.section("moderation", Policy)

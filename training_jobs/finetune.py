@@ -237,7 +237,7 @@ def main(
             source = dataset or from_environment(Volumes).dataset(file.name)
             print(estimate(_config(file, given), source))
         return
-    with job("training", bot, output, skip_unchanged) as context:
+    with job("training", bot, skip_unchanged) as context:
         stop = Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         name, volumes = context.bot.name, context.volumes

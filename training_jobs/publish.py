@@ -164,7 +164,7 @@ def main(
     skip_unchanged: SkipOption = False,
 ) -> None:
     """Publish a converted model as the version that is served, if its figures allow it."""
-    with job("publishing", bot, run, skip_unchanged) as context, TemporaryDirectory() as adopted:
+    with job("publishing", bot, skip_unchanged) as context, TemporaryDirectory() as adopted:
         name = context.bot.name
         models, folder = BotModels(context.volumes.models(name)), run or context.volumes.run(name)
         if source is not None:

@@ -1,11 +1,10 @@
 """Files and folders are written whole or stay as they were; a lock has one holder."""
 
-import fcntl
 from pathlib import Path
 
 import pytest
 
-from contracts.files import LOCK, Locked, locked, whole_folder, write_whole
+from contracts.files import Locked, locked, whole_folder, write_whole
 from contracts.refusal import Refusal
 
 
@@ -40,29 +39,12 @@ def test_a_folder_of_ours_that_others_could_read_is_closed_to_them(tmp_path: Pat
         assert (tmp_path / "bot").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("clean_up", [True, False])
-def test_a_lock_has_one_holder_and_can_remove_its_file(tmp_path: Path, clean_up: bool) -> None:
-    folder = tmp_path / "output"
+def test_a_lock_has_one_holder(tmp_path: Path) -> None:
     for _ in range(2):
-        with locked(folder, "busy", clean_up):
-            with pytest.raises(Locked, match="output: busy"), locked(folder, "busy"):
+        with locked(tmp_path / "bot", "busy"):
+            refused = pytest.raises(Locked, match="bot: busy")
+            with refused, locked(tmp_path / "bot", "busy"):
                 pass
-            assert (folder / LOCK).exists()
-    assert folder.exists() is not clean_up
-
-
-def test_a_lock_whose_file_its_holder_has_just_removed_is_not_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flock = fcntl.flock
-
-    def removed_then_locked(file: int, operation: int) -> None:
-        (tmp_path / LOCK).unlink()
-        flock(file, operation)
-
-    monkeypatch.setattr("fcntl.flock", removed_then_locked)
-    with pytest.raises(Locked), locked(tmp_path, "busy"):
-        pass
 
 
 def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:

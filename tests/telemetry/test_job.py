@@ -12,7 +12,6 @@ from structlog.typing import EventDict
 
 from contracts.bot_file import BotFile
 from contracts.clock import Clock
-from contracts.files import LOCK
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from contracts.settings import Volumes
@@ -125,58 +124,24 @@ def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "avtobus.yaml"
 
 
-def is_refused(bot: Path, output: Path | None = None) -> bool:
+def is_refused(bot: Path) -> bool:
     """Whether a job is refused because another one works there."""
     try:
-        with job("conversion", bot, output):
+        with job("conversion", bot):
             return False
     except SystemExit as ended:
         return ended.code == 2
 
 
-def test_a_job_holds_its_bots_folder_wherever_its_output_lies(
+def test_of_the_jobs_of_a_bot_one_works_at_a_time(
     bot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with job("training", bot, tmp_path / "runs" / "a"):
+    with job("training", bot):
         assert is_refused(bot)
-        assert is_refused(bot, tmp_path / "runs" / "b")
         said = f"error: {tmp_path}/data/avtobus: another job works there; wait for its end\n"
         assert capsys.readouterr().err.endswith(said)
+        assert not is_refused(bot.with_name("polkson.yaml"))
     assert not is_refused(bot)
-
-
-def test_two_bots_refuse_each_other_only_in_the_same_output(bot: Path, tmp_path: Path) -> None:
-    other = bot.with_name("polkson.yaml")
-    with job("training", bot, tmp_path / "runs" / "a"):
-        assert not is_refused(other, tmp_path / "runs" / "b")
-        assert is_refused(other, tmp_path / "runs" / "a")
-    assert not is_refused(other, tmp_path / "runs" / "a")
-
-
-def test_an_output_in_the_folder_of_another_bot_holds_that_folder(
-    bot: Path, tmp_path: Path
-) -> None:
-    other = bot.with_name("polkson.yaml")
-    with job("extraction", bot, tmp_path / "data" / "polkson" / "dataset"):
-        assert is_refused(other)
-    with job("extraction", other):
-        assert is_refused(bot, tmp_path / "data" / "polkson" / "dataset")
-
-
-def test_no_lock_stays_outside_the_data_volume(bot: Path, tmp_path: Path) -> None:
-    (tmp_path / "runs" / "kept").mkdir(parents=True)
-    (tmp_path / "runs" / "kept" / "model").write_text("")
-    for name in ("kept", "empty"):
-        with job("training", bot, tmp_path / "runs" / name):
-            assert (tmp_path / "runs" / name / LOCK).exists()
-    assert [path.name for path in (tmp_path / "runs").rglob("*")] == ["kept", "model"]
-    (tmp_path / "runs" / "empty").mkdir()
-    with job("training", bot, tmp_path / "runs" / "empty"):
-        pass
-    assert not list((tmp_path / "runs" / "empty").iterdir())
-    with job("training", bot, tmp_path / "data" / "avtobus" / "run"):
-        pass
-    assert [path.name for path in (tmp_path / "data").rglob("*")] == ["avtobus", LOCK]
 
 
 def test_of_the_processes_of_one_training_only_the_first_locks_and_writes_the_stamp(

@@ -6,20 +6,19 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contracts.files import locked
 from tests.conftest import Toy
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.convert import app
 from training_jobs.quality_gate import ALLOWED_DRIFT
 
 
-def test_the_command_reports_what_the_smaller_weights_cost_and_locks_no_parent_of_its_run(
+def test_the_command_reports_what_the_smaller_weights_cost(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     run = shutil.copytree(toy.run, tmp_path / "runs" / "mine")
     options = ["--bot", str(toy.bot_file), "--run", str(run), "--dataset", str(toy.dataset)]
-    with pushgateway() as gateway, locked(run.parent, "busy", clean_up=True):
+    with pushgateway() as gateway:
         result = CliRunner().invoke(app, options, env={"PUSHGATEWAY_URL": gateway.url})
     assert result.exit_code == 0, result.output
     for noise in ("%", "wrapper"):  # the libraries' own progress bars and errors
