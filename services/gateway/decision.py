@@ -132,12 +132,8 @@ def _decide_talk(
         chance = 0 if joined else _percentile(message, me)
         unasked = _decide_unasked(message, chance, view, config, now)
         reason = Reason.BURST if joined == Reason.JOINED else unasked
-    if reason not in SPEAKS or not message.is_by_bot:
-        return reason
-    if view.repeated:
-        return Reason.BOT_REPEAT
-    may = may_add(view.bots + 1, view.other_bots, config.bot_depth)
-    return reason if may else Reason.BOT_DEPTH
+    may = not message.is_by_bot or may_add(view.bots + 1, view.other_bots, config.bot_depth)
+    return Reason.BOT_DEPTH if reason in SPEAKS and not may else reason
 
 
 def _may_call_by_edit(message: Message, view: View, now: float) -> bool:

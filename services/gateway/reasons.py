@@ -38,7 +38,6 @@ class Reason(StrEnum):
     SILENCED = "silenced"
     LIMITED = "limited"
     BOT_DEPTH = "bot_depth"
-    BOT_REPEAT = "bot_repeat"
     VIA_BOT = "via_bot"
     STALE = "stale"
     QUIET_HOURS = "quiet_hours"
@@ -96,7 +95,6 @@ class View:
                        and where it was not for the bot and an edit changes no words
     bots               messages of bots since the last one of a person, this one not counted
     other_bots         how many bots but ours wrote those, the sender of this one counted
-    repeated           a bot said the same a short while ago
     joined             JOINED or JOINED_UNASKED of an earlier message of its sender that waits to be
                        answered together with this one
     album              another part of its album was answered
@@ -111,7 +109,6 @@ class View:
     before: str | None = None
     bots: int = 0
     other_bots: int = 0
-    repeated: bool = False
     joined: str | None = None
     album: bool = False
     answers_in_hour: int = 0

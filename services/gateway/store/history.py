@@ -12,14 +12,14 @@ from services.gateway.incoming import Message, RepliedTo
 from services.gateway.reasons import BURST_GAP, SPEAKS, ChatSettings, Reason, View
 from services.gateway.store import chats, inbox, outbox
 from services.gateway.store.database import BATCH
-from services.gateway.store.same_words import is_repeat, words_key
+from services.gateway.store.same_words import words_key
 
 ALBUM_MESSAGES = 20
 """Parts of an album lie less than so many messages apart; it has at most ten."""
 WAITED_SECONDS = 86_400.0
 """Time for which Telegram keeps what nobody fetches, so that one answer may be for all of it."""
 REPEAT_MESSAGES = 20
-"""Messages back within which the bot neither repeats itself nor answers a bot that does."""
+"""Of its last messages the bot repeats none."""
 KEEP_ASKS_SECONDS = 2 * 86_400.0
 
 _BOTS_IN_A_ROW = """
@@ -100,7 +100,6 @@ def view(db: Connection, message: Message, now: float, default: ChatSettings) ->
         before=before,
         bots=bots,
         other_bots=max(other_bots, int(message.is_by_bot)),
-        repeated=message.is_by_bot and _is_repeated(db, message),
         joined=joined,
         album=bool(album),
         answers_in_hour=asks["answer"] + asks["unasked"],
@@ -118,16 +117,6 @@ def bots_in_a_row(db: Connection, chat: int, topic: int, but: int = 0) -> tuple[
     here = {"chat": chat, "topic": topic, "message_id": but}
     bots, others = db.execute(_BOTS_IN_A_ROW, here).fetchone()
     return bots, others
-
-
-def _is_repeated(db: Connection, message: Message) -> bool:
-    """Whether a bot, ours or another, said the same lately."""
-    rows = db.execute(
-        """SELECT text FROM turns WHERE chat = :chat AND topic = :topic AND is_bot
-        AND message_id != :message_id ORDER BY id DESC LIMIT :limit""",
-        {**message.facts(), "limit": REPEAT_MESSAGES},
-    )
-    return is_repeat(message.text, frozenset(words_key(text) for (text,) in rows))
 
 
 def add_message(db: Connection, message: Message, reason: Reason) -> None:

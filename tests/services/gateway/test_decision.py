@@ -131,7 +131,6 @@ CASES = [
     Case("two bots' third", by_bot(), Reason.BOT_DEPTH, row(2, others=2)),
     Case("a bot calls, deep", by_bot("автобус!"), Reason.BOT_DEPTH, row(3, insane=False)),
     Case("a bot answers, deep", answering(SELF, sender=another_bot()), Reason.BOT_DEPTH, row(9)),
-    Case("a bot repeats itself", by_bot(), Reason.BOT_REPEAT, replace(row(0), repeated=True)),
     Case("a bot unaddressed", by_bot(), Reason.NOT_ADDRESSED, row(0, insane=False)),
     Case("no bot is answered", by_bot(), Reason.BOT_DEPTH, row(0), {"bot_depth": 0}),
     Case("a person after many bots", group("хватит"), Reason.INSANITY, row(9)),

@@ -20,14 +20,13 @@ from contracts.clock import HOUR, MINUTE
 from contracts.forget import Forgotten, append
 from services.gateway.incoming import RepliedTo, read_message
 from services.gateway.lifecycle import _forget_again
-from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats, history
 from services.gateway.store import database as store
 from services.gateway.store.database import BATCH, Database
 from services.gateway.store.database_file import MIGRATIONS
 from tests.conftest import PATIENCE, SmallDisk
 from tests.services.gateway.conftest import TEXTS, World, candidate
-from tests.services.gateway.telegram import another_bot, group, private
+from tests.services.gateway.telegram import private
 
 MANY = 3 * BATCH
 WORD = "тайна"
@@ -123,16 +122,6 @@ async def test_what_the_persona_said_is_found_by_an_index(database: Database) ->
         db.set_trace_callback(None)
         for query in (each for each in queries if "role = 'persona'" in each):
             assert "turns_persona" in plan(db, query), query
-
-
-async def test_what_bots_said_is_found_by_an_index(database: Database) -> None:
-    queries = list[str]()
-    async with database.transaction() as db:
-        db.set_trace_callback(queries.append)
-        history.view(db, read_message(group("эй", sender=another_bot()), 1.0), 1.0, ChatSettings())
-        db.set_trace_callback(None)
-        [query] = (each for each in queries if "AND is_bot\n" in each)
-        assert "turns_bots" in plan(db, query)
 
 
 def plan(db: sqlite3.Connection, query: str) -> str:

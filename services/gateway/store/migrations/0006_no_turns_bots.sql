@@ -1,0 +1,2 @@
+-- Nothing asks any more whether a bot says what one said before.
+DROP INDEX turns_bots;
