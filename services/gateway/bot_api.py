@@ -9,28 +9,26 @@ from functools import cache
 from typing import Any
 
 import aiohttp
-from aiogram import Bot
+from aiogram import Bot, exceptions
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import (
-    ClientDecodeError,
-    TelegramAPIError,
-    TelegramBadRequest,
-    TelegramEntityTooLarge,
-    TelegramForbiddenError,
-    TelegramNetworkError,
-    TelegramNotFound,
-    TelegramServerError,
-)
 from aiogram.methods import TelegramMethod
 
 from contracts.refusal import Refusal
 from services.gateway.settings import GatewaySettings, token_of
 
 CALL_SECONDS = 30
-REFUSED = (TelegramForbiddenError, TelegramBadRequest, TelegramNotFound, TelegramEntityTooLarge)
+_CODES = {
+    exceptions.TelegramBadRequest: "400",
+    exceptions.TelegramForbiddenError: "403",
+    exceptions.TelegramNotFound: "404",
+    exceptions.TelegramEntityTooLarge: "413",
+}
+REFUSED = tuple(_CODES)
 """Errors after which the same call fails again: it is not repeated."""
-_CODES = {TelegramForbiddenError: "403", TelegramBadRequest: "400", TelegramNotFound: "404"}
+_UNCLEAR = (exceptions.TelegramServerError, exceptions.ClientDecodeError)
+PASSING = (exceptions.TelegramNetworkError, exceptions.TelegramRetryAfter, *_UNCLEAR)
+"""Errors that say nothing about the call: later it succeeds."""
 
 
 @cache
@@ -77,13 +75,11 @@ def may_have_arrived(error: Exception) -> bool:
     A connection that was never made carried nothing; one that broke may have. An error of a server
     (5xx) or an answer that is not JSON says nothing either.
     """
-    if isinstance(error, TelegramNetworkError):
+    if isinstance(error, exceptions.TelegramNetworkError):
         return not isinstance(error.__cause__, aiohttp.ClientConnectorError)
-    return isinstance(error, TelegramServerError | ClientDecodeError)
+    return isinstance(error, _UNCLEAR)
 
 
-def failure_code(error: TelegramAPIError) -> str:
+def failure_code(error: exceptions.TelegramAPIError) -> str:
     """The status of a refused call for metrics; `topic` where only the forum topic is gone."""
-    if isinstance(error, TelegramBadRequest) and "thread not found" in error.message:
-        return "topic"
-    return _CODES.get(type(error), "413")
+    return "topic" if "thread not found" in error.message else _CODES[type(error)]

@@ -11,15 +11,9 @@ from dataclasses import replace
 from sqlite3 import Connection
 from typing import Any
 
-from aiogram.exceptions import (
-    ClientDecodeError,
-    TelegramNetworkError,
-    TelegramRetryAfter,
-    TelegramServerError,
-)
-
 from services.gateway.answer import Answer, Outgoing, Silence, Write, answer_to
 from services.gateway.ask_generation import Generation
+from services.gateway.bot_api import PASSING
 from services.gateway.button_presses import answer_button
 from services.gateway.command_handlers import Order
 from services.gateway.command_table import run_command
@@ -43,11 +37,6 @@ MOST_CRASHES = 3
 """Attempts that the process did not survive, after which an update is given up as well."""
 LONGEST_BURST = 15.0
 """Seconds after which somebody who never stops writing is answered."""
-_OUTSIDE = (
-    *(TelegramNetworkError, TelegramRetryAfter, TelegramServerError, ClientDecodeError),
-    OSError,
-)
-"""Failures of Telegram, generation or a disk: like the store's, they pass, however late."""
 
 
 class Flow:
@@ -84,8 +73,8 @@ class Flow:
         except Unreadable:
             pass
         except BaseException as error:  # a cancellation as well: the process survived the attempt
-            is_outside = isinstance(error, _OUTSIDE) or is_fault(error)
-            is_own = isinstance(error, Exception) and not is_outside
+            passes = isinstance(error, (*PASSING, OSError)) or is_fault(error)  # however late
+            is_own = isinstance(error, Exception) and not passes
             failures = await self.context.write(lambda db: inbox.end_attempt(db, update_id, is_own))
             if not is_own or failures < MOST_FAILURES:
                 raise

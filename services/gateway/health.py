@@ -1,10 +1,11 @@
 """The metrics port's HTTP server: /metrics, /healthz (alive) and /readyz (ready)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.aiohttp import make_aiohttp_handler
 from prometheus_client.registry import Collector
 
 from contracts.refusal import Refusal
@@ -17,15 +18,10 @@ async def serve_health(
     host: str, port: int, registry: Collector, alive: Probe, ready: Probe
 ) -> AsyncIterator[int]:
     """Serve inside the block and yield the port; raises Refusal when it is taken."""
-
-    async def metrics(_request: web.Request) -> web.Response:
-        headers = {"Content-Type": CONTENT_TYPE_LATEST}
-        return web.Response(body=generate_latest(registry), headers=headers)
-
     app = web.Application()
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/healthz", _answer(alive))
-    app.router.add_get("/readyz", _answer(ready))
+    app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    app.router.add_get("/healthz", partial(_answer, alive))
+    app.router.add_get("/readyz", partial(_answer, ready))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -40,8 +36,5 @@ async def serve_health(
         await runner.cleanup()
 
 
-def _answer(probe: Probe) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(_request: web.Request) -> web.Response:
-        return web.Response(text="ok\n") if probe() else web.Response(text="no\n", status=503)
-
-    return handle
+async def _answer(probe: Probe, _request: web.Request) -> web.Response:
+    return web.Response(text="ok\n") if probe() else web.Response(text="no\n", status=503)

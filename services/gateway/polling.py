@@ -9,14 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from aiogram.exceptions import (
-    TelegramConflictError,
-    TelegramNetworkError,
-    TelegramNotFound,
-    TelegramRetryAfter,
-    TelegramServerError,
-    TelegramUnauthorizedError,
-)
+from aiogram import exceptions
 
 from contracts.refusal import Refusal
 from contracts.retry import retry
@@ -42,11 +35,12 @@ READY_SECONDS = 75.0
 """Time for which a poll that succeeded makes the gateway ready: two calls, and a little."""
 ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member"]
 _OUTCOMES = {
-    TelegramConflictError: "conflict",
-    TelegramNetworkError: "network",
-    TelegramRetryAfter: "limited",
-    TelegramServerError: "server",
+    exceptions.TelegramConflictError: "conflict",
+    exceptions.TelegramNetworkError: "network",
+    exceptions.TelegramRetryAfter: "limited",
+    exceptions.TelegramServerError: "server",
 }
+_UNKNOWN_TOKEN = (exceptions.TelegramUnauthorizedError, exceptions.TelegramNotFound)
 _MESSAGES = {
     "conflict": "another process polls with this token: stop it, Telegram lets one alone poll",
     "limited": "telegram asks for a pause",
@@ -106,7 +100,7 @@ class Polling:
         """
         calls = [("deleteWebhook", dict[str, Any]()), *(("setMyCommands", m) for m in menus())]
         for method, parameters in calls:
-            with suppress(*REFUSED, TelegramUnauthorizedError):  # an older server; a refused token
+            with suppress(*REFUSED, *_UNKNOWN_TOKEN):  # an older server; a refused token
                 call = partial(self._api.call, method, **parameters)
                 await retry(call, self._clock, _patiently)
 
@@ -147,11 +141,11 @@ class Polling:
 
         try:
             return await retry(attempt, self._clock, self._pause)
-        except (TelegramUnauthorizedError, TelegramNotFound):
+        except _UNKNOWN_TOKEN:
             raise Refusal("TELEGRAM_TOKEN: Telegram knows no such bot") from None
 
     def _pause(self, error: Exception, attempt: int) -> float | None:
-        if isinstance(error, TelegramUnauthorizedError | TelegramNotFound):
+        if isinstance(error, _UNKNOWN_TOKEN):
             return None
         named = (name for kind, name in _OUTCOMES.items() if isinstance(error, kind))
         outcome = "disk" if is_fault(error) else next(named, "other")
@@ -167,6 +161,5 @@ class Polling:
 
 def _patiently(error: Exception, attempt: int) -> float | None:
     """Pauses of up to ten minutes; a call that is refused is not repeated."""
-    if isinstance(error, (*REFUSED, TelegramUnauthorizedError)):
-        return None
-    return pause_after(error, attempt, longest=600.0)
+    is_refused = isinstance(error, (*REFUSED, *_UNKNOWN_TOKEN))
+    return None if is_refused else pause_after(error, attempt, longest=600.0)
