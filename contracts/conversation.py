@@ -3,17 +3,22 @@
 Lines become turns, and `context` chooses the turns that stand before an answer. Pure.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-CONTEXT_TURNS, MOST_CONTEXT_TURNS = 4, 16
+CONTEXT_TURNS, MOST_CONTEXT_TURNS = 2, 16
 LONGEST_TURN, MOST_LINES = 2000, 32
 """Characters and lines after which a sender's next one begins a turn: what is longer can neither be
 learned nor asked."""
 LATE_ANSWER = 4
 """Pauses within which what follows a question still answers it."""
+
+
+_QUESTION = re.compile(r"\?[^\w?]*\Z")
+"""The end of a question, which a smile or another mark may follow."""
 
 
 class Conversation(BaseModel):
@@ -92,11 +97,11 @@ def turns(lines: Iterable[Line], rules: Conversation, session: int = 0) -> Itera
 
 
 def _begins_session(line: Line, said: Sequence[Line], pause: float) -> bool:
-    """Never between a question and its direct answer."""
+    """Never between a question and its direct answer, up to LATE_ANSWER pauses."""
     gap = abs(line.at - said[-1].at)
     if line.sender == said[-1].sender:
         return gap >= pause
-    is_answer = said[-1].text.endswith("?") or line.reply_to in {each.id for each in said}
+    is_answer = any(_QUESTION.search(each.text) or each.id == line.reply_to for each in said)
     return gap >= (pause * LATE_ANSWER if is_answer else pause)
 
 

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +27,6 @@ from extraction_jobs.messages import (
     Filters,
     ForgetList,
     Found,
-    Message,
     Traces,
 )
 from extraction_jobs.personas import Senders, pseudonym
@@ -110,15 +110,16 @@ class Inputs:
             hashes[FORGET_FILE] = self.forget_list.sha256
         return hashes
 
-    def filters(self) -> Filters:
-        config = self.config
-        return Filters(config.keep_forwards, config.replace_private, self.forget_list)
-
-    def read(self, found: Found, aside: Path) -> Iterator[Message]:
-        """Yield all messages; `aside` is a folder for what has to be unpacked."""
-        return _tracked(
-            chain.from_iterable(each.read(found, aside) for each in self.sources), "reading"
-        )
+    def read(self, scratch: Scratch, found: Found, aside: Path) -> tuple[Senders, Filters, Traces]:
+        """Read all sources into the database; `aside` is a folder for what has to be unpacked."""
+        config, senders, traces = self.config, Senders(), Traces(self.forget_list)
+        filters = Filters(config.keep_forwards, config.replace_private, self.forget_list)
+        for number, source in enumerate(self.sources):
+            messages = _tracked(source.read(found, aside), f"reading {source.path.name}")
+            scratch.add(senders.note(filters.usable(traces.note(messages))), number)
+        scratch.finish(traces.names)
+        senders.counts = scratch.senders()
+        return senders, filters, traces
 
 
 def build(inputs: Inputs, folder: Path) -> tuple[Card, Inputs]:
@@ -160,11 +161,8 @@ def _aside(folder: Path) -> Iterator[Path]:
 def _make(inputs: Inputs, aside: Path, scratch: Scratch) -> tuple[Card, Traces]:
     """Write the records; return the card, without its inputs, and what is to be forgotten."""
     config, rules, found = inputs.config, inputs.rules, Found()
-    filters, senders = inputs.filters(), Senders()
-    traces = Traces(inputs.forget_list)
-    messages = filters.usable(traces.note(inputs.read(found, aside)))
-    filters.dropped["twice"] = scratch.add(senders.note(messages, found))
-    used = scratch.count()
+    senders, filters, traces = inputs.read(scratch, found, aside)
+    dropped = scratch.dropped()
     ids = frozenset[str]()
     if WHOLE_CHAT not in config.wanted:
         ids = senders.persona(config.wanted, found.owner, inputs.forget_list)
@@ -173,18 +171,18 @@ def _make(inputs: Inputs, aside: Path, scratch: Scratch) -> tuple[Card, Traces]:
         console.print(f"persona: {name}", markup=False, highlight=False)
     told = (records(place, persona, rules.context_turns) for place in scratch.join(rules, ids))
     answers = _tracked(chain.from_iterable(told), "building records")
-    split = write_split(aside, scratch.db, answers, config.heldout_share, filters.dropped)
-    dropped = {reason: count for reason, count in sorted(filters.dropped.items()) if count}
+    split = write_split(aside, scratch.db, answers, config.heldout_share, dropped)
+    dropped = Counter({reason: count for reason, count in sorted(dropped.items()) if count})
     if not split.train_records:
         where = inputs.sources[0].path
-        raise Refusal(f"{where}: nothing usable of the persona (dropped: {dropped})")
+        raise Refusal(f"{where}: nothing usable of the persona (dropped: {dict(dropped)})")
     card = Card(
         bot=inputs.bot,
         persona=WHOLE_CHAT if persona is None else pseudonym(persona),
         context_turns=rules.context_turns,
-        messages_read=filters.read,
+        messages_read=scratch.read,
         config={**vars(rules), **config.model_dump(exclude={"persona"})},
-        messages_used=used,
+        messages_used=scratch.count("messages WHERE reason IS NULL"),
         turns=scratch.count("turns"),
         dropped=dropped,
         repaired=dict(found.counts),
@@ -200,12 +198,8 @@ def _make(inputs: Inputs, aside: Path, scratch: Scratch) -> tuple[Card, Traces]:
 
 def count_senders(inputs: Inputs) -> Senders:
     """Read the sources, for a look at who wrote in them."""
-    found, senders = Found(), Senders()
-    filters = inputs.filters()
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in senders.note(filters.usable(inputs.read(found, Path(folder))), found):
-            pass
-    return senders
+    with tempfile.TemporaryDirectory() as name, closing(Scratch(Path(name) / "scratch")) as scratch:
+        return inputs.read(scratch, Found(), Path(name))[0]
 
 
 def _tracked(items: Iterable[T], title: str) -> Iterator[T]:

@@ -68,7 +68,8 @@ def write(file: BinaryIO, messages: Iterable[Message], found: Found) -> None:
     """Write messages, and then the owner that was found, so that `read` gives them as they are."""
     for message in messages:
         key, chat, kind = message.chat
-        line = message._asdict() | {"chat": chat, "chat_key": key, "chat_kind": kind}
+        line = {"at": message.at, **message._asdict()}  # first, by which a line is told
+        line |= {"chat": chat, "chat_key": key, "chat_kind": kind}
         line["name"] = line.pop("sender_name")
         file.write(
             _encode({key: value for key, value in line.items() if value != _USUAL.get(key, ...)})

@@ -14,7 +14,14 @@ from contracts.files import file_sha256
 from contracts.turn import single_line
 from moderation.private import replace_private
 
-LONGEST_MESSAGE = 2000
+LONGEST_MESSAGE, LONGEST_HEARD = 2000, 4096
+"""Characters of a message that can be learned, and as many as others read of a longer one."""
+HEARD = ("forwarded", "via_bot", "too_long")
+"""Why a message is not learned that people may answer all the same."""
+
+
+ELSEWHERE = 0
+"""Id of no message, of what is answered in another chat."""
 
 
 class Chat(NamedTuple):
@@ -31,7 +38,7 @@ class Message(NamedTuple):
     at              unix time in seconds
     kind            `message`, or what else the export calls it
     sender          the sender's id, or the name where a source has no ids; None if unknown
-    reply_to        id of the message answered, within the chat
+    reply_to        id of the message answered, within the chat; ELSEWHERE for one in another chat
     forwarded       it is somebody else's; an imported history is its sender's own
     forwarded_from  name of who wrote the original; None if unknown
     media           placeholder of what it carries beside words
@@ -106,11 +113,13 @@ class Traces:
     """What an export holds of people on a forget list: their messages, and copies of these.
 
     A forwarded copy names its author as the export does, so `note` has to see all messages first.
+
+    names  under which they are known
     """
 
     def __init__(self, forget_list: ForgetList) -> None:
         self._list = forget_list
-        self._names = set(forget_list.names)
+        self.names = set(forget_list.names)
         self._copied = set[str]()
         self._has_written = False
 
@@ -119,25 +128,35 @@ class Traces:
         for message in messages:
             if self._list.includes(message.sender, message.sender_name):
                 self._has_written = True
-                self._names.add(message.sender_name or "")
+                self.names.add(message.sender_name or "")
             elif message.forwarded_from:
                 self._copied.add(message.forwarded_from)
             yield message
 
     def __bool__(self) -> bool:
-        return self._has_written or not self._copied.isdisjoint(self._names)
+        return self._has_written or not self._copied.isdisjoint(self.names)
 
     def include(self, message: Message) -> bool:
         is_theirs = self._list.includes(message.sender, message.sender_name)
-        return is_theirs or message.forwarded_from in self._names
+        return is_theirs or message.forwarded_from in self.names
+
+
+class Usable(NamedTuple):
+    """What a data set can use of a message.
+
+    text    as one line, or a placeholder where there are no words; empty where nobody may read it
+    reason  why it is not learned; None where it is
+    is_own  whether the text is its sender's own
+    """
+
+    message: Message
+    text: str
+    reason: str | None
+    is_own: bool
 
 
 class Filters:
-    """What of a message a data set can use; `dropped` counts the rest by reason.
-
-    read      messages so far
-    replaced  private items that were replaced, by kind
-    """
+    """Say what of each message a data set can use; `replaced` counts private items by kind."""
 
     def __init__(
         self,
@@ -148,27 +167,21 @@ class Filters:
         self._keeps_forwards = keeps_forwards
         self._replaces_private = replaces_private
         self._forget_list = forget_list
-        self.read = 0
-        self.dropped = Counter[str]()
         self.replaced = Counter[str]()
 
-    def usable(self, messages: Iterable[Message]) -> Iterator[tuple[Message, str, bool]]:
-        """Yield each message with its text, and whether that is its sender's own.
-
-        The text is a placeholder where there are no words, and empty where it cannot be used.
-        """
+    def usable(self, messages: Iterable[Message]) -> Iterator[Usable]:
         for message in messages:
-            self.read += 1
             words = single_line(message.text)
-            if (reason := self._reason(message, words)) is not None:
-                self.dropped[reason] += 1
+            if (reason := self._reason(message, words)) not in (None, *HEARD):
                 is_theirs = reason == "forgotten" and bool(words) and not message.forwarded
-                yield message, "", is_theirs  # so that the persona is not somebody else
+                yield Usable(message, "", reason, is_theirs)  # the persona is not somebody else
                 continue
-            is_own = bool(words) and not self._is_post(message)
+            is_own = reason is None and bool(words) and not self._is_post(message)
+            if reason == "too_long":
+                words = words[:LONGEST_HEARD]
             if self._replaces_private:
                 words = replace_private(words, self.replaced)
-            yield message, words or message.media, is_own
+            yield Usable(message, words or message.media, reason, is_own)
 
     def _reason(self, message: Message, words: str) -> str | None:
         """Why a message cannot be used; None where it can."""
@@ -176,20 +189,19 @@ class Filters:
             return "service" if message.kind == "service" else "unsupported"
         if message.sender is None:
             return "no_sender"
-        if message.forwarded and not (self._keeps_forwards or self._is_post(message)):
-            return "forwarded"
-        if message.via_bot:
-            return "via_bot"
-        if message.is_command:
-            return "bot_command"
-        if len(message.text) > LONGEST_MESSAGE:
-            return "too_long"
         if not message.media and not words:
             return "no_text"
         listed = self._forget_list
         is_copy = message.forwarded_from in listed.names
-        is_theirs = is_copy or listed.includes(message.sender, message.sender_name)
-        return "forgotten" if is_theirs else None
+        if is_copy or listed.includes(message.sender, message.sender_name):
+            return "forgotten"
+        if message.is_command:
+            return "bot_command"
+        if message.forwarded and not (self._keeps_forwards or self._is_post(message)):
+            return "forwarded"
+        if message.via_bot:
+            return "via_bot"
+        return "too_long" if len(message.text) > LONGEST_MESSAGE else None
 
     def _is_post(self, message: Message) -> bool:
         """Whether it is a channel's post in its group of comments: people answer to it."""

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from contracts.refusal import Refusal
-from extraction_jobs.messages import NOBODY, ForgetList, Found, Message
+from extraction_jobs.messages import NOBODY, ForgetList, Usable
 
 AUTO = "auto"
 SHOWN = 8
@@ -28,7 +28,8 @@ def pseudonym(sender: str, kind: str = "p") -> str:
 class Senders:
     """Messages of their own words by sender id, the names each id wrote under, and where.
 
-    bots  who shows buttons, or is written to in a chat with a bot
+    counts  of messages, each once, which the scratch database tells
+    bots    who shows buttons, or is written to in a chat with a bot
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -36,18 +37,15 @@ class Senders:
     chats: dict[str, set[str]] = field(default_factory=dict)
     bots: set[str] = field(default_factory=set)
 
-    def note(
-        self, messages: Iterable[tuple[Message, str, bool]], found: Found
-    ) -> Iterator[tuple[Message, str, bool]]:
+    def note(self, messages: Iterable[Usable]) -> Iterator[Usable]:
         """Yield what was filtered, as it comes."""
         for each in messages:
-            message, _, is_own = each
-            if (sender := message.sender) is not None and is_own:
-                self.counts[sender] += 1
+            message = each.message
+            if (sender := message.sender) is not None and each.is_own:
                 self.names.setdefault(sender, set()).add(message.sender_name or "")
                 self.chats.setdefault(sender, set()).add(message.chat.name)
-                is_bots_chat = message.chat.kind == "bot_chat" and sender != found.owner
-                if message.is_bot or is_bots_chat:
+                chat, partner = message.chat, f"user{message.chat.key}"
+                if message.is_bot or (chat.kind == "bot_chat" and sender == partner):
                     self.bots.add(sender)
             yield each
 

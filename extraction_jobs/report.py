@@ -60,7 +60,7 @@ def write_report(
     db.executemany("INSERT INTO persona VALUES (?)", ((each,) for each in persona))
     db.execute(
         """CREATE TEMP VIEW said AS SELECT *, sender IN (SELECT id FROM persona)
-        OR NOT EXISTS (SELECT * FROM persona) AS is_persona FROM messages"""
+        OR NOT EXISTS (SELECT * FROM persona) AS is_persona FROM messages WHERE reason IS NULL"""
     )
     own, others = _hear(db, True), _hear(db, False)
     more, less = _telling_words(own.words, others.words)

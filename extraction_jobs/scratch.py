@@ -4,6 +4,7 @@ It holds chats of any size in little memory, and goes with the job.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import groupby
@@ -13,84 +14,106 @@ from sqlite3 import Connection
 from typing import Any
 
 from contracts.conversation import Conversation, Line, Spoken, turns
-from extraction_jobs.messages import Message
+from extraction_jobs.messages import Usable
 
 _SCHEMA = """
     PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-2000;
     CREATE TABLE messages (chat INTEGER, id INTEGER, topic INTEGER, sender TEXT, text TEXT,
-        at REAL, reply_to INTEGER, is_own INTEGER, PRIMARY KEY (chat, topic, at, id))
-        WITHOUT ROWID;
-    CREATE UNIQUE INDEX by_id ON messages (chat, id);
-    CREATE TABLE topics (chat INTEGER, id INTEGER, topic INTEGER, PRIMARY KEY (chat, id))
-        WITHOUT ROWID;
+        at REAL, reply_to INTEGER, is_own INTEGER, reason TEXT, copied_from TEXT, source INTEGER,
+        PRIMARY KEY (chat, topic, at, id)) WITHOUT ROWID;
+    CREATE INDEX by_id ON messages (chat, id);
     CREATE TABLE turns (number INTEGER PRIMARY KEY, chat INTEGER, topic INTEGER, at REAL,
         id INTEGER, lines INTEGER, sender TEXT, session INTEGER, reply_to INTEGER,
         messages INTEGER, characters INTEGER);
     CREATE INDEX by_first ON turns (chat, topic, at, id);
 """
+_OTHER_ACCOUNTS = """SELECT DISTINCT later.chat, later.source FROM messages AS later, messages
+    USING (chat, id) WHERE messages.source < later.source"""
+"""One id for two messages: the ids of private chats are those of the account that exported them."""
+_FIRST_ENTRIES = """CREATE TEMP TABLE first_entries AS
+    SELECT chat, id FROM messages WHERE topic UNION
+    SELECT chat, reply_to FROM messages AS said WHERE reply_to > 0 GROUP BY chat, reply_to
+        HAVING count(*) >= ? AND NOT EXISTS (
+            SELECT 1 FROM messages WHERE chat = said.chat AND id = said.reply_to)"""
+UNKNOWN_TOPIC = 5
+"""Messages that answer what the export does not hold, from which on that is taken for a topic's
+first entry: the export begins later."""
+_TOPICS = """
+    CREATE INDEX by_reply ON messages (chat, reply_to);
+    CREATE TEMP TABLE topics (chat INTEGER, id INTEGER, topic INTEGER, PRIMARY KEY (chat, id));
+    INSERT OR IGNORE INTO topics
+        WITH RECURSIVE found (chat, id, topic) AS (
+            SELECT chat, id, id FROM first_entries UNION
+            SELECT messages.chat, messages.id, found.topic FROM found, messages
+                ON messages.chat = found.chat AND messages.reply_to = found.id)
+        SELECT * FROM found;
+    UPDATE messages SET topic = topics.topic, reply_to = nullif(reply_to, topics.topic)
+        FROM topics WHERE messages.chat = topics.chat AND messages.id = topics.id;
+"""
+"""An export tells topics by replies alone: to a topic's first entry, or to what is in it."""
 _FIND = """SELECT turns.number FROM messages, turns ON turns.chat = messages.chat
     AND turns.topic = messages.topic AND (turns.at, turns.id) <= (messages.at, messages.id)
     WHERE messages.chat = ? AND messages.id = ? ORDER BY turns.at DESC, turns.id DESC LIMIT 1"""
 _LINES = """SELECT id, text, at, reply_to, is_own FROM messages
-    WHERE chat = ? AND topic = ? AND (at, id) >= (?, ?) ORDER BY at, id LIMIT ?"""
+    WHERE chat = ? AND topic = ? AND (at, id) >= (?, ?) AND text != '' ORDER BY at, id LIMIT ?"""
 CACHED_TURNS = 1000
 
 
 class Scratch:
-    """First all messages are added, then joined to turns."""
+    """First the messages of all sources are added, then joined to turns."""
 
     def __init__(self, path: Path) -> None:
         self.db = sqlite3.connect(path, isolation_level=None)
         self.db.executescript(_SCHEMA + "BEGIN;")
         self._chats: dict[str, int] = {}
-        self._forums = set[int]()
+        self.read = 0
 
     def close(self) -> None:
         self.db.close()
 
-    def add(self, messages: Iterable[tuple[Message, str, bool]]) -> int:
-        """Add messages by their text and whether it is their sender's own; return how many were
-        there already. One without a text is not kept, but others may be in its topic.
-        """
-        offered = 0
+    def add(self, messages: Iterable[Usable], source: int = 0) -> None:
+        """Add the messages of a source, each once; one without a text is only known to be there."""
+        insert = "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        self.db.executemany(insert, self._rows(messages, source))
 
-        def rows() -> Iterator[tuple[Any, ...]]:
-            nonlocal offered
-            for message, text, is_own in messages:
-                chat = self._chats.setdefault(message.chat.key, len(self._chats))
-                topic, reply_to = self._topic(chat, message)
-                if text:
-                    offered += 1
-                    sender, at = message.sender, message.at
-                    yield chat, message.id, topic, sender, text, at, reply_to, is_own
+    def _rows(self, messages: Iterable[Usable], source: int) -> Iterator[tuple[Any, ...]]:
+        for message, text, reason, is_own in messages:
+            self.read += 1
+            chat = self._chats.setdefault(message.chat.key, len(self._chats))
+            topic = message.id if message.opens_topic else 0
+            said = message.sender, text, message.at, message.reply_to, is_own
+            yield chat, message.id, topic, *said, reason, message.forwarded_from, source
 
-        insert = "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        added = self.db.executemany(insert, rows()).rowcount
-        return offered - added
+    def finish(self, unwanted: Iterable[str] = ()) -> None:
+        """Part what is of several chats or topics, and empty what was copied from the unwanted."""
+        for chat, source in self.db.execute(_OTHER_ACCOUNTS).fetchall():
+            number = self._chats.setdefault(f"{chat} of {source}", len(self._chats))
+            move = "UPDATE messages SET chat = ? WHERE chat = ? AND source = ?"
+            self.db.execute(move, (number, chat, source))
+        self.db.executemany(
+            """UPDATE messages SET text = '', is_own = 0, reason = 'forgotten'
+            WHERE copied_from = ?""",
+            ((name,) for name in unwanted),
+        )
+        self.db.execute(_FIRST_ENTRIES, (UNKNOWN_TOPIC,))
+        if self.count("first_entries"):
+            self.db.executescript(_TOPICS)
 
-    def _topic(self, chat: int, message: Message) -> tuple[int, int | None]:
-        """Return a message's topic and what it answers: an export tells topics by replies alone."""
-        topic, reply_to = 0, message.reply_to
-        if message.opens_topic:
-            self._forums.add(chat)
-            topic = message.id
-        elif chat in self._forums and reply_to is not None:
-            topic = (
-                self._value("SELECT topic FROM topics WHERE chat=? AND id=?", chat, reply_to) or 0
-            )
-            reply_to = None if reply_to == topic else reply_to
-        if topic:
-            self.db.execute(
-                "INSERT OR IGNORE INTO topics VALUES (?, ?, ?)", (chat, message.id, topic)
-            )
-        return topic, reply_to
+    def count(self, rows: str) -> int:
+        """Return the number of rows of a table, of which `WHERE` may choose some."""
+        return int(self.db.execute(f"SELECT count(*) FROM {rows}").fetchone()[0])  # noqa: S608
 
-    def _value(self, query: str, *values: Any) -> Any:
-        row = self.db.execute(query, values).fetchone()
-        return None if row is None else row[0]
+    def dropped(self) -> Counter[str]:
+        """Count what is not learned by its reason; what was there twice, as well."""
+        query = "SELECT reason, count(*) FROM messages GROUP BY reason HAVING reason NOT NULL"
+        found = Counter(dict(self.db.execute(query)))
+        found["twice"] = self.read - self.count("messages")
+        return found
 
-    def count(self, table: str = "messages") -> int:
-        return int(self._value(f"SELECT count(*) FROM {table}"))  # noqa: S608
+    def senders(self) -> Counter[str]:
+        """Count the messages of their own words by sender, those of the forgotten too."""
+        query = "SELECT sender, count(*) FROM messages WHERE is_own GROUP BY sender"
+        return Counter(dict(self.db.execute(query)))
 
     def join(self, rules: Conversation, persona: frozenset[str] = frozenset()) -> Iterator["Place"]:
         """Yield each chat, and each topic of a forum, to be gone through at once; the senders in
@@ -100,7 +123,7 @@ class Scratch:
         keys, count, session = list(self._chats), 0, 0
         rows = self.db.execute(
             """SELECT chat, topic, id, sender, text, at, reply_to, is_own FROM messages
-            ORDER BY chat, topic, at, id"""
+            WHERE text != '' ORDER BY chat, topic, at, id"""
         )
         for (chat, topic), group in groupby(rows, itemgetter(0, 1)):
             lines = (

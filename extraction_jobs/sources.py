@@ -5,6 +5,7 @@ folder that is removed again; nothing in it can name a file outside of that fold
 than a real archive of texts would.
 """
 
+import json
 import re
 import zipfile
 import zlib
@@ -78,7 +79,7 @@ def recognise(path: Path) -> str:
     """Return a file's format. Raises Refusal, with what it is, where there is no source for it."""
     start = _start(path)
     text = start.decode("utf-8-sig", "replace").lstrip()
-    if re.search(r'^\{[^\[\n]*"(?:at|text)"\s*:', text, re.MULTILINE):
+    if any(map(_is_jsonl, text.split("\n"))):
         return "jsonl"
     if text.startswith("<") and '<div class="history">' in text:
         return "telegram-html"
@@ -97,6 +98,17 @@ def recognise(path: Path) -> str:
     if not text.strip("\0"):
         raise Refusal(f"{path}: is empty; export the chat again")
     raise Refusal(f"{path}: no export of Telegram or WhatsApp, nor JSONL; see docs/export.md")
+
+
+def _is_jsonl(line: str) -> bool:
+    """Whether a line is a message of our schema: Telegram's have a `date` and no `at`."""
+    if line.startswith('{"at": '):  # as they are written here, which may be longer than the start
+        return True
+    try:
+        raw = json.loads(line) if line.startswith("{") else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(raw, dict) and ("at" in raw or ("text" in raw and "date" not in raw))
 
 
 def _start(path: Path) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 from contracts.bot_command import read_command
 from contracts.placeholder import NAMES, placeholder
 from extraction_jobs.json_reader import JsonReader
-from extraction_jobs.messages import Chat, Found, Message
+from extraction_jobs.messages import ELSEWHERE, Chat, Found, Message
 
 _LATEST = datetime.max.replace(tzinfo=UTC).timestamp()
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\ud800-\udfff]")
@@ -80,7 +80,9 @@ def _message(chat: Chat, raw: Any) -> Message:
     kind, reply_to = get("type", "message"), get("reply_to_message_id")
     if kind not in ("message", "service"):
         return Message(chat, get("id"), 0.0, "unsupported", None, None, "")
-    if "reply_to_peer_id" in raw or not _is_id(reply_to):
+    if "reply_to_peer_id" in raw:
+        reply_to = ELSEWHERE
+    elif not _is_id(reply_to):
         reply_to = None
     name = _text(get("from") or get("actor") or "") or None
     sender = _sender(get("from_id") or get("actor_id")) or name
@@ -90,8 +92,8 @@ def _message(chat: Chat, raw: Any) -> Message:
     if _RARE.isdisjoint(raw):
         return Message(*common, is_command=is_command)
     origin = _text(get("forwarded_from") or get("saved_from") or "") or None
-    # a history moved from another messenger, which the name may tell («Анна WA»), is no forward
-    is_own = bool(name and origin) and f"{origin} ".startswith(f"{name} ")
+    # a history moved from another messenger; a channel's post among its comments is none
+    is_own = bool(origin) and origin == name and not (sender or "").startswith("channel")
     is_forwarded = not is_own and ("forwarded_from" in raw or "saved_from" in raw)
     media = "" if kind == "service" else _media(raw)
     via_bot, is_bot = "via_bot" in raw, "inline_bot_buttons" in raw

@@ -53,6 +53,19 @@ def shown(said: Iterable[Spoken]) -> str:
 
 
 @pytest.mark.parametrize(
+    ("texts", "is_asked"),
+    [
+        *((("едем?",), True), (("едем?)",), True), (("едем?!",), True), (("едем? 😀",), True)),
+        *((("едем?", "я жду"), True), (("едем",), False), (("кто? я",), False)),
+    ],
+)
+def test_a_late_answer_belongs_to_any_question(texts: tuple[str, ...], is_asked: bool) -> None:
+    said = [Line(n, "anna", text, 60.0 * n) for n, text in enumerate(texts)]
+    *_, last = turns([*said, Line(9, "boris", "да", said[-1].at + 3700)], RULES)
+    assert last.session == (not is_asked)
+
+
+@pytest.mark.parametrize(
     ("script", "expected"),
     [
         ("", ""),

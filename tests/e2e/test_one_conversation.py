@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from contracts.conversation import Conversation
 from contracts.dataset import HELDOUT, TRAIN, read_records
 from contracts.prompt import PromptFormat, Vocabulary, render_prompt
 from contracts.turn import Role, Turn
@@ -23,7 +22,13 @@ PEOPLE = {"Нина": 7, "Олег": 8, "Ира": 9}
 PHOTO = {"photo": [{"file_id": "1", "file_unique_id": "1", "width": 1, "height": 1}]}
 STICKER = {"sticker": {"file_id": "1", "file_unique_id": "1", "emoji": "😀"}}
 POLL = {"poll": {"id": "1", "question": "Куда едем?"}}
+FORWARD = {"forward_origin": {"type": "hidden_user", "sender_user_name": "Зоя", "date": 1}}
+VIA_BOT = {"via_bot": person(77, is_bot=True, username="gif_bot")}
+COMMAND = {"entities": [{"type": "bot_command", "offset": 0, "length": 8}]}
 EXPORTED = {
+    "forward_origin": {"forwarded_from": "Зоя"},
+    "via_bot": {"via_bot": "@gif_bot"},
+    "entities": {"text_entities": [{"type": "bot_command", "text": "/weather"}]},
     "photo": {"photo": "(File not included.)"},
     "sticker": {"media_type": "sticker", "sticker_emoji": "😀", "file": "(File not included.)"},
     "poll": {"poll": {"question": "Куда едем?", "answers": []}},
@@ -118,7 +123,6 @@ async def test_a_conversation_gives_records_and_prompts_the_same_token_ids(
     tmp_path: Path,
     most: int,
 ) -> None:
-    assert Conversation().context_turns == 4
     chat, generation = Chat(world), world.generation
     async with world.gateway():
         photo = await chat.say("Нина", "", media=PHOTO)
@@ -155,10 +159,20 @@ async def test_a_conversation_gives_records_and_prompts_the_same_token_ids(
         generation.hold.set()
         bridge = await chat.answer("вижу")
         await chat.say("Ира", "жаль")
+        await chat.say("Нина", "мост упал", media=FORWARD)
+        await chat.say("Олег", "объехали", media=VIA_BOT)
+        await chat.say("Ира", "/weather", media=COMMAND)
+        generation.candidates = [candidate("слышал")]
+        await chat.say("Ира", "автобус, слышал?", after=400)
+        await chat.answer("слышал")
+        await chat.say("Олег", "и" * 3000)  # longer than what is learned
+        generation.candidates = [candidate("длинно")]
+        await chat.say("Нина", "автобус, прочёл?")
+        await chat.answer("длинно")
         generation.candidates = [candidate("ага")]
         await chat.say("Олег", "закрыт?", bridge)
         await chat.answer("ага")
     prompts = [asked(request, most) for request in generation.requests]
-    assert len(prompts) == 8
+    assert len(prompts) == 10
     assert prompts == learned(tmp_path, chat.export, most)
     assert "[стикер 😀]" in "".join(prompts) or most == 1

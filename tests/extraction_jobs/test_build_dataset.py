@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from contracts.conversation import CONTEXT_TURNS
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, read_card, read_records
 from contracts.refusal import Refusal
 from extraction_jobs import build_dataset
@@ -142,8 +143,8 @@ def test_the_rules_of_the_conversation_are_those_of_the_bot_file(save: Save, out
     for rules in (*changes, {"pause_minutes": 2}, {"burst_minutes": 1}):
         card = built(output, "Anna", save(chat(*said)), **rules)
         lengths.append([len(record.turns) for record in read_records(output / TRAIN)])
-        assert card.context_turns == rules.get("context_turns", 4)
-    assert lengths == [[3, 5], [2, 2], [1, 1], [3, 5, 1]]
+        assert card.context_turns == rules.get("context_turns", CONTEXT_TURNS)
+    assert lengths == [[3, 3], [2, 2], [1, 1], [3, 3, 1]]
 
 
 @pytest.fixture

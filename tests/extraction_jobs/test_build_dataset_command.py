@@ -151,8 +151,8 @@ def test_a_file_that_is_no_export_is_refused(
         ({"forget": "{tmp}/none.jsonl"}, "none.jsonl: no such file"),
         ({"forget": "{tmp}/bot.yaml"}, "bot.yaml, line 1: "),
         ({"output": "{tmp}/" + "a" * 300}, "a" * 300),
-        ({"output": "{tmp}/bot.yaml"}, "is a file"),
-        ({"output": "{tmp}/bot.yaml/deeper"}, "is a file"),
+        ({"output": "{tmp}/bot.yaml"}, "cannot be made"),
+        ({"output": "{tmp}/bot.yaml/deeper"}, "cannot be made"),
     ],
 )
 def test_bad_options_are_refused(
@@ -192,7 +192,7 @@ def test_several_ids_and_several_inputs_are_one_persona_of_one_data_set(
     result = CliRunner().invoke(app, [f"--bot={bot_file}", f"--output={output}", *given])
     assert result.exit_code == 0, result.output
     card = read_card(output)
-    assert (card.persona_messages, card.dropped["twice"]) == (5, 7)
+    assert (card.persona_messages, card.dropped["twice"]) == (5, 14)
 
 
 def test_senders_are_listed_and_nothing_is_made(command: Command, output: Path) -> None:

@@ -124,6 +124,18 @@ def test_the_data_set_is_the_same_with_them_left_out_or_taken_out(
         assert left_out.read_bytes() == again.read_bytes()
 
 
+@pytest.mark.parametrize("keep", ["true", "false"])
+def test_copies_of_their_words_are_not_read_though_only_the_export_tells_their_name(
+    data: Path, extract: Callable[..., Result], tmp_path: Path, keep: str
+) -> None:
+    settings = SETTINGS.replace("}", f", keep_forwards: {keep}}}")
+    (tmp_path / "polkson.yaml").write_text(settings, encoding="utf-8")
+    given = write(tmp_path / "given.json", chat(*THEIRS[4:], *THEIRS[:4], *OTHERS))
+    assert extract("--input", given, "--output", tmp_path / "out").exit_code == 0
+    for path in (tmp_path / "out").iterdir():
+        assert "PLANTED" not in path.read_text(encoding="utf-8")
+
+
 def test_it_is_written_once_and_then_unchanged(data: Path, extract: Callable[..., Result]) -> None:
     export = write(data / "exports" / "result.json", SINGLE)
     before = export.stat().st_ino

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contracts.dataset import CARD, TRAIN, WHOLE_CHAT, Card, read_records
 from contracts.forget import Forgotten, append
 from contracts.refusal import Refusal
-from extraction_jobs.messages import LONGEST_MESSAGE, Chat, Filters, ForgetList
+from extraction_jobs.messages import LONGEST_HEARD, LONGEST_MESSAGE, Chat, Filters, ForgetList
 from tests.extraction_jobs.conftest import IDS, Entry, Save, built, chat, entry, message
 
 FORWARD = {"forwarded": True, "sender": "channel5"}
@@ -27,11 +27,7 @@ COMMENTS, NEWS = Chat("2", "Talk", "private_supergroup"), Chat("3", "News", "pub
         ({"kind": "service"}, "service"),
         ({"kind": "unsupported"}, "unsupported"),
         ({"sender": None}, "no_sender"),
-        ({"forwarded": True}, "forwarded"),
-        ({**FORWARD, "chat": NEWS}, "forwarded"),
-        ({"via_bot": True}, "via_bot"),
         ({"is_command": True, "text": "/start"}, "bot_command"),
-        ({"text": "a" * (LONGEST_MESSAGE + 1)}, "too_long"),
         ({"text": ""}, "no_text"),
         ({"text": " \n\t\x0b "}, "no_text"),
         ({"sender": "user9"}, "forgotten"),
@@ -41,9 +37,26 @@ def test_what_cannot_be_used_is_counted_under_its_reason(
     fields: dict[str, Any], reason: str
 ) -> None:
     filters = Filters(forget_list=ForgetList(ids=frozenset(["user9"])))
-    [(_, text, is_own)] = filters.usable([message(**fields)])
-    assert (text, is_own) == ("", reason == "forgotten")  # who asked so is not the persona
-    assert (filters.read, filters.dropped) == (1, {reason: 1})
+    [usable] = filters.usable([message(**fields)])
+    is_theirs = reason == "forgotten"  # who asked so is not the persona
+    assert usable[1:] == ("", reason, is_theirs)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "length"),
+    [
+        ({"forwarded": True}, "forwarded", 1),
+        ({**FORWARD, "chat": NEWS}, "forwarded", 1),
+        ({"via_bot": True}, "via_bot", 1),
+        ({"text": "a" * (LONGEST_MESSAGE + 1)}, "too_long", LONGEST_MESSAGE + 1),
+        ({"text": "a" * 10_000}, "too_long", LONGEST_HEARD),
+    ],
+)
+def test_what_is_not_learned_can_be_answered_all_the_same(
+    fields: dict[str, Any], reason: str, length: int
+) -> None:
+    [usable] = Filters().usable([message(**fields)])
+    assert (len(usable.text), usable.reason, usable.is_own) == (length, reason, False)
 
 
 @pytest.mark.parametrize(
@@ -65,16 +78,15 @@ def test_what_can_be_used_has_a_text_and_is_its_senders_own_or_not(
 ) -> None:
     filters = Filters()
     given = message(**fields)
-    assert list(filters.usable([given])) == [(given, text, is_own)]
-    assert not filters.dropped
+    assert list(filters.usable([given])) == [(given, text, None, is_own)]
     assert filters.replaced == ({"email": 1} if "почта" in text else {})
 
 
 def test_forwards_can_be_kept_but_of_those_who_asked_to_be_forgotten() -> None:
     filters = Filters(keeps_forwards=True, forget_list=ForgetList(names=frozenset(["Boris"])))
     given = [message(forwarded=True, forwarded_from=name) for name in ("Clara", "Boris")]
-    assert [told[1:] for told in filters.usable(given)] == [("1", True), ("", False)]
-    assert filters.dropped == {"forgotten": 1}
+    told = [usable[1:] for usable in filters.usable(given)]
+    assert told == [("1", None, True), ("", "forgotten", False)]
 
 
 @given(
@@ -94,10 +106,9 @@ def test_forwards_can_be_kept_but_of_those_who_asked_to_be_forgotten() -> None:
 )
 def test_a_message_with_many_faults_is_counted_once(cases: list[dict[str, Any]]) -> None:
     messages = [message(number, **fields) for number, fields in enumerate(cases)]
-    filters = Filters()
-    passed = list(filters.usable(messages))
-    assert [each for each, _, _ in passed] == messages
-    assert sum(bool(text) for _, text, _ in passed) + filters.dropped.total() == len(messages)
+    passed = list(Filters().usable(messages))
+    assert [each.message for each in passed] == messages
+    assert all(each.text if each.reason is None else not each.is_own for each in passed)
 
 
 class World:

@@ -1,23 +1,25 @@
 """Who is imitated, by `auto`, name or id."""
 
 from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from contracts.refusal import Refusal
-from extraction_jobs.messages import Chat, Filters, ForgetList, Found, Message
+from extraction_jobs.messages import Chat, Filters, ForgetList, Message
 from extraction_jobs.personas import Senders
+from extraction_jobs.scratch import Scratch
 from tests.extraction_jobs.conftest import message
 
-BOTS_CHAT = Chat("2", "Weather", "bot_chat")
+BOTS_CHAT = Chat("9", "Weather", "bot_chat")
 
 
-def senders_of(
-    messages: Iterable[Message], owner: str | None = None, filters: Filters | None = None
-) -> Senders:
-    senders, found = Senders(), Found(owner)
-    for _ in senders.note((filters or Filters()).usable(messages), found):
-        pass
+def senders_of(messages: Iterable[Message], filters: Filters | None = None) -> Senders:
+    senders = Senders()
+    with closing(Scratch(Path(":memory:"))) as scratch:
+        scratch.add(senders.note((filters or Filters()).usable(messages)))
+        senders.counts = scratch.senders()
     return senders
 
 
@@ -28,7 +30,9 @@ def senders() -> Senders:
         *(("user1", "Anna"), ("user2", "Boris"), ("user2", "Boris"), ("user2", "Boris")),
         *(("user1", "Ёлка"), ("user3", "Clara"), ("user4", "clara"), ("user5", None), (None, None)),
     ]
-    return senders_of(message(sender=sender, sender_name=name) for sender, name in wrote)
+    return senders_of(
+        message(number, sender, sender_name=name) for number, (sender, name) in enumerate(wrote)
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,7 @@ def test_two_of_one_name_are_refused_with_both_ids(senders: Senders) -> None:
 
 
 WEATHER = [message(n, "user9", chat=BOTS_CHAT, sender_name="Weather") for n in range(9)]
+TWO = [message(101, "user1"), message(102, "user2")]
 BUTTONS = [message(n, "user8", is_bot=True, sender_name="Quiz") for n in range(9)]
 NAMED = [message(1, "user7", sender_name="news_bot"), message(2, "user6", sender_name="Anna")]
 
@@ -63,22 +68,23 @@ NAMED = [message(1, "user7", sender_name="news_bot"), message(2, "user6", sender
 @pytest.mark.parametrize(
     ("messages", "owner", "chosen"),
     [
-        ([message(sender="user2"), message(sender="user1")], None, "user2"),  # the first of equals
-        ([message(sender="user2"), message(sender="user1")], "user1", "user1"),
-        ([message(sender="user2"), message(sender="user1")], "user3", "user2"),  # who is silent
-        ([*WEATHER, message(sender="user1")], None, "user1"),
-        ([*WEATHER, *(each._replace(sender="user1") for each in WEATHER)], "user1", "user1"),
-        ([*BUTTONS, message(sender="user1")], None, "user1"),
+        (TWO, None, "user1"),
+        (TWO, "user2", "user2"),
+        (TWO, "user3", "user1"),  # who is silent
+        ([*TWO, TWO[1], TWO[1]], None, "user1"),  # what is in two exports counts once
+        ([*WEATHER, *TWO], None, "user1"),
+        ([*WEATHER, message(99, "user1", chat=BOTS_CHAT)], None, "user1"),
+        ([*BUTTONS, *TWO], None, "user1"),
         (BUTTONS, None, "user8"),  # there is nobody else
         (NAMED, None, "user6"),  # a name that ends in `bot` breaks a tie
         ([*NAMED, message(3, "user7")], None, "user7"),  # and no more than that
-        ([message(sender="user2", text="", media="[фото]"), message(sender="user1")], "", "user1"),
+        ([message(3, text="", media="[фото]"), message(4, "user2")], "", "user2"),
     ],
 )
 def test_auto_is_the_exports_owner_else_the_most_talkative_person(
     messages: list[Message], owner: str | None, chosen: str
 ) -> None:
-    assert senders_of(messages, owner).persona(("auto",), owner) == {chosen}
+    assert senders_of(messages).persona(("auto",), owner) == {chosen}
 
 
 @pytest.mark.parametrize("wanted", ["Dora", "user99", "user", "2x"])
@@ -91,7 +97,7 @@ def test_a_persona_that_is_not_there_is_answered_by_the_eight_who_wrote_most(
     assert repr(wanted) in text
     assert "most messages are by Boris (user2, 3), Anna/Ёлка (user1, 2)" in text
     assert "? (user5, 1)" in text
-    many = senders_of(message(sender=f"user{number}") for number in range(20))
+    many = senders_of(message(number, f"user{number}") for number in range(20))
     with pytest.raises(Refusal, match=r"^([^(]*\(user\d+, 1\)){8}$"):
         many.persona(("nobody",), None)
 
@@ -127,6 +133,6 @@ def test_nobody_takes_the_place_of_a_persona_who_asked_to_be_forgotten(
 ) -> None:
     said = [message(n, "user1", sender_name="Anna") for n in range(3)] + [message(9, "user2")]
     listed = ForgetList(ids=frozenset(["user1"]))
-    senders = senders_of(said, owner, Filters(forget_list=listed))
+    senders = senders_of(said, Filters(forget_list=listed))
     with pytest.raises(Refusal, match="asked to be forgotten"):
         senders.persona((wanted,), owner, listed)

@@ -31,6 +31,7 @@ def records_of(
     """Yield the records of a persona, of everybody where it is empty."""
     with closing(Scratch(Path(":memory:"))) as scratch:
         scratch.add(Filters().usable(messages))
+        scratch.finish()
         for place in scratch.join(Conversation(), persona):
             for draft in records(place, min(persona, default=None), most):
                 record = Record.model_validate_json(draft.line)
@@ -87,7 +88,7 @@ def test_topics_are_apart() -> None:
         message(4, "boris", 3, reply_to=2),
         message(5, "bot", 4, reply_to=1),  # of the topic, and answers nobody explicitly
         message(6, "bot", 5, reply_to=4),
-        message(7, "clara", 6, reply_to=3, forwarded=True),  # not used, yet leads to the topic
+        message(7, "clara", 6, reply_to=3, kind="service"),  # not used, yet leads to the topic
         message(8, "anna", 7, reply_to=7),
         message(9, "clara", 8),  # outside of topics
         message(10, "bot", 9),
@@ -121,6 +122,33 @@ def test_a_persona_of_several_ids_is_one() -> None:
     assert shown(found) == ["anna:1 bot*:2,3", "anna:1 bot*:2,3 anna:4 bot*:5"]
 
 
+def test_a_topic_is_told_in_any_order_and_without_its_first_entry() -> None:
+    opened = message(1, "anna", kind="service", text="", opens_topic=True)
+    said = [message(n, ("boris", "bot")[n % 2], n, reply_to=1) for n in range(2, 8)]
+    said += [message(8, "clara", 8), message(9, "bot", 9)]
+    wanted = ["boris:2 bot*:3", "bot*:3 boris:4 bot*:5", "bot*:5 boris:6 bot*:7"]
+    for messages in ([opened, *said], [*said, opened], said):
+        assert shown(records_of(messages, most=2)) == ["clara:8 bot*:9", *wanted][:4]
+
+
+def test_chats_of_two_accounts_with_the_same_person_stay_apart() -> None:
+    first, second = talk("anna bot anna bot"), talk("- anna bot anna bot anna bot>5")
+    with closing(Scratch(Path(":memory:"))) as scratch:
+        for number, messages in enumerate((first, second)):
+            scratch.add(Filters().usable(messages), number)
+        scratch.finish()
+        places = [[turn.lines[0].id for _, turn in place] for place in scratch.join(Conversation())]
+    assert places == [[1, 2, 3, 4], [1, 2, 3, 4, 5, 6]]
+
+
+@pytest.mark.parametrize("what", [{"forwarded": True}, {"via_bot": True}, {"text": "а" * 3000}])
+def test_what_is_not_learned_is_answered(what: dict[str, Any]) -> None:
+    said = [message(1, "anna"), message(2, "boris", 1, **what), message(3, "bot", 2, reply_to=2)]
+    (record,) = records_of(said)
+    assert record.answers == "reply"
+    assert record.turns[-2].messages == (said[1].text,)
+
+
 def test_comments_under_a_channels_post_have_the_post_as_context() -> None:
     post: dict[str, Any] = {"chat": COMMENTS, "forwarded": True}
     said = [
@@ -129,11 +157,15 @@ def test_comments_under_a_channels_post_have_the_post_as_context() -> None:
         message(3, "anna", 2, reply_to=2, chat=COMMENTS),
         message(4, "bot", 3, reply_to=1, chat=COMMENTS),
         message(5, "bot", 4, reply_to=3, chat=COMMENTS),
-        message(6, "anna", 5, chat=COMMENTS, forwarded=True),  # a person's forward is none
+        message(6, "anna", 5, chat=COMMENTS, forwarded=True),  # a person's forward is answered
         message(7, "bot", 6, reply_to=6, chat=COMMENTS),
     ]
     assert shown(records_of(said)) == [
-        *("channel1:1,2 bot*:4", "channel1:1,2 anna:3 bot*:5", "bot*:7"),
+        *(
+            "channel1:1,2 bot*:4",
+            "channel1:1,2 anna:3 bot*:5",
+            "anna:3 bot*:4 bot*:5 anna:6 bot*:7",
+        ),
     ]
     assert shown(records_of(said[:4], frozenset(["channel1"]))) == []  # they are not its own here
 
@@ -155,9 +187,9 @@ def test_a_message_of_long_ago_is_found_by_its_id() -> None:
 def test_a_message_counts_once_and_messages_are_in_order_of_time() -> None:
     said = talk("anna boris bot")
     with closing(Scratch(Path(":memory:"))) as scratch:
-        assert scratch.add(Filters().usable([*said, *said[1:]])) == 2
-        assert scratch.add(Filters().usable([*said, message(1, chat=COMMENTS)])) == 3
-        assert scratch.count() == 4
+        scratch.add(Filters().usable([*said, *said[1:]]))
+        scratch.add(Filters().usable([*said, message(1, chat=COMMENTS)]), 1)
+        assert (scratch.count("messages"), scratch.dropped()) == (4, {"twice": 5})
     assert shown(records_of(reversed(said))) == ["anna:1 boris:2 bot*:3"]
 
 

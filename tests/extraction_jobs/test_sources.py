@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from contracts.refusal import Refusal
-from extraction_jobs import sources
-from extraction_jobs.messages import Found, Message
+from extraction_jobs import jsonl, sources
+from extraction_jobs.messages import Chat, Found, Message
 from tests.debian_package import need
 from tests.extraction_jobs.conftest import chat, entry
 from tests.extraction_jobs.test_telegram_html import entry as html_entry
@@ -84,6 +84,21 @@ def test_an_export_is_told_by_its_content(tmp_path: Path, name: str, form: str) 
 @pytest.mark.parametrize("first", ['{"owner": "user1"}', "{broken", '{"text": "?", "at" : 5}', ""])
 def test_jsonl_is_told_by_any_of_its_first_lines(tmp_path: Path, first: str) -> None:
     (tmp_path / "result.json").write_text(f"{first}\n{JSONL}", encoding="utf-8")
+    assert len(read(tmp_path / "result.json")) == 20
+
+
+@pytest.mark.parametrize("chat", ["[Дача] соседи", "{", '"at": 1', "я" * 100_000])
+def test_what_is_written_anew_is_told_by_any_chats_name(tmp_path: Path, chat: str) -> None:
+    message = Message(Chat("1", chat), 1, 5.0, "message", "user1", "Вера", "да")
+    with (tmp_path / "result.json").open("wb") as file:
+        jsonl.write(file, [message], Found())
+    assert read(tmp_path / "result.json") == [message]
+
+
+def test_a_telegram_export_with_a_line_a_message_is_none_of_ours(tmp_path: Path) -> None:
+    lines = ",\n".join(json.dumps(entry(each)) for each in range(1, 21))
+    content = f'{{"name": "Дача", "id": 1, "messages": [\n{lines}\n]}}'
+    (tmp_path / "result.json").write_text(content, encoding="utf-8")
     assert len(read(tmp_path / "result.json")) == 20
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts.refusal import Refusal
-from extraction_jobs.messages import Chat, Found, Message
+from extraction_jobs.messages import ELSEWHERE, Chat, Found, Message
 from extraction_jobs.telegram_json import read as read_export
 from tests.extraction_jobs.conftest import Entry, Save, chat, entry
 
@@ -150,8 +150,8 @@ ENTRIES: list[tuple[Entry, Entry]] = [
         ({"forwarded_from": "News", "saved_from": "Boris"}, True, "News"),
         ({"forwarded_from": "Anna"}, False, "Anna"),
         ({"forwarded_from": "Anna", "saved_from": "Kitchen"}, False, "Anna"),
-        ({"forwarded_from": "Anna (WhatsApp)"}, False, "Anna (WhatsApp)"),
-        ({"forwarded_from": "Annabel"}, True, "Annabel"),
+        ({"forwarded_from": "Anna Blog"}, True, "Anna Blog"),
+        ({"forwarded_from": "Anna", "from_id": "channel5"}, True, "Anna"),
         ({"forwarded_from": None, "from": None}, True, None),
     )),
     ({}, {"via_bot": False, "is_bot": False, "opens_topic": False, "media": ""}),
@@ -160,7 +160,7 @@ ENTRIES: list[tuple[Entry, Entry]] = [
     # a reply names the message it answers, unless that is in another chat
     ({"reply_to_message_id": 3}, {"reply_to": 3}),
     ({"reply_to_message_id": -999999995, "id": -999999994}, {"reply_to": -999999995}),
-    ({"reply_to_message_id": 3, "reply_to_peer_id": "channel4"}, {"reply_to": None}),
+    ({"reply_to_message_id": 3, "reply_to_peer_id": "channel4"}, {"reply_to": ELSEWHERE}),
     ({"reply_to_message_id": "three"}, {"reply_to": None}),
     # service messages, and kinds to come
     (SERVICE | {"action": "create_group"}, {"kind": "service", "opens_topic": False}),
