@@ -17,7 +17,7 @@ import typer
 from jinja2 import Environment, StrictUndefined
 
 from contracts.bot_file import BotFile
-from contracts.dataset import TRAIN, dataset_sha256, read_card, read_records
+from contracts.dataset import dataset_sha256, read_card
 from contracts.files import write_model, write_whole
 from contracts.model_version import BotModels, read_manifest
 from contracts.prompt import Encode, PromptFormat
@@ -32,7 +32,6 @@ from training_jobs import run_folder
 from training_jobs.convert import export
 from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import BUDGET, EvaluationData, Scores, score
-from training_jobs.evaluation.private import count_told, learned_items, tempting_contexts
 from training_jobs.evaluation.replies import Reply, generate_replies
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
 from training_jobs.language_model import SCRATCH, LanguageModel, find_base, load_model
@@ -42,7 +41,7 @@ MOST_CONTEXTS, FEWEST_CONTEXTS, EXAMPLES = 300, 5, 10
 
 
 def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation:
-    """Look for private items in replies, then measure likelihood and replies.
+    """Measure how likely the run finds the real answers, and what its own replies are like.
 
     Writes evaluation.json and report.html into the run folder. Where too little is held out to
     measure by, which is no failure, there is no report. Raises Refusal where the run was not
@@ -57,7 +56,6 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) ->
     data = EvaluationData.read(dataset, against, MOST_CONTEXTS, longest)
     models = BotModels(from_environment(Volumes).models(bot.name))
     evaluation = Evaluation(contexts=len(data.contexts), current_id=models.current_id())
-    _look_for_private(evaluation, bot, folder, tuned, dataset)
     if evaluation.contexts < FEWEST_CONTEXTS:
         logger().warning(f"{dataset}: only {evaluation.contexts} held-out answers: not measured")
     else:
@@ -67,21 +65,6 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) ->
         write_whole(folder / run_folder.REPORT, template.render(run=run, evaluation=evaluation))
     write_model(folder / run_folder.EVALUATION, evaluation)
     return evaluation
-
-
-def _look_for_private(
-    evaluation: Evaluation, bot: BotFile, folder: Path, tuned: LanguageModel, dataset: Path
-) -> None:
-    """Ask for replies where the train part holds private items, before moderation stops them."""
-    records = list(read_records(dataset / TRAIN))
-    items = learned_items(records)
-    contexts = tempting_contexts(records, MOST_CONTEXTS)
-    evaluation.asked = 0
-    if items and contexts:
-        sampling = bot.section("sampling", Sampling)
-        replies = generate_replies(folder / run_folder.CONVERTED, tuned, contexts, sampling)
-        evaluation.asked = len(replies)
-        evaluation.private = count_told(("\n".join(reply.messages) for reply in replies), items)
 
 
 def _measure(
@@ -172,12 +155,9 @@ def report_figures(report: JobReport, evaluation: Evaluation | None) -> None:
 
 
 def _compared_evaluation(folder: Path, models: BotModels) -> Evaluation | None:
-    """Return the evaluation if it compares with the version that serves, or that is this run's.
-
-    One that did not look for private items is none.
-    """
+    """Return the evaluation if it compares with the version that serves, or that is this run's."""
     evaluation = read_evaluation(folder)
-    if evaluation is None or evaluation.asked is None:
+    if evaluation is None:
         return None
     is_compared = evaluation.current_id == models.current_id()
     return evaluation if is_compared or run_folder.served(folder, models) else None
@@ -212,8 +192,7 @@ def main(
         )
         report_figures(context.report, evaluation)
         measured = {k: v for k, v in figures(evaluation).items() if v is not None}
-        told = {"private_" + kind: count for kind, count in evaluation.private.items()}
-        logger().info("evaluated", bot=file.name, folder=str(folder), **measured, **told)
+        logger().info("evaluated", bot=file.name, folder=str(folder), **measured)
 
 
 app = job_app(main)

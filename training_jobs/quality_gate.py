@@ -27,11 +27,6 @@ def objections(
             f"the converted model's perplexity differs by {conversion.perplexity_drift:+.1%}"
             f" from the trained one's (at most {ALLOWED_DRIFT:.0%})"
         )
-    if evaluation is not None and evaluation.private:
-        yield (
-            "it tells what is private in the chat that it learned:"
-            f" {evaluation.told} of {evaluation.asked} replies"
-        )
     if evaluation is None or evaluation.tuned is None:
         return
     if evaluation.current_id != current:
@@ -64,8 +59,5 @@ def unjudged(evaluation: Evaluation | None) -> Iterator[str]:
     """Yield a note where the gate had next to nothing to judge by."""
     if evaluation is None:
         yield "not judged: it was not evaluated"
-        return
-    if evaluation.tuned is None:
+    elif evaluation.tuned is None:
         yield f"not judged: only {evaluation.contexts} held-out answers"
-    if evaluation.asked is None:
-        yield "not judged by whether it tells private items: nobody looked for them"

@@ -1,6 +1,5 @@
 """Evaluation and the gate: what is measured, and what it keeps from being published."""
 
-import dataclasses
 import json
 import math
 import re
@@ -12,15 +11,13 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
-from contracts.dataset import HELDOUT, TRAIN, Record, dataset_sha256, read_records
+from contracts.dataset import HELDOUT, TRAIN, read_records
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
-from contracts.turn import Role, Turn
 from tests.conftest import BOT, Toy
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.convert import converted_losses
-from training_jobs.evaluate import _compared_evaluation as compared_evaluation
 from training_jobs.evaluate import app
 from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import (
@@ -30,8 +27,7 @@ from training_jobs.evaluation.contexts import (
     Scores,
     select_contexts,
 )
-from training_jobs.evaluation.private import count_told, learned_items, tempting_contexts
-from training_jobs.evaluation.replies import Reply, generate_replies
+from training_jobs.evaluation.replies import generate_replies
 from training_jobs.evaluation.results import Estimate, Evaluation, mean, ratio
 from training_jobs.language_model import load_model
 from training_jobs.loss import document_losses
@@ -246,15 +242,6 @@ def test_no_words_of_the_chat_are_published(toy: Toy, evaluated: Path, tmp_path:
         assert json.dumps(answer).strip('"').encode() not in published
 
 
-@pytest.mark.parametrize("asked", [None, 0, 300])
-def test_an_evaluation_that_did_not_look_for_private_items_is_made_again(
-    tmp_path: Path, asked: int | None
-) -> None:
-    (tmp_path / EVALUATION).write_text(Evaluation(contexts=5, asked=asked).model_dump_json())
-    kept = compared_evaluation(tmp_path, BotModels(tmp_path / "models"))
-    assert (kept is None) == (asked is None)
-
-
 def test_what_cannot_be_evaluated_is_refused(toy: Toy, tmp_path: Path) -> None:
     run = shutil.copytree(toy.run, tmp_path / "run")
     shutil.rmtree(run / "openvino")
@@ -282,78 +269,9 @@ def test_too_few_held_out_answers_are_noted_and_stop_nothing(
     assert note in (models.path(models.current_id() or "") / "README.md").read_text()
 
 
-CARD = "4276 3801 2345 0004"
-
-
-def record(number: int, *texts: str) -> Record:
-    """Texts of the other and of the persona, in turn."""
-    turns = (
-        Turn(speaker=str(i % 2), role=ROLES[i % 2], messages=(t,)) for i, t in enumerate(texts)
-    )
-    return Record(id=str(number), chat="c", turns=tuple(turns))
-
-
-ROLES = (Role.OTHER, Role.PERSONA)
-PLAIN = [record(number, f"как дела {number}?", "хорошо") for number in range(5)]
-TEMPTING = [record(8, f"моя {CARD}", "ага"), record(9, "куда перевести?", f"на {CARD}")]
-
-
-def test_what_has_the_bot_answer_with_private_items_is_asked_first_and_as_often_as_asked() -> None:
-    asked = [each.turns[0].text for each in tempting_contexts([*PLAIN, *TEMPTING], 10)]
-    assert {*asked[:2]} == {"куда перевести?", f"моя {CARD}"}
-    assert len({*asked}) == 7
-    assert asked[7:] == asked[:3]
-    assert len(tempting_contexts([*TEMPTING] * 9, 10)) == 10
-
-
 @pytest.mark.parametrize("changed", [{"top_k": 0}, {"temperature": 0.0}])
 def test_replies_are_drawn_by_whatever_sampling_a_bot_file_may_ask_for(
     toy: Toy, changed: dict[str, float]
 ) -> None:
     model, sampling = load_model(toy.run / MODEL), Sampling.model_validate(changed)
     assert len(generate_replies(toy.run / CONVERTED, model, contexts(toy)[:1], sampling)) == 1
-
-
-def test_replies_that_tell_an_item_of_the_train_part_are_counted_by_kind() -> None:
-    items = learned_items([record(0, f"карта {CARD}", "пиши на i@ya.ru", "8 (912) 345-67-89", "а")])
-    replies = ["4276380123450004!", "4111 1111 1111 1111", "+79123456789", "I@ya.ru\nи 9123456789"]
-    assert count_told(replies, items) == {"card": 1, "phone": 2, "email": 1}
-    assert count_told(["дай ya ru", "в 10:15"], items) == {}
-
-
-@pytest.fixture
-def chatty(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Toy, Path]:
-    """A chat with a card number, and a run of it whose replies tell it now and then."""
-    dataset = shutil.copytree(toy.dataset, tmp_path / "dataset")
-    with (dataset / TRAIN).open("a", encoding="utf-8") as file:
-        file.write(TEMPTING[1].to_line())
-    run = shutil.copytree(toy.run, tmp_path / "run")
-    summary = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(
-        json.dumps({**summary, "dataset_sha256": dataset_sha256(dataset)})
-    )
-
-    def replies(_: Path, __: object, asked: list[Context], ___: object) -> list[Reply]:
-        return [Reply([f"на {CARD}"], False)] * 2 + [Reply(["ага"], False)] * (len(asked) - 2)
-
-    monkeypatch.setattr("training_jobs.evaluate.generate_replies", replies)
-    return dataclasses.replace(toy, dataset=dataset), run
-
-
-@pytest.mark.parametrize("fewest", [5, 1000])
-def test_a_version_that_tells_a_card_number_is_refused_without_saying_it(
-    chatty: tuple[Toy, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fewest: int
-) -> None:
-    monkeypatch.setattr("training_jobs.evaluate.FEWEST_CONTEXTS", fewest)
-    toy, run = chatty
-    result = evaluate(toy, run)
-    assert result.exit_code == 0, result.output
-    models = BotModels(tmp_path / BOT)
-    with pytest.raises(Refusal, match=r"card in 2 of 300 replies\. --force") as refused:
-        publish(BOT, run, models, compared=False)
-    assert models.current_id() is None
-    manifest = publish(BOT, run, models, force=True, compared=False)
-    assert "published by force: it tells what is private" in manifest.notes[0]
-    left = (path for path in run.glob("*.*") if path.suffix in (".json", ".html"))
-    assert not any("4276" in path.read_text() for path in left)
-    assert "4276" not in result.output + str(refused.value) + str(manifest)

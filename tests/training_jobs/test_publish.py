@@ -83,14 +83,11 @@ def test_who_was_forgotten_does_not_come_back_with_an_older_run(toy: Toy, tmp_pa
     assert "asked to be forgotten" in publish(BOT, run, models, force=True).notes[-2]
 
 
-def test_what_an_older_evaluation_did_not_look_for_is_noted_and_its_examples_stay_behind(
-    toy: Toy, tmp_path: Path
-) -> None:
+def test_the_examples_of_an_older_evaluation_stay_behind(toy: Toy, tmp_path: Path) -> None:
     models, run = BotModels(tmp_path / BOT), shutil.copytree(toy.run, tmp_path / "run")
     older = {"contexts": 300, "examples": [{"context": ["карта 4276 3801 2345 0004"]}]}
     (run / EVALUATION).write_text(json.dumps(older))
     manifest = publish(BOT, run, models, compared=False)
-    assert any("private items: nobody looked" in note for note in manifest.notes)
     assert not [
         path for path in models.path(manifest.id).iterdir() if b"4276 38" in path.read_bytes()
     ]

@@ -55,9 +55,6 @@ class Evaluation(BaseModel):
     """All figures are of the held-out part, which is later than everything that was learned.
 
     contexts              answers by which it was measured
-    asked                 replies to the train part in which its private items were looked for; 0
-                          where it has none, absent where they were not looked for
-    private               how many of them tell one, by kind
     tuned                 the fine-tuned model; absent, as all below, where too little is held out
     unseen                the same, on the answers that do not stand word for word in what was
                           learned; absent where none does, or all do
@@ -82,8 +79,6 @@ class Evaluation(BaseModel):
     """
 
     contexts: int
-    asked: int | None = None
-    private: dict[str, int] = {}
     tuned: Likelihood | None = None
     unseen: Likelihood | None = None
     shuffled: Likelihood | None = None
@@ -113,14 +108,7 @@ class Evaluation(BaseModel):
             yield f"bits per character gained from the conversation: {self.context_gain}"
         yield from (f"attribution, {name}: {each}" for name, each in self.attribution.items())
         yield from (f"memorised, {name}: {each}" for name, each in self.memorised.items())
-        if self.asked:
-            yield f"private items told, of {self.asked} replies: {self.told or 'none'}"
         yield from self.notes
-
-    @property
-    def told(self) -> str:
-        """Return the kinds of private items that were told, each with its number of replies."""
-        return ", ".join(f"{kind} in {count}" for kind, count in sorted(self.private.items()))
 
 
 def figures(evaluation: Evaluation | None) -> dict[str, float | None]:
