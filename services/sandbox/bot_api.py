@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiogram import methods
-from aiogram.enums import ChatAction
 from aiogram.methods.base import TelegramMethod
 from aiogram.types import Message, User
 from pydantic import ValidationError
@@ -19,8 +18,6 @@ from services.sandbox.messenger import Messenger
 from services.sandbox.rooms import BotAccount, Draft, Room
 from services.sandbox.update_queue import MAX_LIMIT, QueuedUpdate
 from services.sandbox.world import Member
-
-_ACTIONS = frozenset(action.value for action in ChatAction)
 
 
 class BotMethods:
@@ -65,8 +62,7 @@ class BotMethods:
 
     async def _get_me(self, bot: BotAccount, _: methods.GetMe) -> User:
         abilities = {"can_join_groups": True, "supports_inline_queries": False}
-        reads_all = {"can_read_all_group_messages": not bot.privacy}
-        return bot.user.model_copy(update=abilities | reads_all)
+        return bot.user.model_copy(update=abilities | {"can_read_all_group_messages": True})
 
     async def _get_updates(self, bot: BotAccount, params: methods.GetUpdates) -> list[QueuedUpdate]:
         offset, limit = params.offset or 0, params.limit or MAX_LIMIT
@@ -78,11 +74,10 @@ class BotMethods:
         draft = Draft(
             params.text,
             reply.message_id if reply else params.reply_to_message_id,
-            params.message_thread_id,
             lenient=(reply or params).allow_sending_without_reply is True,
             markup=accepted_markup(params.reply_markup),
         )
-        return self._messenger.send(self._room(bot, params.chat_id), bot, draft)
+        return self._messenger.post(self._room(bot, params.chat_id), bot.user, draft)
 
     async def _edit_message(
         self, bot: BotAccount, params: methods.EditMessageText | methods.EditMessageReplyMarkup
@@ -104,11 +99,7 @@ class BotMethods:
         return True
 
     async def _send_chat_action(self, bot: BotAccount, params: methods.SendChatAction) -> bool:
-        if params.action not in _ACTIONS:
-            raise bad_request("wrong parameter action in request")
-        room = self._room(bot, params.chat_id)
-        room.check_thread(params.message_thread_id)
-        self._messenger.show_action(room, bot, params.action)
+        self._messenger.show_action(self._room(bot, params.chat_id), bot, params.action)
         return True
 
     async def _get_chat_member(self, bot: BotAccount, params: methods.GetChatMember) -> Member:
@@ -125,7 +116,7 @@ class BotMethods:
     def _room(self, bot: BotAccount, chat_id: int | str | None) -> Room:
         """Find a chat in which the bot may write."""
         room = self._world.room_of_bot(chat_id, bot)
-        room.check_admits(bot)
+        room.check_started()
         return room
 
 

@@ -1,25 +1,21 @@
 """Errors as Telegram words them.
 
-ApiError           an answer with ok=false: code, description, parameters
+ApiError           an answer with ok=false: code, description
 ├── bad_request    400, the caller's mistake
-├── forbidden      403, the bot was blocked or kicked
-├── upgraded       400, the group has another id now
-├── conflict       409, another poll took the place of this one
-└── too_many       429, with the seconds to wait
+├── forbidden      403, nobody has written to the bot there
+└── conflict       409, another poll took the place of this one
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(eq=False)
 class ApiError(Exception):
     code: int
     description: str
-    parameters: dict[str, int] = field(default_factory=dict)
 
     def payload(self) -> dict[str, object]:
-        answer = {"ok": False, "error_code": self.code, "description": self.description}
-        return {**answer, "parameters": self.parameters} if self.parameters else answer
+        return {"ok": False, "error_code": self.code, "description": self.description}
 
 
 def bad_request(text: str) -> ApiError:
@@ -30,15 +26,6 @@ def forbidden(text: str) -> ApiError:
     return ApiError(403, f"Forbidden: {text}")
 
 
-def upgraded(chat_id: int) -> ApiError:
-    text = "Bad Request: group chat was upgraded to a supergroup chat"
-    return ApiError(400, text, {"migrate_to_chat_id": chat_id})
-
-
 def conflict() -> ApiError:
     text = "terminated by other getUpdates request; make sure that only one bot instance is running"
     return ApiError(409, f"Conflict: {text}")
-
-
-def too_many(seconds: int) -> ApiError:
-    return ApiError(429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds})

@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 
 from aiogram.types import CallbackQuery, Message, User
 
-from services.sandbox.errors import bad_request, too_many
+from services.sandbox.errors import bad_request
 from services.sandbox.messages import Event, buttons, view
-from services.sandbox.rate_limit import FloodLimit
 from services.sandbox.rooms import BotAccount, Draft, Room
 from services.sandbox.update_queue import LONGEST_POLL, UpdateQueue
 from services.sandbox.world import World
@@ -35,11 +34,9 @@ class Messenger:
         self,
         world: World,
         clock: Callable[[], float],
-        rate_limit: FloodLimit,
         longest_poll: float = LONGEST_POLL,
     ) -> None:
         self.world = world
-        self.rate_limit = rate_limit
         self.queues = {token: UpdateQueue(world.first_id + 1, longest_poll) for token in world.bots}
         self.presses: dict[str, Press] = {}
         self.closed = asyncio.Event()
@@ -50,10 +47,9 @@ class Messenger:
     def now(self) -> datetime:
         return datetime.fromtimestamp(int(self._clock()), UTC)
 
-    def write(self, room: Room, person: User, draft: Draft) -> Message:
-        if draft.anonymous and not self.world.is_administrator(room, person):
-            raise bad_request("not enough rights to write anonymously")
-        return self._deliver(room, room.post(person, draft, self.now()))
+    def post(self, room: Room, author: User, draft: Draft) -> Message:
+        """Accept a message of a person or a bot."""
+        return self._deliver(room, room.post(author, draft, self.now()))
 
     def edit(self, room: Room, author: User, message_id: int, draft: Draft) -> Message:
         message = room.edit(author, message_id, draft, self.now())
@@ -71,22 +67,13 @@ class Messenger:
         query = CallbackQuery(
             id=number, from_user=person, chat_instance=room.key, message=message, data=data
         )
-        if bot.name not in room.expelled:
-            self.queues[bot.token].put("callback_query", query)
+        self.queues[bot.token].put("callback_query", query)
         return number
 
     def add_person(self, name: str) -> User:
         person = self.world.add_person(name)
         self._publish({"type": "people"})
         return person
-
-    def send(self, room: Room, bot: BotAccount, draft: Draft) -> Message:
-        now, chat = self._clock(), room.chat.id
-        if seconds := self.rate_limit.wait(bot.name, chat, room.is_private, now):
-            raise too_many(seconds)
-        message = room.post(bot.user, draft, self.now())
-        self.rate_limit.count(bot.name, chat, now)
-        return self._deliver(room, message)
 
     def answer_press(self, bot: BotAccount, query: str, text: str | None, alert: bool) -> None:
         """Answer a press, once; the text is shown to who pressed."""

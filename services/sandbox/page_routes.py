@@ -3,8 +3,8 @@
 Events reach the page over server-sent events; it asks for the whole state when it (re)connects.
 
     POST /api/people      {"name"}; a name known already is the same person
-    POST /api/messages    see `NewMessage`
-    POST /api/edit        {"chat", "person", "message", "text"}; text is the caption of media
+    POST /api/messages    {"chat", "person", "text", "reply_to"}; reply_to may be left out
+    POST /api/edit        {"chat", "person", "message", "text"}
     POST /api/press       {"chat", "person", "message", "data"}; answers the callback query's id
 
 In every body `chat` is `group` or a bot's name, `person` an id or a name, and `message` the id of
@@ -14,14 +14,14 @@ a message in that chat. Tests use the same routes.
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from aiogram.types import User
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.refusal import parse
-from services.sandbox.messages import Event, Media, view
+from services.sandbox.messages import Event, view
 from services.sandbox.messenger import Messenger
 from services.sandbox.rooms import GROUP, Draft, Room
 from services.sandbox.world import GROUP_TITLE
@@ -44,32 +44,8 @@ class PersonAction(Body):
 
 
 class NewMessage(PersonAction):
-    """A message: `text`, or `media`, with a `caption` and an `album` if wished.
-
-    media       `sticker`, `voice` or `photo`; Telegram gives stickers no caption
-    album       the media_group_id that photos of one album have in common
-    anonymous   written in the group's name; for its administrators
-    """
-
-    text: str = ""
+    text: str
     reply_to: int | None = None
-    thread: int | None = None
-    media: Media | None = None
-    caption: str = ""
-    album: str | None = Field(default=None, min_length=1)
-    anonymous: bool = False
-
-    @model_validator(mode="after")
-    def _check_content(self) -> Self:
-        if self.media and self.text:
-            raise ValueError("media has a caption, not a text")
-        if not self.media and (self.caption or self.album):
-            raise ValueError("caption and album go with media")
-        return self
-
-    def draft(self) -> Draft:
-        fields = self.model_dump(exclude={"chat", "person", "text", "caption"})
-        return Draft(self.caption if self.media else self.text, **fields)
 
 
 class Edit(PersonAction):
@@ -152,7 +128,8 @@ class PageRoutes:
 
     def _write(self, body: NewMessage) -> Event:
         room, person = self._find(body)
-        return view(room.key, self._messenger.write(room, person, body.draft()))
+        draft = Draft(body.text, body.reply_to)
+        return view(room.key, self._messenger.post(room, person, draft))
 
     def _edit(self, body: Edit) -> Event:
         room, person = self._find(body)

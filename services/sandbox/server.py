@@ -16,7 +16,6 @@ from services.sandbox.errors import ApiError
 from services.sandbox.guard import MAX_BODY, guard
 from services.sandbox.messenger import Messenger
 from services.sandbox.page_routes import PageRoutes
-from services.sandbox.rate_limit import FloodLimit
 from services.sandbox.rooms import BotAccount
 from services.sandbox.settings import SandboxSettings, sandbox_token
 from services.sandbox.world import World
@@ -27,8 +26,8 @@ from telemetry.logs import logger
 async def serving(settings: SandboxSettings) -> AsyncIterator[str]:
     """Serve the sandbox inside the block, at the address that it gives."""
     # ids count from the clock, so that a bot that remembers an earlier sandbox meets no id again
-    world = World(accounts(settings), settings.sandbox_people, first_id=int(time.time()))
-    messenger = Messenger(world, time.time, FloodLimit(settings.sandbox_rate_limit))
+    world = World(accounts(settings), first_id=int(time.time()))
+    messenger = Messenger(world, time.time)
     app = application(messenger, BotRoutes(messenger), settings)
     async with listening(app, settings.sandbox_host, settings.sandbox_port) as url:
         logger().info("serving", address=url, bots=[bot.name for bot in world.bots.values()])
@@ -42,18 +41,15 @@ def accounts(settings: SandboxSettings) -> list[BotAccount]:
     names = bot_names(settings.bots_dir)
     if not names:
         raise Refusal(f"BOTS_DIR {settings.bots_dir}: there is no bot file")
-    private = settings.sandbox_privacy
-    if unknown := set(private) - set(names):
-        raise Refusal(f"SANDBOX_PRIVACY: no bot is called {', '.join(sorted(unknown))}")
     tokens = {name: sandbox_token(name) for name in names} | settings.tokens
-    return [account(name, tokens[name], name in private) for name in names]
+    return [account(name, tokens[name]) for name in names]
 
 
-def account(name: str, token: str, privacy: bool = False) -> BotAccount:
+def account(name: str, token: str) -> BotAccount:
     username = f"{name.replace('-', '_')}_bot"
     number = int(token.partition(":")[0])
     user = User(id=number, is_bot=True, first_name=name.capitalize(), username=username)
-    return BotAccount(name, token, user, privacy)
+    return BotAccount(name, token, user)
 
 
 def application(

@@ -4,49 +4,33 @@ Knows nothing of HTTP, queues or pages.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from aiogram.types import (
-    Chat,
-    ChatMemberAdministrator,
-    ChatMemberBanned,
-    ChatMemberMember,
-    ChatMemberOwner,
-    User,
-)
+from aiogram.types import Chat, ChatMemberMember, ChatMemberOwner, User
 
-from services.sandbox.errors import bad_request, upgraded
+from services.sandbox.errors import bad_request
 from services.sandbox.rooms import GROUP, BotAccount, Room
 
 GROUP_ID = -1_001_000_000_001
-UPGRADED_ID = -1_002_000_000_000
 GROUP_TITLE = "Общая комната"
+PEOPLE = ("Аня", "Борис", "Вера")
+"""Who is there from the beginning; the first one created the group."""
 FIRST_PERSON_ID = 7_000_001
 T = TypeVar("T")
-_NEVER = datetime.fromtimestamp(0, UTC)
-_RIGHTS: dict[str, Any] = {
-    name: name != "can_be_edited"
-    for name, field in ChatMemberAdministrator.model_fields.items()
-    if name.startswith("can_") and field.is_required()
-}
-Member = ChatMemberOwner | ChatMemberAdministrator | ChatMemberMember | ChatMemberBanned
+Member = ChatMemberOwner | ChatMemberMember
 
 
 class World:
     """`first_id` is what ids of messages and updates count from."""
 
-    def __init__(
-        self, bots: Iterable[BotAccount], people: Iterable[str], first_id: int = 0
-    ) -> None:
+    def __init__(self, bots: Iterable[BotAccount], first_id: int = 0) -> None:
         self.first_id = first_id
         self.bots = {bot.token: bot for bot in bots}
         self.people: dict[int, User] = {}
         chat = Chat(id=GROUP_ID, type="supergroup", title=GROUP_TITLE)
-        self.group = Room(GROUP, chat, list(self.bots.values()), started=True, last_id=first_id)
+        self.group = Room(GROUP, chat, list(self.bots.values()), first_id)
         self.rooms = {GROUP: self.group}
-        self.upgraded: dict[int, int] = {}
-        for name in people:
+        for name in PEOPLE:
             self.add_person(name)
 
     @property
@@ -84,32 +68,24 @@ class World:
         """Find what a bot calls by id: a private chat has the person's."""
         if chat_id == self.group.chat.id:
             return self.group
-        if isinstance(chat_id, int) and chat_id in self.upgraded:
-            raise upgraded(self.upgraded[chat_id])
         if isinstance(chat_id, int) and chat_id in self.people:
             return self._private(bot, self.people[chat_id])
         raise bad_request("chat not found")
-
-    def is_administrator(self, room: Room, person: User) -> bool:
-        return not room.is_private and (person == self.owner or person.id in room.administrators)
 
     def member(self, room: Room, user_id: int) -> Member:
         """Return a user as a member of the chat; all people and bots are in the group."""
         user = self.user(user_id)
         if not room.is_private and user == self.owner:
             return ChatMemberOwner(user=user, is_anonymous=False)
-        if user.id in room.administrators:
-            return ChatMemberAdministrator(user=user, is_anonymous=False, **_RIGHTS)
-        bots = {bot.user.id: bot.name for bot in room.bots}
-        if room.is_private and user.id != room.chat.id and user.id not in bots:
+        if room.is_private and user.id not in (room.chat.id, room.bots[0].user.id):
             raise bad_request("user not found")
-        return member(user, bots.get(user.id) in room.expelled)
+        return ChatMemberMember(user=user)
 
     def _private(self, bot: BotAccount, person: User) -> Room:
         key = f"{bot.name}/{person.id}"
         if key not in self.rooms:
             chat = Chat(id=person.id, type="private", first_name=person.first_name)
-            self.rooms[key] = Room(key, chat, [bot], last_id=self.first_id)
+            self.rooms[key] = Room(key, chat, [bot], self.first_id)
         return self.rooms[key]
 
 
@@ -117,9 +93,3 @@ def _found(found: T | None, what: str) -> T:
     if found is None:
         raise bad_request(f"{what} not found")
     return found
-
-
-def member(user: User, expelled: bool) -> ChatMemberMember | ChatMemberBanned:
-    if expelled:
-        return ChatMemberBanned(user=user, until_date=_NEVER)
-    return ChatMemberMember(user=user)

@@ -11,20 +11,9 @@ let chat = ""; // a bot's name or the group's; at first the first bot's, which a
 let answering = null;
 let waiting = null; // events that came while the state was being fetched
 
-const KINDS = {
-  sticker: "🙂 стикер",
-  voice: "🎤 голосовое",
-  photo: "📷 фото",
-  forum_topic_created: "Открыта тема:",
-  migrate_to_chat_id: "Группа стала супергруппой",
-  migrate_from_chat_id: "Группа стала супергруппой",
-};
-
 const person = () => Number($("person").value);
 const keyOf = (name) => (name === state.group.chat ? name : `${name}/${person()}`);
 const botOf = (id) => state.bots.find((bot) => bot.id === id);
-
-const words = (message) => [KINDS[message.media ?? message.service], message.text].filter(Boolean).join(" ");
 
 function make(tag, text, changes = {}) {
   const element = document.createElement(tag);
@@ -117,8 +106,8 @@ function bubble(message) {
   const answered = message.reply_to && rooms.get(message.room).get(message.reply_to);
   const time = new Date(message.at * 1000).toLocaleTimeString("ru", { hour: "2-digit", minute: "2-digit" });
   body.append(make("b", message.name));
-  if (answered) body.append(make("q", `${answered.name}: ${words(answered)}`));
-  body.append(make("span", words(message)), make("small", time));
+  if (answered) body.append(make("q", `${answered.name}: ${answered.text}`));
+  body.append(make("span", message.text), make("small", time));
   const side = make("div", "", { className: "side" });
   side.append(body, ...message.buttons.map((row) => keys(message, row)));
   item.append(face, side);
@@ -151,7 +140,7 @@ function open(name) {
 function answer(message) {
   answering = message && message.id;
   $("answering").hidden = !message;
-  $("answering").firstElementChild.textContent = message ? `Ответ: ${message.name}: ${words(message).slice(0, 80)}` : "";
+  $("answering").firstElementChild.textContent = message ? `Ответ: ${message.name}: ${message.text.slice(0, 80)}` : "";
   if (message) $("text").focus();
 }
 
@@ -192,7 +181,6 @@ async function submit(event) {
 
 const handlers = {
   people: refresh,
-  migrated: refresh,
   answered(event) {
     if (event.person === person() && event.room === keyOf(chat)) $("notice").textContent = event.text ?? "";
   },

@@ -5,18 +5,17 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiogram.types import Chat, Message, User
+from aiogram.types import Chat, ChatMemberMember, ChatMemberOwner, Message, User
 from aiohttp import web
 
 from services.sandbox.messenger import Press
-from services.sandbox.rate_limit import FloodLimit
 from services.sandbox.rooms import BotAccount, Draft, Room
 from services.sandbox.server import answer_errors, listening
 from services.sandbox.update_queue import QueuedUpdate
-from services.sandbox.world import World
+from services.sandbox.world import Member, World
 from tests.services.sandbox.faults import Call, Fault
 from tests.services.sandbox.watched import FaultyRoutes, WatchedMessenger
 
@@ -41,13 +40,15 @@ def instead(method: str, result: object, after: bool = False) -> Fault:
     return Fault(kind="result", method=method, result=result, after=after)
 
 
+@dataclass
 class OpenRoom(Room):
-    """A chat that has every topic, and in which the bot may write."""
+    """A chat in which the bot may write, and that has every message but what was deleted."""
 
-    def check_thread(self, number: int | None) -> None: ...
+    deleted: set[int] = field(default_factory=set)
+
+    def check_started(self) -> None: ...
 
     def _replied_to(self, draft: Draft) -> Message | None:
-        """Whatever people wrote is there unless it was deleted."""
         lenient = draft.lenient or draft.reply_to not in self.deleted
         return super()._replied_to(replace(draft, lenient=lenient))
 
@@ -56,26 +57,22 @@ class OpenWorld(World):
     """A world with every chat and person that a bot or an update names."""
 
     def __init__(self) -> None:
-        super().__init__([BOT], ["Нина"], 999)
+        super().__init__([BOT], 999)
         self.administrators: set[int] = set()
-        self.open_rooms: dict[int, Room] = {}
+        self.open_rooms: dict[int, OpenRoom] = {}
 
-    def room_of_bot(self, chat_id: int | str | None, bot: BotAccount) -> Room:
+    def room_of_bot(self, chat_id: int | str | None, bot: BotAccount) -> OpenRoom:
         number = int(chat_id or 0)
         if number not in self.open_rooms:
             chat = Chat(id=number, type="private" if number > 0 else "supergroup")
-            self.open_rooms[number] = OpenRoom(
-                str(number),
-                chat,
-                [bot],
-                started=True,
-                last_id=FIRST_SENT - 1,
-                administrators=self.administrators,
-            )
+            self.open_rooms[number] = OpenRoom(str(number), chat, [bot], FIRST_SENT - 1)
         return self.open_rooms[number]
 
-    def user(self, user_id: int) -> User:
-        return User(id=user_id, is_bot=False, first_name="Нина")
+    def member(self, room: Room, user_id: int) -> Member:
+        user = User(id=user_id, is_bot=False, first_name="Нина")
+        if user_id in self.administrators:
+            return ChatMemberOwner(user=user, is_anonymous=False)
+        return ChatMemberMember(user=user)
 
 
 def _done(method: str) -> Any:
@@ -97,7 +94,7 @@ class FakeTelegram:
 
     def _begin(self) -> None:
         self.world = OpenWorld()
-        self.messenger = WatchedMessenger(self.world, time.time, FloodLimit(), longest_poll=0.05)
+        self.messenger = WatchedMessenger(self.world, time.time, longest_poll=0.05)
         self.messenger.on_call = self._note
         self._routes = FaultyRoutes(self.messenger)
         self._fault: Fault | None = None

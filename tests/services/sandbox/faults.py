@@ -1,4 +1,4 @@
-"""Faults switched on for tests: which Bot API calls fail next, and how. Pure.
+"""Faults switched on for tests: which Bot API calls fail next, and how.
 
 error    the answer is an error: `code`, with `description` and `parameters` (retry_after, ...)
 result   the answer is `result`, whatever Telegram would answer
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal
 
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.sandbox.errors import ApiError
@@ -48,9 +49,10 @@ class Fault(BaseModel):
             and self.chat in (None, call.parameters.get("chat_id"))
         )
 
-    def error(self) -> ApiError:
+    def error(self) -> web.Response:
         text = self.description or HTTPStatus(self.code).phrase
-        return ApiError(self.code, text, self.parameters)
+        answer = {**ApiError(self.code, text).payload(), "parameters": self.parameters}
+        return web.json_response(answer, status=self.code)
 
 
 @dataclass

@@ -10,7 +10,6 @@ import pytest
 from services.sandbox.bot_routes import BotRoutes
 from services.sandbox.guard import MAX_BODY
 from services.sandbox.messenger import Messenger
-from services.sandbox.rate_limit import FloodLimit
 from services.sandbox.server import account, application
 from services.sandbox.world import World
 from tests.conftest import PATIENCE
@@ -22,7 +21,7 @@ OWN = {"Host": "localhost", "Content-Type": "application/json"}
 def routes() -> Iterator[tuple[str, str]]:
     """Each route of the sandbox: its method and a path."""
     bots = [account(name, token) for name, token in TOKENS.items()]
-    messenger = Messenger(World(bots, ["Аня"]), time.time, FloodLimit())
+    messenger = Messenger(World(bots), time.time)
     for route in application(messenger, BotRoutes(messenger), sandbox_settings()).router.routes():
         path = route.resource.canonical if route.resource else ""
         yield route.method.replace("*", "POST"), path + "/page.js" * (path == "/static")

@@ -74,12 +74,3 @@ async def test_other_keyboards_and_long_data_are_refused(untouched: Sandbox) -> 
         (keyboard("я" * 33), "BUTTON_DATA_INVALID"),
     ):
         await refused(untouched.send("а", reply_markup=markup), words)
-
-
-async def test_a_kicked_bot_hears_no_press(sandbox: Sandbox) -> None:
-    sent = await sandbox.send("Едем?", reply_markup=keyboard("yes"))
-    body = {"bot": "avtobus", "chat": "group", "person": "Аня", "expelled": True}
-    await sandbox.post("/admin/members", body)
-    press = {"chat": "group", "person": "Аня", "message": sent.message_id, "data": "yes"}
-    await sandbox.post("/api/press", press)
-    assert [u.event_type for u in await sandbox.avtobus.get_updates()] == ["my_chat_member"]

@@ -61,7 +61,6 @@ async def test_bad_bots_and_a_taken_port_are_refused_by_name(tmp_path: Path) -> 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for settings, words in (
             ({"bots_dir": tmp_path / "none"}, "BOTS_DIR .*: there is no bot file"),
-            ({"sandbox_privacy": "polkson, nobody"}, "SANDBOX_PRIVACY: no bot is called nobody"),
             (
                 {"sandbox_tokens": "polkson=secret"},
                 "SANDBOX_TOKENS: wants bot=token, comma-sep.*d$",
