@@ -3,6 +3,7 @@
 Asks the running service; where none runs, starts one for the question and stops it afterwards.
 """
 
+import asyncio
 import os
 import re
 import subprocess
@@ -16,13 +17,14 @@ import grpc
 import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from protos.generation.v1 import generation_pb2 as pb
 from services.generation.client import (
     CHANNEL_OPTIONS,
     DEFAULT_ADDRESS,
     BotUnavailable,
+    GenerationClient,
     GenerationError,
     InvalidRequest,
-    SyncGenerationClient,
     turn,
 )
 from telemetry.command_line import CommandLine
@@ -99,9 +101,14 @@ def main(
     if not ADDRESS.fullmatch(address):
         typer.echo(f"error: GENERATION_ADDRESS: must be host:port (given: {address!r})", err=True)
         raise typer.Exit(2)
-    with service(address), SyncGenerationClient(address) as client:
+
+    async def ask() -> pb.GenerateResponse:
+        async with GenerationClient(address) as client:
+            return await client.generate(bot, [turn(text)], chat_key="ask", seed=seed)
+
+    with service(address):
         try:
-            response = client.generate(bot, [turn(text)], chat_key="ask", seed=seed)
+            response = asyncio.run(ask())
         except GenerationError as error:
             is_refusal = isinstance(error, BotUnavailable | InvalidRequest)
             typer.echo(f"error: {error.text if is_refusal else error}", err=True)

@@ -14,8 +14,8 @@ GenerationError        any failed call: `code`, `text`
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from hashlib import blake2b
 from typing import Any, TypedDict, Unpack
 
@@ -152,14 +152,8 @@ def _detail(error: Any, kind: type) -> Any:
     return detail
 
 
-class _Client:
-    """What both clients share: the channel, and how calls are started.
-
-    To start a call returns what the channel returns. With asyncio that is a call to wait for, else
-    the response itself; of a stream it is a call to iterate over.
-    """
-
-    _open_channel: Callable[..., Any]
+class GenerationClient(AbstractAsyncContextManager["GenerationClient"]):
+    """Use as `async with GenerationClient(address) as client`; all calls raise GenerationError."""
 
     def __init__(
         self, address: str = DEFAULT_ADDRESS, timeout: float = DEFAULT_TIMEOUT, retry: bool = True
@@ -167,31 +161,9 @@ class _Client:
         os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
         config = ("grpc.service_config", json.dumps(_SERVICE_CONFIG))
         options = [*CHANNEL_OPTIONS, config, ("grpc.enable_retries", int(retry))]
-        self._channel = self._open_channel(address, options)
+        self._channel = grpc.aio.insecure_channel(address, options)
         self._stub: Any = pb_grpc.GenerationServiceStub(self._channel)
         self._timeout = timeout
-
-    def _start(self, bot: str, turns: Turns, options: CallOptions, stream: bool = False) -> Any:
-        fields: dict[str, Any] = {**options}
-        timeout, request_id = fields.pop("timeout", None), fields.pop("request_id", None)
-        message = pb.GenerateRequest(bot=bot, turns=turns, **fields)
-        metadata = [("x-request-id", request_id)] if request_id else []
-        if chat := message.chat_key.encode():
-            metadata.append((_CHAT, blake2b(chat, digest_size=8).hexdigest()))
-        timeout = self._timeout if timeout is None else timeout
-        if stream:
-            streamed = pb.GenerateStreamRequest(request=message)
-            return self._stub.GenerateStream(streamed, timeout=timeout, metadata=metadata)
-        return self._stub.Generate(message, timeout=timeout, metadata=metadata)
-
-    def _start_list(self) -> Any:
-        return self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout)
-
-
-class GenerationClient(_Client, AbstractAsyncContextManager["GenerationClient"]):
-    """For asyncio. Use as `async with GenerationClient(address) as client`."""
-
-    _open_channel = staticmethod(grpc.aio.insecure_channel)
 
     async def __aexit__(self, *error: object) -> None:
         await self._channel.close()
@@ -199,16 +171,18 @@ class GenerationClient(_Client, AbstractAsyncContextManager["GenerationClient"])
     async def generate(
         self, bot: str, turns: Turns, **options: Unpack[CallOptions]
     ) -> pb.GenerateResponse:
-        """Return all candidates; raises GenerationError."""
+        """Return all candidates."""
+        request, how = self._call(bot, turns, options)
         with _translate_errors():
-            response: pb.GenerateResponse = await self._start(bot, turns, options)
+            response: pb.GenerateResponse = await self._stub.Generate(request, **how)
         return response
 
     async def stream(
         self, bot: str, turns: Turns, **options: Unpack[CallOptions]
     ) -> AsyncIterator[pb.GenerateStreamResponse]:
-        """Yield pieces of text, then the response; raises GenerationError."""
-        call = self._start(bot, turns, options, stream=True)
+        """Yield pieces of text, then the response."""
+        request, how = self._call(bot, turns, options)
+        call = self._stub.GenerateStream(pb.GenerateStreamRequest(request=request), **how)
         try:
             with _translate_errors():
                 async for event in call:
@@ -218,36 +192,18 @@ class GenerationClient(_Client, AbstractAsyncContextManager["GenerationClient"])
 
     async def list_models(self) -> list[pb.Model]:
         with _translate_errors():
-            return list((await self._start_list()).models)
+            answer = await self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout)
+        return list(answer.models)
 
-
-class SyncGenerationClient(_Client, AbstractContextManager["SyncGenerationClient"]):
-    """For scripts and notebooks. Use as `with SyncGenerationClient(address) as client`."""
-
-    _open_channel = staticmethod(grpc.insecure_channel)
-
-    def __exit__(self, *error: object) -> None:
-        self._channel.close()
-
-    def generate(
-        self, bot: str, turns: Turns, **options: Unpack[CallOptions]
-    ) -> pb.GenerateResponse:
-        """Return all candidates; raises GenerationError."""
-        with _translate_errors():
-            response: pb.GenerateResponse = self._start(bot, turns, options)
-        return response
-
-    def stream(
-        self, bot: str, turns: Turns, **options: Unpack[CallOptions]
-    ) -> Iterator[pb.GenerateStreamResponse]:
-        """Yield pieces of text, then the response; raises GenerationError."""
-        call = self._start(bot, turns, options, stream=True)
-        try:
-            with _translate_errors():
-                yield from call
-        finally:
-            call.cancel()
-
-    def list_models(self) -> list[pb.Model]:
-        with _translate_errors():
-            return list(self._start_list().models)
+    def _call(
+        self, bot: str, turns: Turns, options: CallOptions
+    ) -> tuple[pb.GenerateRequest, dict[str, Any]]:
+        """Return a request, and how it is sent."""
+        fields: dict[str, Any] = {**options}
+        timeout, request_id = fields.pop("timeout", None), fields.pop("request_id", None)
+        request = pb.GenerateRequest(bot=bot, turns=turns, **fields)
+        metadata = [("x-request-id", request_id)] if request_id else []
+        if chat := request.chat_key.encode():
+            metadata.append((_CHAT, blake2b(chat, digest_size=8).hexdigest()))
+        timeout = self._timeout if timeout is None else timeout
+        return request, {"timeout": timeout, "metadata": metadata}

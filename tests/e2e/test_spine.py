@@ -1,5 +1,6 @@
 """The whole path as a user walks it: commands only, from an export to an answer over gRPC."""
 
+import asyncio
 import json
 import os
 import signal
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from protos.generation.v1 import generation_pb2 as pb
 from services.generation.ask import is_serving
-from services.generation.client import SyncGenerationClient, turn
+from services.generation.client import GenerationClient, turn
 from tests.conftest import BOT, PATIENCE, free_address, open_to_others, toy_export
 from tests.training_jobs.conftest import EXTRA_ROWS, write_gpt2
 
@@ -39,6 +41,11 @@ def run(
     )
 
 
+async def answer(address: str) -> pb.GenerateResponse:
+    async with GenerationClient(address) as client:
+        return await client.generate(BOT, [turn("Привет")], seed=1)
+
+
 def test_an_export_goes_in_and_an_answer_comes_out(tmp_path: Path, volumes: dict[str, str]) -> None:
     export = tmp_path / "result.json"
     export.write_text(json.dumps(toy_export(), ensure_ascii=False), encoding="utf-8")
@@ -59,8 +66,7 @@ def test_an_export_goes_in_and_an_answer_comes_out(tmp_path: Path, volumes: dict
     service = subprocess.Popen(command, env=environment, cwd=ROOT)
     try:
         assert is_serving(address, PATIENCE, service)
-        with SyncGenerationClient(address) as client:
-            response = client.generate(BOT, [turn("Привет")], seed=1)
+        response = asyncio.run(answer(address))
         assert response.candidates[0].tokens > 0
         current = tmp_path / "models" / BOT / "current"
         assert response.model_version == current.resolve().name

@@ -21,7 +21,6 @@ from services.generation.client import (
     GenerationError,
     InvalidRequest,
     RetryLater,
-    SyncGenerationClient,
     turn,
 )
 from services.generation.engine import engine as engine_module
@@ -211,19 +210,9 @@ async def test_a_taken_port_is_refused_by_name(service: Service, toy: Toy) -> No
                 pass
 
 
-async def test_the_blocking_client_does_the_same(service: Service) -> None:
-    def ask() -> None:
-        with SyncGenerationClient(service.address) as client:
-            response = client.generate(BOT, [turn("Привет")], seed=1, request_id="r-1")
-            events = list(client.stream(BOT, [turn("Привет")], seed=1))
-            assert events[-1].response.candidates == response.candidates
-            assert [model.bot for model in client.list_models()] == [BOT]
-            with pytest.raises(BotUnavailable):
-                client.generate("nobody", [turn("Привет")])
-            with pytest.raises(BotUnavailable):
-                list(client.stream("nobody", [turn("Привет")]))
-
-    await asyncio.to_thread(ask)
+async def test_a_stream_of_an_unknown_bot_is_refused_too(service: Service) -> None:
+    with pytest.raises(BotUnavailable):
+        await anext(service.client.stream("nobody", [turn("Привет")]))
 
 
 async def test_is_ready_before_anything_is_published(toy: Toy, tmp_path: Path) -> None:
