@@ -35,7 +35,7 @@ from extraction_jobs.sample_chats.__main__ import main as write_sample_chats
 from extraction_jobs.stored_export import Source
 from telemetry.job import JobReport
 from training_jobs.bot_config import TrainingConfig
-from training_jobs.hardware import detect_hardware, peak_memory
+from training_jobs.hardware import peak_memory
 from training_jobs.training_loop import schedule, train
 from training_jobs.training_run import TrainingRun
 
@@ -54,21 +54,20 @@ def side(name: str, root: Path, steps: int, dropout: bool) -> dict[str, Any]:
         max_steps=steps, epochs=100, patience=0, measure_share=1.0, tokens_per_step=TOKENS,
         precision="fp32" if name == "plain" else "auto",
     )  # fmt: skip
-    with detect_hardware(config.precision) as hardware:
-        run = TrainingRun(config, root / "dataset", root / "run", hardware)
-        run.measured.clear()
-        if not dropout:
-            for module in run.base.model.modules():
-                if isinstance(module, torch.nn.Dropout):
-                    module.p = 0.0
-        started = time.perf_counter()
-        first: list[float] = []
+    run = TrainingRun(config, root / "dataset", root / "run")
+    run.measured.clear()
+    if not dropout:
+        for module in run.base.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+    started = time.perf_counter()
+    first: list[float] = []
 
-        def step_done() -> None:
-            seconds.append(time.perf_counter() - started - sum(seconds))
-            first.append(time.time() - float(os.environ["STARTED"]))
+    def step_done() -> None:
+        seconds.append(time.perf_counter() - started - sum(seconds))
+        first.append(time.time() - float(os.environ["STARTED"]))
 
-        losses = (plain if name == "plain" else ours)(run, steps, step_done)
+    losses = (plain if name == "plain" else ours)(run, steps, step_done)
     return {
         "losses": losses,
         "seconds": seconds,

@@ -15,10 +15,9 @@ measure would stay too, so it is pushed as NaN, which no graph draws and no aler
 import errno
 import hashlib
 import math
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -168,8 +167,7 @@ class JobContext:
         with suppress(OSError):  # a folder that cannot be written is refused by `make`
             stamp.unlink()
         made = make()
-        if _is_first_process():
-            write_whole(stamp, fingerprint(made_from(made)) if made_from else before)
+        write_whole(stamp, fingerprint(made_from(made)) if made_from else before)
         return made
 
 
@@ -193,7 +191,7 @@ def job(name: str, bot: Path, skip_unchanged: bool = False) -> Iterator[JobConte
         file, volumes = BotFile.read(bot), from_environment(Volumes)
         with (
             job_report(name, file.name, from_environment(PushSettings)) as report,
-            locked(volumes.data_dir / file.name, BUSY) if _is_first_process() else nullcontext(),
+            locked(volumes.data_dir / file.name, BUSY),
         ):
             yield JobContext(file, volumes, report, skip_unchanged)
 
@@ -212,8 +210,3 @@ def command(service: str) -> Iterator[None]:
     except OSError as error:
         line = f"{service}: {str(error) or type(error).__name__}"
         end_process(line, EXIT_CODE if error.errno in FULL else 1)
-
-
-def _is_first_process() -> bool:
-    """Of the processes of a distributed training, which have a RANK, the first locks and writes."""
-    return os.environ.get("RANK", "0") == "0"

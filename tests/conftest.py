@@ -20,6 +20,7 @@ from contracts.model_version import BotModels, Manifest
 from extraction_jobs.build_dataset import ExtractionConfig, Inputs, build
 from extraction_jobs.messages import ForgetList
 from extraction_jobs.stored_export import Source
+from tests.tiny_base import make_model
 from training_jobs.bot_config import TrainingConfig
 from training_jobs.convert import convert
 from training_jobs.finetune import finetune
@@ -76,6 +77,7 @@ def unmeasured() -> dict[str, str]:
 class Toy:
     """A published toy bot and what it was made from."""
 
+    base: Path
     bots_dir: Path
     models_dir: Path
     export: Path
@@ -94,8 +96,9 @@ class Toy:
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """A scratch model trained for a few steps: it babbles, but through the real path."""
-    root = tmp_path_factory.mktemp("toy")
+    """A tiny model trained for a few steps: it babbles, but through the real path."""
+    root, base = tmp_path_factory.mktemp("toy"), tmp_path_factory.mktemp("base")
+    make_model([way + text for pair in _TALK for text in pair for way in _WAYS] * 5).save(base)
     bots = root / "bots"
     bots.mkdir()
     (bots / f"{BOT}.yaml").write_text(f"name: {BOT}\n", encoding="utf-8")
@@ -103,7 +106,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     export.write_text(json.dumps(toy_export(), ensure_ascii=False), encoding="utf-8")
     config = ExtractionConfig(persona="Автобус")
     training = TrainingConfig(
-        base="scratch", max_steps=40, block_tokens=64, learning_rate=0.01, epochs=20
+        base=str(base), max_steps=40, block_tokens=64, learning_rate=0.01, epochs=20
     )
     dataset, run = root / "dataset", root / "run"
     forget_list = ForgetList(until=FORGETS_UNTIL)
@@ -111,7 +114,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     finetune(BOT, training, dataset, run)
     convert(run, dataset, "int8")
     manifest = publish(BOT, run, BotModels(root / "models" / BOT))
-    return Toy(bots, root / "models", export, dataset, run, manifest)
+    return Toy(base, bots, root / "models", export, dataset, run, manifest)
 
 
 @dataclass(frozen=True)

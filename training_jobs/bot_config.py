@@ -6,7 +6,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field
 
 BaseOption = Annotated[
-    str | None, typer.Option(help="A folder, a hub name, demo, or scratch; instead of bot.yaml's.")
+    str | None, typer.Option(help="A folder, a hub name, or demo; instead of bot.yaml's.")
 ]
 EpochsOption = Annotated[float | None, typer.Option(help="Passes over the data set.")]
 StepsOption = Annotated[
@@ -28,8 +28,8 @@ EPOCHS = ((1_000, 10.0), (10_000, 5.0), (50_000, 3.0))
 class TrainingConfig(BaseModel):
     """How a base becomes a persona.
 
-    base                    a folder, `demo`, `scratch` (a tiny one made on the spot), or a hub name
-                            `owner/name@commit`; without the commit it is the hub's newest
+    base                    a folder, `demo`, or a hub name `owner/name@commit`; without the commit
+                            it is the hub's newest
     method                  `full`: all weights learn; `lora`: low-rank additions learn and are
                             merged at the end, in half the memory and a third faster
     lora_rank               rank of the additions; their scale is twice the rank

@@ -28,9 +28,9 @@ class Checkpoints:
         self._folder = folder
         self._fingerprint = fingerprint
 
-    def save(self, kind: str, step: int, state: State) -> None:
-        """Keep the state after so many steps, then delete the others of its kind."""
-        path = self._folder / f"{kind}-{step}.pt"
+    def save(self, kind: str, state: State) -> None:
+        """Keep the state in place of the one before of its kind."""
+        path = self._path(kind)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as file:
@@ -38,19 +38,10 @@ class Checkpoints:
         except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
             reason = error.__context__ or error
             raise Refusal(f"{path}: cannot write a checkpoint ({reason})") from None
-        for other in set(self._folder.glob(f"{kind}-*.pt")) - {path}:
-            other.unlink(missing_ok=True)
 
     def load(self, kind: str) -> State | None:
-        """Return the newest usable state of that kind, None where there is none."""
-        paths = self._folder.glob(f"{kind}-*.pt")
-        newest_first = sorted(paths, key=lambda path: -int(path.stem.removeprefix(f"{kind}-")))
-        return next(filter(None, map(self._read, newest_first)), None)
-
-    def clear(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _read(self, path: Path) -> State | None:
+        """Return the state of that kind, None where there is none that can be used."""
+        path = self._path(kind)
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
             content: State = saved["content"]
@@ -63,3 +54,9 @@ class Checkpoints:
             reason = "it cannot be read"
         logger().warning(f"checkpoint passed over: {reason}", path=str(path))
         return None
+
+    def clear(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _path(self, kind: str) -> Path:
+        return self._folder / f"{kind}.pt"

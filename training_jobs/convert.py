@@ -28,6 +28,7 @@ from telemetry.logs import logger
 from training_jobs import run_folder
 from training_jobs.bot_config import TrainingConfig
 from training_jobs.evaluation.contexts import select_contexts
+from training_jobs.hardware import detect_hardware
 from training_jobs.language_model import LanguageModel, load_model
 from training_jobs.loss import document_losses
 from training_jobs.model_libraries import silence
@@ -48,7 +49,7 @@ def convert(
     run_folder.read_run(folder)
     model = load_model(folder / run_folder.MODEL)
     documents = _heldout_documents(dataset, model)
-    trained = sum(document_losses(model.model, documents, "fp32"))
+    trained = sum(document_losses(model.model, documents, detect_hardware("fp32")))
     count = sum(document.loss_tokens for document in documents)
     wanted = ["int4", "int8"] if count else ["int8"]
     if precision != "auto":

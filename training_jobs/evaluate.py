@@ -34,7 +34,7 @@ from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import BUDGET, EvaluationData, Scores, score
 from training_jobs.evaluation.replies import Reply, generate_replies
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
-from training_jobs.language_model import SCRATCH, LanguageModel, find_base, load_model
+from training_jobs.language_model import LanguageModel, find_base, load_model
 
 TEMPLATE = Path(__file__).parent / "evaluation" / "report.html.j2"
 MOST_CONTEXTS, FEWEST_CONTEXTS, EXAMPLES = 300, 5, 10
@@ -83,13 +83,12 @@ def _measure(
     replies = generate_replies(folder / run_folder.CONVERTED, tuned, data.contexts, sampling)
     _measure_replies(evaluation, replies, bot.section("moderation", Policy))
     answers: text_figures.Answers = {"tuned": [reply.messages for reply in replies]}
-    if (name := run_folder.read_run(folder).base) != SCRATCH:
-        base = load_model(find_base(name, volumes))
-        evaluation.base = score(base, data.contexts).likelihood
-        with TemporaryDirectory() as converted:
-            export(base, Path(converted), 8)
-            replies = generate_replies(Path(converted), base, data.contexts, sampling)
-        answers["base"] = [reply.messages for reply in replies]
+    base = load_model(find_base(run_folder.read_run(folder).base, volumes))
+    evaluation.base = score(base, data.contexts).likelihood
+    with TemporaryDirectory() as converted:
+        export(base, Path(converted), 8)
+        replies = generate_replies(Path(converted), base, data.contexts, sampling)
+    answers["base"] = [reply.messages for reply in replies]
     answers["real"] = [context.answer.messages for context in data.contexts]
     _measure_texts(evaluation, answers, data, tuned.vocabulary.encode)
 

@@ -36,19 +36,13 @@ from training_jobs.bot_config import (
     StepsOption,
     TrainingConfig,
 )
-from training_jobs.hardware import detect_hardware, peak_memory, refuse_out_of_memory
+from training_jobs.hardware import peak_memory, refuse_out_of_memory
 from training_jobs.progress import TrainingProgress
 from training_jobs.run_folder import SUMMARY, Run, prepare, read_run, write_run
 from training_jobs.training_loop import train
 from training_jobs.training_run import TrainingRun
 
 ESTIMATE_STEPS = 3
-TABLES = {
-    "train": ("train_",),
-    "eval": ("eval_", "perplexity"),
-    "held-out persona": ("heldout_",),
-}
-"""Titles of the tables that are printed, with the beginnings of the figures' names."""
 
 
 def finetune(
@@ -63,14 +57,13 @@ def finetune(
 
     Raises Interrupted, with a checkpoint written, after the step at which `should_stop` is true.
     """
-    with detect_hardware(config.precision) as hardware, refuse_out_of_memory():
-        training = TrainingRun(config, dataset, output, hardware)
+    with refuse_out_of_memory():
+        training = TrainingRun(config, dataset, output)
         prepare(output)
         progress = train(training, report or JobReport("training", bot), should_stop)
         run = _describe(bot, training, progress)
-        if hardware.is_leader:
-            write_run(output, training.base.save, run)
-            training.checkpoints.clear()
+        write_run(output, training.base.save, run)
+        training.checkpoints.clear()
     return run
 
 
@@ -100,7 +93,7 @@ def _describe(bot: str, training: TrainingRun, progress: TrainingProgress) -> Ru
             "records learned from": card.train_records,
             "records held out": card.heldout_records,
         },
-        metrics=_metrics(training, progress),
+        metrics=_metrics(progress),
         losses=progress.losses,
         heldout=progress.heldout,
     )
@@ -115,52 +108,26 @@ def _renewed(folder: Path, card: Card) -> Run:
     return run
 
 
-def _metrics(training: TrainingRun, progress: TrainingProgress) -> dict[str, float]:
-    """Return the figures under run_clm's names, counted as it counts them, with one exception.
-
-    train_loss is of the persona's turns, since only they are learned; the figures of those turns in
-    the held-out part begin with heldout_.
-    """
-    blocks = progress.tokens / training.block_tokens
+def _metrics(progress: TrainingProgress) -> dict[str, float]:
     metrics = {
         "train_loss": sum(progress.losses) / progress.steps,
         "train_steps": float(progress.steps),
         "train_tokens": float(progress.tokens),
-        "train_runtime": progress.seconds,
-        "train_samples": float(len(training.blocks)),
-        "train_samples_per_second": blocks / max(progress.seconds, 1e-9),
-        "train_tokens_per_second": progress.tokens_per_second,
+        "train_seconds": progress.seconds,
     }
-    if training.measured:
-        began = time.monotonic()
-        clm = training.measure_as_clm()
-        runtime = max(time.monotonic() - began, 1e-9)
-        heldout = training.measure_heldout()
-        metrics |= {
-            "eval_loss": clm.loss,
-            "eval_accuracy": clm.accuracy,
-            "eval_samples": float(clm.blocks),
-            "eval_samples_per_second": clm.blocks / runtime,
-            "perplexity": clm.perplexity,
-            "heldout_loss": heldout.loss,
-            "heldout_accuracy": heldout.accuracy,
-            "heldout_perplexity": heldout.perplexity,
-        }
+    if (loss := progress.best_loss) is not None:
+        metrics |= {"heldout_loss": loss, "heldout_perplexity": math.exp(loss)}
     return metrics
 
 
 def estimate(config: TrainingConfig, dataset: Path) -> str:
     """Return what the run would cost, extrapolated from a few steps of it; nothing is kept."""
-    with (
-        TemporaryDirectory() as folder,
-        detect_hardware(config.precision) as hardware,
-        refuse_out_of_memory(),
-    ):
+    with TemporaryDirectory() as folder, refuse_out_of_memory():
         began = time.monotonic()
-        training = TrainingRun(config, dataset, Path(folder), hardware)
+        training = TrainingRun(config, dataset, Path(folder))
         steps, tokens, loaded = training.steps, training.tokens, time.monotonic()
         if training.measured:
-            training.measure_heldout()
+            training.heldout_loss()
         measuring = (time.monotonic() - loaded) * (1 + math.ceil(1 / config.measure_share))
         training.measured.clear()
         training.config = config.model_copy(update={"max_steps": ESTIMATE_STEPS})
@@ -174,39 +141,15 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
     )
 
 
-def format_metrics(metrics: Mapping[str, float]) -> str:
-    """Return tables as run_clm's log_metrics prints them: of training, and of each measurement."""
-    lines = []
-    for title, prefixes in TABLES.items():
-        chosen = [name for name in sorted(metrics) if name.startswith(prefixes)]
-        lines += [f"***** {title} metrics *****"] if chosen else []
-        for name in chosen:
-            decimals = 0 if name.endswith(("_samples", "_steps", "_tokens")) else 4
-            text = f"{metrics[name]:.{decimals}f}"
-            if name.endswith("_runtime"):
-                text = str(timedelta(seconds=round(metrics[name])))
-            lines.append(f"  {name:<{max(map(len, chosen))}} = {text:>10}")
-    return "\n".join(lines)
-
-
 def report_run(report: JobReport, done: Run) -> None:
     """
-    train_loss                mean loss of the run, nats a token
-    train_steps               optimizer steps
-    train_tokens              tokens seen, padding included
-    train_runtime             seconds of training
-    train_samples             packed blocks in an epoch
-    train_samples_per_second  blocks trained a second
-    train_tokens_per_second   tokens trained a second
-    eval_loss                 of all held-out tokens, in blocks cut anywhere, as run_clm does
-    eval_accuracy             share of those tokens that the model guesses
-    eval_samples              number of those blocks
-    eval_samples_per_second   blocks measured a second
-    perplexity                e to the power of eval_loss
-    heldout_accuracy          share of the tokens of held-out persona turns that the model guesses
-    heldout_perplexity        e to the power of heldout_loss
+    train_loss          mean loss of the run, nats a token
+    train_steps         optimizer steps
+    train_tokens        tokens seen, padding included
+    train_seconds       seconds of training
+    heldout_perplexity  e to the power of heldout_loss, of the weights that were kept
     """
-    report.gauges("Figure of the last run, named as run_clm names it.", done.metrics)
+    report.gauges("Figure of the last run.", done.metrics)
 
 
 def _config(bot: BotFile, given: Mapping[str, object]) -> TrainingConfig:
@@ -251,8 +194,8 @@ def main(
             make=lambda: finetune(name, config, source, folder, context.report, stop.is_set),
         )
         report_run(context.report, done)
-        print(format_metrics(done.metrics))
-        logger().info("fine-tuned", bot=name, base=done.base, folder=str(folder))
+        figures = {name: float(f"{value:.4g}") for name, value in done.metrics.items()}
+        logger().info("fine-tuned", bot=name, base=done.base, folder=str(folder), **figures)
 
 
 app = job_app(main)

@@ -6,7 +6,6 @@ these.
 
 import re
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,16 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 from tokenizers import Tokenizer
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2LMHeadModel
 from transformers.utils import logging
 
 from contracts.files import read_model
 from contracts.prompt import Vocabulary
 from contracts.refusal import Refusal
 from contracts.settings import Volumes
-from training_jobs.tokenizer import load_tokenizer, train_tokenizer
+from training_jobs.tokenizer import load_tokenizer
 
-DEMO, SCRATCH = "demo", "scratch"
+DEMO = "demo"
 DEMO_FOLDER = Path(__file__).parent / "demo_base"
 ATTENTION = "eager"
 """Faster than sdpa under the masks of packed blocks: 4,300 to 4,800 tokens/s against 3,300 to 3,400
@@ -86,9 +85,7 @@ def find_base(name: str, volumes: Volumes) -> Path:
                 raise Refusal(f"{folder}: is of commit {found}, not {revision}; move it away")
             return folder
     if hub_name.count("/") != 1 or name.startswith((".", "/")):
-        raise Refusal(
-            f"base {name!r}: no such folder, and no hub name (owner/name), demo or scratch either"
-        )
+        raise Refusal(f"base {name!r}: no such folder, and no hub name (owner/name) or demo either")
     return _download(hub_name, revision, in_base_dir)
 
 
@@ -153,18 +150,6 @@ def load_model(folder: Path) -> LanguageModel:
         notes.append(f"embedding grown from {rows} to {size}")
     about = {"licence": _licence(folder), "revision": _revision(folder)}
     return LanguageModel(str(folder), model, tokenizer, tuple(notes), **about)
-
-
-def make_model(texts: Iterable[str], seed: int) -> LanguageModel:
-    """Return a tiny GPT-2 with random weights and a tokenizer trained on the texts."""
-    _quieten()
-    tokenizer = train_tokenizer(texts, size=1024)
-    torch.manual_seed(seed)
-    shape = {"n_positions": 256, "n_embd": 64, "n_layer": 2, "n_head": 2}
-    config = GPT2Config.from_dict({"vocab_size": tokenizer.get_vocab_size(), **shape})
-    config._attn_implementation = ATTENTION
-    model = GPT2LMHeadModel(config)  # type: ignore[no-untyped-call]
-    return LanguageModel(SCRATCH, model, tokenizer)
 
 
 def _quieten() -> None:

@@ -1,8 +1,6 @@
-"""The loss of a GPT-2: of a batch for training, over a held-out part, of single documents."""
+"""The loss of a GPT-2: of a batch for training, of single documents to measure by."""
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,12 +9,12 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy
 from transformers import GPT2LMHeadModel
 
-from training_jobs.hardware import Hardware, Precision, detect_hardware
+from training_jobs.hardware import Hardware
 from training_jobs.packing import IGNORED, Batch, Document, collate
 
 CHUNK = 128
 """Positions at which the head is computed at once."""
-DOCUMENTS_AT_ONCE = 8
+DOCUMENTS_AT_ONCE = 32
 
 
 def hidden_states(model: GPT2LMHeadModel, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -75,55 +73,27 @@ class _ChunkedLoss(torch.autograd.Function):
         return hidden_grad.mul_(outer), weight_grad, None, None
 
 
-@dataclass(frozen=True)
-class TokenMetrics:
-    """Means over the tokens with a loss: `loss` in nats, `accuracy` the share that was guessed."""
-
-    loss: float
-    accuracy: float
-    blocks: int
-
-    @property
-    def perplexity(self) -> float:
-        return math.exp(self.loss)
-
-
-@torch.no_grad()
-def measure(model: GPT2LMHeadModel, batches: Iterable[Batch], hardware: Hardware) -> TokenMetrics:
-    """Return the metrics of the model on the batches, with dropout off; it stays off."""
-    model.train(False)
-    loss, correct, tokens, blocks = 0.0, 0, 0, 0
-    for batch in batches:
-        blocks += len(batch.input_ids)
-        with hardware.autocast():
-            hidden, targets = hidden_states(model, batch.to(hardware.device))
-            chunks = torch.split(hidden, CHUNK), torch.split(targets, CHUNK)
-            for part, wanted in zip(*chunks, strict=True):
-                logits = model.lm_head(part).float()
-                loss += float(cross_entropy(logits, wanted, reduction="sum"))
-                correct += int((logits.argmax(-1) == wanted).sum())
-                tokens += len(wanted)
-    return TokenMetrics(loss / tokens, correct / tokens, blocks)
-
-
 @torch.no_grad()
 def document_losses(
-    model: GPT2LMHeadModel, documents: Sequence[Document], precision: Precision
+    model: GPT2LMHeadModel, documents: Sequence[Document], hardware: Hardware
 ) -> list[float]:
     """Return the summed loss of each document in nats; leaves the model as for use."""
     losses = [0.0] * len(documents)
     # documents of about one length together need the least padding
     order = sorted(range(len(documents)), key=lambda index: len(documents[index].ids))
-    with detect_hardware(precision) as hardware:
-        model.to(hardware.device).train(False)  # type: ignore[arg-type]
-        for start in range(0, len(order), DOCUMENTS_AT_ONCE):
-            chosen = order[start : start + DOCUMENTS_AT_ONCE]
-            longest = len(documents[chosen[-1]].ids)
-            batch = collate([[documents[i]] for i in chosen], longest, 0).to(hardware.device)
-            with hardware.autocast():
-                logits = model(**batch.inputs).logits[:, :-1]
-            logits = logits.float().transpose(1, 2)
-            by_token = cross_entropy(logits, batch.labels[:, 1:], reduction="none")
-            for index, loss in zip(chosen, by_token.sum(1).tolist(), strict=True):
-                losses[index] = loss
+    model.to(hardware.device).train(False)  # type: ignore[arg-type]
+    for start in range(0, len(order), DOCUMENTS_AT_ONCE):
+        chosen = order[start : start + DOCUMENTS_AT_ONCE]
+        longest = len(documents[chosen[-1]].ids)
+        batch = collate([[documents[i]] for i in chosen], longest, 0).to(hardware.device)
+        with hardware.autocast():
+            hidden, targets = hidden_states(model, batch)
+            chunks = torch.split(hidden, CHUNK), torch.split(targets, CHUNK)
+            by_token = [
+                cross_entropy(model.lm_head(part).float(), wanted, reduction="none")
+                for part, wanted in zip(*chunks, strict=True)
+            ]
+        by_document = torch.split(torch.cat(by_token), [documents[i].loss_tokens for i in chosen])
+        for index, own in zip(chosen, by_document, strict=True):
+            losses[index] = float(own.sum())
     return losses

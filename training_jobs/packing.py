@@ -127,14 +127,3 @@ def collate(blocks: Sequence[Block], block_tokens: int, pad: int) -> Batch:
         ]
         rows.append((ids, positions, labels))
     return Batch(*(torch.tensor(column) for column in zip(*rows, strict=True)))
-
-
-def clm_blocks(documents: Sequence[Document], block_tokens: int) -> list[Block]:
-    """Return run_clm's blocks: the documents joined, cut anywhere, with loss on all tokens.
-
-    What does not fill a block is left out, unless it is all there is.
-    """
-    ids = [token for document in documents for token in document.ids]
-    length = min(block_tokens, len(ids))
-    starts = range(0, len(ids) - length + 1, length)
-    return [[Document(ids[start : start + length], [True] * length)] for start in starts]

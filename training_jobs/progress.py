@@ -47,6 +47,11 @@ class TrainingProgress:
                 best, lowest = step, loss
         return best
 
+    @property
+    def best_loss(self) -> float | None:
+        """Held-out loss of the weights that are kept; None where nothing is held out."""
+        return dict(self.heldout).get(self.best_step)
+
 
 class ProgressDisplay:
     """Shows the progress of one run of `steps` steps; the bar is visible inside `with bar`."""

@@ -4,10 +4,9 @@ Ids come from the vocabulary, never from a configuration: published Russian GPT-
 declare no special tokens, or others than the vocabulary has.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from contracts.prompt import BOS, EOS
 from contracts.refusal import Refusal
@@ -28,7 +27,9 @@ def load_tokenizer(folder: Path) -> tuple[Tokenizer, list[str]]:
         raise Refusal(f"{folder}: no tokenizer (vocab.json with merges.txt, or tokenizer.json)")
     try:
         if has_pair:
-            tokenizer = _byte_level(models.BPE.from_file(*map(str, pair)))
+            tokenizer = Tokenizer(models.BPE.from_file(*map(str, pair)))
+            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+            tokenizer.decoder = decoders.ByteLevel()
         else:
             tokenizer = Tokenizer.from_file(str(single))
             tokenizer.no_truncation()
@@ -37,32 +38,7 @@ def load_tokenizer(folder: Path) -> tuple[Tokenizer, list[str]]:
         raise Refusal(f"{folder}: the tokenizer cannot be read ({error})") from None
     present = [token for token in SPECIAL if tokenizer.token_to_id(token) is not None]
     added = [token for token in (BOS, EOS) if token not in present]
-    _declare_special(tokenizer, [*present, *added])
-    return tokenizer, added
-
-
-def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
-    """Train a byte-level BPE of at most `size` tokens, with ruGPT3's special tokens at 0 to 4."""
-    tokenizer = _byte_level(models.BPE())
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=list(SPECIAL),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    _declare_special(tokenizer, SPECIAL)
-    return tokenizer
-
-
-def _byte_level(model: models.BPE) -> Tokenizer:
-    tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
-def _declare_special(tokenizer: Tokenizer, tokens: Iterable[str]) -> None:
     tokenizer.add_special_tokens(
-        [AddedToken(token, special=True, normalized=False) for token in tokens]
+        [AddedToken(token, special=True, normalized=False) for token in (*present, *added)]
     )
+    return tokenizer, added

@@ -1,7 +1,6 @@
 """The training loop. Killed anywhere, a run goes on from its last checkpoint to the same result.
 
-The loss of a step is the mean over all its tokens with a loss, however many passes and processes
-share it, so that neither changes the loss curve.
+The loss of a step is the mean over all its tokens with a loss, however many passes share it.
 """
 
 import math
@@ -26,14 +25,14 @@ def train(run: TrainingRun, report: JobReport, should_stop: Callable[[], bool]) 
     """Fine-tune `run.base`.
 
     Raises Refusal where training fails, and Interrupted after the step at which `should_stop` is
-    true in any process.
+    true.
     """
     config, model = run.config, run.base.model
     is_lora = config.method == "lora"
     model.to(run.hardware.device)  # type: ignore[arg-type]
     speed_up(model, is_lora)
     if is_lora:
-        torch.manual_seed(config.seed)  # all processes must begin with the same additions
+        torch.manual_seed(config.seed)  # of the additions' first values
         add_lora(model, config.lora_rank, run.hardware.bf16)
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
@@ -85,9 +84,6 @@ class Trainer:
         self._rate = run.config.rate_for(self._model.num_parameters(), len(run.documents))
         self._optimizer = _optimizer(self._trained.values(), self._rate, run.config.weight_decay)
         self._progress = TrainingProgress()
-        if run.hardware.world > 1:
-            for parameter in self._trained.values():
-                parameter.grad = torch.zeros_like(parameter)
 
     def train(self) -> TrainingProgress:
         """Take all steps and leave the model with its best weights."""
@@ -102,9 +98,8 @@ class Trainer:
             if is_due and self._run.measured:
                 self._measure()
             progress.seconds += time.monotonic() - started
-            if self._hardware.is_leader:
-                self.display.show(progress)
-            if self._hardware.any_process(self._should_stop()):
+            self.display.show(progress)
+            if self._should_stop():
                 self._save()
                 raise Interrupted
             if time.monotonic() - saved_at > 60 * self._config.checkpoint_minutes:
@@ -122,24 +117,21 @@ class Trainer:
 
     def _step(self, number: int) -> None:
         # Dropout is drawn from the step's own seed: a resumed run draws what the whole one did.
-        torch.manual_seed(hash((self._config.seed, number, self._hardware.rank)))
+        torch.manual_seed(hash((self._config.seed, number)))
         self._model.train()
         passes = self._run.step(number)
         warmup = max(1, int(self._run.steps * self._config.warmup_share))
         rate = self._rate * schedule(number, self._run.steps, warmup)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        # In a shared run each process has a gradient to add, also where it has no pass of its own.
-        self._optimizer.zero_grad(set_to_none=self._hardware.world == 1)
+        self._optimizer.zero_grad()
         loss = torch.zeros(1, device=self._hardware.device)
         loss_tokens = max(1, sum(batch.loss_tokens for batch in passes))
-        for batch in passes[self._hardware.rank :: self._hardware.world]:
+        for batch in passes:
             with self._hardware.autocast():
                 part = summed_loss(self._model, batch.to(self._hardware.device)) / loss_tokens
             part.backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
-        grads = [each.grad for each in self._trained.values() if each.grad is not None]
-        self._hardware.all_reduce([loss, *grads])
         norm = nn.utils.clip_grad_norm_(self._trained.values(), 1.0)
         for name, value in (("loss", float(loss)), ("gradient", float(norm))):
             if not math.isfinite(value):
@@ -153,9 +145,9 @@ class Trainer:
 
     def _measure(self) -> None:
         done = self._progress.steps
-        self._progress.heldout.append((done, self._run.measure_heldout().loss))
-        if self._progress.best_step == done and self._hardware.is_leader:
-            self._run.checkpoints.save(BEST, done, self._weights())
+        self._progress.heldout.append((done, self._run.heldout_loss()))
+        if self._progress.best_step == done:
+            self._run.checkpoints.save(BEST, self._weights())
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: parameter.detach().cpu() for name, parameter in self._trained.items()}
@@ -166,8 +158,7 @@ class Trainer:
             "weights": self._weights(),
             "optimizer": self._optimizer.state_dict(),
         }
-        if self._hardware.is_leader:
-            self._run.checkpoints.save(STEP, self._progress.steps, state)
+        self._run.checkpoints.save(STEP, state)
 
     def _resume(self) -> None:
         if state := self._run.checkpoints.load(STEP):

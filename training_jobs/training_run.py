@@ -13,13 +13,11 @@ from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from training_jobs.bot_config import TrainingConfig
 from training_jobs.checkpoint import FOLDER, Checkpoints
-from training_jobs.hardware import Hardware
-from training_jobs.language_model import SCRATCH, LanguageModel, load_base, make_model
-from training_jobs.loss import TokenMetrics, measure
-from training_jobs.packing import Batch, Document, clm_blocks, collate, pack, render_documents
+from training_jobs.hardware import detect_hardware
+from training_jobs.language_model import LanguageModel, load_base
+from training_jobs.loss import document_losses
+from training_jobs.packing import Batch, Document, collate, pack, render_documents
 
-MEASURED_TOKENS = 4096
-"""Tokens in one pass when nothing is learned."""
 MEASURED_DOCUMENTS = 500
 """Held-out documents by which a run is measured, spread evenly over all of them: a quarter of a
 minute's work for ruGPT3Small, and a SIGTERM waits for it."""
@@ -36,12 +34,9 @@ class TrainingRun:
     blocks     the documents, packed; each epoch takes all of them in an order of its own
     """
 
-    def __init__(
-        self, config: TrainingConfig, dataset: Path, output: Path, hardware: Hardware
-    ) -> None:
+    def __init__(self, config: TrainingConfig, dataset: Path, output: Path) -> None:
         self.config = config
-        self.hardware = hardware
-        self.dataset = dataset
+        self.hardware = detect_hardware(config.precision)
         self.card = read_card(dataset)
         if dataset_sha256(dataset) != self.card.sha256:
             reason = "the records are not those of the card; build the data set again"
@@ -95,20 +90,13 @@ class TrainingRun:
             Random(f"{self.config.seed}/{epoch}").shuffle(order)
             self._shuffled = epoch, order
         chosen = self._shuffled[1][index * self.step_blocks :][: self.step_blocks]
-        share = self.config.tokens_per_step // self.hardware.world  # a pass for each process
-        return self._batches(chosen, min(self.config.pass_tokens, share))
-
-    def _batches(self, blocks: list[list[Document]], tokens_at_once: int) -> list[Batch]:
-        rows, pad = max(1, tokens_at_once // self.block_tokens), self.base.vocabulary.eos
-        starts = range(0, len(blocks), rows)
-        return [collate(blocks[i : i + rows], self.block_tokens, pad) for i in starts]
+        rows, pad = max(1, self.config.pass_tokens // self.block_tokens), self.base.vocabulary.eos
+        starts = range(0, len(chosen), rows)
+        return [collate(chosen[i : i + rows], self.block_tokens, pad) for i in starts]
 
     def load_base(self) -> LanguageModel:
         """Return the base model as it is before training."""
-        if self.config.base != SCRATCH:
-            return load_base(self.config.base, from_environment(Volumes))
-        records = read_records(self.dataset / TRAIN)
-        return make_model((t.text for each in records for t in each.turns), self.config.seed)
+        return load_base(self.config.base, from_environment(Volumes))
 
     def _render(self, path: Path) -> tuple[list[Document], int]:
         return render_documents(read_records(path), self.base.vocabulary, self.block_tokens)
@@ -126,13 +114,7 @@ class TrainingRun:
             digest.update(name.encode() + weights.detach().numpy().tobytes())
         return digest.hexdigest()
 
-    def measure_heldout(self) -> TokenMetrics:
-        """Measure the held-out persona turns; call it only where there are any."""
-        return self._measure(pack(self.measured, self.block_tokens, Random(0)))
-
-    def measure_as_clm(self) -> TokenMetrics:
-        """Measure all held-out tokens in run_clm's blocks; call it only where there are any."""
-        return self._measure(clm_blocks(self.measured, self.block_tokens))
-
-    def _measure(self, blocks: list[list[Document]]) -> TokenMetrics:
-        return measure(self.base.model, self._batches(blocks, MEASURED_TOKENS), self.hardware)
+    def heldout_loss(self) -> float:
+        """Return the mean loss of a held-out answer's tokens; call it only where there are any."""
+        tokens = sum(document.loss_tokens for document in self.measured)
+        return sum(document_losses(self.base.model, self.measured, self.hardware)) / tokens

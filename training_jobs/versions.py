@@ -32,8 +32,8 @@ def _describe(version: Path) -> str:
         manifest = read_manifest(version)
     except (Refusal, OSError) as error:
         return f"broken: {error}"
-    perplexity = manifest.metrics.get("perplexity")
-    figure = "" if perplexity is None else f", perplexity {perplexity:.2f}"
+    perplexity = manifest.metrics.get("heldout_perplexity")
+    figure = "" if perplexity is None else f", held-out perplexity {perplexity:.2f}"
     return "; ".join((f"{manifest.precision} of {manifest.base}{figure}", *manifest.notes))
 
 

@@ -19,7 +19,8 @@ from contracts.prompt import (
     reply_messages,
 )
 from contracts.turn import Role, Turn, single_line
-from training_jobs.tokenizer import load_tokenizer, train_tokenizer
+from tests.tiny_base import train_tokenizer
+from training_jobs.tokenizer import load_tokenizer
 
 TURNS_1, PLAIN = PromptFormat.TURNS_1, PromptFormat.PLAIN
 DEMO_BASE = Path(__file__).parents[2] / "training_jobs" / "demo_base"

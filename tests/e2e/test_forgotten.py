@@ -18,6 +18,7 @@ from services.gateway import backup
 from tests.conftest import BOT
 from tests.services.gateway.conftest import World, candidate, servers, world  # noqa: F401 (fixtures)
 from tests.services.gateway.telegram import group, private
+from tests.tiny_base import make_model
 from training_jobs import convert, evaluate, finetune, publish
 
 WORD = "тайнопись"
@@ -26,7 +27,7 @@ APPS = (build_dataset.app, finetune.app, convert.app, evaluate.app, publish.app)
 SETTINGS = f"""\
 name: {BOT}
 extraction: {{persona: Автобус}}
-training: {{base: scratch, max_steps: 2, block_tokens: 64, weights: int8}}
+training: {{base: BASE, max_steps: 2, block_tokens: 64, weights: int8}}
 """
 TALK = (("Нина", 7), f"где моя {WORD}?"), (("Борис", 8), "Долго стоим?"), (("Автобус", 2), "Едем.")
 
@@ -58,7 +59,9 @@ def volumes(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     stored = root / "data" / BOT / "exports" / "result.json"
     stored.parent.mkdir(parents=True)
     stored.write_text(json.dumps(export(), ensure_ascii=False), encoding="utf-8")
-    (tmp_path / "bot.yaml").write_text(SETTINGS, encoding="utf-8")
+    make_model(text for _, text in TALK * 20).save(tmp_path / "base")
+    settings = SETTINGS.replace("BASE", str(tmp_path / "base"))
+    (tmp_path / "bot.yaml").write_text(settings, encoding="utf-8")
     places = {"gateway_data_dir": root / "gateway", "forget_dir": (root / LIST).parent}
     world.settings = world.settings.model_copy(update=places)
     return root

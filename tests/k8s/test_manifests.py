@@ -20,13 +20,12 @@ from services.sandbox.demo_processes import token_variable
 from services.sandbox.settings import SandboxSettings
 from telemetry.job import PushSettings
 from tests.k8s.builds import all_containers, built, containers, environment, kinds, pods, templates
-from tests.k8s.conftest import BOTS, BUILDS, COMPLETE, OVERLAYS, ROOT, WHOLE
+from tests.k8s.conftest import BOTS, BUILDS, COMPLETE, OVERLAYS, ROOT
 
 MODELS = (GatewaySettings, GenerationSettings, SandboxSettings, Volumes, PushSettings)
 SETTINGS = {name.upper() for model in MODELS for name in model.model_fields}
-SETTINGS |= {"HF_HOME", "JOB"}  # of the hub's client, and of other values
+SETTINGS |= {"HF_HOME"}  # of the hub's client
 SETTINGS |= {token_variable(bot) for bot in BOTS}
-SETTINGS |= {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}  # torch's own
 
 
 @functools.cache
@@ -171,19 +170,6 @@ esac
     assert kept[0] == kept[1]
     assert all(TOKEN.fullmatch(token) for token in kept[0])
     assert len({token.partition(":")[2] for token in kept[0]}) == len(BOTS)
-
-
-def test_training_on_several_nodes_is_given_its_first_pod() -> None:
-    service = kinds(WHOLE, "Service")["training"]
-    for bot in BOTS:
-        pod = pods(WHOLE)[f"CronJob/train-{bot}"]
-        assert pod["subdomain"] == service["metadata"]["name"]
-        values = {name: one.get("value") for name, one in environment(pod).items()}
-        assert values["MASTER_ADDR"] == f"$(JOB)-0.{pod['subdomain']}"
-        assert values["MASTER_PORT"] == str(service["spec"]["ports"][0]["port"])
-        job = kinds(WHOLE, "CronJob")[f"train-{bot}"]["spec"]["jobTemplate"]["spec"]
-        assert values["WORLD_SIZE"] == "2"
-        assert job["completions"] == job["parallelism"] == 2
 
 
 @pytest.mark.parametrize("name", COMPLETE)

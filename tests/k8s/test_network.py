@@ -12,7 +12,6 @@ JOBS = {"learn", "extract", "train", "publish", "prune", "backup", "restore", "f
 ALLOWED = {
     *((f"gateway-{bot}", "generation", 50051) for bot in BOTS),
     *((f"{job}-{bot}", "pushgateway", 9091) for bot in BOTS for job in JOBS - {"fetch-base"}),
-    *((f"train-{one}", f"train-{other}", 0) for one in BOTS for other in BOTS),
     ("fetch-base", "pushgateway", 9091),
     *(("prometheus", f"gateway-{bot}", 9464) for bot in BOTS),
     ("prometheus", "generation", 9464),

@@ -144,18 +144,6 @@ def test_of_the_jobs_of_a_bot_one_works_at_a_time(
     assert not is_refused(bot)
 
 
-def test_of_the_processes_of_one_training_only_the_first_locks_and_writes_the_stamp(
-    bot: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RANK", "0")
-    with job("training", bot):
-        assert is_refused(bot)
-        monkeypatch.setenv("RANK", "1")
-        assert not is_refused(bot)
-        assert is_made(bot.parent)
-        assert not (bot.parent / "stamp").exists()
-
-
 @pytest.mark.parametrize(
     ("raised", "code", "line"),
     [

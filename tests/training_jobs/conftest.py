@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from training_jobs.tokenizer import SPECIAL, train_tokenizer
+from tests.tiny_base import train_tokenizer
+from training_jobs.tokenizer import SPECIAL
 
 TEXTS = ["Привет, как дела?", "Заходите, задняя площадка свободна.", "Передайте за проезд"] * 20
 EXTRA_ROWS = 7

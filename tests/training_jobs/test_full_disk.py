@@ -11,7 +11,7 @@ from contracts.model_version import BotModels, verify
 from tests.conftest import BOT, SmallDisk, Toy
 from training_jobs import convert, evaluate, finetune, publish
 
-TRAINING = ("--base", "scratch", "--max-steps", "3")
+TRAINING = ("--base", "{base}", "--max-steps", "3")
 
 
 @pytest.fixture
@@ -38,7 +38,8 @@ def disk(toy: Toy, small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch) -> Sm
 def test_a_full_disk_is_said_in_one_line_and_what_serves_stays(
     toy: Toy, disk: SmallDisk, app: Typer, options: tuple[str, ...], leave: int
 ) -> None:
-    models, words = BotModels(disk.folder / "models" / BOT), ["--bot", str(toy.bot_file), *options]
+    models = BotModels(disk.folder / "models" / BOT)
+    words = ["--bot", str(toy.bot_file), *(each.format(base=toy.base) for each in options)]
     if app is not publish.app:
         words += ["--dataset", str(toy.dataset)]
     disk.fill(leave)

@@ -11,9 +11,10 @@ from transformers import GPT2LMHeadModel
 from contracts.prompt import Vocabulary
 from contracts.refusal import Refusal
 from contracts.settings import Volumes
+from tests.tiny_base import train_tokenizer
 from tests.training_jobs.conftest import EXTRA_ROWS, write_gpt2
 from training_jobs.language_model import DEMO_FOLDER, find_base, load_base, load_model
-from training_jobs.tokenizer import load_tokenizer, train_tokenizer
+from training_jobs.tokenizer import load_tokenizer
 
 
 @pytest.fixture

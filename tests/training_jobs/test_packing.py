@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from contracts.dataset import Record
 from contracts.turn import Role, Turn
-from training_jobs.language_model import LanguageModel, make_model
+from tests.tiny_base import make_model
+from training_jobs.language_model import LanguageModel
 from training_jobs.packing import (
     IGNORED,
     Document,
@@ -27,7 +28,7 @@ def _record(*turns: tuple[str, ...]) -> Record:
 
 @pytest.fixture(scope="module")
 def base() -> LanguageModel:
-    return make_model(["Привет, как дела? Хорошо, а у тебя?"] * 5, seed=1)
+    return make_model(["Привет, как дела? Хорошо, а у тебя?"] * 5)
 
 
 TALK = _record(

@@ -24,16 +24,16 @@ def test_a_version_has_all_that_the_contract_names(toy: Toy) -> None:
     manifest = verify(version)
     run = read_run(toy.run)
     assert manifest == toy.manifest
-    assert (manifest.bot, manifest.base, manifest.precision) == (BOT, "scratch", "int8")
+    assert (manifest.bot, manifest.base, manifest.precision) == (BOT, str(toy.base), "int8")
     assert manifest.dataset_sha256 == run.dataset_sha256
     assert manifest.forgets_until == FORGETS_UNTIL
     assert manifest.stop.token_ids == (run.eos,)
-    assert manifest.metrics["eval_loss"] == run.metrics["eval_loss"]
+    assert manifest.metrics["heldout_loss"] == run.metrics["heldout_loss"]
     assert {*MODEL_FILES, "model.safetensors", "README.md"} <= manifest.files.keys()
     folder = str(toy.run.parent).encode()  # of the machine that trained it, and nobody's business
     assert not [path.name for path in version.iterdir() if folder in path.read_bytes()]
     card = (version / "README.md").read_text(encoding="utf-8")
-    assert "fine-tuned from `scratch`" in card
+    assert f"fine-tuned from `{toy.base}`" in card
     assert run.dataset_sha256 in card
 
 

@@ -4,7 +4,6 @@ import math
 import resource
 import shutil
 from pathlib import Path
-from random import Random
 
 import pytest
 import torch
@@ -12,57 +11,26 @@ from torch import Tensor
 from transformers import GPT2LMHeadModel
 from typer.testing import CliRunner
 
-from contracts.dataset import read_records
 from contracts.refusal import Refusal
 from telemetry.job import Interrupted
 from tests.conftest import BOT, Toy
 from training_jobs.bot_config import TrainingConfig
-from training_jobs.finetune import app, finetune, format_metrics
-from training_jobs.hardware import Hardware
-from training_jobs.language_model import make_model
-from training_jobs.loss import measure, summed_loss
-from training_jobs.packing import Batch, Document, clm_blocks, collate, pack, render_documents
+from training_jobs.finetune import app, finetune
+from training_jobs.loss import summed_loss
+from training_jobs.packing import Batch
 from training_jobs.run_folder import read_run
 from training_jobs.training_loop import schedule
 
-TINY = TrainingConfig(base="scratch", max_steps=3, block_tokens=64, tokens_per_step=256)
-CPU = Hardware(torch.device("cpu"), bf16=False)
 
-
-@pytest.mark.parametrize("as_clm", [False, True])
-def test_metrics_equal_an_independent_count(toy: Toy, as_clm: bool) -> None:
-    base = make_model(["Привет, заходите"] * 5, seed=1)
-    records = list(read_records(toy.dataset / "train.jsonl"))[:20]
-    documents, _ = render_documents(records, base.vocabulary, 64)
-    blocks = clm_blocks(documents, 48) if as_clm else pack(documents, 64, Random(0))
-    batches = [collate(part, 64, 2) for part in (blocks[:3], blocks[3:])]
-    metrics = measure(base.model, batches, CPU)
-
-    losses, correct = [], 0
-    base.model.train(False)
-    with torch.no_grad():
-        for document in (document for block in blocks for document in block):
-            logits = base.model(input_ids=torch.tensor([document.ids])).logits[0].log_softmax(-1)
-            for place in range(1, len(document.ids)):
-                if document.loss_mask[place]:
-                    losses.append(-float(logits[place - 1, document.ids[place]]))
-                    correct += int(logits[place - 1].argmax()) == document.ids[place]
-    assert metrics.blocks == len(blocks) > 5
-    assert metrics.loss == pytest.approx(sum(losses) / len(losses), abs=1e-4)
-    assert metrics.perplexity == pytest.approx(math.exp(metrics.loss))
-    assert metrics.accuracy == pytest.approx(correct / len(losses), abs=1e-4)
-
-
-def test_run_clms_blocks_have_all_tokens_with_loss_and_less_than_a_block_is_one() -> None:
-    documents = [Document([1, 2, 3], [False] * 3), Document([4, 5], [True] * 2)]
-    whole = [Document([1, 2, 3, 4, 5], [True] * 5)]
-    assert clm_blocks(documents, 48) == [whole]
-    assert [block[0].ids for block in clm_blocks(documents, 2)] == [[1, 2], [3, 4]]
+@pytest.fixture
+def tiny(toy: Toy) -> TrainingConfig:
+    """Three steps."""
+    return TrainingConfig(base=str(toy.base), max_steps=3, block_tokens=64, tokens_per_step=256)
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_what_is_no_number_stops_the_run_and_the_checkpoint_before_it_is_good(
-    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    toy: Toy, tiny: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     steps = iter(range(9))
 
@@ -73,11 +41,10 @@ def test_what_is_no_number_stops_the_run_and_the_checkpoint_before_it_is_good(
         return loss * math.nan if what == "loss" else loss + (0 * loss).sqrt()  # its slope is not
 
     monkeypatch.setattr("training_jobs.training_loop.summed_loss", spoiled)
-    often = TINY.model_copy(update={"checkpoint_minutes": 0.0, "max_steps": 5})
+    often = tiny.model_copy(update={"checkpoint_minutes": 0.0, "max_steps": 5})
     with pytest.raises(Refusal, match=rf"the {what} is .* step 2; lower .*learning_rate"):
         finetune(BOT, often, toy.dataset, tmp_path)
-    [kept] = (tmp_path / "checkpoints").glob("step-*.pt")
-    content = torch.load(kept, weights_only=True)["content"]
+    content = torch.load(tmp_path / "checkpoints" / "step.pt", weights_only=True)["content"]
     assert len(content["progress"]["losses"]) == 2
     assert all(weights.isfinite().all() for weights in content["weights"].values())
     with pytest.raises(Refusal, match="no finished run"):
@@ -85,9 +52,9 @@ def test_what_is_no_number_stops_the_run_and_the_checkpoint_before_it_is_good(
 
 
 def test_a_full_disk_ends_the_run_in_one_line_and_the_checkpoint_before_it_is_kept(
-    toy: Toy, tmp_path: Path
+    toy: Toy, tiny: TrainingConfig, tmp_path: Path
 ) -> None:
-    often = TINY.model_copy(update={"checkpoint_minutes": 0.0, "max_steps": 5})
+    often = tiny.model_copy(update={"checkpoint_minutes": 0.0, "max_steps": 5})
     with pytest.raises(Interrupted):
         finetune(BOT, often, toy.dataset, tmp_path, should_stop=lambda: True)
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -98,8 +65,8 @@ def test_a_full_disk_ends_the_run_in_one_line_and_the_checkpoint_before_it_is_ke
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {
-        "step-1.pt",
-        "best-1.pt",
+        "step.pt",
+        "best.pt",
     }
     assert finetune(BOT, often, toy.dataset, tmp_path).metrics["train_steps"] == 5
 
@@ -127,17 +94,6 @@ def test_the_default_rate_depends_on_the_size(
     assert found == pytest.approx(rate)
 
 
-def test_figures_are_printed_as_run_clm_prints_them() -> None:
-    text = format_metrics({"perplexity": 12.1825, "eval_loss": 2.5, "train_runtime": 61.2})
-    assert text.splitlines() == [
-        "***** train metrics *****",
-        "  train_runtime =    0:01:01",
-        "***** eval metrics *****",
-        "  eval_loss  =     2.5000",
-        "  perplexity =    12.1825",
-    ]
-
-
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
@@ -147,20 +103,20 @@ def test_figures_are_printed_as_run_clm_prints_them() -> None:
     ],
 )
 def test_a_broken_data_set_is_refused(
-    toy: Toy, tmp_path: Path, name: str, content: str | None, says: str
+    toy: Toy, tiny: TrainingConfig, tmp_path: Path, name: str, content: str | None, says: str
 ) -> None:
     dataset = shutil.copytree(toy.dataset, tmp_path / "dataset")
     (dataset / name).unlink()
     if content is not None:
         (dataset / name).write_text(content)
     with pytest.raises(Refusal, match=says):
-        finetune(BOT, TINY, dataset, tmp_path / "run")
+        finetune(BOT, tiny, dataset, tmp_path / "run")
 
 
 @pytest.mark.parametrize("option", ["--epochs=0", "--output={tmp}/file", "--bot={tmp}/none.yaml"])
 def test_a_bad_option_is_refused_before_training(toy: Toy, tmp_path: Path, option: str) -> None:
     (tmp_path / "file").write_text("")
-    known = ["--bot", str(toy.bot_file), "--dataset", str(toy.dataset), "--base", "scratch"]
+    known = ["--bot", str(toy.bot_file), "--dataset", str(toy.dataset), "--base", str(toy.base)]
     result = CliRunner().invoke(app, [*known, option.format(tmp=tmp_path)])
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert result.stderr.startswith("error: ")

@@ -28,7 +28,7 @@ def test_versions_are_listed_and_rolled_back_to_the_one_before(toy: Toy, models:
     bot = ["--bot", str(toy.bot_file)]
     lines = CliRunner().invoke(app, ["list", *bot]).output.splitlines()
     assert lines[0].startswith(f"{first}  previous  broken: ")
-    assert lines[1].startswith(f"{second}  current   int8 of scratch, perplexity ")
+    assert lines[1].startswith(f"{second}  current   int8 of {toy.base}, held-out perplexity ")
     assert lines[1].endswith("; not judged: it was not evaluated")
     refused = CliRunner().invoke(app, ["rollback", *bot])
     assert refused.exit_code == 2

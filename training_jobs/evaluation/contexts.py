@@ -13,6 +13,7 @@ from contracts.dataset import HELDOUT, TRAIN, Record, read_card, read_records
 from contracts.prompt import Vocabulary
 from contracts.turn import Turn
 from training_jobs.evaluation.results import Estimate, Likelihood, ratio
+from training_jobs.hardware import detect_hardware
 from training_jobs.language_model import LanguageModel
 from training_jobs.loss import document_losses
 from training_jobs.packing import Document, render_document
@@ -78,7 +79,7 @@ class Scores:
 def score(model: LanguageModel, contexts: Sequence[Context]) -> Scores:
     budget = min(BUDGET, model.context_length)
     documents = [each.document(model.vocabulary, budget) for each in contexts]
-    losses = document_losses(model.model, documents, "auto")
+    losses = document_losses(model.model, documents, detect_hardware("auto"))
     tokens = [document.loss_tokens for document in documents]
     characters = [len(each.answer.text) + 1 for each in contexts]  # the end is one, too
     return Scores(losses, tokens, characters)

@@ -60,7 +60,7 @@ class Evaluation(BaseModel):
                           learned; absent where none does, or all do
     shuffled              the same, each answer behind a context from elsewhere
     context_gain          bits per character by which `tuned` is better than `shuffled`
-    base                  the base model; absent where that was made from nothing
+    base                  the base model
     current_id            the version that serves; absent where there is none
     current               that version; absent where it could not be compared
     against_current       bits per character by which `tuned` is better than `current`
