@@ -62,6 +62,8 @@ class Card(BaseModel):
     heldout_repeated  answers of the held-out part that stand word for word in the other
     replaced       private items in whose place their kind's name stands, by kind
     repaired       what was mended or could not be read in the export, by reason
+    inputs         hashes of the exports and of the forget list by name
+    sizes          bytes of the exports
     forgets_until  unix time of the newest entry of the forget list that was obeyed; 0 without any
     sha256         hash of the two files' hashes, train.jsonl's first
     """
@@ -89,6 +91,7 @@ class Card(BaseModel):
     repaired: dict[str, int]
     replaced: dict[str, int]
     inputs: dict[str, str]
+    sizes: dict[str, int] = {}
     forgets_until: float = 0.0
     sha256: str
     warnings: tuple[str, ...] = ()

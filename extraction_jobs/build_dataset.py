@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +28,7 @@ from extraction_jobs.messages import (
     ForgetList,
     Found,
     Traces,
+    readable,
 )
 from extraction_jobs.personas import Senders, pseudonym
 from extraction_jobs.records import records
@@ -97,18 +98,21 @@ class Inputs:
     @property
     def made_from(self) -> tuple[Path | str | BaseModel | None, ...]:
         """Return all that makes a difference, for the stamp of a data set."""
-        contents = (source.sha256 or source.path for source in self.sources)
-        return *contents, self.forget_list.sha256, self.config, self.rules
+        contents = ((each.sha256 or each.path, each.format) for each in self.sources)
+        return *chain(*contents), self.forget_list.sha256, self.config, self.rules
 
-    def hashes(self) -> dict[str, str]:
-        """Return the inputs' hashes by name; of exports with one name the later are numbered."""
-        hashes = dict[str, str]()
+    def described(self) -> dict[str, dict[str, Any]]:
+        """Return the card's fields of the inputs, whose names are numbered from the second on
+        where several have one.
+        """
+        named = dict[str, Source]()
         for number, source in enumerate(self.sources, 1):
-            name = source.path.name
-            hashes[f"{name} ({number})" if name in hashes else name] = source.sha256 or ""
+            name = readable(source.path.name)
+            named[f"{name} ({number})" if name in named else name] = source
+        hashes = {name: source.sha256 or "" for name, source in named.items()}
         if self.forget_list.sha256:
             hashes[FORGET_FILE] = self.forget_list.sha256
-        return hashes
+        return {"inputs": hashes, "sizes": {name: each.size for name, each in named.items()}}
 
     def read(self, scratch: Scratch, found: Found, aside: Path) -> tuple[Senders, Filters, Traces]:
         """Read all sources into the database; `aside` is a folder for what has to be unpacked."""
@@ -137,7 +141,7 @@ def build(inputs: Inputs, folder: Path) -> tuple[Card, Inputs]:
             card.dropped["forgotten"] = sum(removed for _, removed in rewritten)
         for source in inputs.sources:
             source.refuse_changed()
-        card = card.model_copy(update={"inputs": inputs.hashes()})
+        card = card.model_copy(update=inputs.described())
         _install(aside, folder, card)
     return card, inputs
 

@@ -32,18 +32,17 @@ from pydantic_core import from_json
 
 from contracts.placeholder import placeholder
 from contracts.refusal import Refusal
-from extraction_jobs.messages import Found, Message
+from extraction_jobs.messages import LATEST, Found, Message, readable
 
 LONGEST = 1 << 23
 """Bytes of a line; what is longer comes in pieces, none of which is JSON."""
-_YEAR_10000 = 253_402_300_800
 _USUAL = {**Message._field_defaults, "kind": "message", "chat_kind": ""}
 _MESSAGE = TypeAdapter(Message, config=ConfigDict(coerce_numbers_to_str=True))
 
 
 def read(path: Path, found: Found) -> Iterator[Message]:
     """Yield the messages of a file. Raises Refusal where it has none, OSError."""
-    number, problem = 0, "the file is empty"
+    number, problem, chat = 0, "the file is empty", readable(path.stem)
     with path.open("rb") as file:
         for place, line in enumerate(iter(partial(file.readline, LONGEST), b""), 1):
             try:
@@ -51,7 +50,7 @@ def read(path: Path, found: Found) -> Iterator[Message]:
                 if raw.keys() == {"owner"}:
                     found.owner = str(raw["owner"])
                 elif raw:
-                    message = _MESSAGE.validate_python(_fields(raw, path.stem, number + 1))
+                    message = _MESSAGE.validate_python(_fields(raw, chat, number + 1))
                     number, problem = max(number, message.id), ""
                     yield message
             except (AttributeError, ValueError) as error:
@@ -106,7 +105,7 @@ def _seconds(at: Any) -> float | None:
         if isinstance(at, str):
             moment = datetime.fromisoformat(at)
             at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        return at if 0 <= at < _YEAR_10000 else None
+        return at if 0 <= at < LATEST else None
     return None
 
 

@@ -18,10 +18,15 @@ LONGEST_MESSAGE, LONGEST_HEARD = 2000, 4096
 """Characters of a message that can be learned, and as many as others read of a longer one."""
 HEARD = ("forwarded", "via_bot", "too_long")
 """Why a message is not learned that people may answer all the same."""
-
-
 ELSEWHERE = 0
 """Id of no message, of what is answered in another chat."""
+LATEST = 253_370_764_800
+"""Unix time before which a message is: the year 9999, which is the last one in some time zones."""
+
+
+def readable(file_name: str) -> str:
+    """Return a file's name with a question mark for each byte that is not UTF-8."""
+    return file_name.encode(errors="replace").decode()
 
 
 class Chat(NamedTuple):

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
+from lzma import LZMAError
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -28,6 +29,10 @@ FORMATS: dict[str, ModuleType] = {
 _TEXTS = (".json", ".html", ".txt", ".jsonl")
 _SKIPPED = re.compile(r"\.|messages[1-9]\d*\.html\Z")
 """Hidden files, and those that the reader of Telegram's HTML finds beside the first one."""
+_MESSAGES = re.compile(
+    r'(?<!\\)"(?:messages"\s*:\s*\[|(?:chats|left_chats|personal_information)"\s*:\s*\{|about"\s*:\s*")'
+)
+"""What an export of Telegram begins with, and JSON that lies beside it does not."""
 _START = 1 << 16
 """Bytes by which a format is told."""
 _MOST = 200
@@ -83,7 +88,7 @@ def recognise(path: Path) -> str:
         return "jsonl"
     if text.startswith("<") and '<div class="history">' in text:
         return "telegram-html"
-    if any(map(whatsapp.HEADER.match, text.splitlines())):
+    if any(map(whatsapp.HEADER.match, text.split("\n"))):
         if 8 * text.count("\ufffd") > len(text):
             raise Refusal(f"{path}: this text is not in UTF-8: save it as UTF-8")
         return "whatsapp"
@@ -91,7 +96,7 @@ def recognise(path: Path) -> str:
     for what, mark in _FOREIGN.items():
         if mark.search(compact):
             raise Refusal(f"{path}: this is {what}")
-    if b"{" in compact[:4]:
+    if b"{" in compact[:4] and _MESSAGES.search(text.replace("\0", "")):
         return "telegram-json"
     if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         raise Refusal(f"{path}: this text is in UTF-16: save it as UTF-8")
@@ -116,11 +121,16 @@ def _start(path: Path) -> bytes:
         return file.read(_START)
 
 
+def text_files(folder: Path) -> list[Path]:
+    """Return the files in a folder that may hold messages."""
+    return sorted(path for path in folder.rglob("*") if _is_text(path.name) and path.is_file())
+
+
 def _read_folder(folder: Path, found: Found, format: str | None) -> Iterator[Message]:
     """Read every export in a folder; other files may be attachments. JSON goes before HTML."""
     chosen, refusal = list[tuple[str, Path]](), Refusal(f"{folder}: no export in it")
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in _TEXTS and path.is_file() and not _SKIPPED.match(path.name):
+    for path in text_files(folder):
+        if not _SKIPPED.match(path.name):
             try:
                 chosen.append((recognise(path), path))
             except Refusal as error:
@@ -137,13 +147,21 @@ def _read_folder(folder: Path, found: Found, format: str | None) -> Iterator[Mes
 
 def _unpack(path: Path, folder: Path) -> None:
     """Unpack the texts of an archive; links become files, and `..` in names is ignored."""
+    broken = zipfile.BadZipFile, zlib.error, LZMAError, EOFError, RuntimeError, ValueError
     try:
         # names without a mark are of Windows in Russian, which is how people pack folders
         with zipfile.ZipFile(path, metadata_encoding="cp866") as archive:
-            texts = [each for each in archive.infolist() if each.filename.endswith(_TEXTS)]
+            texts = [each for each in archive.infolist() if _is_text(each.filename)]
             grown = sum(each.file_size for each in texts)
             if grown > _MOST * max(path.stat().st_size, _START):
                 raise Refusal(f"{path}: grows to {grown} bytes, more than chats do; unpack it")
             archive.extractall(folder, texts)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
+    except broken as error:
         raise Refusal(f"{path}: the archive is broken or encrypted ({error})") from None
+    except OSError as error:  # of the disk, or of bzip2
+        where, why = folder.parent.parent, error.strerror or error
+        raise Refusal(f"{path}: cannot be unpacked in {where} ({why})") from None
+
+
+def _is_text(name: str) -> bool:
+    return name.casefold().endswith(_TEXTS)

@@ -11,6 +11,7 @@ from contracts.files import file_sha256, whole_file
 from contracts.refusal import Refusal
 from extraction_jobs import jsonl, sources
 from extraction_jobs.messages import Found, Message
+from telemetry.job import fingerprint
 
 UPLOAD_SECONDS = 3600
 """An upload to which nothing was added for so long is over."""
@@ -20,19 +21,25 @@ UPLOAD_SECONDS = 3600
 class Source:
     """A file or folder with an export.
 
-    identity  inode, size and time of change, by which another upload is noticed
-    sha256    of a file; None for a folder, and where there is none
+    identity  size, inode and time of change of each file, by which another upload is noticed
+    sha256    of a file, or of what a folder's texts are; None where there is none
     """
 
     path: Path
     format: str | None
-    identity: tuple[int, int, int] | None
+    identity: tuple[tuple[int, int, int], ...]
     sha256: str | None
 
     @classmethod
     def of(cls, path: Path, format: str | None = None) -> Self:
         identity = _identity(path)
+        if path.is_dir():
+            return cls(path, format, identity, fingerprint(sources.text_files(path)))
         return cls(path, format, identity, file_sha256(path) if path.is_file() else None)
+
+    @property
+    def size(self) -> int:
+        return sum(size for size, *_ in self.identity)
 
     def read(self, found: Found, aside: Path) -> Iterator[Message]:
         """Yield the messages; raises Refusal. `aside` is a folder for what has to be unpacked."""
@@ -69,11 +76,10 @@ class Source:
         return self.of(self.path), removed
 
 
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    if not path.exists():
-        return None
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def _identity(path: Path) -> tuple[tuple[int, int, int], ...]:
+    files = sources.text_files(path) if path.is_dir() else [path]
+    found = [each.stat() for each in files if each.exists()]
+    return tuple((each.st_size, each.st_ino, each.st_mtime_ns) for each in found)
 
 
 def remove_leftovers(export: Path) -> None:

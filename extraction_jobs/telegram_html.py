@@ -15,7 +15,7 @@ from typing import TextIO
 
 from contracts.placeholder import placeholder
 from contracts.refusal import Refusal
-from extraction_jobs.messages import Chat, Found, Message
+from extraction_jobs.messages import Chat, Found, Message, readable
 
 FILE = re.compile(r"messages(\d{0,9})\.html")
 LONGEST = 1 << 20
@@ -73,7 +73,7 @@ def _blocks(file: TextIO) -> Iterator[str]:
 
 
 def _chat(file: Path, head: str) -> Chat:
-    folder = file.resolve().parent.name
+    folder = readable(file.resolve().parent.name)
     name = _div(head, "text bold") or folder
     # an account's chats, chats/chat_001 and so on, may have the same name
     return Chat(f"{name} ({folder})" if folder.startswith("chat_") else name, name)

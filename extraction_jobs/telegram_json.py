@@ -13,9 +13,8 @@ from typing import Any
 from contracts.bot_command import read_command
 from contracts.placeholder import NAMES, placeholder
 from extraction_jobs.json_reader import JsonReader
-from extraction_jobs.messages import ELSEWHERE, Chat, Found, Message
+from extraction_jobs.messages import ELSEWHERE, LATEST, Chat, Found, Message
 
-_LATEST = datetime.max.replace(tzinfo=UTC).timestamp()
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\ud800-\udfff]")
 """Control signs but tab and line feed, and halves of letters, which no file takes."""
 _MEDIA = {"video_message": "video_note", "file": "document"}
@@ -118,7 +117,7 @@ def _time(raw: dict[str, Any]) -> float:
         at = float(unix_time or datetime.fromisoformat(raw["date"]).replace(tzinfo=UTC).timestamp())
     except (KeyError, TypeError, ValueError, OverflowError):
         at = -1.0
-    if not 0.0 <= at <= _LATEST:
+    if not 0.0 <= at < LATEST:
         raise Unreadable("unreadable_date")
     return at
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from contracts.placeholder import placeholder
 from contracts.refusal import Refusal
-from extraction_jobs.messages import Chat, Found, Message
+from extraction_jobs.messages import Chat, Found, Message, readable
 
 LONGEST = 1 << 20
 """Characters of a text; what is longer is cut off."""
@@ -70,7 +70,7 @@ _KIND = {word: kind for kind, words in _KINDS.items() for word in words.split()}
 def read(path: Path, found: Found) -> Iterator[Message]:
     """Yield a chat's messages, in the order of the file. Raises Refusal, OSError."""
     stem = path.resolve().parent.name if path.stem == "_chat" else path.stem
-    name, number = _NAME.sub("", unicodedata.normalize("NFC", stem)), 0
+    name, number = _NAME.sub("", unicodedata.normalize("NFC", readable(stem))), 0
     order = _order(path)
     for header, body in _entries(path):
         if (at := _time(header, order)) is None:

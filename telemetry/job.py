@@ -16,7 +16,7 @@ import errno
 import hashlib
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -171,7 +171,7 @@ class JobContext:
         return made
 
 
-def fingerprint(inputs: Inputs) -> str:
+def fingerprint(inputs: Sequence[Path | BaseModel | str | None]) -> str:
     """Hash the inputs; hidden files in a folder (locks, stamps) are not part of its content."""
     parts = []
     for each in inputs:
@@ -181,7 +181,7 @@ def fingerprint(inputs: Inputs) -> str:
         else:
             parts.append(each.model_dump_json() if isinstance(each, BaseModel) else str(each))
         parts.append("")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()
 
 
 @contextmanager

@@ -7,19 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from contracts.conversation import Conversation
 from contracts.dataset import Card, Record
-from extraction_jobs.build_dataset import ExtractionConfig, Inputs, build
+from extraction_jobs.build_dataset import ExtractionConfig, Inputs, app, build
 from extraction_jobs.messages import NOBODY, Chat, ForgetList, Message
 from extraction_jobs.records import Draft
 from extraction_jobs.stored_export import Source
 
 Entry = dict[str, Any]
 Save = Callable[[object], Path]
+Command = Callable[..., Result]
 
 START = datetime(2025, 1, 1, 10, tzinfo=UTC)
 CHAT = Chat("1", "Kitchen")
+UNSET = ("LOG_LEVEL", "PUSHGATEWAY_URL", "FORCE_COLOR", "TTY_COMPATIBLE")
 IDS = {"Anna": 5012345671, "Boris": 5012345672, "Clara": 5012345673}
 
 
@@ -128,6 +132,40 @@ def save(tmp_path: Path) -> Save:
 def output(tmp_path: Path) -> Path:
     """Where the data set goes; not made yet."""
     return tmp_path / "dataset"
+
+
+@pytest.fixture
+def bot_file(tmp_path: Path) -> Path:
+    path = tmp_path / "bot.yaml"
+    path.write_text("name: polkson\nextraction: {persona: Anna}\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The volume of data, in an environment that sets nothing else."""
+    for name in UNSET:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def command(data_dir: Path, bot_file: Path, save: Save, output: Path) -> Command:
+    """Run the job's command line in this process."""
+
+    def run(content: object = None, **options: object) -> Result:
+        export = None if content is None else save(content)
+        given = {"bot": bot_file, "input": export, "output": output} | options
+        words = [
+            f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+            for name, value in given.items()
+            if value is not None
+        ]
+        return CliRunner().invoke(app, words)
+
+    return run
 
 
 def drafted(record: Record) -> Draft:

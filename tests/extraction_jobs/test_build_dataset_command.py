@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,46 +14,9 @@ from typer.testing import CliRunner
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, read_card
 from contracts.forget import Forgotten, append
 from extraction_jobs.build_dataset import app
-from tests.extraction_jobs.conftest import IDS, MIXED, Save, chat, entry
-
-Command = Callable[..., Result]
+from tests.extraction_jobs.conftest import IDS, MIXED, Command, Save, chat, entry
 
 CUT_OFF = b'{"messages": ['
-UNSET = ("LOG_LEVEL", "PUSHGATEWAY_URL", "FORCE_COLOR", "TTY_COMPATIBLE")
-
-
-@pytest.fixture
-def bot_file(tmp_path: Path) -> Path:
-    path = tmp_path / "bot.yaml"
-    path.write_text("name: polkson\nextraction: {persona: Anna}\n", encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The volume of data, in an environment that sets nothing else."""
-    for name in UNSET:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("LOG_FORMAT", "json")
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def command(data_dir: Path, bot_file: Path, save: Save, output: Path) -> Command:
-    """Run the job's command line in this process."""
-
-    def run(content: object = None, **options: object) -> Result:
-        export = None if content is None else save(content)
-        given = {"bot": bot_file, "input": export, "output": output} | options
-        words = [
-            f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
-            for name, value in given.items()
-            if value is not None
-        ]
-        return CliRunner().invoke(app, words)
-
-    return run
 
 
 def test_the_command_writes_a_data_set_and_logs_no_text(command: Command, output: Path) -> None:
@@ -126,12 +88,12 @@ def assert_refused(result: Result, says: str) -> None:
         (b" \n\t", "is empty"),
         (b"date,from,text\n1,Anna,hi\n", "no export of Telegram"),
         (b"<!DOCTYPE html><html></html>", "no export of Telegram"),
-        (b"{}", "no chat"),
+        (b"{}", "no export of Telegram"),
         (b'{"chats": {"list": []}}', "no chat"),
         (b'{"messages": []}', "nobody did"),
-        (b'{"a":' + b"[" * 2000, "is broken"),
+        (b'{"messages":' + b"[" * 2000, "is broken"),
         (bytes(range(254, 0, -1)), "no export of Telegram"),
-        (b"{" + bytes(range(256)), "is not UTF-8"),
+        (b'{"about": "' + bytes(range(256)), "is not UTF-8"),
     ],
 )
 def test_a_file_that_is_no_export_is_refused(
