@@ -2,9 +2,9 @@
 
 The gateway adds an entry when somebody asks to be forgotten; extraction leaves out whatever they
 wrote, before and after. A line is `{v, user_id, names, at}`; each `at` is above those before.
-Who asks again within the same hour of the clock has two entries of it, the first and the newest, so
-that nobody fills the file. A last line that a crash cut short is no entry: the person got no
-confirmation and asks again. Any other broken line is refused: it may be an entry.
+Who asks again and again has two entries, the first and the newest, so that nobody fills the file.
+A last line that a crash cut short is no entry: the person got no confirmation and asks again. Any
+other broken line is refused: it may be an entry.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from contracts.clock import DAY, HOUR
+from contracts.clock import DAY
 from contracts.files import LOCK, up_to, write_whole
 from contracts.refusal import Refusal
 
@@ -38,10 +38,10 @@ class Forgotten(BaseModel):
 def append(path: Path, entry: Forgotten) -> None:
     """Add an entry and have it on disk; raises OSError where the volume does not take it.
 
-    It takes the place of an earlier one of that hour, with its names too, but not of the hour's
-    first: that one tells since when the person has been waiting. Its time is made later than all
-    others, also where the clock was set back, so that no data set seems to have known of it. What
-    a crash left of the last line is removed: `read` never returned it.
+    It takes the place of the person's earlier ones, with their names too, but not of the first:
+    that one tells since when the person has been waiting. Its time is made later than all others,
+    also where the clock was set back, so that no data set seems to have known of it. What a crash
+    left of the last line is removed: `read` never returned it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(LOCK).open("w") as lock:
@@ -51,9 +51,7 @@ def append(path: Path, entry: Forgotten) -> None:
         newest = max((each.at for _, each in held if each), default=0.0)
         if entry.at <= newest < entry.at + DAY:  # further ahead is no clock's time
             entry = entry.model_copy(update={"at": math.nextafter(newest, math.inf)})
-        hour = entry.user_id, entry.at // HOUR
-        same = [old for _, old in held if old and (old.user_id, old.at // HOUR) == hour]
-        repeated = same[1:]
+        repeated = [old for _, old in held if old and old.user_id == entry.user_id][1:]
         for old in repeated:
             entry = _joined(old, entry)
         kept = [line for line, old in held if old not in repeated]
