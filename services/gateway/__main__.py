@@ -10,7 +10,7 @@ from contracts.conversation import Conversation
 from contracts.refusal import Refusal
 from services.gateway.bot_api import open_bot_api
 from services.gateway.bot_config import GatewayConfig
-from services.gateway.lifecycle import Outside, serve
+from services.gateway.lifecycle import serve
 from services.gateway.settings import GatewaySettings
 from telemetry.logs import logger
 from telemetry.service import service_app
@@ -22,7 +22,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     rules = file.section("conversation", Conversation)
     try:
         async with open_bot_api(settings) as api:
-            await serve(settings, config, stop, Outside(api, rules))
+            await serve(settings, config, rules, api, stop)
     except Refusal:
         raise
     except Exception as error:  # its traceback may hold the token

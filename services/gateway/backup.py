@@ -26,14 +26,7 @@ from contracts.model_version import MANIFEST, BotModels
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from services.gateway.settings import DatabasePath
-from services.gateway.store import history
-from services.gateway.store.database_file import (
-    NEWER,
-    find_damage,
-    merge_log,
-    only_gateway,
-    read_only,
-)
+from services.gateway.store import database_file, history
 from telemetry.job import JobReport, PushSettings, command, job_app, job_report
 
 app = job_app(None, DatabasePath, Volumes, PushSettings)
@@ -102,7 +95,7 @@ def _copy_database(source: Path, target: Path) -> int:
     with closing(sqlite3.connect(source)) as ours, closing(sqlite3.connect(target)) as theirs:
         ours.backup(theirs)
         theirs.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
-    if found := find_damage(target):
+    if found := database_file.find_damage(target):
         raise Refusal(f"{source}: {found}")
     return target.stat().st_size
 
@@ -143,7 +136,7 @@ def _expired(folder: Path, database: Path, today: date, days: int) -> list[str]:
 
 def _newest_message(database: Path) -> date | None:
     """Return the day on which Telegram dated it; None where the database tells none."""
-    with suppress(sqlite3.Error, OSError, ValueError), read_only(database) as opened:
+    with suppress(sqlite3.Error, OSError, ValueError), database_file.read_only(database) as opened:
         if at := history.newest_date(opened):
             return datetime.fromtimestamp(at, UTC).date()
     return None
@@ -173,16 +166,20 @@ def put_back(chosen: Path, place: DatabasePath, volumes: Volumes, force: bool) -
     forgotten comes back where there is none: the gateway goes by it at its start.
     """
     database, part = place.database, place.database.with_suffix(".part")
-    if found := find_damage(chosen / DATABASE):
+    if found := database_file.find_damage(chosen / DATABASE):
         raise Refusal(f"{chosen / DATABASE}: {found}; take another --date")
-    with only_gateway(database):
-        if database.is_file() and not force and find_damage(database) in (None, NEWER):
+    with database_file.only_gateway(database):
+        if (
+            database.is_file()
+            and not force
+            and database_file.find_damage(database) in (None, database_file.NEWER)
+        ):
             raise Refusal(f"{database}: is whole; --force replaces it all the same")
         try:
             shutil.copyfile(chosen / DATABASE, part)
             sync(part)
             # its log would be replayed into the new file
-            merge_log(database)
+            database_file.merge_log(database)
             for log in ("-wal", "-shm"):
                 database.with_name(database.name + log).unlink(missing_ok=True)
             part.replace(database)

@@ -13,9 +13,10 @@ from aiogram import Bot, exceptions
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.methods import TelegramMethod
+from aiogram.utils.token import TokenValidationError
 
 from contracts.refusal import Refusal
-from services.gateway.settings import GatewaySettings, token_of
+from services.gateway.settings import GatewaySettings
 
 CALL_SECONDS = 30
 _CODES = {
@@ -56,7 +57,6 @@ class BotApi:
 @asynccontextmanager
 async def open_bot_api(settings: GatewaySettings) -> AsyncIterator[BotApi]:
     """Yield a client; raises Refusal for a token or a proxy that cannot be used."""
-    token = token_of(settings)
     proxy = settings.telegram_proxy.get_secret_value() if settings.telegram_proxy else None
     server = TelegramAPIServer.from_base(settings.telegram_api)
     try:
@@ -65,7 +65,11 @@ async def open_bot_api(settings: GatewaySettings) -> AsyncIterator[BotApi]:
         raise Refusal(
             "TELEGRAM_PROXY: not usable; give socks5:// or http://, and install aiohttp-socks"
         ) from None
-    async with Bot(token, session) as bot:
+    try:
+        bot = Bot(settings.telegram_token.get_secret_value().strip(), session)
+    except TokenValidationError:
+        raise Refusal("TELEGRAM_TOKEN: not a bot's token (digits, a colon, letters)") from None
+    async with bot:
         yield BotApi(bot)
 
 

@@ -13,17 +13,16 @@ async def answer_button(press: ButtonPress, context: Context, me: Identity) -> A
     config, now = context.config, context.clock.now()
     if not config.serves(press.sender, press.chat):
         return Answer((answer_press(press),))
-    is_old = not (press.message.at and press.sender)
-    if is_old or chosen_settings(config.new_chat, press.data, now) is None:
+    async with context.database.transaction() as db:
+        settings = chats.settings(db, press.chat, press.topic) or config.new_chat
+    wanted = chosen_settings(settings, press.data, now)
+    if wanted is None or not (press.message.at and press.sender):
         return Answer((answer_press(press, config.texts.reopen),))
     if press.sender not in config.owner_ids:
         may = await is_administrator(context, press.chat, press.sender)
         if not may:
             text = config.texts.unsure if may is None else config.texts.refused
             return Answer((answer_press(press, text),))
-    async with context.database.transaction() as db:
-        settings = chats.settings(db, press.chat, press.topic) or config.new_chat
-    wanted = chosen_settings(settings, press.data, now) or settings
     hears_all = not (wanted.insane or wanted.chattiness) or await reads_all(context, me, press.chat)
     text = "" if hears_all else config.texts.privacy_mode
     markup = keyboard(wanted, now, config.time_zone)

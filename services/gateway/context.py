@@ -1,11 +1,12 @@
 """What all parts of one bot's gateway share."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from contracts.clock import Clock
 from contracts.conversation import Conversation
@@ -13,9 +14,9 @@ from contracts.retry import retry
 from services.gateway.bot_api import BotApi
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.errors import Stopping, keep_trying
-from services.gateway.incoming import RepliedTo
 from services.gateway.metrics import Metrics
 from services.gateway.store.database import Database
+from services.gateway.telegram import RepliedTo
 
 T = TypeVar("T")
 _DISK_REFUSES = keep_trying("disk refuses")
@@ -34,6 +35,18 @@ async def unless(event: asyncio.Event, work: Awaitable[T]) -> T | None:
         for task in (working, coming):
             task.cancel()
         await asyncio.gather(working, coming, return_exceptions=True)
+
+
+@asynccontextmanager
+async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do the work while the block runs, and no longer; that it fails is in nobody's way."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class StoppingClock(Clock):

@@ -17,7 +17,7 @@ from services.gateway.bot_api import PASSING
 from services.gateway.button_presses import answer_button
 from services.gateway.command_handlers import Order
 from services.gateway.command_table import run_command
-from services.gateway.context import Context, unless
+from services.gateway.context import Context, beside, unless
 from services.gateway.decision import continues, decide
 from services.gateway.greeting import greet
 from services.gateway.history_turns import HISTORY_MESSAGES, chat_key, compose_turns
@@ -27,7 +27,7 @@ from services.gateway.reasons import BURST_GAP, NOT_TALK, SPEAKS, UNASKED, ChatS
 from services.gateway.sender import Sender
 from services.gateway.store import chats, history, inbox, outbox
 from services.gateway.store.database import is_fault
-from services.gateway.typing_delay import typing_delays, typing_indicator
+from services.gateway.typing_delay import show_typing, typing_delays
 from services.generation.client import GenerationError
 from telemetry.logs import logger
 
@@ -146,7 +146,7 @@ class Flow:
         """Answer in the persona's voice, or leave it to what its sender writes next."""
         began = self.clock.monotonic()
         where = message.chat, message.topic, message.place
-        async with typing_indicator(self.context.api, where, self.clock):
+        async with beside(show_typing(self.context.api, where, self.clock)):
             recall = await self._recall(update_id, message, taken_at, reason)
             if recall is None:
                 # it is answered with what its sender wrote after it

@@ -9,13 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from contracts.bot_command import Command, read_command
-from contracts.placeholder import NAMES as MEDIA
-from contracts.placeholder import placeholder
 from contracts.turn import single_line
-from services.gateway.telegram_values import Entities, Entity, Id, Tolerant, User, at_path
+from services.gateway.telegram import Entities, Entity, Id, RepliedTo, Tolerant, User, at_path
 
 _SERVICE = re.compile(
     "chat_|forum_topic_|_price_changed|_shared$|^(message_auto_delete|pinned|successful|refunded|"
@@ -50,68 +47,6 @@ class Identity:
     names: tuple[str, ...] = ()
     reads_all: bool = True
     calls_at_edge: bool = False
-
-
-class RepliedTo(Tolerant):
-    """A message that another one answers.
-
-    at                    unix time at which it was written
-    sender_chat           the chat or channel as which somebody writes, 0 none
-    is_automatic_forward  a post that Telegram copied from the linked channel
-    media                 the placeholder of what it carries besides words
-    """
-
-    message_id: Id = 0
-    at: float = Field(default=0.0, validation_alias="date", ge=0, lt=1 << 40)
-    user: User = at_path(User(), "from")
-    sender_chat: Id = at_path(0, "sender_chat", "id")
-    plain: str = at_path("", "text")
-    caption: str = ""
-    forum_topic_created: Any = None
-    is_automatic_forward: bool = False
-    media: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_media(cls, raw: Any) -> Any:
-        kind = next((each for each in MEDIA if raw.get(each)), "") if isinstance(raw, dict) else ""
-        if not kind:
-            return raw
-        told = raw[kind] if isinstance(raw[kind], dict) else {}
-        words = told.get("emoji") or told.get("question") or ""
-        return {**raw, "media": placeholder(kind, words if isinstance(words, str) else "")}
-
-    @property
-    def text(self) -> str:
-        return self.plain or self.caption
-
-    @property
-    def said(self) -> str:
-        """Its words, or the placeholder of what it carries without any."""
-        return self.text if self.has_words else self.media
-
-    @property
-    def has_words(self) -> bool:
-        return bool(single_line(self.text))
-
-    @property
-    def command(self) -> Command | None:
-        return read_command(self.plain)
-
-    @property
-    def sender(self) -> int:
-        """Who speaks: a person, a bot, or the chat or channel as which somebody writes."""
-        return self.sender_chat or self.user.id
-
-    @property
-    def person(self) -> User:
-        """The account that speaks, without an id where somebody writes as a chat or channel."""
-        return User() if self.sender_chat else self.user
-
-    @property
-    def is_by_bot(self) -> bool:
-        """People who write as a chat or channel do so under a bot's account, and are no bots."""
-        return self.person.is_bot
 
 
 class Message(RepliedTo):

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
@@ -13,17 +12,15 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from contracts.clock import Clock
 from contracts.conversation import Conversation
 from contracts.forget import read
-from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE, Volumes, from_environment
 from services.gateway.ask_generation import Generation
 from services.gateway.bot_api import BotApi
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.chat_queues import ChatQueues
-from services.gateway.context import Context, StoppingClock, unless
+from services.gateway.context import Context, StoppingClock, beside, unless
 from services.gateway.flow import Flow
 from services.gateway.health import serve_health
 from services.gateway.housekeeping import Housekeeping
-from services.gateway.incoming import Identity
 from services.gateway.metrics import Labelled, Metrics
 from services.gateway.polling import Polling
 from services.gateway.sender import Sender
@@ -36,33 +33,27 @@ from telemetry.logs import logger
 from telemetry.volume_usage import watch_volumes
 
 
-@dataclass
-class Outside:
-    """What the gateway does not make itself, so that tests give it theirs."""
-
-    api: BotApi
-    rules: Conversation = field(default_factory=Conversation)
-    clock: Clock = field(default_factory=Clock)
-    registry: CollectorRegistry = REGISTRY
-
-
 async def serve(
     settings: GatewaySettings,
     config: GatewayConfig,
+    rules: Conversation,
+    api: BotApi,
     stop: asyncio.Event,
-    outside: Outside,
     started: "asyncio.Future[int] | None" = None,
+    *,
+    clock: Clock | None = None,
+    registry: CollectorRegistry = REGISTRY,
 ) -> None:
     """Serve until `stop` is set, then finish what is in hand; `started` gets the metrics port."""
     gateway: Gateway | None = None
-    metrics = Metrics(outside.registry)
+    metrics = Metrics(registry)
     for gauge in (metrics.intact, metrics.writable):
         gauge.set(1)  # a database of which that is not true is not opened
-    watch_volumes("gateway", settings.volumes, outside.registry)
+    watch_volumes("gateway", settings.volumes, registry)
     async with serve_health(
         settings.metrics_host,
         settings.metrics_port,
-        Labelled(outside.registry, bot=settings.bot),
+        Labelled(registry, bot=settings.bot),
         lambda: gateway is None or gateway.is_alive(),
         lambda: gateway is not None and gateway.is_ready(),
     ) as port:
@@ -73,8 +64,8 @@ async def serve(
             unsent = partial(outbox.count, states=("planned", "sending"))
             metrics.outbox.set_function(lambda: database.read(unsent))
             context = Context(
-                settings.bot, config, outside.api, database, StoppingClock(outside.clock),
-                settings.gateway_delays, metrics, forget_file_of(settings), outside.rules,
+                settings.bot, config, api, database, StoppingClock(clock or Clock()),
+                settings.gateway_delays, metrics, forget_file_of(settings), rules,
             )  # fmt: skip
             async with GenerationClient(settings.generation_address, retry=False) as client:
                 gateway = Gateway(context, settings, Generation(client, context))
@@ -145,7 +136,7 @@ class Gateway:
         await _forget_again(context)
         self._polling = polling = Polling(context)
         context.database.on_fault = polling.sign_of_life  # all wait for it, before polls too
-        me = await self._introduce(polling)
+        me = await polling.introduce()
         sender = Sender(context, me.id)
         flow = Flow(context, me, self._generation, sender, polling)
         updates = UpdateQueues(flow.handle_update, me, context.clock)
@@ -154,24 +145,8 @@ class Gateway:
         await sender.start()
         logger().info("ready", bot=context.bot)
         housekeeping = Housekeeping(context, self._settings.database, self._generation.served)
-        beside = [asyncio.create_task(work) for work in (housekeeping.run(), polling.set_up())]
-        try:
+        async with beside(housekeeping.run(), polling.set_up()):
             await polling.run(updates.put)
-        finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
-
-    async def _introduce(self, polling: Polling) -> Identity:
-        """Return who we are; raises Refusal when the database is another bot's."""
-        me = await polling.introduce()
-        known = await self._context.write(history.persona_id)
-        if known not in (None, me.id):
-            raise Refusal(
-                f"TELEGRAM_TOKEN: is of @{me.username} (id {me.id}), and the database of the bot"
-                f" with id {known}: give that one's token, or begin with an empty GATEWAY_DATA_DIR"
-            )
-        return me
 
     async def _finish(self, seconds: float) -> None:
         """End what is in hand, then send what is due, within the time."""

@@ -19,7 +19,7 @@ from services.gateway.context import Context
 from services.gateway.errors import pause_after
 from services.gateway.incoming import Identity
 from services.gateway.name_forms import name_forms
-from services.gateway.store import inbox
+from services.gateway.store import history, inbox
 from services.gateway.store.database import is_fault
 from telemetry.logs import logger
 
@@ -57,7 +57,7 @@ class Polling:
     def __init__(self, context: Context) -> None:
         self._api = context.api
         self._database = context.database
-        self._config = context.config
+        self._context = context
         self._metrics = context.metrics
         self._clock = context.clock
         self._turns_by = 0.0
@@ -77,10 +77,10 @@ class Polling:
         self._turns_by = max(self._turns_by, self._clock.monotonic() + pause + ALIVE_SECONDS)
 
     async def introduce(self) -> Identity:
-        """Return who we are; raises Refusal."""
+        """Return who we are; raises Refusal, also where the database is another bot's."""
 
         async def ask() -> Identity:
-            me, config = await self._api.call("getMe"), self._config
+            me, config = await self._api.call("getMe"), self._context.config
             reads_all = me.get("can_read_all_group_messages")
             self._metrics.reads_all.set(int(bool(reads_all)))
             return Identity(
@@ -91,7 +91,14 @@ class Polling:
                 config.names_at == "edge",
             )
 
-        return await self._until_done(ask)
+        me = await self._until_done(ask)
+        known = await self._context.write(history.persona_id)
+        if known not in (None, me.id):
+            raise Refusal(
+                f"TELEGRAM_TOKEN: is of @{me.username} (id {me.id}), and the database of the bot"
+                f" with id {known}: give that one's token, or begin with an empty GATEWAY_DATA_DIR"
+            )
+        return me
 
     async def set_up(self) -> None:
         """Delete a webhook that somebody left, since it forbids polling, and list the commands.

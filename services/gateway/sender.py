@@ -17,14 +17,15 @@ from aiogram.exceptions import TelegramMigrateToChat, TelegramRetryAfter
 from contracts.retry import backoff
 from services.gateway.bot_api import REFUSED, failure_code, may_have_arrived
 from services.gateway.chat_queues import ChatQueues
-from services.gateway.context import Context, unless
+from services.gateway.context import Context, beside, unless
 from services.gateway.decision import may_add
-from services.gateway.incoming import NOWHERE, RepliedTo
+from services.gateway.incoming import NOWHERE
 from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats, history, outbox
 from services.gateway.store.outbox import Planned, Queue
+from services.gateway.telegram import RepliedTo
 from services.gateway.telegram_rate_limit import RateLimit
-from services.gateway.typing_delay import LONGEST_SECONDS, typing_indicator, without_pings
+from services.gateway.typing_delay import LONGEST_SECONDS, show_typing, without_pings
 from telemetry.logs import logger
 
 MOST_AMBIGUOUS = 10
@@ -92,8 +93,8 @@ class Sender:
                 async with AsyncExitStack() as shown:
                     if row.spoken and wait <= LONGEST_SECONDS:  # a person would be typing
                         where = row.chat, row.topic, row.extra
-                        typing = typing_indicator(self._api, where, self._clock)
-                        await shown.enter_async_context(typing)
+                        typing = show_typing(self._api, where, self._clock)
+                        await shown.enter_async_context(beside(typing))
                     await unless(news, self._clock.sleep(wait))
                 # and then look again: much may have happened
         finally:

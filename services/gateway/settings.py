@@ -1,14 +1,10 @@
-"""Settings of a gateway, and the check of its token."""
+"""Settings of a gateway."""
 
-import re
 from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from contracts.refusal import Refusal
 from contracts.settings import Settings
-
-TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,128}")
 
 
 class DatabasePath(Settings):
@@ -40,7 +36,7 @@ class GatewaySettings(DatabasePath):
     """
 
     telegram_api: str = Field(default="https://api.telegram.org", pattern=r"^https?://[^\s/]+")
-    telegram_token: SecretStr  # `token_of` checks it: a message of pydantic's would show it
+    telegram_token: SecretStr  # aiogram checks it: a message of pydantic's would show it
     telegram_proxy: SecretStr | None = None
     bots_dir: Path = Path("k8s/bots")
     generation_address: str = "127.0.0.1:50051"
@@ -55,13 +51,3 @@ class GatewaySettings(DatabasePath):
         """Folders on the volumes that it writes to, by the volume's name."""
         listed = {"database": self.database.parent}
         return listed if self.forget_dir is None else {**listed, "data": self.forget_dir}
-
-
-def token_of(settings: GatewaySettings) -> str:
-    """The token; raises Refusal when it has not the shape of one."""
-    token = settings.telegram_token.get_secret_value().strip()
-    if not TOKEN.fullmatch(token):
-        raise Refusal(
-            "TELEGRAM_TOKEN: not a bot's token (digits, a colon, then letters, digits, _ and -)"
-        )
-    return token

@@ -1,9 +1,7 @@
 """A person's typing: how long a line takes, the indicator meanwhile, and names that ping nobody."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Container, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Container, Sequence
 from itertools import accumulate
 
 from contracts.clock import Clock
@@ -38,22 +36,12 @@ def without_pings(text: str) -> str:
     return _MENTION.sub(f"@{_WORD_JOINER}", text)
 
 
-@asynccontextmanager
-async def typing_indicator(api: BotApi, where: Where, clock: Clock) -> AsyncIterator[None]:
-    """Show that the bot types while the block runs; a failure is in nobody's way.
+async def show_typing(api: BotApi, where: Where, clock: Clock) -> None:
+    """Show that the bot types until it is cancelled.
 
-    Telegram takes it in no direct messages to a channel.
+    Ends at the first refusal: a chat that does not want it will not want it later. Telegram takes
+    it in no direct messages to a channel.
     """
-    task = asyncio.create_task(_show(api, where, clock))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _show(api: BotApi, where: Where, clock: Clock) -> None:
-    """Ends at the first refusal: a chat that does not want it will not want it later."""
     chat, topic, place = where
     try:
         while "direct_messages_topic_id" not in place:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from contracts.conversation import Conversation
 from services.gateway.bot_api import open_bot_api
 from services.gateway.bot_config import GatewayConfig
-from services.gateway.lifecycle import Outside, serve
+from services.gateway.lifecycle import serve
 from tests.conftest import PATIENCE
 from tests.services.gateway.conftest import FakeGeneration, fake_generation, settings_for
 from tests.services.sandbox.conftest import TOKENS, Sandbox, running
@@ -101,7 +102,7 @@ class Town:
         async with open_bot_api(settings) as client:
             wanted = GatewayConfig.model_validate({**calm, **config})
             working = asyncio.create_task(
-                serve(settings, wanted, stop, Outside(client, registry=registry))
+                serve(settings, wanted, Conversation(), client, stop, registry=registry)
             )
             try:
                 await self.sandbox.polled(bot)

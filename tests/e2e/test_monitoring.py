@@ -22,10 +22,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
 from typer.testing import CliRunner
 
+from contracts.conversation import Conversation
 from services.gateway import backup
 from services.gateway.bot_api import open_bot_api
 from services.gateway.bot_config import GatewayConfig
-from services.gateway.lifecycle import Outside, serve
+from services.gateway.lifecycle import serve
 from services.gateway.settings import GatewaySettings
 from services.generation.client import GenerationError, turn
 from services.sandbox.server import listening
@@ -152,7 +153,7 @@ async def monitored(
         started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         config = GatewayConfig(names=("автобус",))
         gateway = asyncio.create_task(
-            serve(settings, config, stop, Outside(api, registry=registry), started)
+            serve(settings, config, Conversation(), api, stop, started, registry=registry)
         )
         port = await started
         backed_up(folder, settings, f"http://{pushed}")

@@ -11,10 +11,11 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 import typer
+from aiogram.utils.token import validate_token
 
 from contracts.bot_file import BotFile
 from contracts.settings import Volumes
-from services.gateway.settings import TOKEN, GatewaySettings
+from services.gateway.settings import GatewaySettings
 from services.generation.settings import GenerationSettings
 from services.sandbox.demo_processes import token_variable
 from services.sandbox.settings import SandboxSettings
@@ -168,7 +169,7 @@ esac
         subprocess.run([ROOT / "k8s/overlays/local/tokens.sh"], env=path, check=True)
         kept.append([(tmp_path / f"{bot}-telegram").read_text() for bot in BOTS])
     assert kept[0] == kept[1]
-    assert all(TOKEN.fullmatch(token) for token in kept[0])
+    assert all(validate_token(token) for token in kept[0])
     assert len({token.partition(":")[2] for token in kept[0]}) == len(BOTS)
 
 

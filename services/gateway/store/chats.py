@@ -4,10 +4,11 @@ import json
 from collections import Counter
 from sqlite3 import Connection
 
-from services.gateway.incoming import Message, RepliedTo
+from services.gateway.incoming import Message
 from services.gateway.reasons import ChatSettings
 from services.gateway.store.database import BATCH
 from services.gateway.store.same_words import denial_key
+from services.gateway.telegram import RepliedTo
 
 WHOLE_BOT = 0
 """The chat whose settings and forbidden words hold for the bot everywhere."""

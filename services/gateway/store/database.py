@@ -24,15 +24,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from contracts.refusal import Refusal
-from services.gateway.store.database_file import (
-    connect,
-    damage,
-    identities,
-    migrate,
-    only_gateway,
-    read_only,
-    schema,
-)
+from services.gateway.store import database_file
 from telemetry.logs import logger
 from telemetry.volume_usage import used_ratio
 
@@ -63,17 +55,17 @@ class Database:
         self._is_lost, self.is_writable, self.is_rewrite_due = False, True, True
         self.on_fault: Callable[[], None] = lambda: None
         with ExitStack() as held:
-            held.enter_context(only_gateway(path))
+            held.enter_context(database_file.only_gateway(path))
             path.with_suffix(".part").unlink(missing_ok=True)  # of a restore that was killed
             try:
-                self.connection = connect(path)
+                self.connection = database_file.connect(path)
                 held.callback(lambda: self.connection.close())
-                if (found := damage(self.connection)) is not None:
+                if (found := database_file.damage(self.connection)) is not None:
                     raise Refusal(f"{path}: {found}: restore a backup")
-                self._schema = migrate(self.connection, path)
+                self._schema = database_file.migrate(self.connection, path)
             except sqlite3.Error as error:
                 raise Refusal(f"{path}: cannot be used: {error}") from None
-            self._files = identities(path)
+            self._files = database_file.identities(path)
             self._open = held.pop_all()
 
     def close(self) -> None:
@@ -111,7 +103,7 @@ class Database:
 
     def read(self, query: Callable[[sqlite3.Connection], float]) -> float:
         """Return a number that the query finds beside the transactions; NaN where it finds none."""
-        with suppress(sqlite3.Error), read_only(self._path) as beside:
+        with suppress(sqlite3.Error), database_file.read_only(self._path) as beside:
             return query(beside)
         return math.nan
 
@@ -174,7 +166,7 @@ class Database:
             logger().warning("database not rewritten", error=error)
 
     def _begin(self, flush: bool, writes: bool) -> None:
-        if self._is_lost or identities(self._path) != self._files:
+        if self._is_lost or database_file.identities(self._path) != self._files:
             self._open_anew()
         if flush is not self._flushes:
             self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
@@ -189,11 +181,11 @@ class Database:
         with suppress(sqlite3.Error):  # the file takes its log along, wherever it was moved
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.connection.close()
-        self.connection = connect(self._path, "rw")
+        self.connection = database_file.connect(self._path, "rw")
         self._flushes = None
-        if schema(self.connection) != self._schema:
+        if database_file.schema(self.connection) != self._schema:
             raise sqlite3.DatabaseError("of another release")
-        self._files = identities(self._path)
+        self._files = database_file.identities(self._path)
         self._is_lost = False
 
     def _roll_back(self, error: BaseException) -> None:

@@ -1,6 +1,5 @@
 """The SQLite file: made, opened, brought up to this release's schema, checked for damage."""
 
-import os
 import sqlite3
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
@@ -38,13 +37,8 @@ def read_only(path: Path) -> "closing[sqlite3.Connection]":
 
 def identities(path: Path) -> list[int]:
     """Tell the file and its log from others that may take their places."""
-    found = []
-    for file in (str(path), f"{path}-wal"):
-        try:
-            found.append(os.stat(file).st_ino)  # noqa: PTH116 (at each transaction)
-        except OSError:
-            found.append(0)
-    return found
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return [file.stat().st_ino if file.exists() else 0 for file in files]
 
 
 def _migrations() -> list[Path]:

@@ -8,11 +8,12 @@ from sqlite3 import Connection, Row
 
 from contracts.conversation import MOST_CONTEXT_TURNS
 from contracts.turn import Role
-from services.gateway.incoming import Message, RepliedTo
+from services.gateway.incoming import Message
 from services.gateway.reasons import BURST_GAP, SPEAKS, ChatSettings, Reason, View
 from services.gateway.store import chats, inbox, outbox
 from services.gateway.store.database import BATCH
 from services.gateway.store.same_words import words_key
+from services.gateway.telegram import RepliedTo
 
 ALBUM_MESSAGES = 20
 """Parts of an album lie less than so many messages apart; it has at most ten."""
@@ -39,12 +40,11 @@ _VIEW = f"""
     (SELECT iif(reason = 'not_addressed' AND text = :text, NULL, reason) FROM turns
         WHERE chat = :chat AND message_id = :message_id) AS before,
     (SELECT min(reason) FROM turns WHERE chat = :chat AND topic = :topic AND user_id = :sender
-        AND message_id != :message_id AND reason LIKE 'joined%' AND at >= :at - :burst
+        AND message_id != :message_id AND reason LIKE 'joined%' AND at >= :at - {BURST_GAP}
         AND {_SAME_POST}) AS joined,
     EXISTS (SELECT 1 FROM turns WHERE chat = :chat AND album = :album AND message_id != :message_id
-        AND message_id > :message_id - :album_messages
-        AND message_id < :message_id + :album_messages
-        AND reason IN (SELECT value FROM json_each(:answered))) AS album
+        AND message_id BETWEEN :message_id - {ALBUM_MESSAGES} AND :message_id + {ALBUM_MESSAGES}
+        AND reason IN {tuple(map(str, SPEAKS))}) AS album
 """  # noqa: S608
 _ROW = "message_id, user_id, role, text, at, reason, reply_to"
 _CHAIN = f"""
@@ -55,11 +55,6 @@ _CHAIN = f"""
     AND message_id IN (SELECT message_id FROM chain) ORDER BY id
 """  # noqa: S608
 """What is replied to, what that replies to, and so on."""
-_VIEW_LIMITS = {
-    "burst": BURST_GAP,
-    "album_messages": ALBUM_MESSAGES,
-    "answered": json.dumps(sorted(SPEAKS)),
-}
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,7 @@ def view(db: Connection, message: Message, now: float, default: ChatSettings) ->
     """Return what is known of a message; itself is not counted, whether it is stored or not."""
     # words that become a link to somebody change; else only words that differ do
     given = {**message.facts(), "text": None if message.mentions() else message.said}
-    before, joined, album = db.execute(_VIEW, {**given, **_VIEW_LIMITS}).fetchone()
+    before, joined, album = db.execute(_VIEW, given).fetchone()
     bots, other_bots = bots_in_a_row(db, message.chat, message.topic, message.message_id)
     asks = chats.count_asks(db, "user_id", message.sender, now - 3600, now)
     return View(

@@ -64,17 +64,13 @@ class Planned:
 
 
 def plan(db: Connection, update_id: int, calls: Sequence[Outgoing], now: float) -> None:
-    db.executemany(
-        """INSERT INTO outbox (update_id, part, chat, topic, method, text, extra, reply_to, spoken,
-        asker, to_bot, not_before, planned_at, only_if, state) VALUES (:update_id, :part, :chat,
-        :topic, :method, :text, :extra, :reply_to, :spoken, :asker, :to_bot, :now + :after, :now,
-        :only_if, iif(:only_if = '', 'planned', 'waiting'))""",
-        [
-            {**vars(each), "extra": json.dumps(each.extra), "update_id": update_id, "part": part,
-             "now": now}
-            for part, each in enumerate(calls)
-        ],
-    )  # fmt: skip
+    query = """INSERT INTO outbox (update_id, part, chat, topic, method, text, extra, reply_to,
+        spoken, asker, to_bot, not_before, planned_at, only_if, state) VALUES (:update_id, :part,
+        :chat, :topic, :method, :text, :extra, :reply_to, :spoken, :asker, :to_bot, :now + :after,
+        :now, :only_if, iif(:only_if = '', 'planned', 'waiting'))"""
+    for part, each in enumerate(calls):
+        known = {"extra": json.dumps(each.extra), "update_id": update_id, "part": part, "now": now}
+        db.execute(query, vars(each) | known)
 
 
 def recover(db: Connection) -> int:

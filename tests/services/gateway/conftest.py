@@ -16,12 +16,13 @@ from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 
 from contracts.clock import Clock
+from contracts.conversation import Conversation
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from services.gateway import polling
 from services.gateway.bot_api import BotApi, open_bot_api
 from services.gateway.bot_config import GatewayConfig
-from services.gateway.lifecycle import Outside, serve
+from services.gateway.lifecycle import serve
 from services.gateway.settings import GatewaySettings
 from services.gateway.texts import Texts
 from tests.conftest import PATIENCE
@@ -176,8 +177,8 @@ class World:
         """A gateway on the world's database; the one before must have ended."""
         registry, stop = CollectorRegistry(), asyncio.Event()
         started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        outside = Outside(self.api, clock=self.clock, registry=registry)
-        ended = asyncio.create_task(serve(self.settings, self.config, stop, outside, started))
+        given = self.settings, self.config, Conversation(), self.api, stop, started
+        ended = asyncio.create_task(serve(*given, clock=self.clock, registry=registry))
         waiting: list[asyncio.Future[Any]] = [started, ended]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():

@@ -139,9 +139,6 @@ CASES: list[tuple[str, list[Exchange], dict[str, Any], list[list[str]]]] = [
         (group("/insanity"), TEXTS.insanity_on), (group("ну, начали"), "эхо: ну, начали"),
         (group("полка раз", sender=another_bot()), "эхо: полка раз"),
         (group("полка два", sender=another_bot()),), (group("хватит"), "эхо: хватит")], {}, []),
-    ("a bot that says the same again is not answered", [
-        (group("Автобус, вот тебе полка", sender=another_bot()), "эхо: Автобус, вот тебе полка"),
-        (group("Автобус, вот тебе полка", sender=another_bot()),)], {}, []),
 ]  # fmt: skip
 
 

@@ -18,12 +18,13 @@ from structlog.testing import capture_logs
 
 from contracts.clock import HOUR, MINUTE
 from contracts.forget import Forgotten, append
-from services.gateway.incoming import RepliedTo, read_message
+from services.gateway.incoming import read_message
 from services.gateway.lifecycle import _forget_again
 from services.gateway.store import chats, history
 from services.gateway.store import database as store
 from services.gateway.store.database import BATCH, Database
 from services.gateway.store.database_file import MIGRATIONS
+from services.gateway.telegram import RepliedTo
 from tests.conftest import PATIENCE, SmallDisk
 from tests.services.gateway.conftest import TEXTS, World, candidate
 from tests.services.gateway.telegram import private
