@@ -45,7 +45,6 @@ from training_jobs.evaluate import report_figures
 from training_jobs.finetune import report_run
 from training_jobs.progress import ProgressDisplay
 from training_jobs.publish import report_version
-from training_jobs.submit.__main__ import KubernetesSettings
 
 DOCS = Path(__file__).parents[1] / "docs"
 PROCESSES: dict[str, tuple[type[Settings], ...]] = {
@@ -54,7 +53,6 @@ PROCESSES: dict[str, tuple[type[Settings], ...]] = {
     "gateway": (GatewaySettings, LogSettings),
     "sandbox": (SandboxSettings, LogSettings),
     "demo": (DemoSettings, LogSettings),
-    "submit": (KubernetesSettings,),
 }
 SECTIONS: dict[str, type[BaseModel]] = {
     **{

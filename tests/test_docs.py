@@ -115,7 +115,6 @@ def test_a_process_that_is_asked_for_help_helps_and_takes_no_argument(
         ("training_jobs.sample_bots.__main__", JOB),
         ("extraction_jobs.sample_chats.__main__", JOB),
         ("services.gateway.backup", {*JOB, "PUSHGATEWAY_URL", "BOT", "GATEWAY_DATA_DIR"}),
-        ("training_jobs.submit.__main__", {"KUBECONFIG"}),
     ],
 )
 def test_the_help_of_a_job_names_the_variables_that_it_reads_and_cuts_nothing_off(

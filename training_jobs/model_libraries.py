@@ -10,9 +10,9 @@ from warnings import catch_warnings
 from contracts.refusal import Refusal, end_process
 
 
-def require_training_packages(package: str = "torch") -> None:
-    """End the process in one line where it is missing: `make demo` installs only what serves."""
-    if find_spec(package) is None:
+def require_training_packages() -> None:
+    """End the process in one line where they are missing: `make demo` installs only what serves."""
+    if find_spec("torch") is None:
         end_process(Refusal("this needs packages that `make setup` installs"))
 
 

@@ -1,21 +1,18 @@
 """`python -m training_jobs.submit`: let a bot on a cluster learn from an export.
 
-`submit` lists the steps. The command runs on the owner's machine with the rights of a kubeconfig;
-kubectl carries the export into a pod that exists only for the upload.
+`submit` lists the steps. The command runs on the owner's machine, and does all by kubectl; the
+export is sent into a pod that exists only for the upload.
 Exit codes: 0 done, 1 the job failed, 2 refused (one line on standard error says why), 130 Ctrl-C.
 """
 
-import os
-import re
 import secrets
 import shutil
 import sys
 from contextlib import suppress
-from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -25,9 +22,16 @@ from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 from contracts.clock import Clock
 from contracts.files import file_sha256
 from contracts.refusal import Refusal, end_process
-from contracts.settings import Settings, environment_help, from_environment
 from telemetry.command_line import CommandLine
-from training_jobs.submit.cluster import Cluster, JobFailed, NotReady, connect, ends, follow
+from training_jobs.submit.cluster import (
+    Cluster,
+    JobFailed,
+    NotReady,
+    Resource,
+    ends,
+    follow,
+    what_is_wrong,
+)
 
 app = CommandLine()
 NAMESPACE = "persona-bots"
@@ -36,14 +40,6 @@ MOUNTS = ("/data", "/tmp")  # noqa: S108 (the container's)
 LIFETIME_SECONDS = 4 * 3600
 """How long an upload's pod lives at most, should deleting it fail."""
 RECEIVE = Path(__file__).with_name("receive.sh")
-KUBECTLS_OWN = re.compile(r"command terminated with|[EFIW]\d{4} ")
-"""Lines that kubectl adds to the errors of the script."""
-
-
-class KubernetesSettings(Settings):
-    """kubeconfig  how to reach the cluster; without it `~/.kube/config`, else the file of k3s"""
-
-    kubeconfig: str | None = None
 
 
 def submit(cluster: Cluster, bot: str, export: Path | None) -> str:
@@ -54,11 +50,11 @@ def submit(cluster: Cluster, bot: str, export: Path | None) -> str:
     refuse_busy(cluster, bot)
     if export is not None:
         upload(cluster, cronjob, bot, export)
-    return start(cluster, cronjob, bot)
+    return start(cluster, bot)
 
 
 def check(export: Path) -> None:
-    """Raise Refusal if the file cannot be a Telegram export, or kubectl is missing."""
+    """Raise Refusal if the file cannot be a Telegram export."""
     if export.is_dir():
         raise Refusal(f"--export {export}: is a folder; give the result.json in it")
     try:
@@ -68,64 +64,63 @@ def check(export: Path) -> None:
         raise Refusal(f"--export {export}: cannot be read ({error.strerror})") from None
     if not beginning.startswith(b"{"):
         raise Refusal(f"--export {export}: is no result.json; export the chat as JSON")
-    if shutil.which("kubectl") is None:
-        raise Refusal("kubectl, which carries the export, is not installed (docs/deploy.md)")
 
 
-def find(cluster: Cluster, bot: str) -> Any:
+def find(cluster: Cluster, bot: str) -> Resource:
     """Return the bot's CronJob `learn`; raises Refusal with the names of the bots that exist."""
-    if found := cluster.ask(cluster.batch.read_namespaced_cron_job, name=f"learn-{bot}"):
+    if found := cluster.get("cronjob", f"learn-{bot}"):
         return found
-    jobs = cluster.ask(cluster.batch.list_namespaced_cron_job, label_selector=f"{NAME}=learn").items
-    bots = ", ".join(sorted(each.metadata.labels[BOT] for each in jobs))
+    jobs = cluster.list("cronjobs", f"{NAME}=learn")
+    bots = ", ".join(sorted(each["metadata"]["labels"][BOT] for each in jobs))
     there = f"there are: {bots}" if bots else "nor any other; kubectl apply -k k8s/overlays/vds"
     raise Refusal(f"no bot {bot} in the namespace {cluster.namespace}; {there}")
 
 
 def refuse_busy(cluster: Cluster, bot: str) -> None:
     """Raise Refusal while a job works on the bot's data."""
-    selector = f"{BOT}={bot},{NAME} in (learn, extract, train, publish)"
-    for job in cluster.ask(cluster.batch.list_namespaced_job, label_selector=selector).items:
+    for job in cluster.list("jobs", f"{BOT}={bot},{NAME} in (learn, extract, train, publish)"):
         if not ends(job):
-            name = job.metadata.name
-            end = " ".join(cluster.kubectl("delete", "job", name))
+            name = job["metadata"]["name"]
+            end = " ".join(cluster.command("delete", "job", name))
             raise Refusal(f"{name} is at work; follow it with --follow {name}, or end it: {end}")
 
 
-def upload(cluster: Cluster, cronjob: Any, bot: str, export: Path) -> None:
+def upload(cluster: Cluster, cronjob: Resource, bot: str, export: Path) -> None:
     """Send the export; it replaces the previous one only when all of it has arrived."""
     pod = upload_pod(cronjob, bot)
     name = pod["metadata"]["name"]
     try:
-        cluster.ask(cluster.core.create_namespaced_pod, body=pod)
+        cluster.kubectl("create", "-f", "-", given=pod)
         cluster.wait_until_running(name)
         send(cluster, name, f"/data/{bot}/exports/result.json", export)
         typer.echo(f"{decimal(export.stat().st_size)} uploaded")
     finally:
         try:
-            cluster.ask(cluster.core.delete_namespaced_pod, name=name)
+            cluster.kubectl("delete", "pod", name, "--wait=false")
         except NotReady:
             hours = LIFETIME_SECONDS // 3600
             typer.echo(f"pod {name} could not be deleted; it ends by itself within {hours} hours")
 
 
-def upload_pod(cronjob: Any, bot: str) -> dict[str, Any]:
+def upload_pod(cronjob: Resource, bot: str) -> Resource:
     """Return the job's pod with a single container, which sleeps.
 
     It is derived from the bot's own job, so that only the manifests say what runs on the cluster.
     """
-    template = deepcopy(cronjob.spec.job_template.spec.template)
-    spec = template.spec
-    [step] = [each for each in spec.init_containers if each.name == "extract"]
-    step.name, step.command, step.args = "upload", ["sleep"], [str(LIFETIME_SECONDS)]
-    step.env = step.env_from = None
-    step.volume_mounts = [each for each in step.volume_mounts if each.mount_path in MOUNTS]
-    mounted = {each.name for each in step.volume_mounts}
-    spec.volumes = [each for each in spec.volumes if each.name in mounted]
-    spec.init_containers, spec.containers = None, [step]
-    spec.active_deadline_seconds = LIFETIME_SECONDS
-    spec.termination_grace_period_seconds = 1  # sleep ignores SIGTERM
-    labels = {**template.metadata.labels, NAME: "upload"}
+    template = cronjob["spec"]["jobTemplate"]["spec"]["template"]
+    spec = dict(template["spec"])
+    [step] = [each for each in spec.pop("initContainers") if each["name"] == "extract"]
+    step = {key: value for key, value in step.items() if key not in ("env", "envFrom")}
+    step |= {"name": "upload", "command": ["sleep"], "args": [str(LIFETIME_SECONDS)]}
+    step["volumeMounts"] = [each for each in step["volumeMounts"] if each["mountPath"] in MOUNTS]
+    mounted = {each["name"] for each in step["volumeMounts"]}
+    spec |= {
+        "containers": [step],
+        "volumes": [each for each in spec["volumes"] if each["name"] in mounted],
+        "activeDeadlineSeconds": LIFETIME_SECONDS,
+        "terminationGracePeriodSeconds": 1,  # sleep ignores SIGTERM
+    }
+    labels = {**template["metadata"]["labels"], NAME: "upload"}
     metadata = {"name": f"upload-{bot}-{secrets.token_hex(3)}", "labels": labels}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
@@ -134,14 +129,13 @@ def send(cluster: Cluster, pod: str, target: str, export: Path) -> None:
     """Run receive.sh in the pod; raises Refusal with the error of the script or of kubectl."""
     size, sha256 = export.stat().st_size, file_sha256(export)
     script = ["sh", "-c", RECEIVE.read_text(), "sh", target, str(size), sha256]
-    command = cluster.kubectl("exec", "-i", pod, "-c", "upload", "--", *script)
+    command = cluster.command("exec", "-i", pod, "-c", "upload", "--", *script)
     columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
-    environment = {**os.environ, "KUBECONFIG": cluster.kubeconfig}
     progress = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
     with (
         export.open("rb", buffering=0) as file,
         progress,
-        Popen(command, stdin=file, stdout=PIPE, stderr=PIPE, text=True, env=environment) as kubectl,
+        Popen(command, stdin=file, stdout=PIPE, stderr=PIPE, text=True) as kubectl,
     ):
         task = progress.add_task("", total=size)
         try:
@@ -155,27 +149,18 @@ def send(cluster: Cluster, pod: str, target: str, export: Path) -> None:
             kubectl.wait()
     # the exit code is not enough: it is 0 also when the pod has vanished
     if output.strip() != sha256:
-        lines = [line for line in errors.splitlines() if not KUBECTLS_OWN.match(line)]
-        reason = lines[-1] if lines else "the connection to it was lost; try again"
+        reason = what_is_wrong(errors) or "the connection to it was lost; try again"
         raise Refusal(f"pod {pod}: {reason}")
 
 
-def start(cluster: Cluster, cronjob: Any, bot: str) -> str:
-    """Create a job as `kubectl create job --from` does, and return its name."""
-    template, owner = cronjob.spec.job_template, cronjob.metadata
-    reference = {"apiVersion": "batch/v1", "kind": "CronJob", "controller": True}
-    manual = {"cronjob.kubernetes.io/instantiate": "manual"}
-    metadata = {
-        "name": f"learn-{bot}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
-        "annotations": {**(template.metadata.annotations or {}), **manual},
-        "labels": template.metadata.labels,
-        "ownerReferences": [{**reference, "name": owner.name, "uid": owner.uid}],
-    }
-    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template.spec}
-    return str(cluster.ask(cluster.batch.create_namespaced_job, body=job).metadata.name)
+def start(cluster: Cluster, bot: str) -> str:
+    """Create a job and return its name."""
+    name = f"learn-{bot}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    cluster.kubectl("create", "job", name, f"--from=cronjob/learn-{bot}")
+    return name
 
 
-@app.command(epilog=environment_help(KubernetesSettings))
+@app.command()
 def main(
     settings: typer.Context,
     bot: Annotated[str, typer.Option(help="The bot's name, e.g. avtobus.")],
@@ -195,8 +180,9 @@ def main(
     try:
         if sum((export is not None, again, job is not None)) != 1:
             raise Refusal("give one of --export FILE, --again and --follow JOB")
-        kubeconfig, clock = from_environment(KubernetesSettings).kubeconfig, settings.obj
-        cluster = connect(kubeconfig, namespace, context, clock or Clock())
+        if shutil.which("kubectl") is None:
+            raise Refusal("kubectl is not installed (docs/deploy.md)")
+        cluster = Cluster(namespace, context, settings.obj or Clock())
         if job is None:
             job = submit(cluster, bot, export)
             typer.echo(f"started {job}")

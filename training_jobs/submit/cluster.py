@@ -1,42 +1,41 @@
-"""The cluster: how to reach it, what its errors mean, and how to follow a job to its end.
+"""The cluster, by kubectl: what its errors mean, and how to follow a job to its end.
 
 A followed job is read anew every second, so that a lost connection or a replaced pod does no harm.
-`Any` stands for a model of the kubernetes client, which has no types.
+Objects of the cluster are the JSON that kubectl prints.
 """
 
 import asyncio
 import json
-import os
-import signal
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import re
+import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import typer
-import yaml
-from kubernetes.client import ApiException, BatchV1Api, Configuration, CoreV1Api
-from kubernetes.config import ConfigException, new_client_from_config
-from urllib3 import HTTPResponse
-from urllib3.exceptions import HTTPError
 
 from contracts.clock import Clock
 from contracts.refusal import EXIT_CODE, Refusal
-from contracts.retry import retry
 
-K3S = Path("/etc/rancher/k3s/k3s.yaml")
-TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
+TIMEOUT = "20s"  # of a request
 PATIENCE = 120  # seconds
 SLOW_START_PATIENCE = 1200  # seconds; a pod without a visible problem may be pulling its image
 USUAL_REASONS = (None, "ContainerCreating", "PodInitializing")
-RIGHTS = "docs/operate.md says which rights it takes"
 HIDDEN_FIELDS = frozenset({"event", "level", "service", "timestamp", "bot", "folder"})
 LAST_LINES = 5
 WHOLE = -1  # stands for the number of lines of a log that is complete
 ENDS = ("Complete", "Failed")
+AWAY = re.compile(
+    r"connect|timeout|timed out|EOF|from server: "
+    r"|\((ServiceUnavailable|TooManyRequests|InternalError|Timeout|ServerTimeout)\)",
+    re.IGNORECASE,
+)
+"""What kubectl says where the cluster may answer soon."""
+NO_ERROR = re.compile(r"command terminated with|[EFIW]\d{4} ")
+"""Lines of kubectl's that do not say what is wrong."""
 
+Resource = dict[str, Any]
 LogEvents = dict[str, dict[str, object]]  # the fields of the last log line of each event
 
 
@@ -54,96 +53,69 @@ class JobFailed(Exception):
 
 @dataclass(frozen=True)
 class Cluster:
-    core: CoreV1Api
-    batch: BatchV1Api
     namespace: str
     context: str | None
-    kubeconfig: str
     clock: Clock
 
-    def kubectl(self, *arguments: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         context = ("--context", self.context) if self.context else ()
         return ["kubectl", *context, "-n", self.namespace, *arguments]
 
-    def ask(self, call: Callable[..., Any], **options: object) -> Any:
-        """Return the answer, None for an object that does not exist. Raises NotReady."""
-        host = self.core.api_client.configuration.host
-        try:
-            answer = call(namespace=self.namespace, _request_timeout=TIMEOUT, **options)
-            return answer.data if isinstance(answer, HTTPResponse) else answer
-        except HTTPError as error:
-            reason = str(error.args[-1]).rpartition(": ")[2]
-            hint = f"is the cluster up, and is {self.kubeconfig} its kubeconfig?"
-            raise NotReady(f"{host} does not answer ({reason}); {hint}", PATIENCE) from None
-        except ApiException as error:
-            if error.status == 404:
-                return None
-            hints = {401: f"; renew the credentials in {self.kubeconfig}", 403: f"; {RIGHTS}"}
-            text = f"{host}: {_message(error)}{hints.get(error.status, '')}"
-            is_away = error.status == 429 or error.status >= 500
-            raise NotReady(text, PATIENCE if is_away else 0) from None
+    def kubectl(self, *arguments: str, given: Resource | None = None) -> str:
+        """Return what kubectl prints, nothing of what does not exist; raises NotReady."""
+        command = self.command("--request-timeout", TIMEOUT, *arguments)
+        text = json.dumps(given) if given else None
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        if done.returncode and "(NotFound)" not in done.stderr:
+            reason = what_is_wrong(done.stderr) or f"kubectl ended with code {done.returncode}"
+            raise NotReady(reason, PATIENCE if AWAY.search(reason) else 0)
+        return done.stdout
 
-    def watch(self, look: Callable[[], Awaitable[None]]) -> None:
+    def get(self, kind: str, name: str) -> Resource | None:
+        found = self.kubectl("get", kind, name, "-o", "json")
+        return dict(json.loads(found)) if found else None
+
+    def list(self, kind: str, selector: str) -> list[Resource]:
+        return list(json.loads(self.kubectl("get", kind, "-l", selector, "-o", "json"))["items"])
+
+    def watch(self, look: Callable[[], None]) -> None:
         """Call `look` every second while it raises NotReady, until the error's patience ends.
 
         A pod that starts slowly shows that the cluster is back, a job at work that its pod runs:
         an error ends those of less patience, which are timed anew when they come again.
         """
         since, shown = dict[float, float](), ""
-        handler = signal.getsignal(signal.SIGINT)
-
-        def policy(error: Exception, attempt: int) -> float | None:
-            nonlocal since, shown
-            patience = error.patience if isinstance(error, NotReady) else 0
-            since = {each: began for each, began in since.items() if each >= patience}
-            began = since.setdefault(patience, self.clock.now())
-            if patience == PATIENCE and str(error) != shown:
-                shown = str(error)
-                typer.echo(f"waiting: {shown}")
-            return 1.0 if self.clock.now() - began < patience else None
-
-        async def look_until_ready() -> None:
-            signal.signal(signal.SIGINT, handler)  # asyncio's own waits for the end of a call
-            await retry(look, self.clock, policy)
-
-        asyncio.run(look_until_ready())
+        while True:
+            try:
+                return look()
+            except NotReady as error:
+                since = {each: began for each, began in since.items() if each >= error.patience}
+                waited = self.clock.now() - since.setdefault(error.patience, self.clock.now())
+                if error.patience == PATIENCE and str(error) != shown:
+                    shown = str(error)
+                    typer.echo(f"waiting: {shown}")
+                if waited >= error.patience:
+                    raise
+            asyncio.run(self.clock.sleep(1.0))
 
     def wait_until_running(self, name: str) -> None:
         """Raise NotReady if the pod does not start, Refusal if it has ended."""
 
-        async def look() -> None:
-            pod = self.ask(self.core.read_namespaced_pod, name=name)
-            if pod is None or pod.status.phase in ("Succeeded", "Failed"):
-                reason = pod and (pod.status.reason or pod.status.phase)
-                raise Refusal(f"pod {name} has ended ({reason or 'somebody has deleted it'})")
+        def look() -> None:
+            pod = self.get("pod", name)
+            if pod is None:
+                raise Refusal(f"pod {name} has ended (somebody has deleted it)")
+            if (phase := pod["status"].get("phase")) in ("Succeeded", "Failed"):
+                raise Refusal(f"pod {name} has ended ({pod['status'].get('reason') or phase})")
             _check_start(pod)
 
         self.watch(look)
 
 
-def _message(error: Any) -> str:
-    with suppress(TypeError, ValueError, KeyError):
-        return str(json.loads(error.body)["message"])
-    return " ".join(str(error.reason).split())
-
-
-def connect(kubeconfig: str | None, namespace: str, context: str | None, clock: Clock) -> Cluster:
-    """Read the kubeconfig, else the user's, else that of k3s. Raises Refusal."""
-    usual = Path("~/.kube/config").expanduser()
-    files = [str(path) for path in (usual, K3S) if os.access(path, os.R_OK)]
-    if not (source := kubeconfig or next(iter(files), "")):
-        raise Refusal(
-            f"{usual}: no such kubeconfig; set KUBECONFIG, or on the server itself:"
-            f" mkdir -p ~/.kube && sudo cat {K3S} > ~/.kube/config"
-        )
-    configuration = Configuration()
-    configuration.retries = False  # urllib3 would print a warning for each
-    try:
-        # False: never write renewed credentials into the owner's file
-        client = new_client_from_config(source, context, False, configuration)
-    except (ConfigException, OSError, yaml.YAMLError) as error:
-        raise Refusal(f"{source}: {' '.join(str(error).split())}") from None
-    return Cluster(CoreV1Api(client), BatchV1Api(client), namespace, context, source, clock)
+def what_is_wrong(errors: str) -> str:
+    """Return the last line of kubectl's errors that says it."""
+    lines = [line for line in errors.splitlines() if line.strip() and not NO_ERROR.match(line)]
+    return lines[-1].removeprefix("error: ") if lines else ""
 
 
 def follow(cluster: Cluster, bot: str, job: str) -> None:
@@ -154,16 +126,15 @@ def follow(cluster: Cluster, bot: str, job: str) -> None:
     events: LogEvents = {}
     shown: dict[str, dict[str, int]] = {}
 
-    async def look() -> None:
+    def look() -> None:
         # the job is read before its pods, so that the last look shows the rest of their logs
-        found = cluster.ask(cluster.batch.read_namespaced_job, name=job)
+        found = cluster.get("job", job)
         if found is None:
             raise Refusal(f"job {job}: somebody has deleted it")
-        selector = f"batch.kubernetes.io/job-name={job}"
-        pods = cluster.ask(cluster.core.list_namespaced_pod, label_selector=selector).items
-        pods.sort(key=lambda pod: pod.metadata.creation_timestamp)
+        pods = cluster.list("pods", f"batch.kubernetes.io/job-name={job}")
+        pods.sort(key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
         for pod in pods:
-            name = pod.metadata.name
+            name = pod["metadata"]["name"]
             if shown and name not in shown:
                 typer.echo(f"another pod goes on: {name}")
             _show(cluster, pod, shown.setdefault(name, {}), events)
@@ -182,26 +153,26 @@ def follow(cluster: Cluster, bot: str, job: str) -> None:
     typer.echo(f"{bot}: version {version} serves" if version else f"{bot}: done")
 
 
-def ends(job: Any) -> dict[str, Any]:
+def ends(job: Resource) -> Resource:
     """Return the condition that says how the job ended, by its type; empty before its end."""
-    return {c.type: c for c in job.status.conditions or () if c.status == "True" and c.type in ENDS}
+    conditions = job["status"].get("conditions", ())
+    return {c["type"]: c for c in conditions if c["status"] == "True" and c["type"] in ENDS}
 
 
-def _steps(pod: Any) -> tuple[Any, ...]:
+def _steps(pod: Resource) -> list[Resource]:
     """Return the statuses of the pod's containers, in the order in which they run."""
-    return (*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ()))
+    names = ("initContainerStatuses", "containerStatuses")
+    return [step for name in names for step in pod["status"].get(name) or ()]
 
 
-def _show(cluster: Cluster, pod: Any, shown: dict[str, int], events: LogEvents) -> None:
+def _show(cluster: Cluster, pod: Resource, shown: dict[str, int], events: LogEvents) -> None:
     """Show the new lines in the logs of the pod's steps; `shown` counts the lines of each."""
     for each in _steps(pod):
-        step, has_ended = each.name, each.state.terminated is not None
-        if (each.state.running or has_ended) and shown.get(step) != WHOLE:
-            options = {"name": pod.metadata.name, "container": step, "_preload_content": False}
-            log = cluster.ask(cluster.core.read_namespaced_pod_log, **options) or b""
+        step, has_ended = each["name"], "terminated" in each["state"]
+        if ("running" in each["state"] or has_ended) and shown.get(step) != WHOLE:
+            lines = cluster.kubectl("logs", pod["metadata"]["name"], "-c", step).splitlines()
             if step not in shown:
                 typer.echo(f"{step}:")
-            lines = log.decode("utf-8", "replace").splitlines()
             for line in lines[shown.get(step, 0) :]:
                 text, event = parse(line)
                 events |= event
@@ -209,17 +180,21 @@ def _show(cluster: Cluster, pod: Any, shown: dict[str, int], events: LogEvents) 
             shown[step] = WHOLE if has_ended else len(lines)
 
 
-def _check_start(pod: Any) -> None:
+def _check_start(pod: Resource) -> None:
     """Raise NotReady while no step of the pod runs."""
-    unmet = (each for each in pod.status.conditions or () if each.status == "False")
-    hindrances = [f"{c.reason}: {c.message}" for c in unmet if c.type == "PodScheduled"]
+    conditions = pod["status"].get("conditions", ())
+    unmet = [each for each in conditions if each["status"] == "False"]
+    hindrances = [
+        f"{each['reason']}: {each['message']}" for each in unmet if each["type"] == "PodScheduled"
+    ]
     for step in _steps(pod):
-        if step.state.running:
+        if "running" in step["state"]:
             return
-        if (waits := step.state.waiting) and waits.reason not in USUAL_REASONS:
-            hindrances.append(f"{step.name}: {waits.reason}: {waits.message}")
+        waits = step["state"].get("waiting", {})
+        if waits.get("reason") not in USUAL_REASONS:
+            hindrances.append(f"{step['name']}: {waits['reason']}: {waits.get('message')}")
     reason = next(iter(hindrances), "kubectl describe pod says why")
-    text = f"pod {pod.metadata.name} does not start ({reason})"
+    text = f"pod {pod['metadata']['name']} does not start ({reason})"
     raise NotReady(text, PATIENCE if hindrances else SLOW_START_PATIENCE)
 
 
@@ -235,19 +210,20 @@ def parse(line: str) -> tuple[str, LogEvents]:
     return " ".join((f"{level}{event}", *rest)), {event: fields}
 
 
-def _failure(pods: list[Any], found: Any, condition: Any) -> Exception:
+def _failure(pods: list[Resource], found: Resource, condition: Resource) -> Exception:
     """Return why the job failed: a Refusal if its last failed step refused its input."""
-    job = found.metadata.name
-    if condition.reason == "DeadlineExceeded":  # the exit code is that of any pod told to end
-        hours = found.spec.active_deadline_seconds / 3600
+    job = found["metadata"]["name"]
+    if condition["reason"] == "DeadlineExceeded":  # the exit code is that of any pod told to end
+        hours = found["spec"]["activeDeadlineSeconds"] / 3600
         what = f"error: {job}: stopped at its deadline, after {hours:g} hours"
         return JobFailed(f"{what}; what was trained is kept: submit again, and training goes on")
     for pod in reversed(pods):
         for step in _steps(pod):
-            if (end := step.state.terminated) and end.exit_code:
-                lines = [parse(each)[0] for each in (end.message or "").strip().splitlines()]
-                if end.exit_code == EXIT_CODE and lines:
-                    return Refusal(f"{job}: {step.name}: {lines[-1].removeprefix('error: ')}")
-                text = f"error: {job}: {step.name} failed (exit code {end.exit_code}, {end.reason})"
+            end, name = step["state"].get("terminated", {}), step["name"]
+            if code := end.get("exitCode"):
+                lines = [parse(each)[0] for each in end.get("message", "").strip().splitlines()]
+                if code == EXIT_CODE and lines:
+                    return Refusal(f"{job}: {name}: {lines[-1].removeprefix('error: ')}")
+                text = f"error: {job}: {name} failed (exit code {code}, {end['reason']})"
                 return JobFailed("\n".join((*lines[-LAST_LINES:], text)))
-    return JobFailed(f"error: {job}: failed ({condition.reason}: {condition.message})")
+    return JobFailed(f"error: {job}: failed ({condition['reason']}: {condition['message']})")

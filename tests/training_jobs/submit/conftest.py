@@ -1,6 +1,7 @@
 """A cluster with two bots, on which one may be learning already."""
 
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 from click.testing import Result
 
-from tests.training_jobs.submit.standin import JOB, Resource, StandIn, served
+from tests.training_jobs.submit.standin import JOB, Resource, StandIn
 
 MANIFEST = Path(__file__).parents[3] / "k8s/jobs/jobs.yaml"
 
@@ -16,22 +17,13 @@ MANIFEST = Path(__file__).parents[3] / "k8s/jobs/jobs.yaml"
 def cronjob(bot: str) -> Resource:
     """Return the manifest of `learn` for a bot, as Kustomize would build it."""
     learn: Resource = yaml.safe_load(MANIFEST.read_text())["items"][0]
-    learn["metadata"] |= {"name": f"learn-{bot}", "uid": f"uid-of-learn-{bot}"}
+    learn["metadata"] |= {"name": f"learn-{bot}"}
     job = learn["spec"]["jobTemplate"]
     labels = {**job["metadata"]["labels"], "persona-bots/bot": bot}
     for labelled in (learn, job, job["spec"]["template"]):
         labelled["metadata"]["labels"] = labels
     job["spec"]["template"]["spec"]["securityContext"] = {"runAsNonRoot": True}
     return learn
-
-
-def config(address: str) -> str:
-    return f"""
-clusters: [{{name: c, cluster: {{server: "{address}"}}}}]
-users: [{{name: u, user: {{token: t}}}}]
-contexts: [{{name: home, context: {{cluster: c, user: u, namespace: default}}}}]
-current-context: home
-"""
 
 
 def refusal(done: Result) -> str:
@@ -43,14 +35,12 @@ def refusal(done: Result) -> str:
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
-    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/config")
     before = signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # which a shell may have changed
     standin = StandIn(tmp_path, {f"learn-{bot}": cronjob(bot) for bot in ("avtobus", "polkson")})
-    with served(standin) as address:
-        (tmp_path / "config").write_text(config(address))
-        yield standin
+    monkeypatch.setattr(subprocess, "run", standin.run)
+    yield standin
     signal.signal(signal.SIGINT, before)
 
 

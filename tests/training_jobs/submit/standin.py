@@ -1,6 +1,6 @@
-"""A fake cluster: an API server over real HTTP, and a kubectl that runs commands on this machine.
+"""A fake cluster behind a fake kubectl, whose `exec` runs commands on this machine.
 
-Created objects are checked against the published schemas. Time passes only when the command waits;
+Created pods are checked against the published schemas. Time passes only when the command waits;
 each wait runs the next step of `play`.
 """
 
@@ -9,30 +9,30 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import kubernetes_validate
 from click.testing import Result
 from typer.testing import CliRunner
 
 from training_jobs.submit.__main__ import app
+from training_jobs.submit.cluster import TIMEOUT
 
+Completed = subprocess.CompletedProcess[str]
 Resource = dict[str, Any]
-PATH = re.compile(r"/(?:api|apis/batch)/v1/namespaces/[\w-]+/(\w+)(?:/([\w-]+)(/log)?)?")
 JOB = "learn-avtobus-1"
+NOISE = 'E1129 10:59:16.996725 25412 memcache.go:265] "Unhandled Error"\n'
+UNAVAILABLE = "ServiceUnavailable): the server is currently unable to handle the request"
 KUBECTL = """\
 import os, pathlib, subprocess, sys
 
 here = pathlib.Path(__file__).parents[1]
 end = sys.argv.index("--")
-(here / "kubectl.log").write_text(" ".join([os.environ["KUBECONFIG"], *sys.argv[1:end]]))
+(here / "kubectl.log").write_text(" ".join(sys.argv[1:end]))
 command = [f"{here}{each}" if each.startswith("/data") else each for each in sys.argv[end + 1 :]]
 path = {"PATH": f"{here}/pod:/usr/bin:/bin"}
 done = subprocess.run(command, input=sys.stdin.buffer.read(), env=path, start_new_session=True)
@@ -62,12 +62,14 @@ class StandIn:
         self.export.write_bytes(b'{"chats": "' + bytes(range(256)) * 4096 + b'"}')
         self.kept: dict[str, dict[str, Resource]] = {"pods": {}, "jobs": {}, "cronjobs": cronjobs}
         self.logs: dict[tuple[str, str], list[str]] = {}
-        self.refusals: dict[tuple[str, str], tuple[int, str]] = {}
-        """Status and message of the answer, by method and kind of object."""
-        self.requests = self.away = self.waits = 0
-        """Requests so far; how many more get 503; how often the command has waited."""
+        self.calls: list[tuple[str, str]] = []
+        """Verb and kind of object of each call."""
+        self.refusals: dict[tuple[str, str], str] = {}
+        """Errors, by verb and kind of object."""
+        self.away = self.waits = 0
+        """How many more calls find no cluster; how often the command has waited."""
         self.drop = False
-        """Whether the connection breaks in the middle of the next log."""
+        """Whether the connection breaks in the next log."""
         self.play: Iterator[None] = iter(())
         self.upload_state, self.upload_status = state(), Resource()
         self.program("bin/kubectl", KUBECTL, sys.executable)
@@ -136,40 +138,55 @@ class StandIn:
         condition = {"type": kind, "status": "True", "reason": reason, "message": message}
         job["status"] = {"conditions": [condition]}
 
-    # the API server
+    # kubectl, but for `exec`
 
-    def answer(self, method: str, path: str, query: Resource, body: str) -> tuple[int, Any]:
-        """Return the status, and an object or a log's text."""
-        found = PATH.fullmatch(path)
-        assert found, path
-        kind, name, log = found.groups()
-        kept = self.kept[kind]
-        self.requests += 1
-        if refusal := self.refusals.get((method, kind)):
-            return refusal[0], {"message": refusal[1]}
+    def run(self, command: list[str], input: str | None, **_: object) -> Completed:
+        """Answer as kubectl does: what it prints, or an error and the exit code 1."""
+        verb, kind, *words = command[command.index(TIMEOUT) + 1 :]
+        kind = "logs" if verb == "logs" else "pod" if kind == "-f" else kind.removesuffix("s")
+        self.calls.append((verb, kind))
         if self.away:
             self.away -= 1
-            return 503, {"message": "the server is currently unable to handle the request"}
-        if method == "POST":
-            return 201, self._create(kind, json.loads(body))
-        if name is None:
-            [selector] = query["labelSelector"]
-            return 200, {"items": [each for each in kept.values() if _is_selected(selector, each)]}
-        if name not in kept:
-            return 404, {"message": f'{kind} "{name}" not found'}
-        if log:
-            return 200, "".join(self.logs.get((name, query["container"][0]), []))
-        return 200, kept.pop(name) if method == "DELETE" else kept[name]
+            return Completed(command, 1, "", f"{NOISE}Error from server ({UNAVAILABLE}")
+        if error := self.refusals.get((verb, kind)):
+            return Completed(command, 1, "", f"{error}\n")
+        if verb == "logs":
+            broken, self.drop = self.drop, False
+            lines = "".join(self.logs.get((command[-3], command[-1]), []))
+            return Completed(command, int(broken), lines, "error: unexpected EOF" * broken)
+        return self._of_objects(command, verb, kind, words, input)
 
-    def _create(self, kind: str, body: Resource) -> Resource:
-        kubernetes_validate.validate(body, "1.36", strict=True)
-        name = body["metadata"]["name"]
-        assert name not in self.kept[kind]
-        new = self.kept[kind][name] = {**body, "status": {}}
-        if kind == "pods":
+    def _of_objects(
+        self, command: list[str], verb: str, kind: str, words: list[str], given: str | None
+    ) -> Completed:
+        kept = self.kept[f"{kind}s"]
+        if verb == "create":
+            self._create(kind, words, given)
+            return Completed(command, 0, "", "")
+        if words[0] == "-l":
+            items = [each for each in kept.values() if _is_selected(words[1], each)]
+            return Completed(command, 0, json.dumps({"items": items}), "")
+        if words[0] not in kept:
+            return Completed(command, 1, "", f'Error from server (NotFound): "{words[0]}"')
+        found = kept.pop(words[0]) if verb == "delete" else kept[words[0]]
+        return Completed(command, 0, json.dumps(found), "")
+
+    def _create(self, kind: str, words: list[str], given: str | None) -> None:
+        if kind == "job":
+            name, cronjob = words[0], words[1].removeprefix("--from=cronjob/")
+            template = self.kept["cronjobs"][cronjob]["spec"]["jobTemplate"]
+            metadata = {**template["metadata"], "name": name}
+            new: Resource = {"metadata": metadata, "spec": template["spec"]}
+        else:
+            new = json.loads(given or "")
+            kubernetes_validate.validate(new, "1.36", strict=True)
+            name = new["metadata"]["name"]
+        assert name not in self.kept[f"{kind}s"]
+        new["status"] = {}
+        self.kept[f"{kind}s"][name] = new
+        if kind == "pod":
             self.put(new, "upload", self.upload_state)
             new["status"].update(self.upload_status)
-        return new
 
 
 def _is_selected(selector: str, thing: Resource) -> bool:
@@ -178,31 +195,3 @@ def _is_selected(selector: str, thing: Resource) -> bool:
     assert terms
     labels = thing["metadata"]["labels"]
     return all(labels.get(key) in (one or some).split(", ") for key, one, some in terms)
-
-
-@contextmanager
-def served(standin: StandIn) -> Iterator[str]:
-    """Run the API server in a thread inside the block, and yield its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            url = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            status, answer = standin.answer(self.command, url.path, parse_qs(url.query), body)
-            is_log = isinstance(answer, str)
-            data = (answer if is_log else json.dumps(answer)).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            breaks, standin.drop = is_log and standin.drop, standin.drop and not is_log
-            self.wfile.write(data[: len(data) // 2] if breaks else data)
-
-        do_POST = do_DELETE = do_GET  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()

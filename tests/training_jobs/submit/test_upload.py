@@ -43,7 +43,7 @@ def test_an_export_replaces_the_previous_one(cluster: StandIn, context: str) -> 
     [job] = cluster.kept["jobs"]
     again = f"python -m training_jobs.submit --bot avtobus {context}--follow {job}"
     assert done.stdout == f"1.0 MB uploaded\nstarted {job}\nfollow it: {again}\n"
-    call = f"{cluster.folder}/config {context}-n persona-bots exec -i upload-avtobus-"
+    call = f"{context}-n persona-bots exec -i upload-avtobus-"
     assert (cluster.folder / "kubectl.log").read_text().startswith(call)
 
 
@@ -55,7 +55,7 @@ def test_the_stored_export_is_learned_again_without_an_upload(cluster: StandIn) 
 
 
 def test_the_pod_is_the_jobs_own_with_a_sleep_for_its_first_step(cluster: StandIn) -> None:
-    cluster.refusals = {("DELETE", "pods"): (403, "no")}
+    cluster.refusals = {("delete", "pod"): "Error from server (Forbidden): no"}
     done = cluster.submit("--no-follow")
     [(name, pod)] = cluster.kept["pods"].items()
     assert done.exit_code == 0
