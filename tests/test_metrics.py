@@ -21,7 +21,8 @@ from telemetry.job import JobReport, PushSettings, job_report
 from tests.conftest import BOT, Toy
 from tests.debian_package import need
 from tests.generate_docs import DOCS, metrics
-from tests.services.gateway.conftest import World, fake_generation, settings_for
+from tests.services.gateway.conftest import World, settings_for
+from tests.services.gateway.generation import fake_generation
 from tests.services.gateway.telegram import fake_telegram
 from tests.services.generation.conftest import running
 from tests.training_jobs.test_progress import StoppedClock

@@ -22,7 +22,7 @@ from aiohttp import web
 
 from protos.generation.v1 import generation_pb2 as pb
 from protos.generation.v1 import generation_pb2_grpc as pb_grpc
-from tests.services.gateway.conftest import FakeGeneration, candidate
+from tests.services.gateway.generation import FakeGeneration, candidate
 from tests.services.gateway.telegram import TOKEN, FakeTelegram, serving
 from tests.services.sandbox.faults import Call
 

@@ -3,6 +3,7 @@
 Knows turns and the service, and neither Telegram nor the store.
 """
 
+import math
 from collections.abc import Sequence
 
 from contracts.retry import backoff, retry
@@ -115,13 +116,10 @@ class Generation:
     def may_tell(self, chat: int, topic: int) -> bool:
         """Whether to tell the conversation of the outage now: not if it just heard of it."""
         now = self._clock.monotonic()
-        self._told_at = {
-            key: at for key, at in self._told_at.items() if now - at < TELL_AGAIN_SECONDS
-        }
-        if (chat, topic) in self._told_at:
-            return False
-        self._told_at[chat, topic] = now
-        return True
+        is_news = now - self._told_at.get((chat, topic), -math.inf) >= TELL_AGAIN_SECONDS
+        if is_news:
+            self._told_at[chat, topic] = now
+        return is_news
 
 
 def choose(

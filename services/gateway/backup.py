@@ -1,7 +1,7 @@
 """`python -m services.gateway.backup`: a bot's copies, a folder a day, and the way back from them.
 
-save      FOLDER/<bot>/<date>/ gets the database as of one moment (SQLite's online backup, checked),
-          the list of the forgotten, and the manifests of the bot's versions; the gateway may run
+save      FOLDER/<bot>/<date>/ gets the database as of one moment (SQLite's online backup, checked)
+          and the list of the forgotten; the gateway may run
 restore   puts a copy in the database's place, while no gateway runs
 
 Copies hold what people wrote: they are deleted on their fourteenth day, within the two weeks that
@@ -22,7 +22,6 @@ from typing import Annotated
 import typer
 
 from contracts.files import locked, sync, whole_folder, write_whole
-from contracts.model_version import MANIFEST, BotModels
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from services.gateway.settings import DatabasePath
@@ -35,24 +34,20 @@ KEEP_DAYS = 14
 BUSY = "another backup works there; wait for its end"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 DATABASE = "gateway.sqlite3"
-MANIFESTS = "manifests"
 Folder = Annotated[Path, typer.Argument(help="Where the copies lie, a folder a bot.")]
-DaysOption = Annotated[
-    int, typer.Option(min=1, max=KEEP_DAYS, help="Age at which a copy is deleted.")
-]
 DateOption = Annotated[str, typer.Option("--date", help="Which copy, 2026-11-26 say.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Also in place of a whole one.")]
 
 
 @app.command()
-def save(folder: Folder, days: DaysOption = KEEP_DAYS) -> None:
+def save(folder: Folder) -> None:
     """Copy the database of BOT in GATEWAY_DATA_DIR. Its gateway may run."""
     with command("backup"):
         source, push = from_environment(DatabasePath), from_environment(PushSettings)
         today = datetime.now(UTC).date()
         copies, target = folder / source.bot, folder / source.bot / f"{today}"
         with job_report("backup", source.bot, push) as report, locked(copies, BUSY):
-            expired = _expired(copies, source.database, today, days)
+            expired = _expired(copies, source.database, today)
             try:
                 expire(copies, expired)
             finally:  # one that cannot be deleted keeps nobody from making the next
@@ -85,7 +80,6 @@ def copy(source: DatabasePath, volumes: Volumes, target: Path) -> int:
             with suppress(FileNotFoundError):
                 forgotten = volumes.forget(source.bot)
                 shutil.copyfile(forgotten, aside / forgotten.name)
-            _copy_manifests(BotModels(volumes.models(source.bot)), aside / MANIFESTS)
     except (OSError, sqlite3.Error) as error:
         raise Refusal(f"{target}: {error}") from None
     return size
@@ -100,14 +94,6 @@ def _copy_database(source: Path, target: Path) -> int:
     return target.stat().st_size
 
 
-def _copy_manifests(models: BotModels, target: Path) -> None:
-    """What served when, and from which data: enough to make it again."""
-    target.mkdir()
-    for version in models.ids():
-        with suppress(FileNotFoundError):  # pruned just now
-            shutil.copyfile(models.path(version) / MANIFEST, target / f"{version}.json")
-
-
 def expire(folder: Path, days: list[str]) -> None:
     """Delete these copies, and what runs that were killed left; nobody else copies.
 
@@ -118,9 +104,9 @@ def expire(folder: Path, days: list[str]) -> None:
             deletions.callback(shutil.rmtree, each)
 
 
-def _expired(folder: Path, database: Path, today: date, days: int) -> list[str]:
+def _expired(folder: Path, database: Path, today: date) -> list[str]:
     """Return the days of the copies to delete. Raises Refusal where the clock seems wrong."""
-    first, tomorrow = today - timedelta(days=days - 1), today + timedelta(days=1)
+    first, tomorrow = today - timedelta(days=KEEP_DAYS - 1), today + timedelta(days=1)
     copies, newest = _copies(folder), _newest_message(database)
     expired = [day for day in copies if not f"{first}" <= day <= f"{tomorrow}"]
     is_behind = newest is not None and newest > tomorrow

@@ -29,9 +29,8 @@ def keyboard(settings: ChatSettings, now: float, zone: tzinfo = UTC) -> dict[str
 
 def local_time(at: float, zone: tzinfo) -> str:
     """Return the date and the time, rounded up to the minute."""
-    return (
-        f"{(datetime.fromtimestamp(at, UTC) + timedelta(seconds=59)).astimezone(zone):%d.%m %H:%M}"
-    )
+    whole = datetime.fromtimestamp(at, UTC) + timedelta(seconds=59)
+    return f"{whole.astimezone(zone):%d.%m %H:%M}"
 
 
 def _hours(hours: Minutes) -> list[str]:

@@ -17,7 +17,8 @@ from services.gateway.bot_api import open_bot_api
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.lifecycle import serve
 from tests.conftest import PATIENCE
-from tests.services.gateway.conftest import FakeGeneration, fake_generation, settings_for
+from tests.services.gateway.conftest import settings_for
+from tests.services.gateway.generation import FakeGeneration, fake_generation
 from tests.services.sandbox.conftest import TOKENS, Sandbox, running
 
 NAMES = {"avtobus": ("автобус", "автобуса"), "polkson": ("полксон",)}

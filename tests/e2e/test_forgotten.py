@@ -16,7 +16,8 @@ from contracts.refusal import Refusal
 from extraction_jobs import build_dataset
 from services.gateway import backup
 from tests.conftest import BOT
-from tests.services.gateway.conftest import World, candidate, servers, world  # noqa: F401 (fixtures)
+from tests.services.gateway.conftest import World, servers, world  # noqa: F401 (fixtures)
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import group, private
 from tests.tiny_base import make_model
 from training_jobs import convert, evaluate, finetune, publish

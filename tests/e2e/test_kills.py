@@ -20,7 +20,7 @@ import pytest
 from benchmarks.load import Crowd
 from benchmarks.support.gateway_process import gateway_environment
 from tests.conftest import PATIENCE, open_to_others, unmeasured
-from tests.services.gateway.conftest import fake_generation
+from tests.services.gateway.generation import fake_generation
 from tests.services.sandbox.conftest import TOKENS, running
 
 ROOT = Path(__file__).parents[2]

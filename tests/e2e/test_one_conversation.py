@@ -14,7 +14,8 @@ from contracts.prompt import PromptFormat, Vocabulary, render_prompt
 from contracts.turn import Role, Turn
 from protos.generation.v1 import generation_pb2 as pb
 from tests.extraction_jobs.conftest import built
-from tests.services.gateway.conftest import World, candidate, servers, world  # noqa: F401
+from tests.services.gateway.conftest import World, servers, world  # noqa: F401
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import BOT_ID, SELF, group, person
 
 VOCABULARY = Vocabulary(lambda text: [ord(sign) for sign in text], bos=0, eos=1)

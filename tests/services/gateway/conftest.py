@@ -4,21 +4,19 @@ import asyncio
 import heapq
 import itertools
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 
 from contracts.clock import Clock
 from contracts.conversation import Conversation
-from protos.generation.v1 import generation_pb2 as pb
-from protos.generation.v1 import generation_pb2_grpc as pb_grpc
 from services.gateway import polling
 from services.gateway.bot_api import BotApi, open_bot_api
 from services.gateway.bot_config import GatewayConfig
@@ -26,6 +24,7 @@ from services.gateway.lifecycle import serve
 from services.gateway.settings import GatewaySettings
 from services.gateway.texts import Texts
 from tests.conftest import PATIENCE
+from tests.services.gateway.generation import FakeGeneration, fake_generation
 from tests.services.gateway.telegram import TOKEN, FakeTelegram, fake_telegram, of
 
 TEXTS = Texts(unavailable="Стоим в пробке.")
@@ -69,67 +68,6 @@ class FakeClock(Clock):
             over = heapq.heappop(self._waiting)[2]
             if not over.done():
                 over.set_result(None)
-
-
-def candidate(*messages: str, action: int = pb.MODERATION_ACTION_NONE) -> pb.Candidate:
-    said = pb.Candidate(messages=messages)
-    said.moderation.action = action  # type: ignore[assignment]
-    return said
-
-
-class FakeGeneration(pb_grpc.GenerationServiceServicer):
-    """Answers with the candidates it is given, else with the last message's echo."""
-
-    def __init__(self) -> None:
-        self.address = ""
-        self.reset()
-
-    def reset(self) -> None:
-        self.requests: list[pb.GenerateRequest] = []
-        self.forgets_until = 0.0
-        self.candidates: Sequence[pb.Candidate] | None = None
-        self.code: grpc.StatusCode | None = None
-        self.hold: asyncio.Event | None = None
-        self.fails_after: int | None = None
-
-    def heard(self) -> list[list[str]]:
-        """The messages of each turn of the last request."""
-        return [list(turn.messages) for turn in self.requests[-1].turns]
-
-    async def Generate(  # noqa: N802
-        self, request: pb.GenerateRequest, context: "grpc.aio.ServicerContext[Any, Any]"
-    ) -> pb.GenerateResponse:
-        self.requests.append(request)
-        if self.hold is not None:
-            await self.hold.wait()
-        if self.fails_after is not None and len(self.requests) > self.fails_after:
-            self.code = grpc.StatusCode.UNAVAILABLE
-        if self.code is not None:
-            await context.abort(self.code, "no")
-        echo = candidate(f"эхо: {request.turns[-1].messages[-1]}")
-        said = [echo] if self.candidates is None else self.candidates
-        return pb.GenerateResponse(candidates=said, model_version="toy/1")
-
-    def GenerateStream(self, request: object, context: object) -> Any:  # noqa: N802
-        raise NotImplementedError
-
-    async def ListModels(  # noqa: N802
-        self, request: object, context: "grpc.aio.ServicerContext[Any, Any]"
-    ) -> pb.ListModelsResponse:
-        if self.code is not None:
-            await context.abort(self.code, "no")
-        model = pb.Model(bot="avtobus", version="toy/1", forgets_until=self.forgets_until)
-        return pb.ListModelsResponse(models=[model])
-
-
-@asynccontextmanager
-async def fake_generation() -> AsyncIterator[FakeGeneration]:
-    fake, server = FakeGeneration(), grpc.aio.server()
-    pb_grpc.add_GenerationServiceServicer_to_server(fake, server)
-    fake.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    await server.start()
-    yield fake
-    await server.stop(None)
 
 
 @dataclass
@@ -313,3 +251,13 @@ def world(
     monkeypatch.setattr(polling, "FLOOR_SECONDS", 0.0)  # time that stands still brings no update
     settings = settings_for(fake.url, generation.address, tmp_path)
     return World(fake, generation, api, settings, patch=monkeypatch)
+
+
+@pytest.fixture
+def copies(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The environment of a job beside the world's gateway; returns where copies go."""
+    world.clock.jump(datetime.now(UTC).timestamp() - world.clock.now())
+    folders = {"DATA_DIR": tmp_path / "data", "GATEWAY_DATA_DIR": world.settings.gateway_data_dir}
+    for name, value in {"BOT": world.settings.bot, **folders}.items():
+        monkeypatch.setenv(name, str(value))
+    return tmp_path / "copies"

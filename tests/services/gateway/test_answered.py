@@ -4,7 +4,8 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
-from tests.services.gateway.conftest import World, candidate, cases
+from tests.services.gateway.conftest import World, cases
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import (
     PHOTO,
     group,

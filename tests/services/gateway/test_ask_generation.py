@@ -5,7 +5,8 @@ import asyncio
 import grpc
 import pytest
 
-from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.conftest import TEXTS, World
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import another_bot, group, private
 
 

@@ -12,7 +12,8 @@ from services.gateway.command_handlers import REPORTS_AN_HOUR
 from services.gateway.command_table import COMMANDS, For
 from services.gateway.flow import Flow
 from services.gateway.incoming import Message
-from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.conftest import TEXTS, World
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import FIRST_SENT, group, own, person, private
 from tests.services.sandbox.faults import Fault
 

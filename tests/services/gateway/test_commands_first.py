@@ -8,7 +8,8 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.services.gateway.conftest import TEXTS, World, candidate, cases
+from tests.services.gateway.conftest import TEXTS, World, cases
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import group, of, own, person, topic
 from tests.services.sandbox.faults import Fault
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from services.gateway.bot_config import WORDLESS as WORDLESS_LINES
 from services.gateway.typing_delay import without_pings
-from tests.services.gateway.conftest import TEXTS, World, candidate, cases
+from tests.services.gateway.conftest import TEXTS, World, cases
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import (
     ALBUM,
     another_bot,

@@ -11,7 +11,8 @@ import pytest
 from services.gateway.flow import Flow
 from services.gateway.sender import Sender
 from services.gateway.store.database import Database
-from tests.services.gateway.conftest import TEXTS, World, candidate, cases
+from tests.services.gateway.conftest import TEXTS, World, cases
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import group, own, private
 from tests.services.gateway.test_settings_keyboard import press
 

@@ -10,7 +10,8 @@ from aiohttp import ClientSession
 
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.ask_generation import DRAWS
-from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.conftest import TEXTS, World
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import entity, group, person, private, topic
 
 

@@ -11,7 +11,8 @@ from services.gateway.ask_generation import choose
 from services.gateway.history_turns import CALL, chat_key, compose_turns
 from services.gateway.incoming import Identity
 from services.gateway.store.same_words import denial_key
-from tests.services.gateway.conftest import candidate, cases
+from tests.services.gateway.conftest import cases
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import BOT_ID, USERNAME
 
 NONE, MASKED = pb.MODERATION_ACTION_NONE, pb.MODERATION_ACTION_MASKED

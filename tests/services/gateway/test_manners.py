@@ -1,6 +1,7 @@
 """Like a person: typing, edits; and other bots, who are answered only so long."""
 
-from tests.services.gateway.conftest import World, candidate
+from tests.services.gateway.conftest import World
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import another_bot, entity, group, private
 from tests.services.sandbox.faults import Call
 

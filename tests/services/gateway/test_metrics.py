@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from services.gateway.metrics import Labelled
-from tests.services.gateway.conftest import World, candidate
+from tests.services.gateway.conftest import World
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import private
 
 

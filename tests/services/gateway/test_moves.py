@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.services.gateway.conftest import TEXTS, World, candidate, cases
+from tests.services.gateway.conftest import TEXTS, World, cases
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import SELF, group, of, own, person, private
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import grpc
 
-from tests.services.gateway.conftest import TEXTS, World, candidate, cases
+from tests.services.gateway.conftest import TEXTS, World, cases
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import (
     BOT,
     FIRST_SENT,

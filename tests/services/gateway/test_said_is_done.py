@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.services.gateway.conftest import TEXTS, World, candidate, cases
+from tests.services.gateway.conftest import TEXTS, World, cases
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import group, of, own, person, private
 from tests.services.gateway.test_crash import kill_at_commit
 from tests.services.sandbox.faults import Fault

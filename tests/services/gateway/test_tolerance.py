@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.services.gateway.conftest import TEXTS, World, candidate
+from tests.services.gateway.conftest import TEXTS, World
+from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import PHOTO, entity, group, instead, person, private
 
 ODD: list[Any] = ["странное", 7, True, [], {}, [None], {"type": "hologram", "id": "7"}, None]
