@@ -27,8 +27,9 @@ _SCHEMA = """
         messages INTEGER, characters INTEGER);
     CREATE INDEX by_first ON turns (chat, topic, at, id);
 """
-_OTHER_ACCOUNTS = """SELECT DISTINCT later.chat, later.source FROM messages AS later, messages
-    USING (chat, id) WHERE messages.source < later.source"""
+_OTHER_ACCOUNTS = """SELECT DISTINCT later.chat, later.source FROM messages AS later
+    CROSS JOIN messages AS first INDEXED BY by_id USING (chat, id)
+    WHERE later.source AND first.source < later.source"""
 """One id for two messages: the ids of private chats are those of the account that exported them."""
 _FIRST_ENTRIES = """CREATE TEMP TABLE first_entries AS
     SELECT chat, id FROM messages WHERE topic UNION
