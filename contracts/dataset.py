@@ -57,6 +57,7 @@ class Card(BaseModel):
     config         the rules and shares by which it was made
     messages_used  those that can stand in a record
     turns          those that they make, of everybody
+    cut_turns      those of as many messages as a turn may have
     answers        how many records there are by `Record.answers`
     long_answers   those that a reply is too short for
     heldout_repeated  answers of the held-out part that stand word for word in the other
@@ -79,12 +80,14 @@ class Card(BaseModel):
     messages_read: int
     messages_used: int
     turns: int = 0
+    cut_turns: int = 0
     persona_messages: int
     distinct_answers: int
     answers: dict[str, int]
     long_answers: int = 0
     train_records: int
     heldout_records: int
+    heldout_messages: int = 0
     heldout_repeated: int
     split_at: datetime | None
     dropped: dict[str, int]

@@ -56,10 +56,16 @@ def parse(model: type[M], values: object, source: str, prefix: str = "") -> M:
         return model.model_validate(values)
 
 
+def one_line(text: str) -> str:
+    """Return a text without line breaks, and without what a terminal would obey."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
 def end_process(reason: Refusal | str, code: int = EXIT_CODE) -> NoReturn:
     """Print the reason, also where Kubernetes reads it, and exit."""
-    print(f"error: {reason}", file=sys.stderr)
+    line = one_line(str(reason))
+    print(f"error: {line}", file=sys.stderr)
     if TERMINATION_LOG.is_file():
         with suppress(OSError):
-            TERMINATION_LOG.write_text(f"{reason}\n", encoding="utf-8")
+            TERMINATION_LOG.write_text(f"{line}\n", encoding="utf-8")
     sys.exit(code)

@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from contracts.conversation import Conversation
+from contracts.conversation import MOST_LINES, Conversation
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, dataset_sha256, read_card
 from contracts.files import LOCK, write_model
-from contracts.refusal import Refusal
+from contracts.refusal import Refusal, one_line
 from contracts.settings import FORGET_FILE
+from extraction_jobs.advice import warnings
 from extraction_jobs.messages import (
-    LONGEST_MESSAGE,
     NOBODY,
     Filters,
     ForgetList,
@@ -35,21 +35,11 @@ from extraction_jobs.records import records
 from extraction_jobs.report import REPORT, write_report
 from extraction_jobs.scratch import Scratch
 from extraction_jobs.sources import FORMATS
-from extraction_jobs.split import HELDOUT_MESSAGES, LONG_ANSWER, write_split
+from extraction_jobs.split import write_split
 from extraction_jobs.stored_export import Source, remove_leftovers
 from telemetry.job import BotOption, JobReport, SkipOption, job, job_app
 from telemetry.logs import logger
 
-FEW_TURNS, ENOUGH_TURNS = 300, 2000
-MUCH, MOST = 0.2, 0.5
-"""Shares that are warned of: of what is lost for one reason, and of what should be an exception."""
-EXPECTED = ("service", "twice")
-ADVICE = {
-    "forwarded": " (`keep_forwards: true` has them learned too)",
-    "no_sender": " (nobody is named: give an export by one who sees the senders)",
-    "too_long": f" ({LONGEST_MESSAGE:,} characters are the most that can be learned)",
-    "repeated_answer": " (said again and again; a few of each are kept)",
-}
 STAMP, ASIDE = ".made-from", ".part"
 OURS = {TRAIN, HELDOUT, CARD, STAMP, "", LOCK, REPORT}
 """What a folder of a data set holds, and with ASIDE behind the name what a killed job left."""
@@ -119,11 +109,19 @@ class Inputs:
         config, senders, traces = self.config, Senders(), Traces(self.forget_list)
         filters = Filters(config.keep_forwards, config.replace_private, self.forget_list)
         for number, source in enumerate(self.sources):
-            messages = _tracked(source.read(found, aside), f"reading {source.path.name}")
+            messages = _tracked(source.read(found, aside), f"reading {one_line(source.path.name)}")
             scratch.add(senders.note(filters.usable(traces.note(messages))), number)
         scratch.finish(traces.names)
         senders.counts = scratch.senders()
+        if not senders.counts:
+            raise self.without_use(scratch.read, scratch.dropped() + found.counts)
         return senders, filters, traces
+
+    def without_use(self, read: int, lost: Mapping[str, int]) -> Refusal:
+        """Return the Refusal of inputs in which there is nothing to learn from."""
+        reasons = ", ".join(f"{reason} {count}" for reason, count in lost.items() if count)
+        places = ", ".join(str(source.path) for source in self.sources)
+        return Refusal(f"{places}: nothing to learn from in {read} messages ({reasons or 'empty'})")
 
 
 def build(inputs: Inputs, folder: Path) -> tuple[Card, Inputs]:
@@ -178,8 +176,7 @@ def _make(inputs: Inputs, aside: Path, scratch: Scratch) -> tuple[Card, Traces]:
     split = write_split(aside, scratch.db, answers, config.heldout_share, dropped)
     dropped = Counter({reason: count for reason, count in sorted(dropped.items()) if count})
     if not split.train_records:
-        where = inputs.sources[0].path
-        raise Refusal(f"{where}: nothing usable of the persona (dropped: {dict(dropped)})")
+        raise inputs.without_use(scratch.read, dropped + found.counts)
     card = Card(
         bot=inputs.bot,
         persona=WHOLE_CHAT if persona is None else pseudonym(persona),
@@ -188,6 +185,7 @@ def _make(inputs: Inputs, aside: Path, scratch: Scratch) -> tuple[Card, Traces]:
         config={**vars(rules), **config.model_dump(exclude={"persona"})},
         messages_used=scratch.count("messages WHERE reason IS NULL"),
         turns=scratch.count("turns"),
+        cut_turns=scratch.count(f"turns WHERE lines = {MOST_LINES}"),
         dropped=dropped,
         repaired=dict(found.counts),
         replaced=dict(filters.replaced),
@@ -195,7 +193,7 @@ def _make(inputs: Inputs, aside: Path, scratch: Scratch) -> tuple[Card, Traces]:
         forgets_until=inputs.forget_list.until,
         **vars(split),
     )
-    card = card.model_copy(update={"warnings": tuple(_warnings(card))})
+    card = card.model_copy(update={"warnings": tuple(warnings(card))})
     write_report(aside, card, name, ids, scratch.db)
     return card, traces
 
@@ -209,9 +207,10 @@ def count_senders(inputs: Inputs) -> Senders:
 def _tracked(items: Iterable[T], title: str) -> Iterator[T]:
     """Yield the items; on a terminal, show how many have passed."""
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), title, TextColumn("{task.completed}"), TimeElapsedColumn())
+    shown = (TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "completed"))
+    columns = (SpinnerColumn(), *shown, TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield from progress.track(items)
+        yield from progress.track(items, description=title)
 
 
 def _prepare(folder: Path) -> None:
@@ -234,39 +233,6 @@ def _install(aside: Path, folder: Path, card: Card) -> None:
     for name in (TRAIN, HELDOUT, REPORT):
         (aside / name).replace(folder / name)
     write_model(folder / CARD, card)
-
-
-def _warnings(card: Card) -> Iterator[str]:
-    """Yield what the persona's owner should know, each with what to expect or to do."""
-    answers, held = sum(card.answers.values()), card.heldout_records
-    if answers < FEW_TURNS:
-        yield f"{answers} persona turns: expect it to repeat them; {FEW_TURNS} or more are better"
-    elif answers < ENOUGH_TURNS:
-        yield (
-            f"{answers:,} persona turns: expect its words, not its manner;"
-            f" {ENOUGH_TURNS:,} or more are better"
-        )
-    if not held:
-        yield "too few records to hold any out: nothing to measure by"
-    elif held < HELDOUT_MESSAGES:
-        yield f"only {held} answers are held out: what is measured by them is rough"
-    if card.heldout_repeated > MOST * held:
-        yield (
-            f"{card.heldout_repeated:,} of {held:,} answers held out stand word for word in what is"
-            " learned: they measure its memory alone"
-        )
-    if (alone := card.answers.get("nothing", 0)) > MOST * answers:
-        yield f"{alone:,} of {answers:,} answers stand alone: expect it to speak, not to answer"
-    if card.long_answers > MUCH * answers:
-        yield (
-            f"{card.long_answers:,} of {answers:,} answers are longer than {LONG_ANSWER}"
-            " characters: expect replies to be cut off"
-        )
-    for reason, count in card.dropped.items():
-        is_answer = reason == "repeated_answer"
-        of, what = (answers, "answers") if is_answer else (card.messages_read, "messages")
-        if count > MUCH * of and reason not in EXPECTED:
-            yield f"{count:,} of {of:,} {what} are not used: {reason}{ADVICE.get(reason, '')}"
 
 
 def report_card(report: JobReport, card: Card) -> None:
@@ -347,7 +313,7 @@ def main(
         )
         report_card(context.report, card)
         shown = {"bot", "persona", "train_records", "heldout_records", "persona_messages"}
-        shown |= {"distinct_answers", "dropped", "replaced"}
+        shown |= {"distinct_answers", "dropped", "repaired", "replaced"}
         logger().info("data set built", folder=str(folder), **card.model_dump(include=shown))
         for warning in card.warnings:
             logger().warning(warning, bot=name)

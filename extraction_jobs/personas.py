@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
 
-from contracts.refusal import Refusal
+from contracts.refusal import Refusal, one_line
 from extraction_jobs.messages import NOBODY, ForgetList, Usable
 
 AUTO = "auto"
@@ -94,16 +94,16 @@ class Senders:
         return {name.casefold() for name in self.names[sender]}
 
     def called(self, *senders: str) -> str:
-        """Return the names under which they wrote, without what a terminal would obey."""
+        """Return the names under which they wrote."""
         names = sorted(set[str]().union(*(self.names[sender] for sender in senders)) - {""})
-        return "".join(filter(str.isprintable, "/".join(names))) or "?"
+        return one_line("/".join(names)) or "?"
 
     def table(self) -> Iterator[str]:
         """Yield a line a sender: messages, id, names and chats, who wrote most first."""
         for sender, count in self.counts.most_common():
             bot = " (bot)" if sender in self.bots else ""
             chats = ", ".join(sorted(self.chats[sender]))
-            yield f"{count:>8}  {sender}  {self.called(sender)}{bot}  in {chats}"
+            yield one_line(f"{count:>8}  {sender}  {self.called(sender)}{bot}  in {chats}")
 
     def _most_talkative(self) -> str:
         most = [

@@ -38,6 +38,7 @@ class Split:
     long_answers: int = 0
     train_records: int = 0
     heldout_records: int = 0
+    heldout_messages: int = 0
     heldout_repeated: int = 0
     split_at: datetime | None = None
     sha256: str = ""
@@ -70,11 +71,11 @@ def write_split(
         if cut is not None:
             found.split_at = datetime.fromtimestamp(cut, UTC)
         before = float("inf") if cut is None else cut
-        found.heldout_repeated = scratch.execute(
-            """SELECT count(*) FROM records WHERE ended >= ?1
-            AND words IN (SELECT words FROM records WHERE ended < ?1)""",
+        found.heldout_messages, found.heldout_repeated = scratch.execute(
+            """SELECT coalesce(sum(messages), 0), count(*) FILTER (WHERE words IN
+            (SELECT words FROM records WHERE ended < ?1)) FROM records WHERE ended >= ?1""",
             (before,),
-        ).fetchone()[0]
+        ).fetchone()
         lines.seek(0)
         files = [(folder / name).open("wb", _BUFFER) for name in (TRAIN, HELDOUT)]
         with files[0] as train, files[1] as heldout:
@@ -100,15 +101,16 @@ def _words(messages: tuple[str, ...]) -> int:
 
 
 def _cut(scratch: Connection, total: int, share: float) -> float | None:
-    """Return the time from which on records are held out; those of one moment stay together."""
-    wanted = total * share
-    if share and total >= 10 * HELDOUT_MESSAGES:
-        wanted = max(wanted, HELDOUT_MESSAGES)
+    """Return the time from which on records are held out; those of one moment stay together.
+
+    They hold the share or less, but at least the latest record, and never more than half.
+    """
+    least = 0 if not share else HELDOUT_MESSAGES if total >= 10 * HELDOUT_MESSAGES else 1
     count, first = scratch.execute("SELECT count(*), min(ended) FROM records").fetchone()
     cut, held = None, 0
     for ended, messages in scratch.execute("SELECT ended, messages FROM records ORDER BY 1 DESC"):
-        held += messages
-        if held > wanted or ended == first:
+        is_over = held + messages > total * (share if held >= least else 0.5)
+        if is_over or ended == first:
             break
-        cut = ended
+        held, cut = held + messages, ended
     return cut if count >= MIN_HELDOUT else None

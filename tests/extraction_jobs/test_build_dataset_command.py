@@ -26,7 +26,7 @@ def test_the_command_writes_a_data_set_and_logs_no_text(command: Command, output
     assert [line["event"].split(":")[0] for line in lines] == [
         "data set built",
         "2 persona turns",
-        "too few records to hold any out",
+        "nothing is held out to measure by",
     ]
     assert "hello" not in result.stderr
     assert read_card(output).bot == "polkson"
@@ -90,7 +90,7 @@ def assert_refused(result: Result, says: str) -> None:
         (b"<!DOCTYPE html><html></html>", "no export of Telegram"),
         (b"{}", "no export of Telegram"),
         (b'{"chats": {"list": []}}', "no chat"),
-        (b'{"messages": []}', "nobody did"),
+        (b'{"messages": []}', "result.json: nothing to learn from in 0 messages (empty)"),
         (b'{"messages":' + b"[" * 2000, "is broken"),
         (bytes(range(254, 0, -1)), "no export of Telegram"),
         (b'{"about": "' + bytes(range(256)), "is not UTF-8"),

@@ -184,7 +184,7 @@ def test_where_too_little_is_left_nothing_changes(
     write(export, chat(*THEIRS))
     before = {path: path.read_bytes() for path in data.rglob("[!.]*.*")}
     done = extract("--persona", "whole-chat")
-    assert (done.exit_code, "nothing usable" in done.stderr) == (2, True)
+    assert (done.exit_code, "nothing to learn from" in done.stderr) == (2, True)
     assert {path: path.read_bytes() for path in before} == before
 
 

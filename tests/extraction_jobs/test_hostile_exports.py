@@ -7,7 +7,7 @@ import random
 import time
 import zipfile
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -16,7 +16,7 @@ from contracts.refusal import Refusal
 from extraction_jobs import sources
 from extraction_jobs.messages import Found
 from extraction_jobs.stored_export import Source
-from tests.extraction_jobs.conftest import Command, chat, entry
+from tests.extraction_jobs.conftest import Command, Save, chat, entry
 from tests.extraction_jobs.test_sources import EXPORTS, HTML, JSONL, WHATSAPP, outcome, pack
 
 NO_UTF8 = os.fsdecode("Дача".encode("cp1251"))
@@ -162,3 +162,52 @@ def test_another_format_is_another_data_set(command: Command, tmp_path: Path, ou
     given = ("telegram-html", "telegram-json", "telegram-json")
     made = ["unchanged" not in command(**options, format=each).stderr for each in given]
     assert made == [True, True, False]
+
+
+EMPTY = {
+    "empty": (chat(), "nothing to learn from in 0 messages (empty)"),
+    "service": (chat(entry(1) | {"type": "service"}), "in 1 messages (service 1)"),
+    "deep": (
+        b'{"messages": [\n' + b"[" * 5000 + b"]" * 5000 + b"\n]}",
+        "in 0 messages (unreadable_json 1)",
+    ),
+}
+
+
+@pytest.mark.parametrize("options", [{"persona": "auto"}, {"list_senders": True}])
+@pytest.mark.parametrize("name", EMPTY)
+def test_of_chats_without_words_it_is_said_where_and_what_was_in_them(
+    command: Command, save: Save, name: str, options: dict[str, Any]
+) -> None:
+    content, told = EMPTY[name]
+    path = save(content)
+    result = command(input=path, **options)
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {path}: nothing to learn from in {told.split('in ', 1)[1]}\n"
+
+
+def test_much_that_cannot_be_read_is_warned_of_and_logged(command: Command) -> None:
+    result = command(chat(entry(1), *(entry(each) | {"date_unixtime": "x"} for each in (2, 3))))
+    assert '"repaired": {"unreadable_date": 2}' in result.stderr
+    assert "2 of 3 messages cannot be read: unreadable_date" in result.stderr
+
+
+ESCAPE = "\x1b[2J\x9b\n\u2028\u202e"
+
+
+def test_a_terminal_obeys_no_export(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = {"at": 5, "sender": f"A{ESCAPE}", "name": f"Анна{ESCAPE}", "chat": f"C{ESCAPE}"}
+    (folder := tmp_path / "chats").mkdir()
+    path = folder / f"{{x}}[b]{ESCAPE}.jsonl"
+    path.write_text(json.dumps(line | {"text": "да"}), encoding="utf-8")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    shown = command(input=path, list_senders=True)
+    assert (shown.exit_code, shown.stdout.count("\n")) == (0, 1)
+    told = command(input=path, persona="Анн").stderr.partition("error: ")[2]
+    (folder / f"b{ESCAPE}.json").write_text('{"messages": [}')
+    refused = command(input=folder, persona="auto").stderr.partition("error: ")[2]
+    for each in (shown.stdout, told, refused):
+        assert each[:-1].isprintable(), each
+    assert "did you mean Анна" in told

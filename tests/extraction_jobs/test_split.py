@@ -46,7 +46,7 @@ def split(
     ("count", "share", "heldout"),
     [
         *((10, 0.1, 1), (10, 0.5, 5), (11, 0.1, 1), (100, 0.25, 25)),
-        *((MIN_HELDOUT - 1, 0.5, 0), (10, 0.05, 0), (100, 0.0, 0), (1, 0.1, 0), (0, 0.1, 0)),
+        *((MIN_HELDOUT - 1, 0.5, 0), (10, 0.05, 1), (100, 0.0, 0), (1, 0.1, 0), (0, 0.1, 0)),
         # at least so many messages where there are ten times as many; a record has two here
         (5 * HELDOUT_MESSAGES, 0.01, HELDOUT_MESSAGES // 2),
         (5 * HELDOUT_MESSAGES - 1, 0.01, 2),
@@ -66,7 +66,24 @@ def test_the_latest_share_is_held_out_unless_records_are_few(
 def test_the_share_is_of_messages_and_not_of_records(tmp_path: Path) -> None:
     said = {18: "aaaa", 19: "aaa"}  # of 20 + 2 + 3 messages the latest
     records = [record(number, said=said.get(number, "a")) for number in range(20)]
-    assert [len(split(tmp_path, records, share)[2]) for share in (0.1, 0.2, 0.3)] == [0, 1, 2]
+    assert [len(split(tmp_path, records, share)[2]) for share in (0.1, 0.2, 0.3)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "heldout"),
+    [
+        ([3] * 168, 51),  # at least 50 where there are 500, also in turns of three
+        ([3] * 39 + [20], 20),  # at least the latest
+        ([3] * 10 + [32], 0),  # but not more than half
+        ([1] * 99 + [12], 12),
+    ],
+)
+def test_the_messages_that_are_held_out_are_counted(
+    tmp_path: Path, sizes: list[int], heldout: int
+) -> None:
+    records = [record(number, said="a" * size) for number, size in enumerate(sizes)]
+    found, _, late = split(tmp_path, records, 0.05)
+    assert found.heldout_messages == sum(len(each.turns[-1].messages) for each in late) == heldout
 
 
 @settings(deadline=None, max_examples=50)
