@@ -37,7 +37,16 @@ from extraction_jobs.scratch import Scratch
 from extraction_jobs.sources import FORMATS
 from extraction_jobs.split import write_split
 from extraction_jobs.stored_export import Source, remove_leftovers
-from telemetry.job import BotOption, JobReport, SkipOption, job, job_app
+from telemetry.job import (
+    BotOption,
+    FormatOption,
+    InputOption,
+    JobReport,
+    PersonaOption,
+    SkipOption,
+    job,
+    job_app,
+)
 from telemetry.logs import logger
 
 STAMP, ASIDE = ".made-from", ".part"
@@ -58,7 +67,7 @@ class ExtractionConfig(BaseModel):
                      to measure
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
     persona: str | tuple[str, ...] = Field(default="auto", min_length=1)
     keep_forwards: bool = False
@@ -261,18 +270,10 @@ def _read_forget_list(given: Path | None, usual: Path) -> ForgetList:
 
 def main(
     bot: BotOption,
-    input: Annotated[
-        list[Path] | None,
-        typer.Option(help="An export, or several [DATA_DIR/<bot>/exports/result.json]."),
-    ] = None,
-    format: Annotated[
-        str | None, typer.Option(help=f"Of the exports: {', '.join(FORMATS)}.")
-    ] = None,
+    input: InputOption = None,
+    format: FormatOption = None,
     output: Annotated[Path | None, typer.Option(help="Folder [DATA_DIR/<bot>/dataset].")] = None,
-    persona: Annotated[
-        list[str] | None,
-        typer.Option(help="auto, whole-chat, a name, an id like user123, or several ids of one."),
-    ] = None,
+    persona: PersonaOption = None,
     list_senders: Annotated[
         bool, typer.Option("--list-senders", help="Show who wrote how much, and do nothing else.")
     ] = False,

@@ -37,10 +37,15 @@ from telemetry.logs import LogSettings, configure, logger
 
 BotOption = Annotated[Path, typer.Option(help="The bot's file, e.g. k8s/bots/avtobus/bot.yaml.")]
 InputOption = Annotated[
-    Path | None, typer.Option(help="Telegram's export [DATA_DIR/<bot>/exports/result.json].")
+    list[Path] | None,
+    typer.Option(help="An export, or several [DATA_DIR/<bot>/exports/result.json]."),
+]
+FormatOption = Annotated[
+    str | None, typer.Option(help="Of the exports, where it cannot be told (docs/export.md).")
 ]
 PersonaOption = Annotated[
-    str | None, typer.Option(help="auto, whole-chat, a sender's name, or an id like user123.")
+    list[str] | None,
+    typer.Option(help="auto, whole-chat, a name, an id like user123, or several ids of one."),
 ]
 DatasetOption = Annotated[Path | None, typer.Option(help="The data set [DATA_DIR/<bot>/dataset].")]
 RunOption = Annotated[Path | None, typer.Option(help="The run folder [DATA_DIR/<bot>/run].")]

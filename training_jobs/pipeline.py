@@ -12,7 +12,7 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.refusal import end_process
-from telemetry.job import BotOption, InputOption, PersonaOption, command, job_app
+from telemetry.job import BotOption, FormatOption, InputOption, PersonaOption, command, job_app
 from training_jobs.bot_config import BaseOption, EpochsOption, MethodOption, StepsOption
 from training_jobs.model_libraries import require_training_packages
 
@@ -32,8 +32,12 @@ def command_lines(
 
 
 def _words(options: Options) -> list[str]:
-    given = {name: value for name, value in options.items() if value is not None}
-    return [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    """Return an option as often as it has values."""
+    given = {
+        name: value if isinstance(value, list) else [] if value is None else [value]
+        for name, value in options.items()
+    }
+    return [f"--{name.replace('_', '-')}={one}" for name, each in given.items() for one in each]
 
 
 def run_job(command_line: list[str]) -> int:
@@ -47,6 +51,7 @@ def run_job(command_line: list[str]) -> int:
 def main(
     bot: BotOption,
     input: InputOption = None,
+    format: FormatOption = None,
     persona: PersonaOption = None,
     base: BaseOption = None,
     epochs: EpochsOption = None,
@@ -59,7 +64,8 @@ def main(
     with command("pipeline"):
         name = BotFile.read(bot).name
     training = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
-    for line in command_lines(bot, {"input": input, "persona": persona}, training, evaluate):
+    extraction = {"input": input, "format": format, "persona": persona}
+    for line in command_lines(bot, extraction, training, evaluate):
         started = time.monotonic()
         code = run_job(line)
         if code:

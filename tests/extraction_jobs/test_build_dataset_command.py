@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, read_card
 from contracts.forget import Forgotten, append
 from extraction_jobs.build_dataset import app
+from extraction_jobs.personas import pseudonym
 from tests.extraction_jobs.conftest import IDS, MIXED, Command, Save, chat, entry
 
 CUT_OFF = b'{"messages": ['
@@ -155,6 +156,15 @@ def test_several_ids_and_several_inputs_are_one_persona_of_one_data_set(
     assert result.exit_code == 0, result.output
     card = read_card(output)
     assert (card.persona_messages, card.dropped["twice"]) == (5, 14)
+
+
+@pytest.mark.parametrize("persona", [str(IDS["Anna"]), f"[{IDS['Anna']}, user{IDS['Boris']}]"])
+def test_ids_may_stand_as_numbers_in_the_bot_file(
+    command: Command, bot_file: Path, output: Path, persona: str
+) -> None:
+    bot_file.write_text(f"name: polkson\nextraction: {{persona: {persona}}}\n", encoding="utf-8")
+    assert command(MIXED).exit_code == 0
+    assert read_card(output).persona == pseudonym(f"user{IDS['Anna']}")
 
 
 def test_senders_are_listed_and_nothing_is_made(command: Command, output: Path) -> None:

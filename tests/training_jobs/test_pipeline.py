@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from tests.conftest import PATIENCE, Toy
@@ -15,11 +16,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_options_reach_the_jobs_that_they_are_meant_for() -> None:
-    extraction = {"input": Path("r.json"), "persona": "whole-chat"}
+    extraction = {"input": [Path("r.json"), Path("b.zip")], "persona": ["user1", "user2"]}
     training = {"base": "demo", "epochs": None, "max_steps": 2}
     lines = [" ".join(line) for line in command_lines(Path("b.yaml"), extraction, training)]
     assert lines == [
-        "extraction_jobs.build_dataset --bot b.yaml --input=r.json --persona=whole-chat",
+        "extraction_jobs.build_dataset --bot b.yaml --input=r.json --input=b.zip --persona=user1"
+        " --persona=user2",
         "training_jobs.finetune --bot b.yaml --base=demo --max-steps=2",
         "training_jobs.convert --bot b.yaml",
         "training_jobs.evaluate --bot b.yaml",
@@ -30,6 +32,21 @@ def test_options_reach_the_jobs_that_they_are_meant_for() -> None:
         "training_jobs.convert",
         "training_jobs.publish",
     ]
+
+
+def test_what_may_be_given_several_times_reaches_the_extraction(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[list[str]] = []
+
+    def run(line: list[str]) -> int:
+        jobs.append(line)
+        return 3
+
+    monkeypatch.setattr("training_jobs.pipeline.run_job", run)
+    options = ["--input=a", "--input=b", "--format=jsonl", "--persona=user1", "--persona=2"]
+    assert CliRunner().invoke(app, ["--bot", str(toy.bot_file), *options]).exit_code == 3
+    assert jobs[0][3:] == options
 
 
 def test_stops_at_the_first_job_that_fails_with_its_exit_code(toy: Toy, tmp_path: Path) -> None:
