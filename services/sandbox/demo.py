@@ -18,7 +18,7 @@ from pathlib import Path
 import aiohttp
 from pydantic import Field
 
-from contracts.bot_file import bot_names, bot_path
+from contracts.bot_file import bot_names
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal, end_process
 from contracts.settings import Settings, environment_help, from_environment
@@ -52,7 +52,7 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     generation = await _start_generation(demo)
     given = {bot: os.environ.get(token_variable(bot), "") for bot in bots}
     tokens = given if settings.telegram else {bot: sandbox_token(bot) for bot in bots}
-    page = "" if settings.telegram else await _start_sandbox(demo, settings, tokens, memory)
+    page = "" if settings.telegram else await _start_sandbox(demo, settings, tokens)
     # the sandbox begins anew each time, and so must what the gateways remember of it; who asks to
     # be forgotten there is nobody of the chats that are learned
     folders = dict.fromkeys(("GATEWAY_DATA_DIR", "DATA_DIR"), str(memory))
@@ -103,19 +103,13 @@ async def _start_generation(demo: Demo) -> str:
     return f"127.0.0.1:{port}"
 
 
-async def _start_sandbox(
-    demo: Demo, settings: DemoSettings, tokens: dict[str, str], memory: Path
-) -> str:
-    """Start it with the chosen bots' files alone, and return the page's address."""
-    folder = memory / "bot_files"  # no bot's name, which a gateway takes for its own folder
-    folder.mkdir()
-    for bot in tokens:
-        (folder / f"{bot}.yaml").symlink_to(bot_path(settings.bots_dir, bot).absolute())
+async def _start_sandbox(demo: Demo, settings: DemoSettings, tokens: dict[str, str]) -> str:
+    """Start it with the chosen bots, and return the page's address."""
     port = free_port(settings.sandbox_port)
     if port != settings.sandbox_port:
         demo.show(f"port {settings.sandbox_port} is taken: make load PAGE=http://127.0.0.1:{port}")
     pairs = ",".join(f"{bot}={token}" for bot, token in tokens.items())
-    own = {"SANDBOX_PORT": str(port), "SANDBOX_TOKENS": pairs, "BOTS_DIR": str(folder)}
+    own = {"SANDBOX_PORT": str(port), "SANDBOX_TOKENS": pairs}
     await demo.start("sandbox", "services.sandbox", **own)
     return f"http://127.0.0.1:{port}"
 

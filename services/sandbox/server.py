@@ -4,12 +4,12 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import starmap
 
 from aiogram.types import User
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from contracts.bot_file import bot_names
 from contracts.refusal import Refusal
 from services.sandbox.bot_routes import BotRoutes
 from services.sandbox.errors import ApiError
@@ -17,7 +17,7 @@ from services.sandbox.guard import MAX_BODY, guard
 from services.sandbox.messenger import Messenger
 from services.sandbox.page_routes import PageRoutes
 from services.sandbox.rooms import BotAccount
-from services.sandbox.settings import SandboxSettings, sandbox_token
+from services.sandbox.settings import SandboxSettings
 from services.sandbox.world import World
 from telemetry.logs import logger
 
@@ -26,7 +26,7 @@ from telemetry.logs import logger
 async def serving(settings: SandboxSettings) -> AsyncIterator[str]:
     """Serve the sandbox inside the block, at the address that it gives."""
     # ids count from the clock, so that a bot that remembers an earlier sandbox meets no id again
-    world = World(accounts(settings), first_id=int(time.time()))
+    world = World(starmap(account, settings.tokens.items()), first_id=int(time.time()))
     messenger = Messenger(world, time.time)
     app = application(messenger, BotRoutes(messenger), settings)
     async with listening(app, settings.sandbox_host, settings.sandbox_port) as url:
@@ -34,15 +34,6 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[str]:
         yield url
         messenger.close()
     logger().info("stopped")
-
-
-def accounts(settings: SandboxSettings) -> list[BotAccount]:
-    """Return the bots that have a file in BOTS_DIR."""
-    names = bot_names(settings.bots_dir)
-    if not names:
-        raise Refusal(f"BOTS_DIR {settings.bots_dir}: there is no bot file")
-    tokens = {name: sandbox_token(name) for name in names} | settings.tokens
-    return [account(name, tokens[name]) for name in names]
 
 
 def account(name: str, token: str) -> BotAccount:

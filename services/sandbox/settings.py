@@ -1,7 +1,6 @@
-"""Settings of the sandbox, and the tokens of its bots."""
+"""Settings of the sandbox, its bots among them, and tokens for bots that have none."""
 
 import secrets
-from pathlib import Path
 from zlib import crc32
 
 from pydantic import Field, SecretStr
@@ -18,15 +17,13 @@ class SandboxSettings(Settings):
     sandbox_host            address to listen on; there is no password
     sandbox_port            0 takes a free port
     sandbox_allowed_hosts   names by which it may be called besides localhost, comma-separated
-    sandbox_tokens          the bots' tokens as `bot=token`, comma-separated, never logged; a bot
-                            without one gets a random one
+    sandbox_tokens          the bots and their tokens as `bot=token`, comma-separated; never logged
     """
 
     sandbox_host: str = "127.0.0.1"
     sandbox_port: int = Field(default=8081, ge=0, le=65535)
     sandbox_allowed_hosts: str = ""
     sandbox_tokens: SecretStr | None = None  # `tokens` checks it: pydantic's message would show it
-    bots_dir: Path = Path("k8s/bots")
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -37,7 +34,7 @@ class SandboxSettings(Settings):
     def tokens(self) -> dict[str, str]:
         given = self.sandbox_tokens.get_secret_value() if self.sandbox_tokens else ""
         pairs = [part.partition("=") for part in _split(given)]
-        if any(not token.partition(":")[0].isdecimal() for _, _, token in pairs):
+        if not pairs or any(not token.partition(":")[0].isdecimal() for _, _, token in pairs):
             raise Refusal("SANDBOX_TOKENS: wants bot=token, comma-separated")
         return {bot: token for bot, _, token in pairs}
 

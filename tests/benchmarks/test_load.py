@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import time
-from pathlib import Path
 
 import pytest
 from aiogram import Bot
@@ -47,9 +46,8 @@ def test_what_quotes_nothing_answers_the_oldest_question_or_goes_on(
     assert found == answered
 
 
-async def test_an_answer_that_crosses_with_the_next_question_loses_nobody(tmp_path: Path) -> None:
-    (tmp_path / "avtobus.yaml").write_text("name: avtobus\n")
-    async with running(time.time, bots_dir=tmp_path) as sandbox:
+async def test_an_answer_that_crosses_with_the_next_question_loses_nobody() -> None:
+    async with running(time.time, ["avtobus"]) as sandbox:
         crowd = Crowd(sandbox.http, sandbox.url, itertools.cycle(["Привет"]), (0.6, 0.6))
         answering = asyncio.create_task(_answer_both_in_the_group(sandbox.avtobus))
         outcome = await crowd.run(users=6, seconds=1.0, patience=1.0)  # each writes once

@@ -84,7 +84,7 @@ async def test_killed_under_load_nothing_is_lost_and_doubles_are_logged(
             written.append(f"сообщение {len(written)}.")
             yield written[-1]
 
-    async with running(time.time, bots_dir=tmp_path) as sandbox, fake_generation() as generation:
+    async with running(time.time, ["avtobus"]) as sandbox, fake_generation() as generation:
         reached = sandbox.url, TOKENS["avtobus"], generation.address
         gateway = Gateway(gateway_environment(*reached, tmp_path), tmp_path / "log")
         crowd = Crowd(sandbox.http, sandbox.url, texts(), (0.05, 0.4))

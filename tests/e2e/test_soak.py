@@ -186,7 +186,7 @@ async def test_half_an_hour_of_everything_loses_nothing(
             yield written[-1]
 
     seconds = 60 * MINUTES
-    async with running(time.time, bots_dir=bots) as sandbox, AsyncExitStack() as gateways:
+    async with running(time.time) as sandbox, AsyncExitStack() as gateways:
         with served(bots, disk / "models", STATE_DIR=str(disk)) as service:
             box.memory["generation"] = service.anonymous_mb
             for bot in TOKENS:

@@ -7,13 +7,14 @@ GET /admin/log       see `_log`
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import starmap
 from typing import Literal
 
 from aiohttp import web
 
 from services.sandbox.messages import Event
 from services.sandbox.page_routes import Body, post
-from services.sandbox.server import accounts, application, listening
+from services.sandbox.server import account, application, listening
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.world import World
 from tests.services.sandbox.faults import Fault
@@ -77,7 +78,7 @@ async def serving(
     settings: SandboxSettings, clock: Callable[[], float] = time.time
 ) -> AsyncIterator[str]:
     """Serve it inside the block, at the address that it gives."""
-    world = World(accounts(settings), first_id=int(clock()))
+    world = World(starmap(account, settings.tokens.items()), first_id=int(clock()))
     messenger = WatchedMessenger(world, clock)
     app = watched_application(messenger, settings)
     async with listening(app, settings.sandbox_host, settings.sandbox_port) as url:

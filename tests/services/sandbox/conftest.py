@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -114,12 +112,11 @@ def bot(url: str, name: str) -> Bot:
 
 @asynccontextmanager
 async def running(
-    clock: Callable[[], float] = lambda: NOON, **settings: object
+    clock: Callable[[], float] = lambda: NOON, bots: Iterable[str] = BOTS, **settings: object
 ) -> AsyncIterator[Sandbox]:
     forever = aiohttp.ClientTimeout(total=None)
     async with AsyncExitStack() as server, aiohttp.ClientSession(timeout=forever) as http:
-        folder = bots_dir(Path(server.enter_context(tempfile.TemporaryDirectory())))
-        wanted = sandbox_settings(**{"bots_dir": folder, **settings})
+        wanted = sandbox_settings(bots, **settings)
         url = await server.enter_async_context(serving(wanted, clock))
         avtobus, polkson = (bot(url, name) for name in BOTS)
         yield Sandbox(url, http, avtobus, polkson, server.aclose)
@@ -127,18 +124,11 @@ async def running(
             await closed(one)
 
 
-def sandbox_settings(**changes: object) -> SandboxSettings:
+def sandbox_settings(bots: Iterable[str] = BOTS, **changes: object) -> SandboxSettings:
     """On a free port, with the tokens that tests know."""
-    tokens = ",".join(f"{name}={token}" for name, token in TOKENS.items())
+    tokens = ",".join(f"{name}={TOKENS[name]}" for name in bots)
     own = {"sandbox_port": 0, "sandbox_tokens": tokens}
     return SandboxSettings.model_validate(own | changes)
-
-
-def bots_dir(folder: Path) -> Path:
-    """The folder, with a file of each bot."""
-    for name in BOTS:
-        (folder / f"{name}.yaml").write_text(f"name: {name}\n")
-    return folder
 
 
 async def closed(one: Bot) -> None:

@@ -13,17 +13,15 @@ from aiogram.exceptions import TelegramConflictError
 
 from contracts.refusal import Refusal
 from services.sandbox.server import serving
-from services.sandbox.settings import SandboxSettings
 from tests.conftest import PATIENCE
-from tests.services.sandbox.conftest import TOKENS, bot, bots_dir, closed
+from tests.services.sandbox.conftest import TOKENS, bot, closed, sandbox_settings
 
 ROOT = Path(__file__).parents[3]
 
 
-async def end(number: signal.Signals, folder: Path) -> None:
+async def end(number: signal.Signals) -> None:
     token = TOKENS["avtobus"]
-    own = {"SANDBOX_PORT": "0", "LOG_FORMAT": "json", "BOTS_DIR": str(folder)}
-    own["SANDBOX_TOKENS"] = f"avtobus={token}"
+    own = {"SANDBOX_PORT": "0", "LOG_FORMAT": "json", "SANDBOX_TOKENS": f"avtobus={token}"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.sandbox"),
         cwd=ROOT,
@@ -52,22 +50,20 @@ async def end(number: signal.Signals, folder: Path) -> None:
     await closed(avtobus)
 
 
-async def test_signals_end_it_with_a_long_poll_open(tmp_path: Path) -> None:
-    bots_dir(tmp_path)
-    await asyncio.gather(end(signal.SIGTERM, tmp_path), end(signal.SIGINT, tmp_path))
+async def test_signals_end_it_with_a_long_poll_open() -> None:
+    await asyncio.gather(end(signal.SIGTERM), end(signal.SIGINT))
 
 
-async def test_bad_bots_and_a_taken_port_are_refused_by_name(tmp_path: Path) -> None:
+async def test_bad_bots_and_a_taken_port_are_refused_by_name() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for settings, words in (
-            ({"bots_dir": tmp_path / "none"}, "BOTS_DIR .*: there is no bot file"),
+            ({"sandbox_tokens": ""}, "SANDBOX_TOKENS: wants bot=token, comma-sep.*d$"),
             (
                 {"sandbox_tokens": "polkson=secret"},
                 "SANDBOX_TOKENS: wants bot=token, comma-sep.*d$",
             ),
             ({"sandbox_port": taken.getsockname()[1]}, "SANDBOX_PORT: cannot listen on .*in use"),
         ):
-            values = {"bots_dir": bots_dir(tmp_path), **settings}
             with pytest.raises(Refusal, match=words):
-                async with serving(SandboxSettings.model_validate(values)):
+                async with serving(sandbox_settings(**settings)):
                     pass
