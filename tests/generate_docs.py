@@ -43,7 +43,7 @@ from training_jobs.bot_config import TrainingConfig
 from training_jobs.convert import report_conversion
 from training_jobs.evaluate import report_figures
 from training_jobs.finetune import report_run
-from training_jobs.progress import ProgressDisplay
+from training_jobs.progress import ProgressLog
 from training_jobs.publish import report_version
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -183,9 +183,9 @@ def job_metrics() -> str:
         pass
     for common in (report, failed):
         rows += metric_rows(common.registry, "", {})
-    for function in (report_run, ProgressDisplay.show, report_figures, report_version):
+    for function in (report_run, ProgressLog.note, report_figures, report_version):
         texts |= descriptions(function)
-    training = {**descriptions(ProgressDisplay.show), **descriptions(report_run)}
+    training = {**descriptions(ProgressLog.note), **descriptions(report_run)}
     reports: dict[str, Callable[[JobReport], None]] = {
         "extraction": lambda report: report_card(report, MagicMock()),
         "training": lambda report: report.gauges("", dict.fromkeys(training)),

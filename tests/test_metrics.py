@@ -27,7 +27,7 @@ from tests.services.gateway.telegram import fake_telegram
 from tests.services.generation.conftest import running
 from tests.training_jobs.test_progress import StoppedClock
 from training_jobs import convert, evaluate, finetune, publish
-from training_jobs.progress import LOG_SECONDS, ProgressDisplay, TrainingProgress
+from training_jobs.progress import LOG_SECONDS, ProgressLog, TrainingProgress
 from training_jobs.run_folder import CONVERTED, read_conversion, read_run
 
 JOBS = ("extraction", "training", "conversion", "evaluation", "publishing", "backup")
@@ -109,9 +109,9 @@ def of_jobs(toy: Toy) -> Iterator[Exposed]:
 
 def _train(report: JobReport, toy: Toy) -> None:
     clock = StoppedClock()
-    display = ProgressDisplay(report, steps=1, steps_per_epoch=1, clock=clock)
+    log = ProgressLog(report, steps=1, steps_per_epoch=1, clock=clock)
     clock.time = LOG_SECONDS
-    display.show(TrainingProgress(losses=[1.0], heldout=[(1, 1.0)]))
+    log.note(TrainingProgress(losses=[1.0], heldout=[(1, 1.0)]))
     finetune.report_run(report, read_run(toy.run))
 
 

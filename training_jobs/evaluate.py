@@ -129,7 +129,6 @@ def _measure_texts(
     evaluation.notes += notes
     for name, group in answers.items():
         evaluation.style_distance[name] = text_figures.style_distance(group, data.persona)
-        evaluation.profiles[name] = text_figures.profile(group)
     compared = {name: answers[name] for name in ("tuned", "real")}
     evaluation.memorised = text_figures.memorised(compared, data.learned, encode)
     evaluation.diversity = text_figures.diversity(answers["tuned"], answers["real"])

@@ -39,7 +39,9 @@ class _ChunkedLoss(torch.autograd.Function):
 
     The head is a third of a small model's work and most of its memory: logits over 50,000 tokens at
     every position, and their gradients. So positions without a loss are left out beforehand, and
-    the rest goes in chunks whose logits are dropped as soon as their gradient is known.
+    the rest goes in chunks whose logits are dropped as soon as their gradient is known. torch's own
+    `linear_cross_entropy` (2.13) is as fast in fp32, but takes three times as long in bf16, in
+    which it adds up the loss as well.
     """
 
     @staticmethod

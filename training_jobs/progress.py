@@ -1,13 +1,7 @@
-"""How far a training run has come, and how it is shown.
-
-A progress bar on a terminal, else log lines; metrics in the Pushgateway.
-"""
+"""How far a training run has come: in the log, and in the Pushgateway."""
 
 import math
 from dataclasses import dataclass, field
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from contracts.clock import Clock
 from telemetry.job import JobReport
@@ -16,9 +10,8 @@ from training_jobs.hardware import peak_memory
 
 MIN_GAIN = 0.002
 """Smallest fall of the held-out loss (nats a token) that counts as one."""
-LOG_SECONDS = 30.0
+LOG_SECONDS = 10.0
 """Between two log lines, and two pushes of the metrics."""
-LOSSES = "loss {task.fields[loss]:.3f}, held out {task.fields[heldout]}"
 
 
 @dataclass
@@ -53,23 +46,20 @@ class TrainingProgress:
         return dict(self.heldout).get(self.best_step)
 
 
-class ProgressDisplay:
-    """Shows the progress of one run of `steps` steps; the bar is visible inside `with bar`."""
+class ProgressLog:
+    """Reports the progress of one run of `steps` steps now and then."""
 
     def __init__(
         self, report: JobReport, steps: int, steps_per_epoch: int, clock: Clock | None = None
     ) -> None:
         self._report = report
+        self._steps = steps
         self._steps_per_epoch = steps_per_epoch
         self._clock = clock or Clock()
         self._logged_at = self._clock.now()
-        console = Console(stderr=True)
-        columns = BarColumn(), MofNCompleteColumn(), TextColumn(LOSSES), TimeRemainingColumn()
-        self.bar = Progress("training", *columns, console=console, disable=not console.is_terminal)
-        self._task = self.bar.add_task("training", total=steps, loss=math.nan, heldout="–")
 
-    def show(self, progress: TrainingProgress) -> None:
-        """Show the progress after a step, and report it every half minute.
+    def note(self, progress: TrainingProgress) -> None:
+        """Take note of a step, and report the progress every ten seconds.
 
         loss               mean of the last 20 steps, nats a token
         tokens_per_second  tokens trained a second
@@ -77,9 +67,6 @@ class ProgressDisplay:
         peak_memory_bytes  most memory held
         heldout_loss       of the held-out persona turns; when it no longer falls, training stops
         """
-        loss, done = progress.losses[-1], progress.steps
-        heldout = f"{progress.heldout[-1][1]:.3f}" if progress.heldout else "–"
-        self.bar.update(self._task, completed=done, loss=loss, heldout=heldout)
         if self._clock.now() - self._logged_at < LOG_SECONDS:
             return
         self._logged_at = self._clock.now()
@@ -93,6 +80,7 @@ class ProgressDisplay:
             values["heldout_loss"] = progress.heldout[-1][1]
         self._report.gauges("Of the run under way or last finished.", values)
         self._report.push()
-        if self.bar.disable:
-            rounded = {name: round(value, 3) for name, value in values.items()}
-            logger().info("training", step=progress.steps, **rounded)
+        left = progress.seconds / progress.steps * (self._steps - progress.steps)
+        rounded = {name: round(value, 3) for name, value in values.items()}
+        step = f"{progress.steps}/{self._steps}"
+        logger().info("training", step=step, minutes_left=round(left / 60, 1), **rounded)

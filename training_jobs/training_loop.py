@@ -17,7 +17,7 @@ from training_jobs.checkpoint import BEST, STEP
 from training_jobs.gpt2_layers import add_lora, merge_lora, speed_up
 from training_jobs.jemalloc import release_memory
 from training_jobs.loss import summed_loss
-from training_jobs.progress import ProgressDisplay, TrainingProgress
+from training_jobs.progress import ProgressLog, TrainingProgress
 from training_jobs.training_run import TrainingRun
 
 
@@ -36,9 +36,7 @@ def train(run: TrainingRun, report: JobReport, should_stop: Callable[[], bool]) 
         add_lora(model, config.lora_rank, run.hardware.bf16)
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
-    trainer = Trainer(run, report, should_stop)
-    with trainer.display.bar:
-        progress = trainer.train()
+    progress = Trainer(run, report, should_stop).train()
     if is_lora:
         # The frozen weights may be rounded to bf16: the base as it was takes the additions.
         release_memory()
@@ -78,7 +76,7 @@ class Trainer:
         self._config = run.config
         self._hardware = run.hardware
         self._model = run.base.model
-        self.display = ProgressDisplay(report, run.steps, run.steps_per_epoch)
+        self._log = ProgressLog(report, run.steps, run.steps_per_epoch)
         self._should_stop = should_stop
         self._trained = {n: p for n, p in self._model.named_parameters() if p.requires_grad}
         self._rate = run.config.rate_for(self._model.num_parameters(), len(run.documents))
@@ -98,7 +96,7 @@ class Trainer:
             if is_due and self._run.measured:
                 self._measure()
             progress.seconds += time.monotonic() - started
-            self.display.show(progress)
+            self._log.note(progress)
             if self._should_stop():
                 self._save()
                 raise Interrupted

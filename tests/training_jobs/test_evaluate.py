@@ -159,7 +159,7 @@ def test_style_sees_length_case_and_marks() -> None:
     calm, loud = [["да."], ["нет."]], [["ДА!!!"], ["НЕТ!!!"]]
     assert text_figures.style_distance(calm, calm) == 0.0
     assert text_figures.style_distance(calm, loud) > 0.3
-    assert text_figures.profile(loud)["upper-case share"] == 1.0
+    assert text_figures.features(loud[0])["upper-case share"] == 1.0
 
 
 def test_eight_tokens_in_a_row_of_what_was_learned_are_a_repetition() -> None:

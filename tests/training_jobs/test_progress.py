@@ -5,7 +5,7 @@ import pytest
 from contracts.clock import Clock
 from telemetry.job import JobReport
 from tests.telemetry.pushgateway import pushgateway
-from training_jobs.progress import LOG_SECONDS, ProgressDisplay, TrainingProgress
+from training_jobs.progress import LOG_SECONDS, ProgressLog, TrainingProgress
 
 
 class StoppedClock(Clock):
@@ -15,20 +15,20 @@ class StoppedClock(Clock):
         return self.time
 
 
-def test_a_run_under_way_is_pushed_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_under_way_is_pushed_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     clock = StoppedClock()
     progress = TrainingProgress(losses=[4.0], tokens=512, seconds=2.0)
     with pushgateway() as gateway:
         report = JobReport("training", "avtobus", gateway.url)
-        display = ProgressDisplay(report, steps=8, steps_per_epoch=4, clock=clock)
-        display.show(progress)
+        log = ProgressLog(report, steps=8, steps_per_epoch=4, clock=clock)
+        log.note(progress)
         assert gateway.pushed == []
         clock.time = LOG_SECONDS
         progress.losses.append(2.0)
         progress.heldout.append((2, 3.5))
-        display.show(progress)
-        display.show(progress)
+        log.note(progress)
+        log.note(progress)
     [(_, _, pushed)] = gateway.pushed
     assert pushed.pop("persona_training_peak_memory_bytes") > 1e6
     assert pushed == {

@@ -67,7 +67,6 @@ class Evaluation(BaseModel):
     current_context_gain  as context_gain, of that version
     attribution           probability that the persona wrote it, by group; `others` is the floor
     style_distance        distance of the style from what was learned, by group
-    profiles              means of the features of style, by group
     memorised             share of answers that repeat a stretch of what was learned, by group
     diversity             distinct replies, words and pairs of words by all of them
     cut, empty, moderated shares of the replies that did not end, are empty, are stopped
@@ -90,7 +89,6 @@ class Evaluation(BaseModel):
     current_context_gain: Estimate | None = None
     attribution: dict[str, Estimate] = {}
     style_distance: dict[str, float] = {}
-    profiles: dict[str, dict[str, float]] = {}
     memorised: dict[str, Estimate] = {}
     diversity: dict[str, float] = {}
     cut: float = 0.0

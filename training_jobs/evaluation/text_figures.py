@@ -86,11 +86,6 @@ def features(answer: Messages) -> dict[str, float]:
     }
 
 
-def profile(answers: Sequence[Messages]) -> dict[str, float]:
-    """Return the mean of each feature."""
-    return {name: float(np.mean(values)) for name, values in _columns(answers).items()}
-
-
 def style_distance(ours: Sequence[Messages], theirs: Sequence[Messages]) -> float:
     """Return the mean over the features of the Kolmogorov-Smirnov distance: 0 (alike) to 1."""
     from scipy.stats import ks_2samp

@@ -7,17 +7,13 @@ Exit codes: 0 done, 1 the job failed, 2 refused (one line on standard error says
 
 import secrets
 import shutil
-import sys
-from contextlib import suppress
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
-from subprocess import PIPE, Popen, TimeoutExpired
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
 from contracts.clock import Clock
 from contracts.files import file_sha256
@@ -55,8 +51,6 @@ def submit(cluster: Cluster, bot: str, export: Path | None) -> str:
 
 def check(export: Path) -> None:
     """Raise Refusal if the file cannot be a Telegram export."""
-    if export.is_dir():
-        raise Refusal(f"--export {export}: is a folder; give the result.json in it")
     try:
         with export.open("rb") as file:
             beginning = file.read(1024).lstrip()
@@ -93,7 +87,6 @@ def upload(cluster: Cluster, cronjob: Resource, bot: str, export: Path) -> None:
         cluster.kubectl("create", "-f", "-", given=pod)
         cluster.wait_until_running(name)
         send(cluster, name, f"/data/{bot}/exports/result.json", export)
-        typer.echo(f"{decimal(export.stat().st_size)} uploaded")
     finally:
         try:
             cluster.kubectl("delete", "pod", name, "--wait=false")
@@ -128,28 +121,14 @@ def upload_pod(cronjob: Resource, bot: str) -> Resource:
 def send(cluster: Cluster, pod: str, target: str, export: Path) -> None:
     """Run receive.sh in the pod; raises Refusal with the error of the script or of kubectl."""
     size, sha256 = export.stat().st_size, file_sha256(export)
+    typer.echo(f"uploading {decimal(size)}")
     script = ["sh", "-c", RECEIVE.read_text(), "sh", target, str(size), sha256]
     command = cluster.command("exec", "-i", pod, "-c", "upload", "--", *script)
-    columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
-    progress = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
-    with (
-        export.open("rb", buffering=0) as file,
-        progress,
-        Popen(command, stdin=file, stdout=PIPE, stderr=PIPE, text=True) as kubectl,
-    ):
-        task = progress.add_task("", total=size)
-        try:
-            output = None
-            while output is None:
-                with suppress(TimeoutExpired):
-                    output, errors = kubectl.communicate(timeout=0.2)
-                progress.update(task, completed=file.tell())  # kubectl shares the file's position
-        finally:
-            kubectl.kill()  # does nothing after kubectl has ended
-            kubectl.wait()
+    with export.open("rb") as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
     # the exit code is not enough: it is 0 also when the pod has vanished
-    if output.strip() != sha256:
-        reason = what_is_wrong(errors) or "the connection to it was lost; try again"
+    if done.stdout.strip() != sha256:
+        reason = what_is_wrong(done.stderr) or "the connection to it was lost; try again"
         raise Refusal(f"pod {pod}: {reason}")
 
 

@@ -59,7 +59,7 @@ def test_an_export_becomes_a_version_that_serves(cluster: StandIn) -> None:
     cluster.play = whole(cluster)
     done = cluster.submit()
     [job] = cluster.kept["jobs"]
-    assert done.stdout == f"1.0 MB uploaded\nstarted {job}\n{SHOWN}"
+    assert done.stdout == f"uploading 1.0 MB\nstarted {job}\n{SHOWN}"
     assert (done.exit_code, done.stderr) == (0, "")
 
 

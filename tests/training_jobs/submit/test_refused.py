@@ -23,7 +23,7 @@ def test_this_machine_is_checked_before_the_cluster(
     (cluster.folder / "page.html").write_text("<html>")
     for path, line in {
         cluster.folder / "no.json": "cannot be read (No such file or directory)",
-        cluster.folder: "is a folder; give the result.json in it",
+        cluster.folder: "cannot be read (Is a directory)",
         cluster.folder / "page.html": "is no result.json; export the chat as JSON",
     }.items():
         assert refusal(cluster.command("--export", path)) == f"--export {path}: {line}"

@@ -42,7 +42,7 @@ def test_an_export_replaces_the_previous_one(cluster: StandIn, context: str) -> 
     assert not cluster.kept["pods"]
     [job] = cluster.kept["jobs"]
     again = f"python -m training_jobs.submit --bot avtobus {context}--follow {job}"
-    assert done.stdout == f"1.0 MB uploaded\nstarted {job}\nfollow it: {again}\n"
+    assert done.stdout == f"uploading 1.0 MB\nstarted {job}\nfollow it: {again}\n"
     call = f"{context}-n persona-bots exec -i upload-avtobus-"
     assert (cluster.folder / "kubectl.log").read_text().startswith(call)
 
