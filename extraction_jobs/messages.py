@@ -184,9 +184,10 @@ class Filters:
             is_own = reason is None and bool(words) and not self._is_post(message)
             if reason == "too_long":
                 words = words[:LONGEST_HEARD]
+            text = words or single_line(message.media)
             if self._replaces_private:
-                words = replace_private(words, self.replaced)
-            yield Usable(message, words or message.media, reason, is_own)
+                text = replace_private(text, self.replaced)
+            yield Usable(message, text, reason, is_own)
 
     def _reason(self, message: Message, words: str) -> str | None:
         """Why a message cannot be used; None where it can."""

@@ -103,7 +103,13 @@ _SECRET = re.compile(
     r"(?=\S{0,63}\d)(?=\S{0,63}[a-z])([a-z0-9+/=_.!@#$%^&*~-]{8,})",
     re.IGNORECASE,
 )
-_PLACE = re.compile(r"(?<![\d.])(-?\d{1,2}\.\d{4,10}[,;]?\s{1,3}-?\d{1,3}\.\d{4,10})(?![\d.])")
+_DEGREES = (
+    r"-?\d{1,3}(?:\.\d{4,10}(?:\s?°)?|\s?°\s?\d\d?(?:[.,]\d{1,6})?\s?['′’]"
+    r"(?:\s?\d\d?(?:[.,]\d{1,6})?\s?(?:[\"″”]|['′’]{2}))?)(?:\s?(?:[NSEW]|[сю]\.?\s?ш|[вз]\.?\s?д)\b\.?)?"
+)
+_BETWEEN = r"(?:[,;]\s{0,3}|\s{1,3}|(?:%2C|,)(?:%20|\+)?|!4d)(?:[NSEW]\s?)?"
+_PLACE = re.compile(rf"(?<![\d.])({_DEGREES}{_BETWEEN}{_DEGREES})(?![\d.])", re.IGNORECASE)
+_MAP = re.compile(r"\bmap=\d{1,2}/(-?\d{1,2}\.\d{3,10}/-?\d{1,3}\.\d{3,10})(?![\d.])")
 _CARD = _numbers("4-4-4-4", "4-6-5", "6-10", before=_ANYWHERE)
 _LONG_CARD = _numbers("4-4-4-4-1", "4-4-4-4-2", "4-4-4-4-3", before=_ANYWHERE)
 _NAMED_INN = _numbers("12", "10", "4-2-2-2", before=r"\bинн\W{0,3}")
@@ -171,7 +177,7 @@ def _is_phone(digits: str) -> bool:
 
 _TEXTS = (
     *((Kind.KEY, _KEY), (Kind.KEY, _SECRET), (Kind.LINK, _LINK), (Kind.EMAIL, _EMAIL)),
-    (Kind.PLACE, _PLACE),
+    *((Kind.PLACE, _PLACE), (Kind.PLACE, _MAP)),
 )
 _NUMBERS: tuple[tuple[Kind, re.Pattern[str], Callable[[str], bool]], ...] = (
     (Kind.CARD, _CARD, _is_card),

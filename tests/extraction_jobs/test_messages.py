@@ -71,6 +71,7 @@ def test_what_is_not_learned_can_be_answered_all_the_same(
         ({"text": "", "media": "[фото]"}, "[фото]", False),
         ({**FORWARD, "chat": COMMENTS}, "1", False),  # a post that people comment
         ({"text": "пиши на i@ya.ru"}, "пиши на [почта]", True),
+        ({"text": "", "media": "[опрос:\ni@ya.ru?]"}, "[опрос: [почта]?]", False),
     ],
 )
 def test_what_can_be_used_has_a_text_and_is_its_senders_own_or_not(

@@ -70,6 +70,14 @@ PRIVATE = {
         *("https://site.ru/reset?token=abcdef123456", "https://x.ru/a?b=1&access_token=abcdef"),
         *("https://user:passw0rd@site.ru/", "https://zoom.us/j/123?pwd=abcdef12"),
     ],
+    Kind.PLACE: [
+        *("55.755826, 37.617300", "55.755831,37.617673", "55.7558 37.6176", "-33.86881; 151.20929"),
+        *("https://yandex.ru/maps/?ll=37.617673%2C55.755831&z=12", "!3d55.75581!4d37.61761"),
+        *("https://www.google.com/maps/@55.7558310,37.6176730,17z", "geo:55.755831,37.617673"),
+        "https://www.openstreetmap.org/#map=15/55.75583/37.61767",
+        *("55°45'20.9\"N 37°37'03.6\"E", "55°45.35′N 37°37.06′E", "N55.755831 E37.617673"),
+        *("55.755831° N, 37.617673° E", "55°45′21″ с. ш. 37°37′04″ в. д.", "59°57'N 30°19'E"),
+    ],
 }  # fmt: skip
 INNOCENT = [
     *("в 10:15 поехали", "2024-12-31 23:59:59"),
@@ -101,6 +109,7 @@ INNOCENT = [
     *("моя собака съела.все", "меня собака лает.капец", "сижу @ дома.капец"),
     *("a.ru/?aff_trace_key=abcdef123", "vk.com/photo1?access_key=abcdef123", "a.ru?monkey=abcdef1"),
     *("a.ru/?a=1&msid=abcdef123", "a.ru/?compass=abcdef123"),
+    *("20°, 25°", "поворот 90°, 180°", "45° 30'", "курс 92.4561 и 101.2345", "1.08451/1.08455"),
     *("😀😀😀", "", "5-7 лет 2024-2025"),
 ]  # fmt: skip
 BLOCKING = Moderator(Policy())
