@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from sqlite3 import Row
 
-from contracts.bot_command import read_command
 from contracts.conversation import MOST_CONTEXT_TURNS, Conversation, Line, Spoken, TurnList
 from contracts.conversation import context as context_of
 from contracts.conversation import turns as spoken_turns
@@ -60,7 +59,7 @@ def compose_turns(
 
 def _line(row: Row, me: Identity) -> Line:
     sender = "" if Role(row["role"]) is Role.PERSONA else str(row["user_id"])
-    text = "" if read_command(row["text"]) else without_own_name(row["text"], me)
+    text = without_own_name(row["text"], me)
     return Line(row["message_id"], sender, text, row["at"], row["reply_to"] or None)
 
 

@@ -54,6 +54,7 @@ ANSWERED: list[tuple[str, dict[str, Any], list[list[str]]]] = [
     ("a bare mention alone", mention(), [["автобус"]]),
     ("a picture", mention(ASK, reply_to_message=group(None, sender=person(8), **PHOTO)),
      [["[фото]"], ["что скажешь?"]]),
+    ("a command", mention(ASK, reply_to_message={**SAID, "text": "/weather"}), [["что скажешь?"]]),
     ("no visible sign", mention(ASK, reply_to_message=group("\u2800\u200b")), [["что скажешь?"]]),
 ]  # fmt: skip
 
