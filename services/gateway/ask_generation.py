@@ -10,7 +10,7 @@ from contracts.retry import backoff, retry
 from contracts.turn import single_line
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.context import Context
-from services.gateway.store.history import Recall
+from services.gateway.store.history import Basis
 from services.gateway.store.same_words import denial_key, is_repeat
 from services.generation.client import GenerationClient, GenerationError, InvalidRequest, RetryLater
 from telemetry.logs import logger
@@ -50,7 +50,7 @@ class Generation:
         return next((each for each in models if each.bot == self._bot and each.version), None)
 
     async def ask(
-        self, turns: Sequence[pb.Turn], chat_key: str, request_id: str, recall: Recall
+        self, turns: Sequence[pb.Turn], chat_key: str, request_id: str, basis: Basis
     ) -> list[str]:
         """Return the messages to send, none where no draw can be said.
 
@@ -61,7 +61,7 @@ class Generation:
         try:
             for _ in range(DRAWS):
                 response = await self._generate(turns, chat_key, request_id)
-                chosen = choose(response.candidates, recall.recent, recall.denied)
+                chosen = choose(response.candidates, basis.recent, basis.denied)
                 if chosen[0]:
                     lines, outcome = chosen
                 if outcome in ("candidate", "replaced"):

@@ -44,12 +44,11 @@ def is_command(message: Message, me: Identity) -> bool:
     return (command is not None and not is_talk) or command_entry(message, me) is not None
 
 
-def is_order(update: Update | None, me: Identity) -> bool:
-    """Whether it needs no thought, and so waits for none: a command of ours, a button, a move."""
+def waits_for_no_talk(update: Update | None, me: Identity) -> bool:
+    """Whether it needs no thought: a command of ours, a button, a move."""
     if not isinstance(update, Message):
         return isinstance(update, ButtonPress)
-    is_move = update.migrate_from_chat_id != 0 or update.migrate_to_chat_id != 0
-    return is_move or (not update.is_edit and command_entry(update, me) is not None)
+    return update.is_move or (not update.is_edit and command_entry(update, me) is not None)
 
 
 def continues(

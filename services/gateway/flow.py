@@ -1,4 +1,4 @@
-"""From an update to its answer: begin → decide → recall → ask → plan, each a call in this file.
+"""From an update to its answer: begin → decide → read history → ask → plan, all in this file.
 
 `polling` receives updates, `update_queues` orders them; `sender` sends what is planned here.
 Of each update one answer is committed, which is never made again; each transaction may be the last
@@ -21,7 +21,7 @@ from services.gateway.context import Context, beside, unless
 from services.gateway.decision import continues, decide
 from services.gateway.greeting import greet
 from services.gateway.history_turns import HISTORY_MESSAGES, chat_key, compose_turns
-from services.gateway.incoming import ButtonPress, Identity, Message, Standing, Unreadable
+from services.gateway.incoming import ButtonPress, Identity, Membership, Message, Unreadable
 from services.gateway.polling import Polling
 from services.gateway.reasons import BURST_GAP, NOT_TALK, SPEAKS, UNASKED, ChatSettings, Reason
 from services.gateway.sender import Sender
@@ -84,7 +84,7 @@ class Flow:
 
     async def _answer(self, update_id: int, stored: inbox.Stored) -> Answer:
         match update := stored.read():
-            case Message(migrate_from_chat_id=0, migrate_to_chat_id=0):
+            case Message() if not update.is_move:
                 return await self._answer_message(update_id, update, stored.taken_at)
             case Message():  # told in both chats, and either may be read first
                 old = update.migrate_from_chat_id or update.chat
@@ -93,10 +93,10 @@ class Flow:
                 self.sender.wake_all(new)
             case ButtonPress():
                 return await answer_button(update, self.context, self.me)
-            case Standing() if update.is_removal:
+            case Membership() if update.is_removal:
                 self.context.metrics.put_out.inc()
                 await self.sender.drop_chat(update.chat)
-            case Standing() if update.is_arrival:
+            case Membership() if update.is_arrival:
                 return await greet(update, self.context, self.me)
         return Answer()
 
@@ -134,7 +134,7 @@ class Flow:
             if reason not in NOT_TALK and message.said and inbox.is_new(db, update_id):
                 said = None if message.is_edit else message.quoted
                 there = message.elsewhere_chat or message.chat
-                if said and self.context.may_keep(said, there, self.me.id):
+                if said and not said.command and self.context.may_keep(said, there, self.me.id):
                     history.add_answered(db, message, said, self.me.id)
                 history.add_message(db, message, reason)
         self.context.metrics.decided.labels(reason.value).inc()
@@ -147,19 +147,19 @@ class Flow:
         began = self.clock.monotonic()
         where = message.chat, message.topic, message.place
         async with beside(show_typing(self.context.api, where, self.clock)):
-            recall = await self._recall(update_id, message, taken_at, reason)
-            if recall is None:
+            basis = await self._read_history(update_id, message, taken_at, reason)
+            if basis is None:
                 # it is answered with what its sender wrote after it
                 waits = Reason.JOINED_UNASKED if reason in UNASKED else Reason.JOINED
                 return Answer(writes=(lambda db: history.set_reason(db, message, waits),))
             if reason is Reason.WORDLESS:
                 return self._answer_wordless(message, reason)
             try:
-                lines = await self._ask(update_id, message, recall)
+                lines = await self._ask(update_id, message, basis)
             except GenerationError:
                 return self._tell_outage(message, reason)
         spent = self.clock.monotonic() - began
-        return self._compose(recall.outside_chain(message), reason, lines, spent)
+        return self._compose(basis.outside_chain(message), reason, lines, spent)
 
     def _answer_wordless(self, message: Message, reason: Reason) -> Answer:
         """Answer with one of the lines for it, the same at each attempt."""
@@ -167,9 +167,9 @@ class Flow:
         answer = _answered(message, reason, (answer_to(message, text, asker=message.sender),))
         return _counted(answer, message, "answer", self.clock.now())
 
-    async def _recall(
+    async def _read_history(
         self, update_id: int, message: Message, taken_at: float, reason: Reason
-    ) -> history.Recall | None:
+    ) -> history.Basis | None:
         """What a reply rests on; None where the sender wrote more that is answered with this.
 
         The pause for more runs from the time at which the message came, by our clock alone: that of
@@ -186,7 +186,7 @@ class Flow:
             if self._is_continued(db, update_id, message, reason):
                 return None
             self._bursts.pop(_place(message), None)
-            return history.recall(db, message, HISTORY_MESSAGES)
+            return history.read_basis(db, message, HISTORY_MESSAGES)
 
     def _is_continued(
         self, db: Connection, update_id: int, message: Message, reason: Reason
@@ -200,12 +200,12 @@ class Flow:
         has_bursts = has_waited or self.config.burst_seconds > 0
         return any(continues(each, message, reason, self.me, has_bursts) for each in later)
 
-    async def _ask(self, update_id: int, message: Message, recall: history.Recall) -> list[str]:
+    async def _ask(self, update_id: int, message: Message, basis: history.Basis) -> list[str]:
         key = chat_key(self.context.bot, message.chat, message.topic)
-        turns = compose_turns(recall.messages, recall.answered, key, self.me, self.context.rules)
+        turns = compose_turns(basis.messages, basis.answered, key, self.me, self.context.rules)
         if not turns:  # the sender has been forgotten meanwhile
             return []
-        return await self.generation.ask(turns, key, f"{self.context.bot}-{update_id}", recall)
+        return await self.generation.ask(turns, key, f"{self.context.bot}-{update_id}", basis)
 
     def _compose(self, message: Message, reason: Reason, lines: list[str], spent: float) -> Answer:
         """Pace the lines as a person would type them; the time spent so far counts."""

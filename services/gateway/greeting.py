@@ -2,11 +2,11 @@
 
 from services.gateway.answer import Answer, Outgoing
 from services.gateway.context import Context
-from services.gateway.incoming import Identity, Standing
+from services.gateway.incoming import Identity, Membership
 from services.gateway.store import chats
 
 
-async def greet(arrival: Standing, context: Context, me: Identity) -> Answer:
+async def greet(arrival: Membership, context: Context, me: Identity) -> Answer:
     """Say who the bot is, how it is called and what administrators can set.
 
     Not in a supergroup that is one of its groups upgraded.

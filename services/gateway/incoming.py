@@ -1,4 +1,4 @@
-"""What Telegram sends, read tolerantly: messages, pressed buttons, the bot's own standing. Pure.
+"""What Telegram sends, read tolerantly: messages, pressed buttons, the bot's membership. Pure.
 
 Every fact of a message is derived here and nowhere else. A field that is missing, of an unexpected
 type or new counts as not given; only an update without chat, sender or id is unreadable.
@@ -87,6 +87,11 @@ class Message(RepliedTo):
     @property
     def is_private(self) -> bool:
         return self.chat_type == "private"
+
+    @property
+    def is_move(self) -> bool:
+        """It tells that a group became a supergroup."""
+        return self.migrate_from_chat_id != 0 or self.migrate_to_chat_id != 0
 
     @property
     def topic(self) -> int:
@@ -203,7 +208,7 @@ class ButtonPress(Tolerant):
         return self.message.topic
 
 
-class Standing(Tolerant):
+class Membership(Tolerant):
     """The bot was blocked, put out of a group, added to one or given other rights."""
 
     chat: Id = at_path(0, "chat", "id")
@@ -222,7 +227,7 @@ class Standing(Tolerant):
         return self.before in _OUT and not self.is_removal and "group" in self.chat_type
 
 
-Update = Message | ButtonPress | Standing
+Update = Message | ButtonPress | Membership
 
 
 def read_update(payload: Mapping[str, Any], now: float) -> Update | None:
@@ -240,9 +245,9 @@ def read_update(payload: Mapping[str, Any], now: float) -> Update | None:
             if press.id:
                 return press
         case {"my_chat_member": raw}:
-            standing = Standing.model_validate(raw if isinstance(raw, dict) else {})
-            if standing.chat and standing.sender:
-                return standing
+            change = Membership.model_validate(raw if isinstance(raw, dict) else {})
+            if change.chat and change.sender:
+                return change
         case _:
             return None
     raise Unreadable

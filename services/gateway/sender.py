@@ -9,7 +9,6 @@ call ended is written down however long the disk refuses: nobody else knows it.
 import asyncio
 import json
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
 from sqlite3 import Connection
 
 from aiogram.exceptions import TelegramMigrateToChat, TelegramRetryAfter
@@ -87,36 +86,36 @@ class Sender:
         try:
             while True:
                 news.clear()
-                row, wait = await self._look(queue)
-                if row is None or not wait:
+                row, wait, unwanted = await self._look(queue)
+                if row is None or not (wait or unwanted):
                     return row
-                async with AsyncExitStack() as shown:
-                    if row.spoken and wait <= LONGEST_SECONDS:  # a person would be typing
-                        where = row.chat, row.topic, row.extra
-                        typing = show_typing(self._api, where, self._clock)
-                        await shown.enter_async_context(beside(typing))
+                if unwanted:
+                    await self._fail(row, unwanted)
+                    continue
+                is_typed = row.spoken and wait <= LONGEST_SECONDS  # a person would be typing
+                where = row.chat, row.topic, row.extra
+                typing = [show_typing(self._api, where, self._clock)] if is_typed else []
+                async with beside(*typing):
                     await unless(news, self._clock.sleep(wait))
                 # and then look again: much may have happened
         finally:
             del self._news[queue]
 
-    async def _look(self, queue: Queue) -> tuple[Planned | None, float]:
-        """Return the next call and the seconds until it may go; mark one that may as being sent."""
-        unwanted, wait = [], 0.0
+    async def _look(self, queue: Queue) -> tuple[Planned | None, float, str | None]:
+        """Return the next call, the seconds until it may go, and why it is not to go any more.
+
+        A call that may go is marked as being sent.
+        """
         async with self._context.database.transaction(flush=True) as db:
-            while (row := outbox.next_planned(db, *queue)) is not None:
-                if wait := self._seconds_left(row):
-                    break
-                if not (reason := self._why_unwanted(db, row)):
-                    if row.is_message:  # at once, or others take the same slot
-                        self._rate_limit.take_slot(row.chat, self._clock.monotonic())
-                    outbox.mark_sending(db, row)
-                    break
-                unwanted.append((row, reason, outbox.mark_failed(db, row, self._clock.now())))
-        for each, reason, released in unwanted:
-            self.wake(released)
-            self._count_failed(each, reason)
-        return row, wait
+            row = outbox.next_planned(db, *queue)
+            if row is None or (wait := self._seconds_left(row)):
+                return row, 0.0 if row is None else wait, None
+            if unwanted := self._why_unwanted(db, row):
+                return row, 0.0, unwanted
+            if row.is_message:  # at once, or others take the same slot
+                self._rate_limit.take_slot(row.chat, self._clock.monotonic())
+            outbox.mark_sending(db, row)
+            return row, 0.0, None
 
     def _seconds_left(self, row: Planned) -> float:
         now, time = self._clock.now(), self._clock.monotonic()
@@ -146,11 +145,7 @@ class Sender:
     async def _send(self, row: Planned) -> None:
         """Make the call and write down how it ended."""
         try:
-            try:
-                message_id = await self._call(row)
-            finally:
-                if row.is_message:
-                    self._rate_limit.move_slot(row.chat, self._clock.monotonic())
+            message_id = await self._call(row)
         except TelegramRetryAfter as error:
             self._metrics.limited.inc()
             await self._postpone(row, error.retry_after)
@@ -180,7 +175,10 @@ class Sender:
             **json.loads(row.extra),
         }
         text = row.text if may_ping else without_pings(row.text)
-        message = await self._api.call("sendMessage", chat_id=row.chat, text=text, **place)
+        try:
+            message = await self._api.call("sendMessage", chat_id=row.chat, text=text, **place)
+        finally:
+            self._rate_limit.move_slot(row.chat, self._clock.monotonic())
         told = RepliedTo.model_validate(message if isinstance(message, dict) else {})
         return told.message_id or 2 * NOWHERE - row.id  # it was sent, whatever the answer says
 
@@ -202,9 +200,6 @@ class Sender:
     async def _fail(self, row: Planned, code: str) -> None:
         now = self._clock.now()
         self.wake(await self._context.write(lambda db: outbox.mark_failed(db, row, now)))
-        self._count_failed(row, code)
-
-    def _count_failed(self, row: Planned, code: str) -> None:
         if row.is_message:
             self._metrics.failed.labels(code).inc()
 

@@ -11,12 +11,12 @@ from contextlib import nullcontext
 
 from contracts.clock import Clock
 from services.gateway.chat_queues import ChatQueues
-from services.gateway.decision import is_order
+from services.gateway.decision import waits_for_no_talk
 from services.gateway.incoming import Identity
 from services.gateway.store.inbox import Arrival
 
 Queued = tuple[int, int, bool]
-"""The chat and the id of an update, and whether it waits for no talk."""
+"""The chat and the id of an update, and whether it is a command, which waits for no talk."""
 
 
 class UpdateQueues:
@@ -37,11 +37,11 @@ class UpdateQueues:
             if has_crashed:
                 self._suspects.add(update_id)
             chat = update.chat if update else 0
-            self.arrivals.put(chat, (chat, update_id, is_order(update, self._me)))
+            self.arrivals.put(chat, (chat, update_id, waits_for_no_talk(update, self._me)))
 
     async def _take(self, queued: Queued) -> None:
-        chat, update_id, waits_for_no_talk = queued
-        if waits_for_no_talk:
+        chat, update_id, is_command = queued
+        if is_command:
             await self._work(update_id)
         else:
             self.talk.put(chat, update_id)

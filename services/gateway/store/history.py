@@ -58,7 +58,7 @@ _CHAIN = f"""
 
 
 @dataclass(frozen=True)
-class Recall:
+class Basis:
     """What a reply rests on.
 
     messages  of the topic, oldest first; rows with what _ROW names
@@ -187,7 +187,7 @@ def end_burst(db: Connection, message: Message, reason: Reason) -> None:
     )
 
 
-def recall(db: Connection, message: Message, limit: int) -> Recall:
+def read_basis(db: Connection, message: Message, limit: int) -> Basis:
     """Return what a reply to the message rests on; no messages where it is not stored."""
     here = {**message.facts(), "limit": limit, "recent": REPEAT_MESSAGES}
     rows = db.execute(
@@ -210,7 +210,7 @@ def recall(db: Connection, message: Message, limit: int) -> Recall:
         "SELECT words FROM denied WHERE chat IN (?, ?)", (chats.WHOLE_BOT, message.chat)
     )
     recent = frozenset(words_key(text) for (text,) in own)
-    return Recall(rows[::-1], answered, recent, frozenset(words for (words,) in denied))
+    return Basis(rows[::-1], answered, recent, frozenset(words for (words,) in denied))
 
 
 def reset(db: Connection, chat: int, topic: int, before_id: int) -> int:

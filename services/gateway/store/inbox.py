@@ -34,34 +34,34 @@ class Arrival(NamedTuple):
     has_crashed: bool = False
 
 
-def store_updates(db: Connection, payloads: Sequence[dict[str, Any]], now: float) -> list[Arrival]:
-    """Keep raw updates; one that is there already stays as it is, and what has no id is none."""
-    newest = db.execute("SELECT max(taken_at) FROM updates").fetchone()[0] or 0.0
+def store_updates(db: Connection, payloads: Sequence[Any], now: float) -> list[Arrival]:
+    """Keep raw updates; one that is there already stays as it is, and what has no id is none.
+
+    Chat, topic and sender are 0 where they cannot be told.
+    """
     # a clock set back must not hide the newest update from next_offset
-    stored = [_row(each, max(now, newest)) for each in payloads if _has_id(each)]
-    db.executemany(
-        """INSERT INTO updates (update_id, payload, chat, topic, sender, taken_at)
-        VALUES (:update_id, :payload, :chat, :topic, :sender, :taken_at)
-        ON CONFLICT DO UPDATE SET taken_at = excluded.taken_at""",
-        [row for row, _ in stored],
-    )
-    return [Arrival(row["update_id"], update) for row, update in stored]
+    at = max(now, db.execute("SELECT max(taken_at) FROM updates").fetchone()[0] or 0.0)
+    arrivals = []
+    for payload in payloads:
+        if not (isinstance(payload, dict) and type(payload.get("update_id")) is int):
+            continue
+        # half a surrogate pair, which is no UTF-8, becomes a question mark
+        text = json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace").decode()
+        arrival = Arrival(payload["update_id"], _readable(payload, at))
+        place = (getattr(arrival.update, key, 0) for key in ("chat", "topic", "sender"))
+        db.execute(
+            """INSERT INTO updates (update_id, payload, taken_at, chat, topic, sender)
+            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET taken_at = excluded.taken_at""",
+            (arrival.update_id, text, at, *place),
+        )
+        arrivals.append(arrival)
+    return arrivals
 
 
-def _has_id(payload: Any) -> bool:
-    return isinstance(payload, dict) and type(payload.get("update_id")) is int
-
-
-def _row(payload: dict[str, Any], now: float) -> tuple[dict[str, Any], Update | None]:
-    """Chat, topic and sender are 0 where they cannot be told."""
-    # half a surrogate pair, which is no UTF-8, becomes a question mark
-    text = json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace").decode()
-    update = None
+def _readable(payload: dict[str, Any], now: float) -> Update | None:
     with suppress(Unreadable):
-        update = read_update(payload, now)
-    place = {key: getattr(update, key, 0) for key in ("chat", "topic", "sender")}
-    known = {"update_id": payload["update_id"], "payload": text, "taken_at": now}
-    return {**known, **place}, update
+        return read_update(payload, now)
+    return None
 
 
 def next_offset(db: Connection, now: float) -> int | None:
@@ -80,13 +80,10 @@ def waiting(db: Connection) -> list[Arrival]:
     """Return every update that is not handled yet, in order."""
     query = """SELECT update_id, payload, taken_at, crashes FROM updates WHERE state = 'new'
         ORDER BY update_id"""
-    found = []
-    for update_id, *stored in db.execute(query):
-        row, update = Stored(*stored), None
-        with suppress(Unreadable):
-            update = row.read()
-        found.append(Arrival(update_id, update, row.crashes > 0))
-    return found
+    return [
+        Arrival(update_id, _readable(json.loads(payload), taken_at), crashes > 0)
+        for update_id, payload, taken_at, crashes in db.execute(query)
+    ]
 
 
 def begin(db: Connection, update_id: int) -> Stored | None:
@@ -142,15 +139,9 @@ def end_talk(db: Connection, chat: int, topic: int, before_id: int) -> int:
         AND topic = ? AND update_id < ?""",
         (chat, topic, before_id),
     ).fetchall()
-    return sum(_is_talk(Stored(*stored)) and end(db, each, "done") for each, *stored in rows)
-
-
-def _is_talk(stored: Stored) -> bool:
-    """Whether it is a message, and not that a group became a supergroup."""
-    match stored.read():
-        case Message(migrate_from_chat_id=0, migrate_to_chat_id=0):
-            return True
-    return False
+    updates = ((update_id, Stored(*stored).read()) for update_id, *stored in rows)
+    talk = (each for each, said in updates if isinstance(said, Message) and not said.is_move)
+    return sum(end(db, update_id, "done") for update_id in talk)
 
 
 def prune(db: Connection, before: float, limit: int) -> int:

@@ -243,7 +243,7 @@ async def steps(folder: Path, length: int) -> int:
             history.view(db, message, now, ChatSettings())
             history.add_message(db, message, Reason.NAME)
             inbox.later_messages(db, 1, message)
-            history.recall(db, message, 60)
+            history.read_basis(db, message, 60)
             inbox.end(db, 1, "done")
             history.end_burst(db, message, Reason.PRIVATE)
             outbox.plan(db, 1, [Outgoing(5, "еду", spoken=True, reply_to=length)], now)

@@ -148,7 +148,7 @@ async def test_an_edit_brings_nothing_into_the_history(world: World) -> None:
 
 
 async def test_an_edit_whose_first_attempts_fail_is_answered_once(world: World) -> None:
-    fail(world.patch, "history.recall", 2)
+    fail(world.patch, "history.read_basis", 2)
     async with world.gateway():
         await world.talk(PLAIN)
         world.telegram.put_raw(**edit(PLAIN, text=CALLED))

@@ -151,7 +151,7 @@ def fail(patch: pytest.MonkeyPatch, query: str, times: int) -> Callable[[], bool
     return done.is_set
 
 
-QUERIES = ["inbox.waiting", "outbox.recover", "inbox.end", "inbox.begin", "history.recall"]
+QUERIES = ["inbox.waiting", "outbox.recover", "inbox.end", "inbox.begin", "history.read_basis"]
 
 
 @pytest.mark.parametrize("query", [*QUERIES, "outbox.plan"])

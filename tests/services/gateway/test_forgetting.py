@@ -111,7 +111,7 @@ async def test_what_the_persona_said_is_found_by_an_index(database: Database) ->
     queries = list[str]()
     async with database.transaction() as db:
         db.set_trace_callback(queries.append)
-        history.recall(db, read_message(private("эй"), 1.0), 60)
+        history.read_basis(db, read_message(private("эй"), 1.0), 60)
         history.persona_id(db)
         db.set_trace_callback(None)
         for query in (each for each in queries if "role = 'persona'" in each):
