@@ -6,7 +6,9 @@ import re
 import subprocess
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -215,6 +217,7 @@ JQ: dict[str, tuple[object, dict[str, object]]] = {
             "messages": [
                 {
                     "id": "1085000000000000001",
+                    "type": "Reply",
                     "timestamp": "2023-03-25T18:45:07.12+03:00",
                     "content": "да",
                     "author": {"id": "7", "name": "vera", "nickname": None, "isBot": False},
@@ -240,7 +243,8 @@ JQ: dict[str, tuple[object, dict[str, object]]] = {
                     "origin_server_ts": 1679759107000,
                     "sender": "@vera:host",
                     "content": {
-                        "body": "да",
+                        "msgtype": "m.text",
+                        "body": "> <@gleb:host> кто?\n> где?\n\nда",
                         "m.relates_to": {"m.in_reply_to": {"event_id": "$a"}},
                     },
                 },
@@ -269,21 +273,50 @@ JQ: dict[str, tuple[object, dict[str, object]]] = {
 }
 
 
+def convert(folder: Path, messenger: str, export: object) -> list[Message]:
+    """Run a messenger's line of jq in the docs."""
+    docs = Path(__file__).parents[2] / "docs" / "export.md"
+    commands = re.findall(r"```sh\n(jq [^`]*)```", docs.read_text(encoding="utf-8"))
+    (command,) = (each for each in commands if f"{messenger}.json " in each)
+    (folder / f"{messenger}.json").write_text(json.dumps(export), encoding="utf-8")
+    with pytest.raises(Refusal, match=r"JSONL|Telegram"):
+        read(folder)
+    subprocess.run(["sh", "-c", command], cwd=folder, check=True)
+    return read(folder / f"{messenger}.jsonl")
+
+
 @pytest.mark.parametrize("messenger", JQ)
 def test_the_lines_of_jq_in_the_docs_make_jsonl(tmp_path: Path, messenger: str) -> None:
     need("jq")
     export, expected = JQ[messenger]
-    docs = Path(__file__).parents[2] / "docs" / "export.md"
-    commands = re.findall(r"```sh\n(jq [^`]*)```", docs.read_text(encoding="utf-8"))
-    (command,) = (each for each in commands if f"{messenger}.json " in each)
-    (tmp_path / f"{messenger}.json").write_text(json.dumps(export), encoding="utf-8")
-    with pytest.raises(Refusal, match=r"JSONL|Telegram"):
-        read(tmp_path)
-    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
-    (message,) = read(tmp_path / f"{messenger}.jsonl")
+    (message,) = convert(tmp_path, messenger, export)
     assert message.text == "да"
     assert (message.reply_to is None) == (messenger == "signal")
     assert {name: getattr(message, name) for name in expected} == expected
+
+
+LEFT_OUT = {
+    "discord": (
+        {"type": "GuildMemberJoin", "content": "Joined."},
+        ("service", "Joined.", "[файл]"),
+    ),
+    "matrix": (
+        {"content": {"msgtype": "m.image", "body": "a.jpg", "url": "mxc://a"}},
+        ("message", "", "[фото]"),
+    ),
+}
+
+
+@pytest.mark.parametrize("messenger", LEFT_OUT)
+def test_the_lines_of_jq_take_nothing_for_words_that_nobody_wrote(
+    tmp_path: Path, messenger: str
+) -> None:
+    need("jq")
+    change, expected = LEFT_OUT[messenger]
+    export: Any = deepcopy(JQ[messenger][0])
+    export["messages"][-1] |= change
+    (message,) = convert(tmp_path, messenger, export)
+    assert (message.kind, message.text, message.media) == expected
 
 
 def test_a_path_without_a_file_is_refused(tmp_path: Path) -> None:

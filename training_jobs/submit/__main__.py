@@ -5,6 +5,7 @@ export is sent into a pod that exists only for the upload.
 Exit codes: 0 done, 1 the job failed, 2 refused (one line on standard error says why), 130 Ctrl-C.
 """
 
+import re
 import secrets
 import shutil
 import subprocess
@@ -35,6 +36,10 @@ BOT, NAME = "persona-bots/bot", "app.kubernetes.io/name"
 MOUNTS = ("/data", "/tmp")  # noqa: S108 (the container's)
 LIFETIME_SECONDS = 4 * 3600
 """How long an upload's pod lives at most, should deleting it fail."""
+EXPORT = re.compile(
+    rb"\{|<|PK\x03\x04|\xff\xfe|\xfe\xff|(?:\xef\xbb\xbf|\xe2\x80[\x8e\x8f])*(?:\{|\[?\d)"
+)
+"""How JSON, HTML, an archive, UTF-16 and WhatsApp's text begin, with or without marks before it."""
 RECEIVE = Path(__file__).with_name("receive.sh")
 
 
@@ -50,14 +55,16 @@ def submit(cluster: Cluster, bot: str, export: Path | None) -> str:
 
 
 def check(export: Path) -> None:
-    """Raise Refusal if the file cannot be a Telegram export."""
+    """Raise Refusal if the file cannot be an export, whose format extraction tells by content."""
+    if export.is_dir():
+        raise Refusal(f"--export {export}: is a folder; give its result.json, or pack it as zip")
     try:
         with export.open("rb") as file:
             beginning = file.read(1024).lstrip()
     except OSError as error:
         raise Refusal(f"--export {export}: cannot be read ({error.strerror})") from None
-    if not beginning.startswith(b"{"):
-        raise Refusal(f"--export {export}: is no result.json; export the chat as JSON")
+    if not EXPORT.match(beginning):
+        raise Refusal(f"--export {export}: is no export of a chat (docs/export.md)")
 
 
 def find(cluster: Cluster, bot: str) -> Resource:
@@ -143,7 +150,7 @@ def start(cluster: Cluster, bot: str) -> str:
 def main(
     settings: typer.Context,
     bot: Annotated[str, typer.Option(help="The bot's name, e.g. avtobus.")],
-    export: Annotated[Path | None, typer.Option(help="Telegram's export, result.json.")] = None,
+    export: Annotated[Path | None, typer.Option(help="An export: a file, or a zip.")] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Instead: the one that is stored.")
     ] = False,

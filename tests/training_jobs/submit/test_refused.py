@@ -20,11 +20,11 @@ def test_a_new_export_the_stored_one_or_a_job_is_required(cluster: StandIn) -> N
 def test_this_machine_is_checked_before_the_cluster(
     cluster: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (cluster.folder / "page.html").write_text("<html>")
+    (cluster.folder / "notes.txt").write_text("купить грабли")
     for path, line in {
         cluster.folder / "no.json": "cannot be read (No such file or directory)",
-        cluster.folder: "cannot be read (Is a directory)",
-        cluster.folder / "page.html": "is no result.json; export the chat as JSON",
+        cluster.folder: "is a folder; give its result.json, or pack it as zip",
+        cluster.folder / "notes.txt": "is no export of a chat (docs/export.md)",
     }.items():
         assert refusal(cluster.command("--export", path)) == f"--export {path}: {line}"
     assert not cluster.calls

@@ -3,11 +3,13 @@
 import os
 import time
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 
 from tests.training_jobs.submit.conftest import refusal
 from tests.training_jobs.submit.standin import Resource, StandIn, state
+from training_jobs.submit.__main__ import check
 
 CREATING = state("ContainerCreating")
 DIFFERENT = "what arrived is not what was sent; try again"
@@ -45,6 +47,22 @@ def test_an_export_replaces_the_previous_one(cluster: StandIn, context: str) -> 
     assert done.stdout == f"uploading 1.0 MB\nstarted {job}\nfollow it: {again}\n"
     call = f"{context}-n persona-bots exec -i upload-avtobus-"
     assert (cluster.folder / "kubectl.log").read_text().startswith(call)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'\xef\xbb\xbf{"messages": []}',
+        '{"messages": []}'.encode("utf-16"),
+        b"<!DOCTYPE html>",
+        "12.03.2023, 18:45 - Анна: да".encode(),
+        "\u200e[12.03.2023, 18:45:07] Анна: да".encode(),
+        b"PK\x03\x04",
+    ],
+)
+def test_whatever_extraction_reads_is_uploaded(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "chat").write_bytes(content)
+    check(tmp_path / "chat")
 
 
 def test_the_stored_export_is_learned_again_without_an_upload(cluster: StandIn) -> None:
