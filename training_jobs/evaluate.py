@@ -9,6 +9,7 @@ from training_jobs.model_libraries import require_training_packages
 if __name__ == "__main__":
     require_training_packages()
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -32,6 +33,7 @@ from training_jobs import run_folder
 from training_jobs.convert import export
 from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import BUDGET, EvaluationData, Scores, score
+from training_jobs.evaluation.hits import Group, group_contexts, hits_at_1
 from training_jobs.evaluation.replies import Reply, generate_replies
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
 from training_jobs.language_model import LanguageModel, find_base, load_model
@@ -71,20 +73,21 @@ def _measure(
     evaluation: Evaluation, bot: BotFile, folder: Path, tuned: LanguageModel, data: EvaluationData
 ) -> None:
     """Measure likelihood, then replies: whose they seem to be, how they look, what they copy."""
-    scores, shuffled = score(tuned, data.contexts), score(tuned, data.shuffled)
-    evaluation.tuned, evaluation.shuffled = scores.likelihood, shuffled.likelihood
+    scores, groups = score(tuned, data.contexts), group_contexts(data.contexts)
+    evaluation.tuned = scores.likelihood
+    _measure_hits(evaluation, "tuned", tuned, groups)
     learned = set(map(tuple, data.persona))
     is_new = [context.answer.messages not in learned for context in data.contexts]
     if any(is_new) and not all(is_new):
         evaluation.unseen = scores.only(is_new).likelihood
-    evaluation.context_gain = scores.gain_over(shuffled)
     volumes, sampling = from_environment(Volumes), bot.section("sampling", Sampling)
-    _compare_with_current(evaluation, BotModels(volumes.models(bot.name)), scores, data)
+    _compare_with_current(evaluation, BotModels(volumes.models(bot.name)), scores, data, groups)
     replies = generate_replies(folder / run_folder.CONVERTED, tuned, data.contexts, sampling)
     _measure_replies(evaluation, replies, bot.section("moderation", Policy))
     answers: text_figures.Answers = {"tuned": [reply.messages for reply in replies]}
     base = load_model(find_base(run_folder.read_run(folder).base, volumes))
     evaluation.base = score(base, data.contexts).likelihood
+    _measure_hits(evaluation, "base", base, groups)
     with TemporaryDirectory() as converted:
         export(base, Path(converted), 8)
         replies = generate_replies(Path(converted), base, data.contexts, sampling)
@@ -94,8 +97,9 @@ def _measure(
 
 
 def _compare_with_current(
-    evaluation: Evaluation, models: BotModels, tuned: Scores, data: EvaluationData
-) -> None:
+    evaluation: Evaluation, models: BotModels, tuned: Scores, data: EvaluationData,
+    groups: Sequence[Group],
+) -> None:  # fmt: skip
     """Score the version that serves now on the same contexts, or note why that is not possible."""
     version = evaluation.current_id
     if version is None:
@@ -107,10 +111,17 @@ def _compare_with_current(
     except Refusal as refusal:
         evaluation.notes.append(f"not compared: {refusal}")
         return
-    scores, shuffled = score(model, data.contexts), score(model, data.shuffled)
+    scores = score(model, data.contexts)
     evaluation.current = scores.likelihood
     evaluation.against_current = tuned.gain_over(scores)
-    evaluation.current_context_gain = scores.gain_over(shuffled)
+    _measure_hits(evaluation, "current", model, groups)
+
+
+def _measure_hits(
+    evaluation: Evaluation, name: str, model: LanguageModel, groups: Sequence[Group]
+) -> None:
+    if (hits := hits_at_1(model, groups)) is not None:
+        evaluation.hits[name] = hits
 
 
 def _measure_replies(evaluation: Evaluation, replies: list[Reply], policy: Policy) -> None:
@@ -142,7 +153,7 @@ def _measure_texts(
 def report_figures(report: JobReport, evaluation: Evaluation | None) -> None:
     """
     bits_per_character               of what the persona really said
-    context_gain_bits_per_character  bits a character that the conversation before it saves
+    hits_at_1                        how often the model picks the real answer among ten, 0 to 1
     memorised_share                  share of replies with eight tokens in a row from the data
     attribution_tuned                how much the replies resemble the persona's, 0 to 1
     attribution_real                 how much the persona's real answers resemble it

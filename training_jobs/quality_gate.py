@@ -40,12 +40,11 @@ def objections(
             f"it predicts the held-out part worse than {evaluation.current_id}:"
             f" by {-better.value:.3f} bits per character [{-better.high:.3f}, {-better.low:.3f}]"
         )
-    used = evaluation.context_gain
-    before = None if forgets_more else evaluation.current_context_gain
-    if before is not None and used is not None and before.low > 0 and used.low <= 0:
+    used, before = (evaluation.hits.get(name) for name in ("tuned", "current"))
+    if before and used and not forgets_more and used.relative.high < before.relative.low:
         yield (
-            f"it gains nothing from the conversation ({used} bits per character),"
-            f" where {evaluation.current_id} did ({before})"
+            f"it picks the real answer among ten less often ({used.relative}) than"
+            f" {evaluation.current_id} did ({before.relative})"
         )
     own, real = evaluation.memorised["tuned"], evaluation.memorised["real"]
     if own.low > real.high and own.value > real.value + MEMORISED:

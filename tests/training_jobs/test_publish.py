@@ -98,7 +98,7 @@ def measured(version: Path, bits: float) -> None:
     one, share = Estimate(bits, bits, bits), Estimate(0.25, 0.0, 0.5)
     likelihood = Likelihood(bits_per_character=one, perplexity=one)
     done = Evaluation(
-        contexts=5, tuned=likelihood, shuffled=likelihood, context_gain=one,
+        contexts=5, tuned=likelihood,
         memorised={"tuned": share, "real": share},
     )  # fmt: skip
     (version / EVALUATION).write_text(done.model_dump_json())

@@ -117,13 +117,6 @@ class EvaluationData:
         contexts = select_contexts(heldout, most, longest)
         return cls(contexts, [turn.text for turn in _turns(train)], persona, *others)
 
-    @property
-    def shuffled(self) -> list[Context]:
-        """Every real answer behind the turns of a context from elsewhere in the chat."""
-        contexts = self.contexts
-        shift = len(contexts) // 2 - len(contexts)  # below 0: indices wrap around
-        return [Context(contexts[i + shift].turns, each.answer) for i, each in enumerate(contexts)]
-
 
 def _turns(records: Iterable[Record]) -> list[Turn]:
     """Return the turns of records, which overlap, once each."""

@@ -51,6 +51,15 @@ class Likelihood(BaseModel):
     perplexity: Estimate
 
 
+class Hits(BaseModel):
+    """Shares of the contexts whose own answer a model picked out of ten: by its likelihood against
+    that after other contexts, and by plain likelihood, which prefers what is said often.
+    """
+
+    relative: Estimate
+    plain: Estimate
+
+
 class Evaluation(BaseModel):
     """All figures are of the held-out part, which is later than everything that was learned.
 
@@ -58,13 +67,11 @@ class Evaluation(BaseModel):
     tuned                 the fine-tuned model; absent, as all below, where too little is held out
     unseen                the same, on the answers that do not stand word for word in what was
                           learned; absent where none does, or all do
-    shuffled              the same, each answer behind a context from elsewhere
-    context_gain          bits per character by which `tuned` is better than `shuffled`
     base                  the base model
     current_id            the version that serves; absent where there is none
     current               that version; absent where it could not be compared
     against_current       bits per character by which `tuned` is better than `current`
-    current_context_gain  as context_gain, of that version
+    hits                  hits@1 of ten by model: how often it picks the real answer among ten
     attribution           probability that the persona wrote it, by group; `others` is the floor
     style_distance        distance of the style from what was learned, by group
     memorised             share of answers that repeat a stretch of what was learned, by group
@@ -80,13 +87,11 @@ class Evaluation(BaseModel):
     contexts: int
     tuned: Likelihood | None = None
     unseen: Likelihood | None = None
-    shuffled: Likelihood | None = None
-    context_gain: Estimate | None = None
     base: Likelihood | None = None
     current: Likelihood | None = None
     current_id: str | None = None
     against_current: Estimate | None = None
-    current_context_gain: Estimate | None = None
+    hits: dict[str, Hits] = {}
     attribution: dict[str, Estimate] = {}
     style_distance: dict[str, float] = {}
     memorised: dict[str, Estimate] = {}
@@ -99,11 +104,11 @@ class Evaluation(BaseModel):
 
     def lines(self) -> Iterator[str]:
         """Yield the main figures, for a model card."""
-        for name in ("base", "current", "tuned", "unseen", "shuffled"):
+        for name in ("base", "current", "tuned", "unseen"):
             if (each := getattr(self, name)) is not None:
                 yield f"bits per character, {name}: {each.bits_per_character}"
-        if self.context_gain is not None:
-            yield f"bits per character gained from the conversation: {self.context_gain}"
+        for name, hits in self.hits.items():
+            yield f"hits@1 of ten, {name}: {hits.relative} (by plain likelihood {hits.plain})"
         yield from (f"attribution, {name}: {each}" for name, each in self.attribution.items())
         yield from (f"memorised, {name}: {each}" for name, each in self.memorised.items())
         yield from self.notes
@@ -114,7 +119,7 @@ def figures(evaluation: Evaluation | None) -> dict[str, float | None]:
     evaluation = evaluation or Evaluation(contexts=0)
     estimates = {
         "bits_per_character": evaluation.tuned and evaluation.tuned.bits_per_character,
-        "context_gain_bits_per_character": evaluation.context_gain,
+        "hits_at_1": evaluation.hits["tuned"].relative if evaluation.hits else None,
         "memorised_share": evaluation.memorised.get("tuned"),
     }
     for group in ("tuned", "real", "base", "others"):
