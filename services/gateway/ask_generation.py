@@ -5,6 +5,8 @@ Knows turns and the service, and neither Telegram nor the store.
 
 import math
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from contracts.retry import backoff, retry
 from contracts.turn import single_line
@@ -82,14 +84,9 @@ class Generation:
         # who comes later in an outage does not wait for its two minutes anew
         began = self._clock.monotonic() if self._down_since is None else self._down_since
 
-        async def call() -> pb.GenerateResponse:
-            return await self._client.generate(
-                self._bot, turns, chat_key=chat_key, candidates=CANDIDATES, request_id=request_id
-            )
-
-        def policy(error: Exception, attempt: int) -> float | None:
-            return self._pause(error, attempt, began + OUTAGE_SECONDS)
-
+        more: dict[str, Any] = {"chat_key": chat_key, "request_id": request_id}
+        call = partial(self._client.generate, self._bot, turns, candidates=CANDIDATES, **more)
+        policy = partial(self._pause, until=began + OUTAGE_SECONDS)
         try:
             response = await retry(call, self._clock, policy)
         except GenerationError as error:

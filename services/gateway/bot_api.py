@@ -61,12 +61,9 @@ async def open_bot_api(settings: GatewaySettings) -> AsyncIterator[BotApi]:
     server = TelegramAPIServer.from_base(settings.telegram_api)
     try:
         session = AiohttpSession(proxy=proxy, api=server)
-    except (RuntimeError, ValueError):
-        raise Refusal(
-            "TELEGRAM_PROXY: not usable; give socks5:// or http://, and install aiohttp-socks"
-        ) from None
-    try:
         bot = Bot(settings.telegram_token.get_secret_value().strip(), session)
+    except (RuntimeError, ValueError):
+        raise Refusal("TELEGRAM_PROXY: not usable; give socks5:// or http://") from None
     except TokenValidationError:
         raise Refusal("TELEGRAM_TOKEN: not a bot's token (digits, a colon, letters)") from None
     async with bot:

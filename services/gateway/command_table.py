@@ -58,13 +58,9 @@ COMMANDS = {
     "help": CommandEntry(_ALL, handlers.show_help, hint="что я умею"),
     "privacy": CommandEntry(_ALL, handlers.privacy, _ANYWAY, "что я о вас храню"),
     "report": CommandEntry(_ALL, handlers.report, _OUT, "пожаловаться на моё сообщение"),
-    "forgetme": CommandEntry(
-        _ALL, handlers.forgetme, _ANYWAY | _FREE, "удалить у меня ваши сообщения"
-    ),
+    "forgetme": CommandEntry(_ALL, handlers.forgetme, _ANYWAY | _FREE, "забыть ваши сообщения"),
     "settings": CommandEntry(_ADMIN, handlers.show_settings, _GROUPS, "настройки этого чата"),
-    "insanity": CommandEntry(
-        _ADMIN, handlers.insanity, _GROUPS, "отвечать на всё или только когда зовут"
-    ),
+    "insanity": CommandEntry(_ADMIN, handlers.insanity, _GROUPS, "отвечать на всё или когда зовут"),
     "chattiness": CommandEntry(_ADMIN, handlers.chattiness, _GROUPS),
     "quiet": CommandEntry(_ADMIN, handlers.quiet, _GROUPS),
     "mute": CommandEntry(_ADMIN, handlers.mute, _FREE),

@@ -178,9 +178,6 @@ class Flow:
         pause = self.context.delays * self.config.burst_seconds
         pause = min(pause, taken_at + pause - self.clock.now())
         if pause > 0 and not message.is_by_bot:
-            async with self.database.transaction() as db:
-                if self._is_continued(db, update_id, message, reason):
-                    return None
             await self.clock.sleep(pause)
         async with self.database.transaction() as db:
             if self._is_continued(db, update_id, message, reason):

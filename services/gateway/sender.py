@@ -187,8 +187,7 @@ class Sender:
 
         def write(db: Connection) -> list[Queue]:
             if row.spoken and outbox.is_spoken(db, row):
-                where = row.chat, row.topic, message_id
-                history.add_spoken(db, *where, self._me, row.text, now, row.quoted)
+                history.add_spoken(db, row, message_id, self._me, now)
             return outbox.mark_sent(db, row, message_id, now)
 
         self.wake(await self._context.write(write))

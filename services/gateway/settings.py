@@ -49,5 +49,5 @@ class GatewaySettings(DatabasePath):
     @property
     def volumes(self) -> dict[str, Path]:
         """Folders on the volumes that it writes to, by the volume's name."""
-        listed = {"database": self.database.parent}
-        return listed if self.forget_dir is None else {**listed, "data": self.forget_dir}
+        data = {"data": self.forget_dir} if self.forget_dir else {}
+        return {"database": self.database.parent, **data}

@@ -51,7 +51,6 @@ class Database:
         """Open, check and migrate; raises Refusal when the file cannot be used."""
         self._path = path
         self._turn = asyncio.Lock()
-        self._flushes: bool | None = None  # what the connection is set to
         self._is_lost, self.is_writable, self.is_rewrite_due = False, True, True
         self.on_fault: Callable[[], None] = lambda: None
         with ExitStack() as held:
@@ -168,9 +167,7 @@ class Database:
     def _begin(self, flush: bool, writes: bool) -> None:
         if self._is_lost or database_file.identities(self._path) != self._files:
             self._open_anew()
-        if flush is not self._flushes:
-            self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
-            self._flushes = flush
+        self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
         self.connection.execute("BEGIN")
         if writes:
             self.connection.execute(f"PRAGMA user_version={self._schema}")
@@ -182,7 +179,6 @@ class Database:
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.connection.close()
         self.connection = database_file.connect(self._path, "rw")
-        self._flushes = None
         if database_file.schema(self.connection) != self._schema:
             raise sqlite3.DatabaseError("of another release")
         self._files = database_file.identities(self._path)

@@ -157,16 +157,13 @@ def add_answered(db: Connection, message: Message, said: RepliedTo, me: int) -> 
     )  # fmt: skip
 
 
-def add_spoken(
-    db: Connection, chat: int, topic: int, message_id: int, me: int, text: str, now: float,
-    reply_to: int,
-) -> None:  # fmt: skip
+def add_spoken(db: Connection, row: outbox.Planned, message_id: int, me: int, now: float) -> None:
     """Add what the persona said, and to what it replied for all to see."""
     db.execute(
         """INSERT OR IGNORE INTO turns
         (role, is_bot, chat, topic, message_id, user_id, text, at, reply_to)
         VALUES ('persona', 1, ?, ?, ?, ?, ?, ?, ?)""",
-        (chat, topic, message_id, me, text, now, reply_to),
+        (row.chat, row.topic, message_id, me, row.text, now, row.quoted),
     )
 
 
