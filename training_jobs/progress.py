@@ -1,7 +1,10 @@
-"""How far a training run has come: in the log, and in the Pushgateway."""
+"""How far a training run has come: a bar on a terminal, else log lines; the Pushgateway."""
 
 import math
 from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from contracts.clock import Clock
 from telemetry.job import JobReport
@@ -47,7 +50,7 @@ class TrainingProgress:
 
 
 class ProgressLog:
-    """Reports the progress of one run of `steps` steps now and then."""
+    """Reports the progress of one run of `steps` steps; the bar is visible inside `with bar`."""
 
     def __init__(
         self, report: JobReport, steps: int, steps_per_epoch: int, clock: Clock | None = None
@@ -57,9 +60,13 @@ class ProgressLog:
         self._steps_per_epoch = steps_per_epoch
         self._clock = clock or Clock()
         self._logged_at = self._clock.now()
+        console, loss = Console(stderr=True), TextColumn("loss {task.fields[loss]:.3f}")
+        columns = "training", BarColumn(), MofNCompleteColumn(), loss, TimeRemainingColumn()
+        self.bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task = self.bar.add_task("", total=steps, loss=math.nan)
 
     def note(self, progress: TrainingProgress) -> None:
-        """Take note of a step, and report the progress every ten seconds.
+        """Take note of a step, and report the progress every ten seconds: logged without a bar.
 
         loss               mean of the last 20 steps, nats a token
         tokens_per_second  tokens trained a second
@@ -67,6 +74,7 @@ class ProgressLog:
         peak_memory_bytes  most memory held
         heldout_loss       of the held-out persona turns; when it no longer falls, training stops
         """
+        self.bar.update(self._task, completed=progress.steps, loss=progress.losses[-1])
         if self._clock.now() - self._logged_at < LOG_SECONDS:
             return
         self._logged_at = self._clock.now()
@@ -80,6 +88,8 @@ class ProgressLog:
             values["heldout_loss"] = progress.heldout[-1][1]
         self._report.gauges("Of the run under way or last finished.", values)
         self._report.push()
+        if not self.bar.disable:
+            return
         left = progress.seconds / progress.steps * (self._steps - progress.steps)
         rounded = {name: round(value, 3) for name, value in values.items()}
         step = f"{progress.steps}/{self._steps}"

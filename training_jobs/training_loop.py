@@ -36,7 +36,9 @@ def train(run: TrainingRun, report: JobReport, should_stop: Callable[[], bool]) 
         add_lora(model, config.lora_rank, run.hardware.bf16)
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
-    progress = Trainer(run, report, should_stop).train()
+    trainer = Trainer(run, report, should_stop)
+    with trainer.log.bar:
+        progress = trainer.train()
     if is_lora:
         # The frozen weights may be rounded to bf16: the base as it was takes the additions.
         release_memory()
@@ -76,7 +78,7 @@ class Trainer:
         self._config = run.config
         self._hardware = run.hardware
         self._model = run.base.model
-        self._log = ProgressLog(report, run.steps, run.steps_per_epoch)
+        self.log = ProgressLog(report, run.steps, run.steps_per_epoch)
         self._should_stop = should_stop
         self._trained = {n: p for n, p in self._model.named_parameters() if p.requires_grad}
         self._rate = run.config.rate_for(self._model.num_parameters(), len(run.documents))
@@ -96,7 +98,7 @@ class Trainer:
             if is_due and self._run.measured:
                 self._measure()
             progress.seconds += time.monotonic() - started
-            self._log.note(progress)
+            self.log.note(progress)
             if self._should_stop():
                 self._save()
                 raise Interrupted
