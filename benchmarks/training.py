@@ -30,7 +30,8 @@ from transformers import TrainerCallback, TrainingArguments
 from benchmarks.support.report import JsonOption, Line, at_most, report
 from benchmarks.support.rugpt3_shape import write_rugpt3
 from contracts.conversation import Conversation
-from extraction_jobs.build_dataset import ExtractionConfig, Inputs, build
+from extraction_jobs.build_dataset import build
+from extraction_jobs.inputs import ExtractionConfig, Inputs
 from extraction_jobs.sample_chats.__main__ import main as write_sample_chats
 from extraction_jobs.stored_export import Source
 from telemetry.job import JobReport

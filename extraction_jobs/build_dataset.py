@@ -4,31 +4,27 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from contracts.conversation import MOST_LINES, Conversation
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, dataset_sha256, read_card
 from contracts.files import LOCK, write_model
-from contracts.refusal import Refusal, one_line
+from contracts.refusal import Refusal
 from contracts.settings import FORGET_FILE
 from extraction_jobs.advice import warnings
+from extraction_jobs.inputs import ExtractionConfig, Inputs, tracked
 from extraction_jobs.messages import (
-    NOBODY,
-    Filters,
     ForgetList,
     Found,
     Traces,
-    readable,
 )
 from extraction_jobs.personas import Senders, pseudonym
 from extraction_jobs.records import records
@@ -52,85 +48,6 @@ from telemetry.logs import logger
 STAMP, ASIDE = ".made-from", ".part"
 OURS = {TRAIN, HELDOUT, CARD, STAMP, "", LOCK, REPORT}
 """What a folder of a data set holds, and with ASIDE behind the name what a killed job left."""
-T = TypeVar("T")
-
-
-class ExtractionConfig(BaseModel):
-    """Whose answers are learned.
-
-    persona          `auto` (the export's owner, else the most talkative person), `whole-chat`, a
-                     name, an id like `user123`, or a list of ids that are one person
-    keep_forwards    learn what was forwarded as if the sender had written it
-    replace_private  put the name of its kind in the place of each phone, card, e-mail address,
-                     password and such
-    heldout_share    share of the persona's messages, the latest ones, that is not learned but used
-                     to measure
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
-
-    persona: str | tuple[str, ...] = Field(default="auto", min_length=1)
-    keep_forwards: bool = False
-    replace_private: bool = True
-    heldout_share: float = Field(default=0.1, ge=0.0, le=0.5)
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        return (self.persona,) if isinstance(self.persona, str) else self.persona
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a data set is made from.
-
-    is_stored  the source is the volume's own: it is written anew without what people on the forget
-               list wrote, if it holds any of that, once the data set is made
-    """
-
-    bot: str
-    config: ExtractionConfig
-    rules: Conversation
-    sources: Sequence[Source]
-    forget_list: ForgetList = NOBODY
-    is_stored: bool = False
-
-    @property
-    def made_from(self) -> tuple[Path | str | BaseModel | None, ...]:
-        """Return all that makes a difference, for the stamp of a data set."""
-        contents = ((each.sha256 or each.path, each.format) for each in self.sources)
-        return *chain(*contents), self.forget_list.sha256, self.config, self.rules
-
-    def described(self) -> dict[str, dict[str, Any]]:
-        """Return the card's fields of the inputs, whose names are numbered from the second on
-        where several have one.
-        """
-        named = dict[str, Source]()
-        for number, source in enumerate(self.sources, 1):
-            name = readable(source.path.name)
-            named[f"{name} ({number})" if name in named else name] = source
-        hashes = {name: source.sha256 or "" for name, source in named.items()}
-        if self.forget_list.sha256:
-            hashes[FORGET_FILE] = self.forget_list.sha256
-        return {"inputs": hashes, "sizes": {name: each.size for name, each in named.items()}}
-
-    def read(self, scratch: Scratch, found: Found, aside: Path) -> tuple[Senders, Filters, Traces]:
-        """Read all sources into the database; `aside` is a folder for what has to be unpacked."""
-        config, senders, traces = self.config, Senders(), Traces(self.forget_list)
-        filters = Filters(config.keep_forwards, config.replace_private, self.forget_list)
-        for number, source in enumerate(self.sources):
-            messages = _tracked(source.read(found, aside), f"reading {one_line(source.path.name)}")
-            scratch.add(senders.note(filters.usable(traces.note(messages))), number)
-        scratch.finish(traces.names)
-        senders.counts = scratch.senders()
-        if not senders.counts:
-            raise self.without_use(scratch.read, scratch.dropped() + found.counts)
-        return senders, filters, traces
-
-    def without_use(self, read: int, lost: Mapping[str, int]) -> Refusal:
-        """Return the Refusal of inputs in which there is nothing to learn from."""
-        reasons = ", ".join(f"{reason} {count}" for reason, count in lost.items() if count)
-        places = ", ".join(str(source.path) for source in self.sources)
-        return Refusal(f"{places}: nothing to learn from in {read} messages ({reasons or 'empty'})")
 
 
 def build(inputs: Inputs, folder: Path) -> tuple[Card, Inputs]:
@@ -181,7 +98,7 @@ def _make(inputs: Inputs, aside: Path, scratch: Scratch) -> tuple[Card, Traces]:
     if (console := Console(stderr=True)).is_terminal:
         console.print(f"persona: {name}", markup=False, highlight=False)
     told = (records(place, persona, rules.context_turns) for place in scratch.join(rules, ids))
-    answers = _tracked(chain.from_iterable(told), "building records")
+    answers = tracked(chain.from_iterable(told), "building records")
     split = write_split(aside, scratch.db, answers, config.heldout_share, dropped)
     dropped = Counter({reason: count for reason, count in sorted(dropped.items()) if count})
     if not split.train_records:
@@ -211,15 +128,6 @@ def count_senders(inputs: Inputs) -> Senders:
     """Read the sources, for a look at who wrote in them."""
     with tempfile.TemporaryDirectory() as name, closing(Scratch(Path(name) / "scratch")) as scratch:
         return inputs.read(scratch, Found(), Path(name))[0]
-
-
-def _tracked(items: Iterable[T], title: str) -> Iterator[T]:
-    """Yield the items; on a terminal, show how many have passed."""
-    console = Console(stderr=True)
-    shown = (TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "completed"))
-    columns = (SpinnerColumn(), *shown, TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield from progress.track(items, description=title)
 
 
 def _prepare(folder: Path) -> None:

@@ -17,7 +17,8 @@ from hypothesis import settings
 
 from contracts.conversation import Conversation
 from contracts.model_version import BotModels, Manifest
-from extraction_jobs.build_dataset import ExtractionConfig, Inputs, build
+from extraction_jobs.build_dataset import build
+from extraction_jobs.inputs import ExtractionConfig, Inputs
 from extraction_jobs.messages import ForgetList
 from extraction_jobs.stored_export import Source
 from tests.tiny_base import make_model

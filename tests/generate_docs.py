@@ -24,7 +24,8 @@ from contracts.conversation import Conversation
 from contracts.model_version import BotModels
 from contracts.sampling import Sampling
 from contracts.settings import Settings, Volumes
-from extraction_jobs.build_dataset import ExtractionConfig, report_card
+from extraction_jobs.build_dataset import report_card
+from extraction_jobs.inputs import ExtractionConfig
 from moderation.filter import Policy
 from services.gateway.backup import report_copy
 from services.gateway.bot_config import GatewayConfig

@@ -21,7 +21,8 @@ from benchmarks.support.report import quantile
 from benchmarks.support.rugpt3_shape import write_rugpt3
 from contracts.conversation import Conversation
 from contracts.model_version import BotModels
-from extraction_jobs.build_dataset import ExtractionConfig, Inputs, build
+from extraction_jobs.build_dataset import build
+from extraction_jobs.inputs import ExtractionConfig, Inputs
 from extraction_jobs.sample_chats.__main__ import main as write_sample_chats
 from extraction_jobs.stored_export import Source
 from protos.generation.v1 import generation_pb2 as pb

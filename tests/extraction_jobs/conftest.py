@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from contracts.conversation import Conversation
 from contracts.dataset import Card, Record
-from extraction_jobs.build_dataset import ExtractionConfig, Inputs, app, build
+from extraction_jobs.build_dataset import app, build
+from extraction_jobs.inputs import ExtractionConfig, Inputs
 from extraction_jobs.messages import NOBODY, Chat, ForgetList, Message
 from extraction_jobs.records import Draft
 from extraction_jobs.stored_export import Source

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from contracts.conversation import Conversation
 from contracts.dataset import read_records
-from extraction_jobs.build_dataset import ExtractionConfig, Inputs, build
+from extraction_jobs.build_dataset import build
+from extraction_jobs.inputs import ExtractionConfig, Inputs
 from extraction_jobs.stored_export import Source
 from tests.extraction_jobs.conftest import Entry
 
