@@ -1,7 +1,7 @@
 """The bot's commands: `COMMANDS` is the table of them, `command_handlers` what each one does."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
 from typing import Any
@@ -123,12 +123,8 @@ async def _may_give(order: Order, who: For) -> bool | None:
     return who is For.EVERYONE or is_persona or person in config.owner_ids
 
 
-def menus() -> list[dict[str, Any]]:
-    """Return parameters of setMyCommands, for private chats, groups and their administrators."""
-    return [
-        {
-            "commands": [{"command": name, "description": COMMANDS[name].hint} for name in names],
-            "scope": {"type": scope},
-        }
-        for scope, names in _MENUS.items()
-    ]
+def menus() -> Iterator[dict[str, Any]]:
+    """Yield parameters of setMyCommands, for private chats, groups and their administrators."""
+    for scope, names in _MENUS.items():
+        commands = [{"command": name, "description": COMMANDS[name].hint} for name in names]
+        yield {"commands": commands, "scope": {"type": scope}}

@@ -25,7 +25,7 @@ from telemetry.logs import logger
 
 LONG_POLL_SECONDS = 25
 """Time for which Telegram may hold a call that has nothing to tell."""
-GRACE_SECONDS = 10
+CALL_SECONDS = LONG_POLL_SECONDS + 10
 FLOOR_SECONDS = 1.0
 """Time that a call takes at least which tells nothing: a server may answer it at once. One that
 tells something comes between, so that it is asked twice a second at most."""
@@ -122,9 +122,8 @@ class Polling:
         # the first one shows at once whether another process polls
         seconds = LONG_POLL_SECONDS if self.last_success else 0
         wanted = {"offset": offset, "timeout": seconds, "allowed_updates": ALLOWED}
-        within = LONG_POLL_SECONDS + GRACE_SECONDS
         began = self._clock.monotonic()
-        updates: list[dict[str, Any]] = await self._api.call("getUpdates", within, **wanted)
+        updates: list[dict[str, Any]] = await self._api.call("getUpdates", CALL_SECONDS, **wanted)
         now, stored = self._clock.now(), list[inbox.Arrival]()
         if updates:
             async with self._database.transaction(flush=True) as db:
