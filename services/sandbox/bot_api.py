@@ -67,7 +67,7 @@ class BotMethods:
     async def _get_updates(self, bot: BotAccount, params: methods.GetUpdates) -> list[QueuedUpdate]:
         offset, limit = params.offset or 0, params.limit or MAX_LIMIT
         queue = self._messenger.queues[bot.token]
-        return await queue.poll(offset, limit, params.timeout or 0, params.allowed_updates)
+        return await queue.poll(offset, limit, params.timeout or 0)
 
     async def _send_message(self, bot: BotAccount, params: methods.SendMessage) -> Message:
         reply = params.reply_parameters
@@ -109,9 +109,7 @@ class BotMethods:
         return True  # the page shows no list of commands
 
     async def _delete_webhook(self, bot: BotAccount, params: methods.DeleteWebhook) -> bool:
-        if params.drop_pending_updates:
-            self._messenger.queues[bot.token].pending.clear()
-        return True
+        return True  # there is none
 
     def _room(self, bot: BotAccount, chat_id: int | str | None) -> Room:
         """Find a chat in which the bot may write."""

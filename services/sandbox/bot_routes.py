@@ -1,7 +1,7 @@
 """`/bot<token>/<method>`: the Bot API over HTTP.
 
-Parameters come in the query, or as JSON, a form or a multipart body. A file in a multipart body is
-ignored: no method here takes one.
+Parameters come in the query, a form or a multipart body. A file in a multipart body is ignored: no
+method here takes one.
 """
 
 import json
@@ -31,26 +31,16 @@ class BotRoutes:
 
 
 async def parameters(request: web.Request) -> dict[str, Any]:
-    """Return all parameters; what a form carries as JSON text is unpacked."""
+    """Return all parameters; what is JSON text is unpacked."""
+    fields = {**request.query, **await request.post()}
     try:
-        found = {**request.query, **await _body(request)}
-        return {name: _unpack(name, value) for name, value in found.items()}
+        return {name: _unpack(name, each) for name, each in fields.items() if isinstance(each, str)}
     except ValueError:
         raise bad_request("can't parse request") from None
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
-    if request.content_type != "application/json":
-        fields = (await request.post()).items()
-        return {name: value for name, value in fields if isinstance(value, str)}
-    found = json.loads(await request.read() or b"{}")
-    if not isinstance(found, dict):
-        raise ValueError("not an object")
-    return found
-
-
-def _unpack(name: str, value: Any) -> Any:
-    if not isinstance(value, str) or name == "text":
+def _unpack(name: str, value: str) -> Any:
+    if name == "text":
         return value
     if name == "chat_id" and value.lstrip("-").isdigit():
         return int(value)

@@ -5,7 +5,7 @@ Of each request it checks, before any route does:
 - the name by which it is called: a foreign name may have been made to point here (DNS rebinding);
 - the origin that a browser sends along;
 - the size and the type of the body: a page may send text and forms to any address, but not JSON.
-  The Bot API takes forms too; its tokens keep pages out.
+  The Bot API takes forms; its tokens keep pages out.
 """
 
 import re
@@ -19,7 +19,7 @@ MAX_BODY = 2**20
 """Bytes of the largest body, of which a bot's longest message is a fraction."""
 _PORT = re.compile(r":\d+$")
 _JSON = {"application/json"}
-_BOT_API = _JSON | {"application/x-www-form-urlencoded", "multipart/form-data"}
+_FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
 
 
 def guard(hosts: frozenset[str]) -> Middleware:
@@ -33,7 +33,7 @@ def guard(hosts: frozenset[str]) -> Middleware:
             raise ApiError(403, "foreign Origin")
         if (request.content_length or 0) > MAX_BODY:
             raise ApiError(413, f"a body has at most {MAX_BODY} bytes")
-        wanted = _BOT_API if request.path.startswith("/bot") else _JSON
+        wanted = _FORMS if request.path.startswith("/bot") else _JSON
         if request.can_read_body and request.content_type not in wanted:
             raise ApiError(415, f"a body is {' or '.join(sorted(wanted))}")
         return await handler(request)

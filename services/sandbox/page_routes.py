@@ -4,7 +4,6 @@ Events reach the page over server-sent events; it asks for the whole state when 
 
     POST /api/people      {"name"}; a name known already is the same person
     POST /api/messages    {"chat", "person", "text", "reply_to"}; reply_to may be left out
-    POST /api/edit        {"chat", "person", "message", "text"}
     POST /api/press       {"chat", "person", "message", "data"}; answers the callback query's id
 
 In every body `chat` is `group` or a bot's name, `person` an id or a name, and `message` the id of
@@ -48,11 +47,6 @@ class NewMessage(PersonAction):
     reply_to: int | None = None
 
 
-class Edit(PersonAction):
-    message: int
-    text: str
-
-
 class Press(PersonAction):
     message: int
     data: str
@@ -84,7 +78,6 @@ class PageRoutes:
             web.get("/api/state", self._state),
             post("/api/people", NewPerson, self._join, status=201),
             post("/api/messages", NewMessage, self._write, status=201),
-            post("/api/edit", Edit, self._edit),
             post("/api/press", Press, self._press),
         ]
 
@@ -130,10 +123,6 @@ class PageRoutes:
         room, person = self._find(body)
         draft = Draft(body.text, body.reply_to)
         return view(room.key, self._messenger.post(room, person, draft))
-
-    def _edit(self, body: Edit) -> Event:
-        room, person = self._find(body)
-        return view(room.key, self._messenger.edit(room, person, body.message, Draft(body.text)))
 
     def _press(self, body: Press) -> Event:
         return {"id": self._messenger.press(*self._find(body), body.message, body.data)}

@@ -1,11 +1,10 @@
-"""A bot's queue of updates: long polling, offsets, the kinds that it asked for.
+"""A bot's queue of updates: long polling and offsets.
 
 An update is kept until a poll with a greater offset confirms it. Knows nothing of chats.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,7 +30,6 @@ class UpdateQueue:
         self.pending: deque[QueuedUpdate] = deque()
         self._next_id = first_id
         self._longest_poll = longest_poll
-        self._allowed: frozenset[str] = frozenset()
         self._poller: asyncio.Future[None] | None = None
         self._closed = False
 
@@ -41,9 +39,8 @@ class UpdateQueue:
         return self._poller is not None and not self._poller.done()
 
     def put(self, kind: str, content: TelegramObject) -> None:
-        """Keep an update of a kind (`message`, ...) unless the bot did not ask for it."""
-        if not self._allowed or kind in self._allowed:
-            self.put_raw({kind: dump(content)})
+        """Keep an update of a kind (`message`, ...), whichever kinds the bot asks for."""
+        self.put_raw({kind: dump(content)})
 
     def put_raw(self, update: QueuedUpdate) -> None:
         """Keep an update as it is, true to Telegram's or not, under the next id."""
@@ -51,17 +48,13 @@ class UpdateQueue:
         self._next_id += 1
         self._wake()
 
-    async def poll(
-        self, offset: int, limit: int, seconds: float, allowed: Sequence[str] | None
-    ) -> list[QueuedUpdate]:
+    async def poll(self, offset: int, limit: int, seconds: float) -> list[QueuedUpdate]:
         """Return what is kept, waiting for an update while there is none.
 
         A poll that comes while another waits takes its place; the earlier one gets 409.
         """
         if self._poller and self.is_polled:
             self._poller.set_exception(conflict())
-        if allowed is not None:
-            self._allowed = frozenset(allowed)
         self._forget(offset)
         if not self.pending and seconds > 0 and not self._closed:
             self._poller = asyncio.get_running_loop().create_future()

@@ -45,7 +45,7 @@ async def test_an_edit_that_calls_the_bot_is_answered_once(town: Town) -> None:
         said = await town.sandbox.say("эй", person="Борис")
         edit = {"chat": "group", "person": "Борис", "message": said["id"]}
         for text in ("автобус, эй", "автобус, эй!"):
-            await town.sandbox.post("/api/edit", {**edit, "text": text})
+            await town.sandbox.post("/admin/edit", {**edit, "text": text})
         await town.hears("эхо: автобус, эй")
         assert await town.still() == ["эхо: автобус, эй"]
 

@@ -1,6 +1,7 @@
-"""`/admin`: how tests switch faults on, and see what the bots sent.
+"""`/admin`: how tests switch faults on, edit what people wrote, and see what the bots sent.
 
 POST /admin/faults   see `FaultSwitch`
+POST /admin/edit     {"chat", "person", "message", "text"}
 GET /admin/log       see `_log`
 """
 
@@ -12,8 +13,9 @@ from typing import Literal
 
 from aiohttp import web
 
-from services.sandbox.messages import Event
-from services.sandbox.page_routes import Body, post
+from services.sandbox.messages import Event, view
+from services.sandbox.page_routes import Body, PersonAction, post
+from services.sandbox.rooms import Draft
 from services.sandbox.server import account, application, listening
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.world import World
@@ -28,6 +30,11 @@ class FaultSwitch(Body):
     off: int | Literal["all"] | None = None
 
 
+class Edit(PersonAction):
+    message: int
+    text: str
+
+
 class AdminRoutes:
     def __init__(self, messenger: WatchedMessenger) -> None:
         self._messenger = messenger
@@ -35,6 +42,7 @@ class AdminRoutes:
     def routes(self) -> list[web.RouteDef]:
         return [
             post("/admin/faults", FaultSwitch, self._switch),
+            post("/admin/edit", Edit, self._edit),
             web.get("/admin/log", self._log),
         ]
 
@@ -45,6 +53,11 @@ class AdminRoutes:
         elif body.off is not None:
             faults.active.pop(body.off, None)
         return {"id": faults.switch_on(body.on) if body.on else None}
+
+    def _edit(self, body: Edit) -> Event:
+        person = self._messenger.world.person(body.person)
+        room = self._messenger.world.room_of_person(body.chat, person)
+        return view(room.key, self._messenger.edit(room, person, body.message, Draft(body.text)))
 
     async def _log(self, _: web.Request) -> web.Response:
         """Answer what the bots did, and what is in their way:

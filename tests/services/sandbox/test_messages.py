@@ -43,7 +43,7 @@ async def test_the_longest_text_is_taken_and_a_longer_one_or_none_refused(sandbo
 async def test_a_person_edits_their_own_message(sandbox: Sandbox) -> None:
     said = await sandbox.say("раз")
     body = {**ANSWER, "message": said["id"], "text": "@avtobus_bot"}
-    assert (await sandbox.post("/api/edit", body))["text"] == "@avtobus_bot"
+    assert (await sandbox.post("/admin/edit", body))["text"] == "@avtobus_bot"
     first, second = await sandbox.avtobus.get_updates()
     assert (first.event_type, second.event_type) == ("message", "edited_message")
     edited: Any = second.edited_message
@@ -55,7 +55,7 @@ async def test_a_person_edits_their_own_message(sandbox: Sandbox) -> None:
         ({"message": 5}, "message to edit not found"),
         ({"text": " "}, "text is empty"),
     ):
-        await sandbox.refuses("/api/edit", {**body, **change}, words)
+        await sandbox.refuses("/admin/edit", {**body, **change}, words)
 
 
 async def test_a_bot_edits_and_deletes_its_own_messages_alone(sandbox: Sandbox) -> None:
