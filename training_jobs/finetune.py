@@ -125,18 +125,18 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
     with TemporaryDirectory() as folder, refuse_out_of_memory():
         began = time.monotonic()
         training = TrainingRun(config, dataset, Path(folder))
-        steps, tokens, loaded = training.steps, training.tokens, time.monotonic()
+        steps, loaded = training.steps, time.monotonic()
         if training.measured:
             training.heldout_loss()
-        measuring = (time.monotonic() - loaded) * (1 + math.ceil(1 / config.measure_share))
+        measuring = (time.monotonic() - loaded) * math.ceil(1 / config.measure_share)
         training.measured.clear()
         training.config = config.model_copy(update={"max_steps": ESTIMATE_STEPS})
         progress = train(training, JobReport("training", ""), lambda: False)
-    rate = progress.tokens_per_second
+    rate, tokens = progress.tokens_per_second, steps * training.step_blocks * training.block_tokens
     most = timedelta(seconds=round(tokens / rate + measuring + loaded - began))
     return (
         f"{len(training.documents)} documents, {len(training.heldout)} held out"
-        f"\n{tokens} tokens in {steps} steps, at {rate:.0f} tokens/s at most {most}"
+        f"\nat most {tokens} tokens in {steps} steps, at {rate:.0f} tokens/s at most {most}"
         f"\n{peak_memory() / 2**30:.1f} GiB of memory"
     )
 

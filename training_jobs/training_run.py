@@ -74,13 +74,6 @@ class TrainingRun:
         steps = max(1, math.ceil(self.steps_per_epoch * epochs))
         return min(steps, self.config.max_steps or steps)
 
-    @property
-    def tokens(self) -> int:
-        """Tokens of all steps, padding included."""
-        epochs, rest = divmod(self.steps, self.steps_per_epoch)
-        blocks = epochs * len(self.blocks) + min(rest * self.step_blocks, len(self.blocks))
-        return blocks * self.block_tokens
-
     def step(self, number: int) -> list[Batch]:
         """Return the passes over the model of a step (from 0); their gradients are added up."""
         epoch, index = divmod(number, self.steps_per_epoch)

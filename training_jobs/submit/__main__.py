@@ -8,9 +8,9 @@ Exit codes: 0 done, 1 the job failed, 2 refused (one line on standard error says
 import re
 import secrets
 import shutil
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Annotated
 
 import typer
@@ -131,11 +131,18 @@ def send(cluster: Cluster, pod: str, target: str, export: Path) -> None:
     typer.echo(f"uploading {decimal(size)}")
     script = ["sh", "-c", RECEIVE.read_text(), "sh", target, str(size), sha256]
     command = cluster.command("exec", "-i", pod, "-c", "upload", "--", *script)
-    with export.open("rb") as file:
-        done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+    with (
+        export.open("rb") as file,
+        Popen(command, stdin=file, stdout=PIPE, stderr=PIPE, text=True) as kubectl,
+    ):
+        try:
+            output, errors = kubectl.communicate()
+        finally:
+            kubectl.kill()  # does nothing after kubectl has ended
+            kubectl.wait()
     # the exit code is not enough: it is 0 also when the pod has vanished
-    if done.stdout.strip() != sha256:
-        reason = what_is_wrong(done.stderr) or "the connection to it was lost; try again"
+    if output.strip() != sha256:
+        reason = what_is_wrong(errors) or "the connection to it was lost; try again"
         raise Refusal(f"pod {pod}: {reason}")
 
 

@@ -81,20 +81,20 @@ class Cluster:
     def watch(self, look: Callable[[], None]) -> None:
         """Call `look` every second while it raises NotReady, until the error's patience ends.
 
-        A pod that starts slowly shows that the cluster is back, a job at work that its pod runs:
-        an error ends those of less patience, which are timed anew when they come again.
+        It begins anew with an error of another patience: a pod that starts slowly shows that the
+        cluster is back, a job at work that its pod runs.
         """
-        since, shown = dict[float, float](), ""
+        patience, began, shown = 0.0, 0.0, ""
         while True:
             try:
                 return look()
             except NotReady as error:
-                since = {each: began for each, began in since.items() if each >= error.patience}
-                waited = self.clock.now() - since.setdefault(error.patience, self.clock.now())
-                if error.patience == PATIENCE and str(error) != shown:
+                if error.patience != patience:
+                    patience, began = error.patience, self.clock.now()
+                if patience == PATIENCE and str(error) != shown:
                     shown = str(error)
                     typer.echo(f"waiting: {shown}")
-                if waited >= error.patience:
+                if self.clock.now() - began >= patience:
                     raise
             asyncio.run(self.clock.sleep(1.0))
 
