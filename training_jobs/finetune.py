@@ -53,7 +53,7 @@ def finetune(
     report: JobReport | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
-    """Load the base and the documents, train, measure, and write the run folder.
+    """Load the base and the documents, train, and write the run folder.
 
     Raises Interrupted, with a checkpoint written, after the step at which `should_stop` is true.
     """
