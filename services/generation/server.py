@@ -18,7 +18,7 @@ from services.generation.engine.protocol import EngineOptions
 from services.generation.metrics import Metrics
 from services.generation.model_store import ModelStore
 from services.generation.served_versions import Versions
-from services.generation.servicer import SERVICE, GenerationServicer
+from services.generation.servicer import MAX_RECEIVED_BYTES, SERVICE, GenerationServicer, Parser
 from services.generation.settings import GenerationSettings
 from telemetry.logs import logger
 from telemetry.volume_usage import watch_volumes
@@ -27,6 +27,7 @@ LIVENESS = "generation.v1.Liveness"
 """Health of the process alone: a load or a restart of the engine is no reason to kill it."""
 HEALTH_SECONDS = 0.25
 SERVER_OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
     ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a silent half
     # clients resolve the name anew when a connection ends, and so find a further replica
     ("grpc.max_connection_age_ms", 60_000),
@@ -96,7 +97,7 @@ async def serve(
 def _build_server(
     servicer: GenerationServicer, statuses: health.aio.HealthServicer
 ) -> grpc.aio.Server:
-    server = grpc.aio.server(options=SERVER_OPTIONS)
+    server = grpc.aio.server(interceptors=[Parser()], options=SERVER_OPTIONS)
     pb_grpc.add_GenerationServiceServicer_to_server(servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)

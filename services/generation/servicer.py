@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 
 from contracts.clock import Clock
 from protos.generation.v1 import generation_pb2 as pb
@@ -25,6 +26,9 @@ from services.generation.served_versions import Versions
 from telemetry.logs import logger
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"].full_name
+MAX_MESSAGE_BYTES = 1 << 20
+MAX_RECEIVED_BYTES = 4 * MAX_MESSAGE_BYTES
+"""Above it gRPC itself hangs up, with a RESOURCE_EXHAUSTED that says nothing."""
 REQUEST_ID = "x-request-id"
 MAX_ID = 64
 """Characters of a request's id or bot that are logged."""
@@ -34,9 +38,37 @@ LATE_SECONDS = 0.01
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
+class Parser(grpc.aio.ServerInterceptor):
+    """Parses the service's requests; bytes that are no message are the caller's fault.
+
+    gRPC itself would end such a call with UNKNOWN. Here the handler gets a Rejection in place of
+    the request, and so it is logged and counted like any other.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if handler is None or not handler_call_details.method.startswith(f"/{SERVICE}/"):
+            return handler
+
+        def parse(data: bytes) -> Any | Rejection:
+            if len(data) > MAX_MESSAGE_BYTES:
+                problem = f"has {len(data)} bytes; at most {MAX_MESSAGE_BYTES} are taken"
+                return InvalidArgument("request", problem)
+            try:
+                return handler.request_deserializer(data)
+            except DecodeError:
+                return InvalidArgument("request", "is no message of generation.v1, or not UTF-8")
+
+        return handler._replace(request_deserializer=parse)
+
+
 @dataclass(frozen=True)
 class GenerationServicer(pb_grpc.GenerationServiceServicer):
-    """Answers for all bots; keeps no state of its own."""
+    """Answers for all bots; keeps no state of its own. Its requests are parsed by `Parser`."""
 
     engine: Engine
     versions: Versions
@@ -45,39 +77,45 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     clock: Clock
 
     async def Generate(  # noqa: N802 (the proto's name)
-        self, request: pb.GenerateRequest, context: Context
+        self, request: pb.GenerateRequest | Rejection, context: Context
     ) -> pb.GenerateResponse:
-        async with self._answer(request, False, context) as builder:
+        async with self._answer(request, context) as builder:
             async with aclosing(builder.run(self.engine)) as pieces:
                 async for _ in pieces:
                     pass
             return self._finish(builder)
 
     async def GenerateStream(  # noqa: N802
-        self, request: pb.GenerateStreamRequest, context: Context
+        self, request: pb.GenerateStreamRequest | Rejection, context: Context
     ) -> AsyncIterator[pb.GenerateStreamResponse]:
-        async with self._answer(request.request, True, context) as builder:
+        async with self._answer(request, context) as builder:
             async with aclosing(builder.run(self.engine)) as pieces:
                 async for piece in pieces:
                     yield pb.GenerateStreamResponse(delta=piece)
             yield pb.GenerateStreamResponse(response=self._finish(builder))
 
     async def ListModels(  # noqa: N802
-        self, request: pb.ListModelsRequest, context: Context
+        self, request: pb.ListModelsRequest | Rejection, context: Context
     ) -> pb.ListModelsResponse:
+        if isinstance(request, Rejection):
+            await self._reject(request, "", context)
         return pb.ListModelsResponse(models=await self.versions.models())
 
     @asynccontextmanager
     async def _answer(
-        self, request: pb.GenerateRequest, stream: bool, context: Context
+        self, request: pb.GenerateRequest | pb.GenerateStreamRequest | Rejection, context: Context
     ) -> AsyncIterator[ResponseBuilder]:
         """Admit a request, and end the call with the status of whatever is raised."""
-        bot = request.bot
+        stream = isinstance(request, pb.GenerateStreamRequest)
+        inner = request.request if isinstance(request, pb.GenerateStreamRequest) else request
+        bot = "" if isinstance(inner, Rejection) else inner.bot
         metadata = dict(context.invocation_metadata() or ())
         request_id = str(metadata.get(REQUEST_ID) or uuid.uuid4().hex)[:MAX_ID]
         with structlog.contextvars.bound_contextvars(request_id=request_id, bot=bot[:MAX_ID]):
             try:
-                async with self._admit(request, stream, context.time_remaining()) as builder:
+                if isinstance(inner, Rejection):
+                    raise inner
+                async with self._admit(inner, stream, context.time_remaining()) as builder:
                     yield builder
             except (asyncio.CancelledError, GeneratorExit):
                 left = context.time_remaining()

@@ -20,18 +20,16 @@ from hypothesis import strategies as st
 
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.client import turn
+from services.generation.servicer import MAX_MESSAGE_BYTES
 from tests.conftest import BOT
 from tests.services.generation.conftest import Service
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"]
 FUZZED = [method for method in SERVICE.methods if method.input_type.fields]
 EXPECTED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"}
-EXPECTED |= {"UNKNOWN"}  # of what gRPC cannot read
 Ask = tuple[str, bytes]
 """An RPC's name and what is sent to it."""
 OPTIONS = [("grpc.enable_http_proxy", 0), ("grpc.enable_retries", 0)]
-LONGEST = 2_000_000
-"""Characters of a field, more or less."""
 BATCH = 4
 """Requests sent at once."""
 
@@ -71,7 +69,7 @@ NEEDED = {"request", "bot", "turns", "role", "messages"}
 
 def _repeat(values: list[Any], times: int) -> list[Any]:
     """The values over and over, unless that comes to megabytes."""
-    return values * (times if len(repr(values)) * times < LONGEST else 1)
+    return values * (times if len(repr(values)) * times < 2 * MAX_MESSAGE_BYTES else 1)
 
 
 @st.composite
@@ -160,7 +158,7 @@ async def test_random_requests_end_well_and_do_no_harm(
     assert (await service.client.generate(BOT, [turn("Привет")])).candidates
 
 
-async def test_bytes_that_are_no_message_are_refused_by_grpc(channel: grpc.Channel) -> None:
+async def test_bytes_that_are_no_message_are_an_invalid_argument(channel: grpc.Channel) -> None:
     asked, good = [("ListModels", b"\xff")], pb.GenerateRequest(bot=BOT, turns=[turn("Привет")])
     for rpc, message in (
         ("Generate", good),
@@ -170,4 +168,4 @@ async def test_bytes_that_are_no_message_are_refused_by_grpc(channel: grpc.Chann
         spoilt = (data[:-1], data + b"\xff", _with_surrogate(data), _without_utf8(data))
         asked += [(rpc, each) for each in spoilt]
     ended = await asyncio.to_thread(_statuses, channel, asked)
-    assert ended == ["UNKNOWN"] * len(asked)
+    assert ended == ["INVALID_ARGUMENT"] * len(asked)
