@@ -14,7 +14,8 @@ from training_jobs.packing import IGNORED, Batch, Document, collate
 
 CHUNK = 128
 """Positions at which the head is computed at once."""
-DOCUMENTS_AT_ONCE = 32
+TOKENS_AT_ONCE = 4096
+"""Tokens of documents, with padding, that are measured at once."""
 
 
 def hidden_states(model: GPT2LMHeadModel, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -82,11 +83,12 @@ def document_losses(
     """Return the summed loss of each document in nats; leaves the model as for use."""
     losses = [0.0] * len(documents)
     # documents of about one length together need the least padding
-    order = sorted(range(len(documents)), key=lambda index: len(documents[index].ids))
+    order = sorted(range(len(documents)), key=lambda index: -len(documents[index].ids))
     model.to(hardware.device).train(False)  # type: ignore[arg-type]
-    for start in range(0, len(order), DOCUMENTS_AT_ONCE):
-        chosen = order[start : start + DOCUMENTS_AT_ONCE]
-        longest = len(documents[chosen[-1]].ids)
+    while order:
+        longest = len(documents[order[0]].ids)
+        count = max(1, TOKENS_AT_ONCE // longest)
+        chosen, order = order[:count], order[count:]
         batch = collate([[documents[i]] for i in chosen], longest, 0).to(hardware.device)
         with hardware.autocast():
             hidden, targets = hidden_states(model, batch)

@@ -29,6 +29,7 @@ from training_jobs.hardware import detect_hardware, refuse_out_of_memory
 from training_jobs.jemalloc import PRELOADED
 from training_jobs.language_model import load_model
 from training_jobs.loss import document_losses, summed_loss
+from training_jobs.model_libraries import require_training_packages
 from training_jobs.packing import IGNORED, Batch, render_documents
 from training_jobs.run_folder import Run, read_run
 from training_jobs.training_run import TrainingRun
@@ -237,6 +238,15 @@ def test_jemalloc_is_preloaded_where_it_is_installed() -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", PRELOADED)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
     assert b"libjemalloc" in done.stdout
+
+
+@pytest.mark.parametrize(("own", "policy"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_sleep_while_they_wait_unless_it_is_set_otherwise(
+    monkeypatch: pytest.MonkeyPatch, own: str | None, policy: str
+) -> None:
+    monkeypatch.setattr(os, "environ", {} if own is None else {"OMP_WAIT_POLICY": own})
+    require_training_packages()
+    assert os.environ["OMP_WAIT_POLICY"] == policy
 
 
 def test_out_of_memory_is_refused_with_what_to_lower() -> None:
