@@ -37,8 +37,15 @@ def read_only(path: Path) -> "closing[sqlite3.Connection]":
 
 def identities(path: Path) -> list[int]:
     """Tell the file and its log from others that may take their places."""
-    files = (path, path.with_name(f"{path.name}-wal"))
-    return [file.stat().st_ino if file.exists() else 0 for file in files]
+    return [_identity(file) for file in (path, path.with_name(f"{path.name}-wal"))]
+
+
+def _identity(file: Path) -> int:
+    """0 where there is none, or where the volume fails: opening it then tells SQLite's error."""
+    try:
+        return file.stat().st_ino
+    except OSError:
+        return 0
 
 
 def _migrations() -> list[Path]:

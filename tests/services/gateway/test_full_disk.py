@@ -1,11 +1,13 @@
 """The disk is full, or the file was moved: nothing is lost, and all goes on by itself."""
 
 import asyncio
+import errno
 import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from structlog.testing import capture_logs
@@ -103,6 +105,20 @@ async def test_a_file_in_the_place_of_the_file_is_used_or_waits_for_a_restart(
         await store(database, 3)
         assert await waiting(database) == [1, 3]
         assert not database.is_hopeless()
+
+
+async def test_a_volume_that_fails_is_a_fault_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart mounts it anew; so it must not look like something that passes by itself."""
+    path = tmp_path / "x.sqlite3"
+    with closing(Database(path)) as database:
+        path.rename(tmp_path / "moved")
+        monkeypatch.setattr(Path, "stat", Mock(side_effect=OSError(errno.EIO, "broken")))
+        with pytest.raises(sqlite3.OperationalError):
+            await store(database, 1)
+        assert database.is_hopeless()
+        assert not database.is_writable
 
 
 async def test_a_bot_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
