@@ -33,6 +33,7 @@ from extraction_jobs.scratch import Scratch
 from extraction_jobs.sources import FORMATS
 from extraction_jobs.split import write_split
 from extraction_jobs.stored_export import Source, remove_leftovers
+from moderation.policy import Policy
 from telemetry.job import (
     BotOption,
     FormatOption,
@@ -207,6 +208,7 @@ def main(
             tuple(Source.of(path, format) for path in input or [stored]),
             _read_forget_list(forget, volumes.forget(name)),
             is_stored=not input and forget is None,
+            policy=context.bot.section("moderation", Policy) if config.moderate else None,
         )
         if list_senders:
             for line in count_senders(inputs).table():

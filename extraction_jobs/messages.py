@@ -12,12 +12,13 @@ from typing import NamedTuple
 from contracts import forget
 from contracts.files import file_sha256
 from contracts.turn import single_line
+from moderation.moderator import Action, Moderator
 from moderation.private import replace_private
 
 LONGEST_MESSAGE, LONGEST_HEARD = 2000, 4096
 """Characters of a message that can be learned, and as many as others read of a longer one."""
-HEARD = ("forwarded", "via_bot", "too_long")
-"""Why a message is not learned that people may answer all the same."""
+HEARD = frozenset((None, "forwarded", "via_bot", "too_long"))
+"""Why a message is not learned that people may answer all the same; None where it is learned."""
 ELSEWHERE = 0
 """Id of no message, of what is answered in another chat."""
 LATEST = 253_370_764_800
@@ -161,32 +162,45 @@ class Usable(NamedTuple):
 
 
 class Filters:
-    """Say what of each message a data set can use; `replaced` counts private items by kind."""
+    """Say what of each message a data set can use.
+
+    `replaced` counts private items by kind, and as `masked` the messages with starred words.
+    """
 
     def __init__(
         self,
         keeps_forwards: bool = False,
         replaces_private: bool = True,
         forget_list: ForgetList = NOBODY,
+        moderator: Moderator | None = None,
     ) -> None:
         self._keeps_forwards = keeps_forwards
         self._replaces_private = replaces_private
         self._forget_list = forget_list
+        self._moderator = moderator
         self.replaced = Counter[str]()
 
     def usable(self, messages: Iterable[Message]) -> Iterator[Usable]:
         for message in messages:
             words = single_line(message.text)
-            if (reason := self._reason(message, words)) not in (None, *HEARD):
+            if (reason := self._reason(message, words)) not in HEARD:
                 is_theirs = reason == "forgotten" and bool(words) and not message.forwarded
                 yield Usable(message, "", reason, is_theirs)  # the persona is not somebody else
                 continue
-            is_own = reason is None and bool(words) and not self._is_post(message)
+            is_own = reason is None and words != "" and not self._is_post(message)
             if reason == "too_long":
                 words = words[:LONGEST_HEARD]
             text = words or single_line(message.media)
             if self._replaces_private:
                 text = replace_private(text, self.replaced)
+            if self._moderator:
+                verdict = self._moderator.check(text)
+                if verdict.action is Action.BLOCKED:
+                    yield Usable(message, "", "moderated", False)
+                    continue
+                if verdict.action is Action.MASKED:
+                    self.replaced["masked"] += 1
+                text = verdict.text
             yield Usable(message, text, reason, is_own)
 
     def _reason(self, message: Message, words: str) -> str | None:
@@ -198,8 +212,10 @@ class Filters:
         if not message.media and not words:
             return "no_text"
         listed = self._forget_list
-        is_copy = message.forwarded_from in listed.names
-        if is_copy or listed.includes(message.sender, message.sender_name):
+        if listed is not NOBODY and (
+            message.forwarded_from in listed.names
+            or listed.includes(message.sender, message.sender_name)
+        ):
             return "forgotten"
         if message.is_command:
             return "bot_command"
@@ -211,5 +227,6 @@ class Filters:
 
     def _is_post(self, message: Message) -> bool:
         """Whether it is a channel's post in its group of comments: people answer to it."""
-        is_channels = message.sender is not None and message.sender.startswith("channel")
-        return message.forwarded and is_channels and "group" in message.chat.kind
+        if not message.forwarded or message.sender is None:
+            return False
+        return message.sender.startswith("channel") and "group" in message.chat.kind

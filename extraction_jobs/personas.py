@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import Any
 
 from contracts.refusal import Refusal, one_line
 from extraction_jobs.messages import NOBODY, ForgetList, Usable
@@ -39,13 +40,17 @@ class Senders:
 
     def note(self, messages: Iterable[Usable]) -> Iterator[Usable]:
         """Yield what was filtered, as it comes."""
+        seen = set[tuple[Any, ...]]()
         for each in messages:
-            message = each.message
-            if (sender := message.sender) is not None and each.is_own:
-                self.names.setdefault(sender, set()).add(message.sender_name or "")
-                self.chats.setdefault(sender, set()).add(message.chat.name)
-                chat, partner = message.chat, f"user{message.chat.key}"
-                if message.is_bot or (chat.kind == "bot_chat" and sender == partner):
+            message, _, _, is_own = each
+            sender, name, chat = message.sender, message.sender_name, message.chat
+            key = sender, name, chat, message.is_bot
+            if is_own and sender is not None and key not in seen:
+                seen.add(key)
+                self.names.setdefault(sender, set()).add(name or "")
+                self.chats.setdefault(sender, set()).add(chat.name)
+                is_partner = chat.kind == "bot_chat" and sender == f"user{chat.key}"
+                if message.is_bot or is_partner:
                     self.bots.add(sender)
             yield each
 

@@ -1,4 +1,1 @@
-"""Decides whether a text is fit to be sent. Pure, without I/O.
-
-Only `moderation.filter` needs badwords-py.
-"""
+"""Decides whether a text is fit to be sent. Without I/O but for the tables beside the code."""

@@ -221,14 +221,6 @@ def _find(text: str) -> Iterator[tuple[Kind, re.Match[str], str]]:
                 yield kind, match, digits[-10:] if kind is Kind.PHONE else digits
 
 
-def mask_private(text: str) -> str:
-    """Star what is private in a text, which keeps its length."""
-    for item in list(find_private(text)):
-        stars = re.sub(r"\S", "*", text[item.start : item.end])
-        text = text[: item.start] + stars + text[item.end :]
-    return text
-
-
 def replace_private(text: str, found: Counter[str]) -> str:
     """Put the name of its kind in the place of each private item, and count them by kind."""
     end = len(text)

@@ -17,9 +17,16 @@ S = TypeVar("S", bound=Settings)
 
 
 def service_app(
-    name: str, about: str, settings: type[S], run: Callable[[S, asyncio.Event], Awaitable[None]]
+    name: str,
+    about: str,
+    settings: type[S],
+    run: Callable[[S, asyncio.Event], Awaitable[None]],
+    *others: Callable[..., None],
 ) -> typer.Typer:
-    """Return the command line that runs a service; SIGTERM and Ctrl-C set the event."""
+    """Return the command line that runs a service; SIGTERM and Ctrl-C set the event.
+
+    others  what it does instead when their names are given
+    """
     app = CommandLine()
 
     async def run_until_told(given: S) -> None:
@@ -28,11 +35,19 @@ def service_app(
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await run(given, stop)
 
-    @app.command(help=about, epilog=environment_help(settings, LogSettings))
-    def main() -> None:
+    def main(context: typer.Context) -> None:
+        if context.invoked_subcommand:
+            return
         with command(name):
             gc.freeze()  # what was imported stays: looking through it again takes time
             gc.set_threshold(50_000)
             asyncio.run(run_until_told(from_environment(settings)))
 
+    epilog = environment_help(settings, LogSettings)
+    if others:
+        app.callback(invoke_without_command=True, help=about, epilog=epilog)(main)
+    else:
+        app.command(help=about, epilog=epilog)(main)
+    for other in others:
+        app.command()(other)
     return app

@@ -26,7 +26,7 @@ from contracts.sampling import Sampling
 from contracts.settings import Settings, Volumes
 from extraction_jobs.build_dataset import report_card
 from extraction_jobs.inputs import ExtractionConfig
-from moderation.filter import Policy
+from moderation.policy import Policy
 from services.gateway.backup import report_copy
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.metrics import Metrics as GatewayMetrics

@@ -17,7 +17,7 @@ import pytest
 
 from contracts.refusal import Refusal
 from extraction_jobs.json_reader import JsonReader
-from moderation.private import mask_private, unfinished_at
+from moderation.private import find_private, unfinished_at
 from services.gateway.history_turns import without_own_name
 from services.gateway.incoming import Identity
 from services.gateway.names import is_called
@@ -41,7 +41,7 @@ ME = Identity(1, "avtobus_bot")
 FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "is_called": lambda text: is_called(("автобус", "Avtobus", "x", "0"), text),
     "is_called at an edge": lambda text: is_called(("автобус", "x", "0"), text, True),
-    "mask_private": mask_private,
+    "find_private": lambda text: [*find_private(text)],
     "unfinished_at": unfinished_at,
     "without_own_name": lambda text: without_own_name(text, ME),
     "entities": entities,
@@ -49,7 +49,9 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "a broken export": lambda text: read_broken(f'{{\n "text": {text}\n}}'),
     "a broken export in a line": lambda text: read_broken(f'{{"text": {text}}}'),
 }
-BUILDERS = ("_any_of", "_numbers", "_repaired", "_spelled", "without_own_name")
+BUILDERS = (
+    *("_any_of", "_numbers", "_one", "_repaired", "_spelled", "__init__", "without_own_name"),
+)
 """Functions that build patterns when they are called; those above use them."""
 
 

@@ -9,6 +9,7 @@ from training_jobs.model_libraries import require_training_packages
 if __name__ == "__main__":
     require_training_packages()
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,8 +26,8 @@ from contracts.prompt import Encode, PromptFormat
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
 from contracts.settings import Volumes, from_environment
-from moderation.filter import Action, Moderator, Policy
-from moderation.private import mask_private
+from moderation.moderator import Moderator
+from moderation.policy import Policy
 from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
 from training_jobs import run_folder
@@ -126,10 +127,15 @@ def _measure_hits(
 
 def _measure_replies(evaluation: Evaluation, replies: list[Reply], policy: Policy) -> None:
     moderator = Moderator(policy)
-    verdicts = [moderator.check("\n".join(reply.messages)).action for reply in replies]
+    verdicts = [moderator.check(reply.messages) for reply in replies]
+    stopped = Counter((each.category, each.action) for each in verdicts if each.category)
     evaluation.cut = sum(reply.is_cut for reply in replies) / len(replies)
     evaluation.empty = sum(not reply.messages for reply in replies) / len(replies)
-    evaluation.moderated = sum(each is not Action.NONE for each in verdicts) / len(replies)
+    evaluation.moderated = stopped.total() / len(replies)
+    evaluation.moderated_by = {
+        f"{category} {action}": count / len(replies)
+        for (category, action), count in sorted(stopped.items())
+    }
 
 
 def _measure_texts(
@@ -145,8 +151,8 @@ def _measure_texts(
     evaluation.diversity = text_figures.diversity(answers["tuned"], answers["real"])
     step = max(1, evaluation.contexts // EXAMPLES)
     for index in range(0, evaluation.contexts, step)[:EXAMPLES]:
-        example = {name: [*map(mask_private, group[index])] for name, group in answers.items()}
-        context = [mask_private(turn.text) for turn in data.contexts[index].turns[-3:]]
+        example = {name: list(group[index]) for name, group in answers.items()}
+        context = [turn.text for turn in data.contexts[index].turns[-3:]]
         evaluation.examples.append({"context": context, **example})
 
 

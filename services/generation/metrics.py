@@ -27,8 +27,8 @@ class Metrics:
     cached_tokens                         estimated; divided by the sum of input_length_tokens it is
                                           the cached share
     finish_reason                         stop or length
-    moderation                            none, masked, blocked or replaced, and why: profanity or
-                                          private
+    moderation                            none, masked, blocked or replaced, and why: profanity,
+                                          insult, private or link
     serving                               NaN while nothing is published
     volume_used_ratio                     the volume is models; NaN without its folder
     """

@@ -16,7 +16,8 @@ from contracts.model_version import MODEL_FILES, BotModels, Manifest, read_manif
 from contracts.prompt import BOS, EOS, PromptFormat, Vocabulary
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
-from moderation.filter import Moderator, Policy
+from moderation.moderator import Moderator
+from moderation.policy import Policy
 from services.generation.bot_config import GenerationConfig
 from services.generation.engine.protocol import VersionKey
 
@@ -63,7 +64,7 @@ class ModelStore:
     def bot(self, name: str) -> Bot:
         """Read a bot's file, again only when it changed; raises Refusal.
 
-        Building the word list takes 0.1 s, so this does not belong into an event loop.
+        The first policy takes 0.1 s to build, so this does not belong into an event loop.
         """
         path = bot_path(self.bots_dir, name)
         changed = path.stat().st_mtime_ns

@@ -6,10 +6,10 @@ Knows nothing of RPCs, of the admission queue, or of how versions are loaded.
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from contracts.prompt import PromptFormat, reply_messages
-from moderation.filter import Action, Moderator
-from moderation.private import unfinished_at
+from moderation.moderator import Action, Moderator, Verdict
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.engine.engine import Engine
 from services.generation.engine.protocol import Completion, EngineEvent
@@ -47,7 +47,7 @@ class ReplyText:
     """Turns a reply's tokens into moderated text: while it grows, or whole.
 
     fmt   says how a text is split into messages
-    ids   of the growing reply; `sent` is the length of its text that was sent
+    ids   of the growing reply; `judged` is the length of its whole words, `sent` of what was sent
     """
 
     decode: Callable[[list[int]], str]
@@ -55,6 +55,7 @@ class ReplyText:
     moderator: Moderator
     fmt: PromptFormat
     ids: list[int] = field(default_factory=list)
+    judged: int = 0
     sent: int = 0
     is_stopped: bool = False
     is_blocked: bool = False
@@ -63,6 +64,10 @@ class ReplyText:
         """Return a whole candidate; a blocked one has no messages."""
         text, at_stop = cut_at_stop(clean(self.decode(completion.ids)), self.stop)
         verdict = self.moderator.check(text)
+        if verdict.action is not Action.NONE:
+            reason = {"category": verdict.category, "rule": verdict.rule}
+            digest = sha256(text.encode()).hexdigest()[:16]
+            logger().info("moderated", action=verdict.action.value, **reason, text_sha256=digest)
         action = pb.ModerationAction.Value(f"MODERATION_ACTION_{verdict.action.name}")
         stopped = at_stop or completion.stopped
         return pb.Candidate(
@@ -81,22 +86,22 @@ class ReplyText:
         text, self.is_stopped = cut_at_stop(clean(whole_characters), self.stop)
         kept_back = 0 if self.is_stopped else _stop_prefix_length(text, self.stop)
         ready = text[: len(text) - kept_back]
-        last_space = max((index for index, char in enumerate(ready) if char.isspace()), default=0)
-        return self._moderate(ready[: unfinished_at(ready[:last_space])])
+        words_end = 1 + max((at for at, char in enumerate(ready) if char.isspace()), default=-1)
+        if words_end <= self.judged:
+            return ""
+        self.judged = words_end
+        return self._sendable(self.moderator.check_growing(ready[:words_end]))
 
     def finish(self) -> str:
         """Return the rest that may be sent after the last token."""
         text, _ = cut_at_stop(clean(self.decode(self.ids)), self.stop)
-        return self._moderate(text)
+        return self._sendable(self.moderator.check(text))
 
-    def _moderate(self, text: str) -> str:
-        """Return what is new in the text and may be sent."""
-        if len(text) <= self.sent or self.is_blocked:
-            return ""
-        verdict = self.moderator.check(text)
-        self.is_blocked = verdict.action is Action.BLOCKED
-        new = verdict.text[self.sent :]
-        self.sent = max(self.sent, len(verdict.text))
+    def _sendable(self, verdict: Verdict) -> str:
+        """Return what was not sent yet; nothing more after a block."""
+        self.is_blocked = self.is_blocked or verdict.action is Action.BLOCKED
+        new = "" if self.is_blocked else verdict.text[self.sent :]
+        self.sent += len(new)
         return new
 
 

@@ -59,7 +59,7 @@ def learn(folder: Path, toy: Toy, pushed_to: str, monkeypatch: pytest.MonkeyPatc
     }
     bots = folder / "bots"
     bots.mkdir()
-    (bots / f"{BOT}.yaml").write_text(SETTINGS, encoding="utf-8")
+    (bots / f"{BOT}.yaml").write_text(SETTINGS.replace("BASE", str(toy.base)), encoding="utf-8")
     runner = CliRunner(env=environment)
     monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)  # two steps last no minute
     for app, more in [*((each, []) for each in APPS), (APPS[-1], ["--force"])]:

@@ -14,7 +14,8 @@ from contracts.settings import Volumes
 from extraction_jobs.messages import Found, Message
 from extraction_jobs.sample_chats.__main__ import app
 from extraction_jobs.telegram_json import read
-from moderation.filter import Moderator, Policy
+from moderation.moderator import Moderator
+from moderation.policy import Policy
 from tests.extraction_jobs.conftest import built
 
 Entry = dict[str, Any]

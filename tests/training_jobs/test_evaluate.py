@@ -15,10 +15,11 @@ from contracts.dataset import HELDOUT, TRAIN, read_records
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
+from moderation.policy import Level, Policy
 from tests.conftest import BOT, Toy
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.convert import converted_losses
-from training_jobs.evaluate import app
+from training_jobs.evaluate import _measure_replies, app
 from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import (
     Context,
@@ -27,7 +28,7 @@ from training_jobs.evaluation.contexts import (
     Scores,
     select_contexts,
 )
-from training_jobs.evaluation.replies import generate_replies
+from training_jobs.evaluation.replies import Reply, generate_replies
 from training_jobs.evaluation.results import Estimate, Evaluation, Hits, mean, ratio
 from training_jobs.hardware import detect_hardware
 from training_jobs.language_model import load_model
@@ -108,6 +109,15 @@ def test_contexts_are_spread_over_the_held_out_part(toy: Toy) -> None:
     data = EvaluationData.read(toy.dataset, None, most=4, longest=100)
     assert len(data.contexts) == 4
     assert data.contexts[0].answer == next(read_records(toy.dataset / HELDOUT)).turns[-1]
+
+
+def test_replies_that_moderation_stops_are_counted_by_category_and_action() -> None:
+    texts = (["ну хуйня"], ["пиз", "дец"], ["заходи на https://x.ru"], ["привет"])
+    evaluation = Evaluation(contexts=4)
+    _measure_replies(evaluation, [Reply(text, False) for text in texts], Policy(link=Level.STRICT))
+    assert evaluation.moderated == 0.75
+    assert evaluation.moderated_by == {"link blocked": 0.25, "profanity masked": 0.5}
+    assert "replies, profanity masked: 50.0%" in evaluation.lines()
 
 
 def test_some_answers_can_be_measured_by_themselves() -> None:

@@ -76,7 +76,8 @@ class Evaluation(BaseModel):
     style_distance        distance of the style from what was learned, by group
     memorised             share of answers that repeat a stretch of what was learned, by group
     diversity             distinct replies, words and pairs of words by all of them
-    cut, empty, moderated shares of the replies that did not end, are empty, are stopped
+    cut, empty, moderated shares of the replies that did not end, are empty, are masked or blocked
+    moderated_by          the latter by category and action, such as `profanity masked`
     examples              contexts with the real answer and the replies, for the report alone
     notes                 why a figure is absent or says little
 
@@ -99,6 +100,7 @@ class Evaluation(BaseModel):
     cut: float = 0.0
     empty: float = 0.0
     moderated: float = 0.0
+    moderated_by: dict[str, float] = {}
     examples: list[dict[str, list[str]]] = Field(default=[], exclude=True)
     notes: list[str] = []
 
@@ -111,6 +113,7 @@ class Evaluation(BaseModel):
             yield f"hits@1 of ten, {name}: {hits.relative} (by plain likelihood {hits.plain})"
         yield from (f"attribution, {name}: {each}" for name, each in self.attribution.items())
         yield from (f"memorised, {name}: {each}" for name, each in self.memorised.items())
+        yield from (f"replies, {why}: {share:.1%}" for why, share in self.moderated_by.items())
         yield from self.notes
 
 

@@ -1,17 +1,19 @@
 """From the engine's events to text: whole characters, stop strings, moderation before all else."""
 
 from collections.abc import AsyncGenerator
+from itertools import cycle
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.prompt import PromptFormat
 from contracts.sampling import Sampling
-from moderation.filter import Action, Moderator, Policy
-from moderation.private import Kind, find_private, mask_private
+from moderation.moderator import Action, Moderator
+from moderation.policy import Level, Policy
+from moderation.private import Kind, find_private
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.bot_config import GenerationConfig
 from services.generation.client import turn
@@ -31,10 +33,9 @@ from tests.moderation.test_private import CASES, PRIVATE
 
 STEP = 0.01
 """Seconds of a step of the fake engine."""
-BLOCKING, MASKING, OFF = (
-    Moderator(Policy(profanity=action)) for action in (Action.BLOCKED, Action.MASKED, Action.NONE)
-)
-STARRING = Moderator(Policy(private=Action.MASKED))
+BLOCKING, MASKING = (Moderator(Policy(profanity=level)) for level in (Level.STRICT, Level.SOFT))
+OFF, FAMILY, SOFT = map(Moderator, map(Policy.named, ("off", "family", "soft")))
+STARRING = Moderator(Policy(private=Level.SOFT))
 
 
 def _reply(moderator: Moderator, stop: tuple[str, ...] = ()) -> ReplyText:
@@ -63,9 +64,9 @@ def test_what_is_sent_is_the_cleaned_text_up_to_the_stop(text: str, stop: tuple[
 @pytest.mark.parametrize(
     ("moderator", "text", "sent"),
     [
-        (BLOCKING, "иди ты нахуй отсюда", "иди ты "),
+        (BLOCKING, "иди ты нахуй отсюда", ""),
         (BLOCKING, "пиздец какой день", ""),
-        (BLOCKING, "вот и пиздец", "вот "),
+        (BLOCKING, "остановка, дальше едем без остановок, пиздец", "остановка, дальше "),
         (MASKING, "вот пиздец какой день", "вот ****** какой день"),
         (MASKING, "ну пиздец же", "ну ****** же"),
     ],
@@ -83,7 +84,7 @@ def test_nothing_of_a_private_item_is_sent_while_it_grows(kind: Kind, text: str)
     sent = _streamed(reply, whole)
     assert whole[: min(item.start for item in find_private(whole))].startswith(sent)
     assert reply.is_blocked
-    assert _streamed(_reply(STARRING), whole) == mask_private(whole)
+    assert _streamed(_reply(STARRING), whole) == STARRING.check(whole).text
     candidate = _reply(BLOCKING).candidate(Completion(list(whole.encode()), stopped=True))
     assert (list(candidate.messages), candidate.moderation.category) == ([], "private")
 
@@ -99,11 +100,48 @@ def test_what_is_glued_to_an_item_lets_none_of_it_through(
         assert f"ну вот {text[:start]}".startswith(sent)
 
 
-def test_a_number_that_is_nobodys_secret_is_sent_with_the_next_word() -> None:
+def test_words_are_sent_once_nothing_later_can_be_a_part_of_them() -> None:
     reply = _reply(BLOCKING)
-    pieces = [reply.add([byte]) for byte in "в 10 вагонов".encode()]
-    assert [piece for piece in pieces if piece] == ["в "]
-    assert reply.add(b" ") + reply.finish() == "10 вагонов "
+    pieces = [reply.add([byte]) for byte in "в 10 вагонов и до самого конца моста".encode()]
+    assert [piece for piece in pieces if piece] == ["в 10 ", "вагонов "]
+    assert reply.finish() == "и до самого конца моста"
+
+
+PIECES = (
+    *("пиз дец", "пиз", "дец", "ху", "й", "х у й н я", "б л я", "ё б а н ы й", "п.и.з. д.а."),
+    *("хуууууууууууууууу", "нахуй", "срать", "ублюдок", "ты", "тупой", "скот.", "бл*дь", "едем"),
+    *("подстрахуй", "команда", "рубля", "привет", "остановка!", "автобус", "а", "и", "на", "\n"),
+    *("8 999 123 45 67", "+7", "4276 3801", "i@ya.ru", "t . me / abcdef", "https://example.com"),
+    *("telegram точка me / abc", "discord (точка) com / abc", "закрой свою варежку", "🚌"),
+    *("очень", "запретная", "фраза"),
+)
+DENYING = Moderator(Policy(deny=("очень запретная фраза",)))
+
+
+@settings(deadline=None)
+@given(
+    text=st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join) | st.text(max_size=30),
+    sizes=st.lists(st.integers(1, 30), min_size=1, max_size=5),
+    moderator=st.sampled_from([BLOCKING, MASKING, FAMILY, SOFT, DENYING, OFF]),
+)
+def test_of_a_text_cut_anywhere_nothing_is_sent_that_the_whole_verdict_hides(
+    text: str, sizes: list[int], moderator: Moderator
+) -> None:
+    text, data, sent = clean(text), text.encode(), ""
+    reply, verdict = _reply(moderator), moderator.check(text)
+    for size in cycle(sizes):
+        if not data or reply.is_blocked:
+            break
+        piece, data = data[:size], data[size:]
+        sent += reply.add(list(piece))
+    sent += reply.finish()
+    hidden = {index for span in verdict.spans for index in range(*span)}
+    shown = "".join(
+        "*" if index in hidden and not char.isspace() else char for index, char in enumerate(text)
+    )
+    assert shown.startswith(sent)
+    assert reply.is_blocked == (verdict.action is Action.BLOCKED)
+    assert reply.is_blocked or sent == verdict.text
 
 
 def test_an_emoji_is_never_cut() -> None:

@@ -13,11 +13,15 @@ from pathlib import Path
 import grpc
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from contracts import model_version
 from contracts.clock import Clock
-from moderation.filter import Moderator, Policy
+from moderation.moderator import Moderator
+from moderation.policy import Policy
+from protos.generation.v1 import generation_pb2 as pb
 from services.generation import model_store
+from services.generation.client import turn
 from services.generation.deaths import Deaths
 from services.generation.engine.engine import Engine
 from services.generation.engine.protocol import (
@@ -312,6 +316,39 @@ async def test_a_bot_that_goes_away_answers_what_it_was_asked(volumes: Volumes) 
         assert (await ask).candidates
         version = {"bot": BOT, "version": volumes.version}
         await until(lambda: not service.metric("version_info", **version))
+
+
+async def test_the_policy_of_the_bots_file_decides_what_is_sent_of_an_obscene_reply(
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Version, "decode", lambda self, ids: "ну пиздец\nприехали мы с вами, да?")
+    file = volumes.bots / f"{BOT}.yaml"
+    said = {
+        "family": (["Лучше промолчу."], "REPLACED", "profanity", ""),
+        "friends": (["ну ******", "приехали мы с вами, да?"], "MASKED", "profanity", None),
+        "off": (["ну пиздец", "приехали мы с вами, да?"], "NONE", "", None),
+    }
+    async with volumes.serve() as service:
+        for preset, (messages, action, category, text) in said.items():
+            file.write_text(f"name: {BOT}\nmoderation: {{preset: {preset}}}\n")
+
+            async def is_policy(wanted: list[str] = messages) -> bool:
+                return list((await service.ask(candidates=1)).candidates[0].messages) == wanted
+
+            await until(is_policy)
+            with capture_logs() as logged:
+                events = [each async for each in service.client.stream(BOT, [turn("Привет")])]
+            [only] = events[-1].response.candidates
+            assert only.moderation.category == category
+            assert pb.ModerationAction.Name(only.moderation.action).endswith(f"_{action}")
+            assert list(only.messages) == messages
+            streamed = "".join(each.delta for each in events)
+            assert streamed == ("\n".join(messages) if text is None else text)
+            counted = {"bot": BOT, "action": action.lower(), "category": category}
+            assert service.metric("moderation_total", **counted)
+            stopped = [each for each in logged if each["event"] == "moderated"]
+            assert [each["category"] for each in stopped] == [category] * bool(category)
+            assert "приехали" not in str(logged)
 
 
 async def test_a_bots_word_list_is_built_off_the_event_loop(
