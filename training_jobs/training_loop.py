@@ -20,6 +20,11 @@ from training_jobs.loss import summed_loss
 from training_jobs.progress import ProgressLog, TrainingProgress
 from training_jobs.training_run import TrainingRun
 
+RELEASE_STEPS = 32
+"""Steps after which unused memory is given back. Tensors of ever other sizes leave gaps: without it
+11,000 short records took 4.7 GB after 676 steps, 1.1 of them in use.
+"""
+
 
 def train(run: TrainingRun, report: JobReport, should_stop: Callable[[], bool]) -> TrainingProgress:
     """Fine-tune `run.base`.
@@ -97,6 +102,8 @@ class Trainer:
             is_due = progress.steps % measure_every == 0 or progress.steps == steps
             if is_due and self._run.measured:
                 self._measure()
+            if progress.steps % RELEASE_STEPS == 0:
+                release_memory()
             progress.seconds += time.monotonic() - started
             self.log.note(progress)
             if self._should_stop():

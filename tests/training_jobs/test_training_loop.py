@@ -22,6 +22,7 @@ from tests.debian_package import need
 from tests.telemetry.pushgateway import pushgateway
 from tests.tiny_base import make_model
 from tests.training_jobs.conftest import write_gpt2
+from training_jobs import training_loop
 from training_jobs.bot_config import TrainingConfig
 from training_jobs.checkpoint import FOLDER, STEP, Checkpoints
 from training_jobs.finetune import estimate, finetune
@@ -229,6 +230,16 @@ def test_each_epoch_has_every_document_once_in_another_order(toy: Toy, tmp_path:
         epochs.append([batch.input_ids.flatten().tolist() for batch in passes])
     assert epochs[0] != epochs[1]
     assert sorted(epochs[0]) == sorted(epochs[1])
+
+
+def test_unused_memory_is_given_back_now_and_then(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released: list[None] = []
+    monkeypatch.setattr(training_loop, "RELEASE_STEPS", 5)
+    monkeypatch.setattr(training_loop, "release_memory", lambda: released.append(None))
+    train(max_steps=12)
+    assert len(released) == 2
 
 
 def test_jemalloc_is_preloaded_where_it_is_installed() -> None:
