@@ -37,7 +37,7 @@ GUILTY = re.compile(
 )
 """Words in the form that a dictionary lists, beside all that rules in MEANT find."""
 MEANT = ("insult", "sex", "hidden")
-SPARED = re.compile(r"ебонит\w*|хохлов\w*|хохлом\w*|дрочена|себя|ебург")
+SPARED = re.compile(r"ебонит\w*|хохлов\w*|хохлом\w*|дрочена|себя|[её]бург\w*")
 
 
 ENGLISH = (
@@ -49,7 +49,8 @@ SPOKEN = (
     "нибудь вейп едроссы петруха петруху доча шопа шопе шопу курлы тыпила еешь шобы поубывал "
     "худна бать бись гебе бестыжий бестыжая бестыжее нехай пукай мандан пикрил шабак проека буть "
     "нибуть дранный дранная поку выплотах обобраного росияне сать сэбэ дебич баль хотябы жонами "
-    "суху зюга подрозить потрашить иблет"
+    "суху зюга подрозить потрашить иблет бало ебонит ебонита ебоните ебониту ебонитом ебонитовый "
+    "ебонитовая ебонитовое ебонитовые ебонитового ебонитовой"
 )
 """Innocent words near to obscene ones that people write and no dictionary has."""
 
@@ -63,7 +64,7 @@ def is_guilty(word: str, rule: tables.Rule, analyzer: MorphAnalyzer) -> bool:
 
 def innocent(analyzer: MorphAnalyzer) -> set[str]:
     words = {each.replace("ё", "е") for each in analyzer.dictionary.words.iterkeys()}
-    found = {word: rules().search(word, rules().whole) for word in words}
+    found = {word: rules().search(word) for word in words}
     near = {word for word in words if not found[word] and rules().near(word)}
     return near | {
         word for word, rule in found.items() if rule and not is_guilty(word, rule, analyzer)
@@ -76,7 +77,7 @@ def parts(analyzer: MorphAnalyzer, texts: Iterable[str]) -> set[str]:
         word
         for word, count in words.items()
         if len(word) <= LONGEST_PART and count >= FEWEST and analyzer.word_is_known(word)
-        if not rules().search(word, rules().whole) and word not in FRAGMENTS
+        if not rules().search(word) and word not in FRAGMENTS
     }
 
 

@@ -59,7 +59,9 @@ class Moderator:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._allow = frozenset(normalise(word).look for word in policy.allow)
-        denied = "|".join(re.escape(normalise(word).look) for word in policy.deny)
+        denied = "|".join(
+            r"\s+".join(map(re.escape, normalise(word).look.split())) for word in policy.deny
+        )
         self._held_back = max([HELD_BACK, *map(len, policy.deny)])
         self._deny = re.compile(rf"(?<![^\W_])(?:{denied})(?![^\W_])") if denied else None
         model()

@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
 
 class Rules:
-    """The patterns as expressions in which the group that matches names the rule.
+    """The patterns as expressions in which the group that matches names the rule, by kind.
 
     whole    for words as they are
     glued    for words put together from parts, or Latin ones: no pattern begins in the middle of
@@ -56,9 +56,14 @@ class Rules:
             if not self._rules[place].name.startswith("misspelt")
         }
         starred = {place: _starred(each) for place, each in glued.items()}
-        self.whole, self.glued, self.starred = map(_one, (words, glued, starred))
+        self._words = {
+            "whole": _one(words).fullmatch,
+            "glued": _one(glued).fullmatch,
+            "starred": _one(starred).fullmatch,
+        }
         phrases = {place: each for place, each in patterns.items() if " " in each}
-        self.phrases = re.compile(rf"(?<![^\W_])(?:{_one(phrases).pattern})(?![^\W_])")
+        spaced = _one(phrases).pattern.replace(" ", r"\s+")
+        self.phrases = re.compile(rf"(?<![^\W_])(?:{spaced})(?![^\W_])")
         table = [line.split("\t") for line in _lines("obscene.tsv")]
         self._meant = [Rule(Category(row[0]), Level(row[1]), f"misspelt {row[2]}") for row in table]
         self._misspelt = Misspelt(row[3].split() for row in table)
@@ -68,13 +73,13 @@ class Rules:
         )
 
     @lru_cache(1 << 13)  # noqa: B019 (there is one object, for good)
-    def find(self, word: str, pattern: re.Pattern[str]) -> Rule | None:
-        return None if word in self.innocent else self.search(word, pattern)
+    def find(self, word: str, kind: str) -> Rule | None:
+        return None if word in self.innocent else self.search(word, kind)
 
-    def search(self, word: str, pattern: re.Pattern[str]) -> Rule | None:
+    def search(self, word: str, kind: str = "whole") -> Rule | None:
         """Return what the word fits, innocent or not."""
-        single = _DOUBLE.sub(r"\1", word)
-        match = pattern.fullmatch(word) or (single != word and pattern.fullmatch(single))
+        single, fits = _DOUBLE.sub(r"\1", word), self._words[kind]
+        match = fits(word) or (single != word and fits(single))
         return self.rule(match) if match else None
 
     @lru_cache(1 << 13)  # noqa: B019

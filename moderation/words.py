@@ -15,8 +15,11 @@ _WORD = re.compile(r"[^\W_]+")
 _MARKED = re.compile(r"(?:(?<!\*)\*{2,})?[^\W_](?:.*[^\W_])?\**", re.DOTALL)
 """From the first letter to the last one, with stars beside them."""
 _DIGIT = re.compile(r"\d")
-_HIDING = re.compile(r"[*.#%!@$^&~•=+…|'\"]+")
-_HIDDEN = re.compile(r"[^\W_]+(?:[*.#%!@$^&~•=+…|'\"]+[^\W_]+)*\**|(?<!\*)\*+[^\W_]+")
+_MARKS = r"(?:[*.#%!@$^&~•=+…|'\"]|[.,]{2})+"
+_HIDING = re.compile(_MARKS)
+_HIDDEN = re.compile(rf"[^\W_]+(?:{_MARKS}[^\W_]+)*\**|(?<!\*)\*+[^\W_]+")
+_TORN = re.compile(r"(?<![^\W_])([^\W\d_]{1,4}(?:\.{2,}|…))\s([^\W\d_]{1,4})(?![^\W_])")
+"""Dots for the middle of a word, and its end: «ху… ня»."""
 _STAR = re.compile(r"[*#%@$^&•]")
 """Nothing else than letters that are hidden."""
 _ALONE = frozenset("аиоуэюя")
@@ -86,7 +89,7 @@ _Found = tuple[int, int, str, Rule]
 
 def find_words(text: str, plain: Plain, allow: frozenset[str]) -> Iterator[Hit]:
     """Yield what is found in a text and its normalised form; `allow` has normalised words."""
-    for find in (_in_chunks, _split, _phrases):
+    for find in (_in_chunks, _torn, _split, _phrases):
         for start, end, word, rule in find(plain):
             first, last = plain.at[start], plain.at[end]
             if rule.category is Category.INSULT and _is_disguised(text[first:last], word):
@@ -126,10 +129,10 @@ def _in_chunk(look: str, sound: str) -> tuple[_Found, ...]:
 def _in_word(word: re.Match[str], sound: str) -> Iterator[_Found]:
     start, end = word.span()
     readings = [*_readings(word[0], sound[start:end])]
-    for reading, pattern in readings:
+    for reading, kind in readings:
         if reading in rules().innocent:
             return
-        rule = rules().find(reading, pattern)
+        rule = rules().find(reading, kind)
         if rule and (reading == word[0] or rule.level is Level.SOFT or not word[0].isascii()):
             yield start, end, reading, rule
             return
@@ -139,16 +142,15 @@ def _in_word(word: re.Match[str], sound: str) -> Iterator[_Found]:
             return
 
 
-def _readings(look: str, sound: str) -> Iterator[tuple[str, re.Pattern[str]]]:
+def _readings(look: str, sound: str) -> Iterator[tuple[str, str]]:
     """Yield how a word may be meant; a Latin one is English, or Russian by its sound or looks."""
-    whole, glued = rules().whole, rules().glued
-    yield look, whole
+    yield look, "whole"
     if sound != look:
-        yield sound, whole
+        yield sound, "whole"
     if look.isascii() and sum(map(str.isalpha, look)) > 1:
-        yield look.translate(_LEET), whole
-        yield _SYLLABLE.sub(lambda part: _LATIN[part[0]], look), glued
-        yield look.translate(_LOOK_ALIKES), glued
+        yield look.translate(_LEET), "whole"
+        yield _SYLLABLE.sub(lambda part: _LATIN[part[0]], look), "glued"
+        yield look.translate(_LOOK_ALIKES), "glued"
 
 
 def _in_marked(start: int, marked: str) -> Iterator[_Found]:
@@ -162,14 +164,14 @@ def _in_marked(start: int, marked: str) -> Iterator[_Found]:
     if parts == [marked] or "://" in marked or (is_chance and not is_sure):
         return
     joined = "".join(parts)
-    rule = rules().find(joined, rules().glued) or rules().find_misspelt(joined)
+    rule = rules().find(joined, "glued") or rules().find_misspelt(joined)
     if len(parts) > 1 and rule:
         yield start, start + len(marked), joined, rule
     for hidden in _HIDDEN.finditer(marked):
         if _DIGIT.search(hidden[0]) or (hidden[0].isascii() and not is_sure):
             continue
         for word in _starred_words(hidden[0]):
-            rule = rules().find(word, rules().starred) or rules().find_misspelt(word)
+            rule = rules().find(word, "starred") or rules().find_misspelt(word)
             if "*" in word and rule:
                 yield start + hidden.start(), start + hidden.end(), word, rule
 
@@ -179,6 +181,12 @@ def _starred_words(hidden: str) -> Iterator[str]:
     yield _HIDING.sub(lambda marks: "*" * len(marks[0]), hidden)
     longest = max(map(len, _HIDING.findall(hidden)), default=0)
     yield from (_HIDING.sub("*" * count, hidden) for count in range(1, min(longest, 2) + 2))
+
+
+def _torn(plain: Plain) -> Iterator[_Found]:
+    for torn in _TORN.finditer(plain.look):
+        found = () if torn[2] in rules().parts else _in_marked(0, torn[1] + torn[2])
+        yield from ((*torn.span(), word, rule) for _, _, word, rule in found)
 
 
 def _split(plain: Plain) -> Iterator[_Found]:
@@ -205,10 +213,8 @@ def _split(plain: Plain) -> Iterator[_Found]:
 
 def _glued(joined: str, written: str) -> Rule | None:
     """Return what words mean as one, where none of them is found as it stands."""
-    rule = rules().find(joined, rules().glued) if joined.isalpha() else None
-    is_needed = rule and not any(
-        rules().find(each, rules().whole) for each in _WORD.findall(written)
-    )
+    rule = rules().find(joined, "glued") if joined.isalpha() else None
+    is_needed = rule and not any(rules().find(each, "whole") for each in _WORD.findall(written))
     return rule if is_needed else None
 
 
