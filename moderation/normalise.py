@@ -19,13 +19,16 @@ from typing import NamedTuple
 
 _USUAL = re.compile(r"[\n -~А-Яа-яЁё«»„“”–—…№]*")
 """Of such characters none hides another."""
-_BRACKETS = re.compile(r"\}([|I]?)\{|(?<!\S)\)([|I]?)\((?=\w)")
-"""Х, or with a stroke in the middle Ж."""
+_WRITTEN = (
+    (re.compile(r"\}\{|(?<!\S)\)\((?=\w)"), "х"),
+    (re.compile(r"\}[|I]\{|(?<!\S)\)[|I]\((?=\w)"), "ж"),
+    (re.compile(r"(?<![\d.,])3[.,]?14(?=[^\W\d_])"), "пи"),
+)
+"""What stands for letters."""
 _APART = re.compile(
-    r"(?<![^\W_])[^\W\d_](?:(?![.,]{2})[\s.,\-_/|\\]{1,3}[^\W2578_]){2,60}(?![^\W_])"
+    r"(?<![^\W_]|[@$€])[^\W\d_](?:(?![.,]{2})[\s.,\-_/|\\]{1,3}[^\W2578_]){2,60}(?![^\W_])"
 )
 """Dots in a row stand for letters instead."""
-_PI = re.compile(r"(?<![\d.,])3[.,]?14(?=[^\W\d_])")
 _GAP = re.compile(r"[\s.,\-_/|\\]+")
 _DRAWN = re.compile(r"([^\W\d_])\1{2,}")
 _MIXED = re.compile(r"(?<![^\W_])(?=[^\W_]*?[@$€a-zA-Z013469])[^\W_](?:[^\W_]|[@$€])*")
@@ -67,7 +70,10 @@ def normalise(text: str) -> Plain:
 
 
 def _plain(text: str, at: Sequence[int]) -> Plain:
-    for find in (_brackets, _spoken, _gaps, _repeats):
+    for pattern, letters in _WRITTEN:
+        found = [(*match.span(), letters) for match in pattern.finditer(text)]
+        text, at = _edit(text, at, found)
+    for find in (_gaps, _repeats):
         text, at = _edit(text, at, [*find(text)])
     return Plain(_cyrillic(text, _BIG, _LOOK), _cyrillic(text, {}, _SOUND), at)
 
@@ -120,16 +126,6 @@ def _edit(text: str, at: Sequence[int], edits: Sequence[_Edit]) -> tuple[str, Se
         left += [*at[before : start + len(new)]]
         before = end
     return "".join((*parts, text[before:])), [*left, *at[before:]]
-
-
-def _brackets(text: str) -> Iterator[_Edit]:
-    for match in _BRACKETS.finditer(text):
-        yield match.start(), match.end(), "ж" if match[1] or match[2] else "х"
-
-
-def _spoken(text: str) -> Iterator[_Edit]:
-    for match in _PI.finditer(text):
-        yield match.start(), match.end(), "пи"
 
 
 def _gaps(text: str) -> Iterator[_Edit]:

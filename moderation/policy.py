@@ -48,12 +48,9 @@ class Preset(StrEnum):
 
 LEVELS = {
     Preset.FAMILY: dict.fromkeys(Category, Level.STRICT),
-    Preset.FRIENDS: {
-        Category.PROFANITY: Level.SOFT,
-        Category.INSULT: Level.SOFT,
-        Category.PRIVATE: Level.STRICT,
-        Category.LINK: Level.OFF,
-    },
+    Preset.FRIENDS: dict(
+        zip(Category, (Level.SOFT, Level.SOFT, Level.STRICT, Level.OFF), strict=True)
+    ),
     Preset.OFF: dict.fromkeys(Category, Level.OFF),
 }
 

@@ -56,11 +56,8 @@ class Rules:
             if not self._rules[place].name.startswith("misspelt")
         }
         starred = {place: _starred(each) for place, each in glued.items()}
-        self._words = {
-            "whole": _one(words).fullmatch,
-            "glued": _one(glued).fullmatch,
-            "starred": _one(starred).fullmatch,
-        }
+        kinds = {"whole": words, "glued": glued, "starred": starred}
+        self._words = {kind: _one(each) for kind, each in kinds.items()}
         phrases = {place: each for place, each in patterns.items() if " " in each}
         spaced = _one(phrases).pattern.replace(" ", r"\s+")
         self.phrases = re.compile(rf"(?<![^\W_])(?:{spaced})(?![^\W_])")
@@ -78,8 +75,8 @@ class Rules:
 
     def search(self, word: str, kind: str = "whole") -> Rule | None:
         """Return what the word fits, innocent or not."""
-        single, fits = _DOUBLE.sub(r"\1", word), self._words[kind]
-        match = fits(word) or (single != word and fits(single))
+        single, pattern = _DOUBLE.sub(r"\1", word), self._words[kind]
+        match = pattern.fullmatch(word) or (single != word and pattern.fullmatch(single))
         return self.rule(match) if match else None
 
     @lru_cache(1 << 13)  # noqa: B019

@@ -25,35 +25,7 @@ _STAR = re.compile(r"[*#%@$^&•]")
 _ALONE = frozenset("аиоуэюя")
 """Letters that are words beside a sentence that ends or begins without a space."""
 _LONGEST_CHUNK, _LONGEST_SPLIT, _LONGEST_PART, _MOST_PARTS, _WIDEST_GAP = 64, 12, 5, 6, 3
-_BEFORE = frozenset(
-    [
-        "а",
-        "в",
-        "вы",
-        "да",
-        "до",
-        "за",
-        "и",
-        "из",
-        "к",
-        "мы",
-        "на",
-        "не",
-        "ни",
-        "но",
-        "о",
-        "об",
-        "он",
-        "от",
-        "по",
-        "с",
-        "со",
-        "то",
-        "ты",
-        "у",
-        "я",
-    ]
-)
+_BEFORE = re.compile(r"[авикосуя]|вы|да|до|за|из|мы|на|не|ни|но|об|он|от|по|со|то|ты")
 _LONGEST_ENDING = 3
 """Letters of what may end a word that begins like one of those: «с ука», and not «и сабля»."""
 _LOOKED_BACK = 256
@@ -202,7 +174,7 @@ def _split(plain: Plain) -> Iterator[_Found]:
             is_far = first - before > _WIDEST_GAP or len(part) > _LONGEST_PART
             if is_far or len(joined) > _LONGEST_SPLIT:
                 break
-            if joined[: -len(part)] in _BEFORE and len(part) > _LONGEST_ENDING:
+            if len(part) > _LONGEST_ENDING and _BEFORE.fullmatch(joined[: -len(part)]):
                 break
             before = last
             is_chance = is_chance and (part in ordinary or joined.startswith("ябы"))  # я бы вешал
