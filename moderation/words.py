@@ -15,7 +15,7 @@ _WORD = re.compile(r"[^\W_]+")
 _MARKED = re.compile(r"(?:(?<!\*)\*{2,})?[^\W_](?:.*[^\W_])?\**", re.DOTALL)
 """From the first letter to the last one, with stars beside them."""
 _DIGIT = re.compile(r"\d")
-_MARKS = r"(?:[*.#%!@$^&~•=+…|'\"]|[.,]{2})+"
+_MARKS = r"(?:[_*.#%!@$^&~•=+…|'\"]|[.,]{2})+"
 _HIDING = re.compile(_MARKS)
 _HIDDEN = re.compile(rf"[^\W_]+(?:{_MARKS}[^\W_]+)*\**|(?<!\*)\*+[^\W_]+")
 _TORN = re.compile(r"(?<![^\W_])([^\W\d_]{1,4}(?:\.{2,}|…))\s([^\W\d_]{1,4})(?![^\W_])")

@@ -7,7 +7,7 @@ import pytest
 
 from moderation.moderator import Action, Moderator
 from moderation.policy import Level, Policy
-from moderation.private import Kind, find_private, replace_private
+from moderation.private import Kind, find_private, replace_private, unfinished_at
 
 KEYCAPS = "".join(f"{digit}\ufe0f\u20e3" for digit in "4276380123450004")
 PRIVATE = {
@@ -187,3 +187,7 @@ def test_what_is_private_is_replaced_by_the_name_of_its_kind(text: str, left: st
     found = Counter[str]()
     assert replace_private(text, found) == left
     assert found.total() == left.count("[")
+
+
+def test_degrees_are_held_back_until_both_are_known() -> None:
+    assert unfinished_at("тут 55°45′21″ с. ш. ") == len("тут ")
