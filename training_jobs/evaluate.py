@@ -35,6 +35,7 @@ from training_jobs.convert import export
 from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import BUDGET, EvaluationData, Scores, score
 from training_jobs.evaluation.hits import Group, group_contexts, hits_at_1
+from training_jobs.evaluation.relevance import LEAST, relevance
 from training_jobs.evaluation.replies import Reply, generate_replies
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
 from training_jobs.language_model import LanguageModel, find_base, load_model
@@ -149,6 +150,13 @@ def _measure_texts(
     compared = {name: answers[name] for name in ("tuned", "real")}
     evaluation.memorised = text_figures.memorised(compared, data.learned, encode)
     evaluation.diversity = text_figures.diversity(answers["tuned"], answers["real"])
+    asked = [context.turns[-1].text for context in data.contexts]
+    texts = {name: ["\n".join(each) for each in group] for name, group in answers.items()}
+    evaluation.unknown_words = text_figures.unknown_words(texts, asked, data.learned)
+    evaluation.relevance, judge = relevance(texts, asked, data.pairs)
+    evaluation.relevance_judge = judge
+    if judge is not None and judge < LEAST:
+        evaluation.notes.append("relevance says little: its judge tells real answers badly")
     step = max(1, evaluation.contexts // EXAMPLES)
     for index in range(0, evaluation.contexts, step)[:EXAMPLES]:
         example = {name: list(group[index]) for name, group in answers.items()}
@@ -160,6 +168,10 @@ def report_figures(report: JobReport, evaluation: Evaluation | None) -> None:
     """
     bits_per_character               of what the persona really said
     hits_at_1                        how often the model picks the real answer among ten, 0 to 1
+    relevance_tuned                  how much the replies belong to what they answer, 0 to 1
+    relevance_real                   how much the persona's real answers do, the ceiling
+    relevance_shuffled               how much answers to something else do, the floor
+    unknown_words_share              share of replies with a word that nobody knows
     memorised_share                  share of replies with eight tokens in a row from the data
     attribution_tuned                how much the replies resemble the persona's, 0 to 1
     attribution_real                 how much the persona's real answers resemble it

@@ -153,12 +153,14 @@ def test_a_classifier_tells_two_voices_apart_if_it_has_enough_of_both() -> None:
     ours: list[Messages] = [[f"ну смотри, дружище {n}))", "да"] for n in range(60)]
     theirs: list[Messages] = [[f"Здравствуйте! Вопрос {n}."] for n in range(60)]
     answers: text_figures.Answers = {"tuned": [["ну смотри))"], []], "real": [["ну смотри))"]]}
-    found, notes = text_figures.attribute(answers, EvaluationData([], [], ours, theirs, theirs))
+    found, notes = text_figures.attribute(answers, EvaluationData([], [], [], ours, theirs, theirs))
     assert found["others"].value < 0.2 < 0.8 < found["real"].value
     assert notes == []
-    [note] = text_figures.attribute(answers, EvaluationData([], [], ours, ours, ours))[1]
+    [note] = text_figures.attribute(answers, EvaluationData([], [], [], ours, ours, ours))[1]
     assert "attribution says little" in note
-    assert text_figures.attribute(answers, EvaluationData([], [], ours, theirs[:5], []))[0] == {}
+    assert (
+        text_figures.attribute(answers, EvaluationData([], [], [], ours, theirs[:5], []))[0] == {}
+    )
 
 
 def test_style_sees_length_case_and_marks() -> None:

@@ -91,6 +91,7 @@ class EvaluationData:
 
     contexts        of the held-out part
     learned         texts of all turns of the train part
+    pairs           what was answered in the train part, and the answers
     persona         messages of the answers that were learned
     others          messages of other people in the train part
     others_heldout  messages of other people in the held-out part
@@ -98,6 +99,7 @@ class EvaluationData:
 
     contexts: list[Context]
     learned: list[str]
+    pairs: list[tuple[str, str]]
     persona: list[Messages]
     others: list[Messages]
     others_heldout: list[Messages]
@@ -115,7 +117,10 @@ class EvaluationData:
             parts = (_turns(train), _turns(heldout))
             others = [[turn.messages for turn in part if not turn.is_persona] for part in parts]
         contexts = select_contexts(heldout, most, longest)
-        return cls(contexts, [turn.text for turn in _turns(train)], persona, *others)
+        learned = [turn.text for turn in _turns(train)]
+        last_two = [record.turns[-2:] for record in train if len(record.turns) > 1]
+        pairs = [(asked.text, answer.text) for asked, answer in last_two]
+        return cls(contexts, learned, pairs, persona, *others)
 
 
 def _turns(records: Iterable[Record]) -> list[Turn]:

@@ -72,6 +72,10 @@ class Evaluation(BaseModel):
     current               that version; absent where it could not be compared
     against_current       bits per character by which `tuned` is better than `current`
     hits                  hits@1 of ten by model: how often it picks the real answer among ten
+    relevance             probability that answers belong to what they answer, by group, beside
+                          `shuffled` ones, the floor
+    relevance_judge       area under the ROC by which that judge tells real from shuffled answers
+    unknown_words         share of answers with a word that nobody knows, by group
     attribution           probability that the persona wrote it, by group; `others` is the floor
     style_distance        distance of the style from what was learned, by group
     memorised             share of answers that repeat a stretch of what was learned, by group
@@ -93,6 +97,9 @@ class Evaluation(BaseModel):
     current_id: str | None = None
     against_current: Estimate | None = None
     hits: dict[str, Hits] = {}
+    relevance: dict[str, Estimate] = {}
+    relevance_judge: float | None = None
+    unknown_words: dict[str, Estimate] = {}
     attribution: dict[str, Estimate] = {}
     style_distance: dict[str, float] = {}
     memorised: dict[str, Estimate] = {}
@@ -111,8 +118,9 @@ class Evaluation(BaseModel):
                 yield f"bits per character, {name}: {each.bits_per_character}"
         for name, hits in self.hits.items():
             yield f"hits@1 of ten, {name}: {hits.relative} (by plain likelihood {hits.plain})"
-        yield from (f"attribution, {name}: {each}" for name, each in self.attribution.items())
-        yield from (f"memorised, {name}: {each}" for name, each in self.memorised.items())
+        for figure in ("relevance", "unknown_words", "attribution", "memorised"):
+            for name, each in getattr(self, figure).items():
+                yield f"{figure.replace('_', ' ')}, {name}: {each}"
         yield from (f"replies, {why}: {share:.1%}" for why, share in self.moderated_by.items())
         yield from self.notes
 
@@ -124,7 +132,10 @@ def figures(evaluation: Evaluation | None) -> dict[str, float | None]:
         "bits_per_character": evaluation.tuned and evaluation.tuned.bits_per_character,
         "hits_at_1": evaluation.hits["tuned"].relative if evaluation.hits else None,
         "memorised_share": evaluation.memorised.get("tuned"),
+        "unknown_words_share": evaluation.unknown_words.get("tuned"),
     }
+    for group in ("tuned", "real", "shuffled"):
+        estimates[f"relevance_{group}"] = evaluation.relevance.get(group)
     for group in ("tuned", "real", "base", "others"):
         estimates[f"attribution_{group}"] = evaluation.attribution.get(group)
     return {name: each.value if each else None for name, each in estimates.items()}

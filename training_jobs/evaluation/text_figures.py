@@ -114,6 +114,31 @@ def memorised(groups: Answers, learned: Iterable[str], encode: Encode) -> dict[s
     }
 
 
+def unknown_words(
+    answers: dict[str, list[str]], asked: Sequence[str], learned: Iterable[str]
+) -> dict[str, Estimate]:
+    """Return the share of each group's answers with a word that neither a dictionary nor what was
+    learned nor the turn that was answered has.
+    """
+    from pymorphy3 import MorphAnalyzer
+
+    known, is_word = {word for text in learned for word in _words(text)}, MorphAnalyzer()
+
+    def has_unknown(answer: str, turn: str) -> float:
+        new = _words(answer) - known - _words(turn)
+        return float(not all(map(is_word.word_is_known, new)))
+
+    return {
+        name: mean([has_unknown(*each) for each in zip(group, asked, strict=True)])
+        for name, group in answers.items()
+    }
+
+
+def _words(text: str) -> set[str]:
+    """Return the Russian words; those of a compound one by one."""
+    return set(re.findall(r"[а-яё]{2,}", text.casefold()))
+
+
 def diversity(replies: Sequence[Messages], real: Sequence[Messages]) -> dict[str, float]:
     texts, real_texts = (["\n".join(each) for each in group] for group in (replies, real))
     return {

@@ -1,0 +1,61 @@
+"""The judge of relevance, and words that nobody knows."""
+
+from random import Random
+
+import pytest
+
+from training_jobs.evaluation.relevance import exchanged, relevance
+from training_jobs.evaluation.text_figures import unknown_words
+
+ROOTS = ("борщ", "чай", "кот", "снег", "мост", "лес", "хлеб", "сон", "дом", "сад", "мёд", "рок")
+THINGS = [f"{first}{second}" for first in ROOTS for second in ROOTS if first != second]
+PAIRS = [
+    (ask.format(thing), answer.format(thing))
+    for thing in THINGS
+    for ask, answer in (
+        ("ты любишь {}?", "{} люблю"),
+        ("что такое {}", "это {}, без него никак"),
+        ("а {} где", "вон там {} стоит"),
+        ("хочу {}", "будет тебе {}"),
+    )
+]
+
+
+def test_replies_that_answer_are_told_from_replies_to_something_else() -> None:
+    learned, heldout = PAIRS[: 4 * 120], PAIRS[4 * 120 :]
+    learned = learned + learned[:100]
+    asked, real = (list(each) for each in zip(*heldout, strict=True))
+    judged, area = relevance({"real": real, "tuned": real[1:] + real[:1]}, asked, learned)
+    assert area is not None and area > 0.9
+    assert judged["real"].low > judged["tuned"].high
+    assert judged["real"].low > judged["shuffled"].high
+
+
+@pytest.mark.parametrize(("asked", "learned"), [(["а"], PAIRS), (["а", "б"], PAIRS[:100])])
+def test_too_little_to_judge_by_gives_no_figure(
+    asked: list[str], learned: list[tuple[str, str]]
+) -> None:
+    assert relevance({"real": asked}, asked, learned) == ({}, None)
+
+
+def test_answers_are_exchanged_with_others_of_about_their_length() -> None:
+    pairs = [(str(number), "а" * number) for number in range(1, 101)]
+    found = exchanged(pairs, Random(1))
+    assert [turn for turn, _ in found] == [turn for turn, _ in pairs]
+    assert not set(found) & set(pairs)
+    assert sum(abs(len(answer) - int(turn)) <= 3 for turn, answer in found) >= 97
+
+
+def test_a_word_is_unknown_that_no_dictionary_data_set_or_question_has() -> None:
+    shares = {
+        "Автобус едет на мост.": 0.0,
+        "Автобус кукумбит на мост.": 1.0,
+        "кекнул и поехал": 0.0,  # learned
+        "шмяковка? едет!": 0.0,  # asked
+        "Кто-то едет, ёлки": 0.0,
+        "": 0.0,
+        "ok 👍 7": 0.0,
+    }
+    groups = {answer: [answer] for answer in shares}
+    found = unknown_words(groups, ["где шмяковка"], ["он кекнул"])
+    assert {answer: each.value for answer, each in found.items()} == shares

@@ -1,0 +1,101 @@
+"""Whether replies answer: a judge tells a real answer to a turn from an answer to another turn.
+
+It learns from the pairs of the train part, and neither draws nor ranks replies. Nobody's answers
+are mixed up with much longer or shorter ones, so that length tells it nothing.
+"""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training_jobs.evaluation.results import Estimate, mean
+
+FEWEST, MOST = 500, 20_000
+"""Pairs that are needed to learn anything, and that are used at most."""
+TOPICS, NEAR = 128, 3
+"""Dimensions of a text's meaning; ranks by length within which answers are exchanged."""
+LEAST = 0.6
+"""Least area under the ROC of a judge that is to be believed."""
+
+Pair = tuple[str, str]
+"""A turn and an answer."""
+
+
+def relevance(
+    answers: dict[str, list[str]], asked: Sequence[str], learned: Sequence[Pair]
+) -> tuple[dict[str, Estimate], float | None]:
+    """Return the mean probability that each group's answers belong to the turns `asked`, and by
+    which area under the ROC the judge tells `real` ones, the ceiling, from `shuffled`, the floor.
+
+    Nothing where there are too few pairs to learn from.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    if len(learned) < FEWEST or len(asked) < 2:
+        return {}, None
+    judge = Judge(learned)
+    real = list(zip(asked, answers["real"], strict=True))
+    groups = {**answers, "shuffled": [answer for _, answer in exchanged(real, Random(1))]}
+    judged = {
+        name: judge.probabilities(list(zip(asked, group, strict=True)))
+        for name, group in groups.items()
+    }
+    both = judged["real"], judged["shuffled"]
+    labels = np.repeat([1, 0], len(asked))
+    return {name: mean(list(each)) for name, each in judged.items()}, float(
+        roc_auc_score(labels, np.concatenate(both))
+    )
+
+
+def exchanged(pairs: Sequence[Pair], random: Random) -> list[Pair]:
+    """Give each turn the answer to another one, of about the same length."""
+    order = sorted(range(len(pairs)), key=lambda place: (len(pairs[place][1]), random.random()))
+    found = list(pairs)
+    for rank, place in enumerate(order):
+        other = order[(rank + random.choice(range(1, NEAR + 1))) % len(order)]
+        found[place] = pairs[place][0], pairs[other][1]
+    return found
+
+
+class Judge:
+    """Latent semantic analysis of character n-grams, and logistic regression on both texts."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+
+        random = Random(1)
+        pairs = random.sample(pairs, min(len(pairs), MOST))
+        self._ngrams = TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(3, 5), min_df=2, sublinear_tf=True, max_features=60_000
+        )
+        counts = self._ngrams.fit_transform([text for pair in pairs for text in pair])
+        topics = min(TOPICS, counts.shape[1] - 1)
+        self._topics = TruncatedSVD(topics, random_state=1).fit(counts)
+        others = [pair for _ in range(2) for pair in exchanged(pairs, random)]
+        labels = np.repeat([1, 0], [len(pairs), len(others)])
+        regression = LogisticRegression(class_weight="balanced", max_iter=300)
+        self._regression = regression.fit(self._features([*pairs, *others]), labels)
+
+    def probabilities(self, pairs: Sequence[Pair]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = self._regression.predict_proba(self._features(pairs))[:, 1]
+        return found
+
+    def _features(self, pairs: Sequence[Pair]) -> NDArray[np.float64]:
+        """Return what both texts have in common, n-gram by n-gram and topic by topic."""
+        counts = [self._ngrams.transform(texts) for texts in zip(*pairs, strict=True)]
+        asked, answer = (_unit(self._topics.transform(each)) for each in counts)
+        shared: Any = np.asarray(counts[0].multiply(counts[1]).sum(axis=1))
+        alike, apart = asked * answer, np.abs(asked - answer)
+        found: NDArray[np.float64] = np.hstack(
+            [10 * alike, alike.sum(1, keepdims=True), shared, 3 * apart]
+        )
+        return found
+
+
+def _unit(rows: Any) -> Any:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
