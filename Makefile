@@ -13,8 +13,11 @@ USERS ?= 20
 SECONDS ?= 60
 PAGE ?= http://127.0.0.1:8081
 # the demo base is small and the samples too: two to five minutes each on two cores
-TRAINING_sample := --epochs 10 --max-steps 340
-TRAINING_demo := $(TRAINING_sample) --no-evaluate
+TRAINING_demo := --epochs 10 --max-steps 340 --no-evaluate
+# what is kept learned far longer, from far longer chats: a quarter to half an hour each
+KEPT_JOBS := extraction_jobs.build_dataset "training_jobs.finetune --base demo --epochs 20 --max-steps 3600" \
+  training_jobs.convert training_jobs.evaluate
+EXCHANGES := 24000
 LOCKS := $(wildcard requirements/*.txt)
 PROTO := protos/generation/v1/generation.proto
 STUBS := protos/generation/v1/generation_pb2.py
@@ -80,9 +83,9 @@ $(MODELS)/%/$(MARK): $(DATA)/.samples k8s/bots/%/bot.yaml training_jobs/demo_bas
 sample-bots: setup ## Train the sample bots and keep them in the repository
 	@folder=$$(mktemp -d); trap 'rm -r "$$folder"' EXIT; \
 	export DATA_DIR="$$folder/data" MODELS_DIR="$$folder/models"; \
-	$(PYTHON) -m extraction_jobs.sample_chats; \
+	$(PYTHON) -m benchmarks.sample_chats --output "$$folder/data" --exchanges $(EXCHANGES); \
 	for bot in $(BOTS); do \
-	  $(PYTHON) -m training_jobs.pipeline --bot k8s/bots/$$bot/bot.yaml --base demo $(TRAINING_sample); \
+	  for job in $(KEPT_JOBS); do $(PYTHON) -m $$job --bot k8s/bots/$$bot/bot.yaml; done; \
 	done; \
 	$(PYTHON) -m training_jobs.sample_bots keep $(KEEPING)
 

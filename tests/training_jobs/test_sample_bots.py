@@ -9,7 +9,6 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from contracts.model_version import BotModels, verify
-from contracts.settings import Volumes
 from extraction_jobs.sample_chats.__main__ import app as sample_chats
 from services.generation.client import turn
 from tests.conftest import BOT, Toy
@@ -17,14 +16,11 @@ from tests.services.generation.conftest import running
 from tests.training_jobs.test_publish import measured
 from training_jobs import model_libraries
 from training_jobs.publish import publish
-from training_jobs.sample_bots import __main__ as sample_bots
 from training_jobs.sample_bots.__main__ import (
     BOTS,
     FOLDER,
-    MADE_FROM,
     NOTE,
     app,
-    inputs_hash,
     keep,
     publish_kept,
 )
@@ -57,34 +53,18 @@ async def test_they_are_published_once_and_answer(volumes: dict[str, str]) -> No
         assert NOTE in manifest.notes
         for told in (first.stdout, again.stdout):
             assert f"{bot}: version {version} serves, as kept in the project" in told
-            assert "was made from another" not in told
     async with running(ROOT / "k8s/bots", models) as service:
         for bot in BOTS:
             response = await service.client.generate(bot, [turn("Привет")], seed=1)
             assert any(response.candidates[0].messages)
 
 
-def test_it_is_said_when_they_were_made_from_other_inputs_or_were_trained_here(
+def test_it_is_said_when_one_that_was_trained_here_serves(
     toy: Toy, volumes: dict[str, str], tmp_path: Path
 ) -> None:
-    done = run({**volumes, "DATA_DIR": str(tmp_path)}, "publish")
-    assert done.exit_code == 0
-    assert "avtobus: was made from another chat, base or training settings" in done.stdout
     trained = publish(BOT, toy.run, BotModels(tmp_path / BOT)).id
     done = run({**volumes, "MODELS_DIR": str(tmp_path)}, "publish")
     assert f"avtobus: version {trained} serves, trained here; remove" in done.stdout
-    assert "avtobus: was made from another" not in done.stdout
-
-
-def test_other_settings_of_training_are_other_inputs_and_a_gateways_are_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sample_bots, "BOTS_DIR", tmp_path)
-    found = []
-    for more in ("", "gateway: {names: [б]}\n", "training: {seed: 2}\n"):
-        (tmp_path / "b.yaml").write_text(f"name: b\n{more}", encoding="utf-8")
-        found.append(inputs_hash("b", Volumes()))
-    assert found[0] == found[1] != found[2]
 
 
 @pytest.fixture
@@ -99,14 +79,13 @@ def test_a_newer_kept_one_takes_the_place_of_an_older_but_of_nothing_trained_her
     finished: Path, tmp_path: Path
 ) -> None:
     models, old, new = BotModels(tmp_path / BOT), tmp_path / "old", tmp_path / "new"
-    keep(finished, "hash", old)
-    assert (old / MADE_FROM).read_text() == "hash"
+    keep(finished, old)
     assert NOTE in (old / "README.md").read_text(encoding="utf-8")
     first, is_kept = publish_kept(BOT, old, models)
     assert (models.current_id(), is_kept) == (first, True)
     assert "model.safetensors" not in verify(models.path(first)).files
     measured(finished, 1.4)
-    keep(finished, "hash", new)
+    keep(finished, new)
     second, is_kept = publish_kept(BOT, new, models)
     assert (models.previous_id(), models.current_id(), is_kept) == (first, second, True)
     trained = publish(BOT, finished, models, force=True).id
@@ -117,7 +96,7 @@ def test_what_is_broken_gives_way_to_a_kept_one_only_where_it_was_kept(
     finished: Path, tmp_path: Path, volumes: dict[str, str]
 ) -> None:
     models, kept = BotModels(tmp_path / "models" / BOT), tmp_path / "kept"
-    keep(finished, "hash", kept)
+    keep(finished, kept)
     first = publish_kept(BOT, kept, models)[0]
     (models.path(first) / "openvino_model.bin").unlink()
     assert publish_kept(BOT, kept, models) == (models.current_id(), True)
