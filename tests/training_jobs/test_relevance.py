@@ -26,7 +26,8 @@ def test_replies_that_answer_are_told_from_replies_to_something_else() -> None:
     learned = learned + learned[:100]
     asked, real = (list(each) for each in zip(*heldout, strict=True))
     judged, area = relevance({"real": real, "tuned": real[1:] + real[:1]}, asked, learned)
-    assert area is not None and area > 0.9
+    assert area is not None
+    assert area > 0.9
     assert judged["real"].low > judged["tuned"].high
     assert judged["real"].low > judged["shuffled"].high
 
