@@ -107,8 +107,15 @@ _DEGREES = (
     r"-?\d{1,3}(?:\.\d{4,10}(?:\s?°)?|\s?°\s?\d\d?(?:[.,]\d{1,6})?\s?['′’]"
     r"(?:\s?\d\d?(?:[.,]\d{1,6})?\s?(?:[\"″”]|['′’]{2}))?)(?:\s?(?:[NSEW]|[сю]\.?\s?ш|[вз]\.?\s?д)\b\.?)?"
 )
-_BETWEEN = r"(?:[,;]\s{0,3}|\s{1,3}|(?:%2C|,)(?:%20|\+)?|!4d)(?:[NSEW]\s?)?"
-_PLACE = re.compile(rf"(?<![\d.])({_DEGREES}{_BETWEEN}{_DEGREES})(?![\d.])", re.IGNORECASE)
+_BY_COMMA, _BY_SPACE = (
+    rf"(?:{between})(?:[NSEW]\s?)?"
+    for between in (r"[,;]\s{0,3}|(?:%2C|,)(?:%20|\+)?|!4d", r"\s{1,3}")
+)
+_PLACE = re.compile(  # of three numbers "a b, c" the last two belong together
+    rf"(?<![\d.])({_DEGREES}(?:{_BY_COMMA}{_DEGREES}"
+    rf"|{_BY_SPACE}{_DEGREES}(?!\s?[,;]\s{{0,3}}-?\d{{1,3}}\.\d{{4}})))(?![\d.])",
+    re.IGNORECASE,
+)
 _MAP = re.compile(r"\bmap=\d{1,2}/(-?\d{1,2}\.\d{3,10}/-?\d{1,3}\.\d{3,10})(?![\d.])")
 _CARD = _numbers("4-4-4-4", "4-6-5", "6-10", before=_ANYWHERE)
 _LONG_CARD = _numbers("4-4-4-4-1", "4-4-4-4-2", "4-4-4-4-3", before=_ANYWHERE)

@@ -191,3 +191,9 @@ def test_what_is_private_is_replaced_by_the_name_of_its_kind(text: str, left: st
 
 def test_degrees_are_held_back_until_both_are_known() -> None:
     assert unfinished_at("тут 55°45′21″ с. ш. ") == len("тут ")
+
+
+def test_a_number_before_a_place_is_no_part_of_it() -> None:
+    for number in ("3.14159265", "45.12345"):
+        left = replace_private(f"вот {number} 55.755826, 37.617300 тут", Counter())
+        assert left == f"вот {number} [место] тут"
