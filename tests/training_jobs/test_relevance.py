@@ -60,3 +60,12 @@ def test_a_word_is_unknown_that_no_dictionary_data_set_or_question_has() -> None
     groups = {answer: [answer] for answer in shares}
     found = unknown_words(groups, ["где шмяковка"], ["он кекнул"])
     assert {answer: each.value for answer, each in found.items()} == shares
+
+
+@pytest.mark.parametrize(
+    "learned", [[("а", "б")] * 500, [(chr(n), chr(n + 999)) for n in range(5000, 5500)]]
+)
+def test_texts_that_teach_nothing_are_judged_all_the_same(learned: list[tuple[str, str]]) -> None:
+    judged, area = relevance({"real": ["б"] * 5, "tuned": [""] * 5}, ["а"] * 5, learned)
+    assert area == 0.5
+    assert judged["real"] == judged["shuffled"]

@@ -34,7 +34,7 @@ def relevance(
     """
     from sklearn.metrics import roc_auc_score
 
-    if len(learned) < FEWEST or len(asked) < 2:
+    if len(learned) < FEWEST or len(asked) <= NEAR:
         return {}, None
     judge = Judge(learned)
     real = list(zip(asked, answers["real"], strict=True))
@@ -71,10 +71,10 @@ class Judge:
         random = Random(1)
         pairs = random.sample(pairs, min(len(pairs), MOST))
         self._ngrams = TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(3, 5), min_df=2, sublinear_tf=True, max_features=60_000
+            analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, max_features=60_000
         )
         counts = self._ngrams.fit_transform([text for pair in pairs for text in pair])
-        topics = min(TOPICS, counts.shape[1] - 1)
+        topics = max(1, min(TOPICS, counts.shape[1] - 1))
         self._topics = TruncatedSVD(topics, random_state=1).fit(counts)
         others = [pair for _ in range(2) for pair in exchanged(pairs, random)]
         labels = np.repeat([1, 0], [len(pairs), len(others)])
