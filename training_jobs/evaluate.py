@@ -171,7 +171,7 @@ def report_figures(report: JobReport, evaluation: Evaluation | None) -> None:
     relevance_tuned                  how much the replies belong to what they answer, 0 to 1
     relevance_real                   how much the persona's real answers do, the ceiling
     relevance_shuffled               how much answers to something else do, the floor
-    unknown_words_share              share of replies with a word that nobody knows
+    unknown_words_share              share of replies with a Russian word that nobody knows
     memorised_share                  share of replies with eight tokens in a row from the data
     attribution_tuned                how much the replies resemble the persona's, 0 to 1
     attribution_real                 how much the persona's real answers resemble it

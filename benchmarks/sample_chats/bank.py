@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 _SLOT = re.compile(r"\{(\w+?)(?:\.(\d))?\}")
 _RESERVED = 8
-"""One phrase of so many of a theme is for the end of a chat alone, where what was learned is
-measured."""
+"""One phrase of so many of a group is for the end of a chat alone, where what was learned is
+measured. A few short ones stand in other groups too."""
 
 Sides = list[list[str]]
 """Bursts of messages of two sides in turn, the asker first."""

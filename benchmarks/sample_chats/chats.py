@@ -167,7 +167,7 @@ def _exchanges(
     bank: Bank, random: Random, count: int, name: str
 ) -> Iterator[tuple[datetime, bool, list[list[str]]]]:
     """Yield when each exchange begins, whether it continues the conversation before it, and what is
-    said in it. Those at the end, which training holds out, are of phrases that stand nowhere else.
+    said in it. Those at the end, which training holds out, are of phrases of their own.
     """
     moment = _START
     for number in range(count):

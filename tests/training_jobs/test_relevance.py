@@ -60,6 +60,7 @@ def test_a_word_is_unknown_that_no_dictionary_data_set_or_question_has() -> None
     groups = {answer: [answer] for answer in shares}
     found = unknown_words(groups, ["где шмяковка"], ["он кекнул"])
     assert {answer: each.value for answer, each in found.items()} == shares
+    assert unknown_words(groups, ["where"], ["nobody speaks it"]) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Whether replies answer: a judge tells a real answer to a turn from an answer to another turn.
 
-It learns from the pairs of the train part, and neither draws nor ranks replies. Nobody's answers
-are mixed up with much longer or shorter ones, so that length tells it nothing.
+It learns from the pairs of the train part, and neither draws nor ranks replies. It learns real
+answers against others of about their length, so that length tells it nothing.
 """
 
 from collections.abc import Sequence

@@ -75,7 +75,7 @@ class Evaluation(BaseModel):
     relevance             probability that answers belong to what they answer, by group, beside
                           `shuffled` ones, the floor
     relevance_judge       area under the ROC by which that judge tells real from shuffled answers
-    unknown_words         share of answers with a word that nobody knows, by group
+    unknown_words         share of answers with a Russian word that nobody knows, by group
     attribution           probability that the persona wrote it, by group; `others` is the floor
     style_distance        distance of the style from what was learned, by group
     memorised             share of answers that repeat a stretch of what was learned, by group

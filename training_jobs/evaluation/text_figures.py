@@ -117,8 +117,8 @@ def memorised(groups: Answers, learned: Iterable[str], encode: Encode) -> dict[s
 def unknown_words(
     answers: dict[str, list[str]], asked: Sequence[str], learned: Iterable[str]
 ) -> dict[str, Estimate]:
-    """Return the share of each group's answers with a word that neither a dictionary nor what was
-    learned nor the turn that was answered has.
+    """Return the share of each group's answers with a Russian word that neither a dictionary nor
+    what was learned nor the turn that was answered has; nothing where nobody speaks Russian.
     """
     from pymorphy3 import MorphAnalyzer
 
@@ -128,6 +128,8 @@ def unknown_words(
         new = _words(answer) - known - _words(turn)
         return float(not all(map(is_word.word_is_known, new)))
 
+    if not known:
+        return {}
     return {
         name: mean([has_unknown(*each) for each in zip(group, asked, strict=True)])
         for name, group in answers.items()
