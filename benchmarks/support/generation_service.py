@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.support.health import is_serving
 from benchmarks.support.report import quantile
 from benchmarks.support.rugpt3_shape import write_rugpt3
 from contracts.conversation import Conversation
@@ -26,7 +27,6 @@ from extraction_jobs.inputs import ExtractionConfig, Inputs
 from extraction_jobs.sample_chats.__main__ import main as write_sample_chats
 from extraction_jobs.stored_export import Source
 from protos.generation.v1 import generation_pb2 as pb
-from services.generation.ask import is_serving
 from services.generation.client import GenerationClient, turn
 from training_jobs.bot_config import TrainingConfig
 from training_jobs.convert import convert

@@ -28,7 +28,7 @@ class GatewaySettings(DatabasePath):
     telegram_api         the Bot API server, without `/bot<token>`
     telegram_token       the token from BotFather; never logged
     telegram_proxy       `socks5://…` or `http://…`; never logged, since it may hold a password
-    generation_address   the generation service; `make ask` starts one if none answers there
+    generation_address   the generation service, which `make ask` asks too
     metrics_host         address to listen on for `/metrics`, `/healthz` and `/readyz`
     forget_dir           folder of forget.jsonl, to which `/forgetme` appends; without it
                          `DATA_DIR/<bot>/forget`, where extraction looks
