@@ -13,9 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
 
-import typer
 from jinja2 import Environment, StrictUndefined
 
 from contracts.bot_file import BotFile
@@ -44,7 +42,7 @@ TEMPLATE = Path(__file__).parent / "evaluation" / "report.html.j2"
 MOST_CONTEXTS, FEWEST_CONTEXTS, EXAMPLES = 300, 5, 10
 
 
-def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) -> Evaluation:
+def evaluate(bot: BotFile, folder: Path, dataset: Path) -> Evaluation:
     """Measure how likely the run finds the real answers, and what its own replies are like.
 
     Writes evaluation.json and report.html into the run folder. Where too little is held out to
@@ -57,7 +55,7 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) ->
     run_folder.read_conversion(folder)
     tuned = load_model(folder / run_folder.MODEL)
     longest = min(BUDGET, tuned.context_length)
-    data = EvaluationData.read(dataset, against, MOST_CONTEXTS, longest)
+    data = EvaluationData.read(dataset, MOST_CONTEXTS, longest)
     models = BotModels(from_environment(Volumes).models(bot.name))
     evaluation = Evaluation(contexts=len(data.contexts), current_id=models.current_id())
     if evaluation.contexts < FEWEST_CONTEXTS:
@@ -74,7 +72,7 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path, against: Path | None) ->
 def _measure(
     evaluation: Evaluation, bot: BotFile, folder: Path, tuned: LanguageModel, data: EvaluationData
 ) -> None:
-    """Measure likelihood, then replies: whose they seem to be, how they look, what they copy."""
+    """Measure likelihood, then replies: whose they seem to be, what they copy, if they answer."""
     scores, groups = score(tuned, data.contexts), group_contexts(data.contexts)
     evaluation.tuned = scores.likelihood
     _measure_hits(evaluation, "tuned", tuned, groups)
@@ -145,11 +143,8 @@ def _measure_texts(
     """Compare replies with what was learned; real answers are the ceiling, the base's the floor."""
     evaluation.attribution, notes = text_figures.attribute(answers, data)
     evaluation.notes += notes
-    for name, group in answers.items():
-        evaluation.style_distance[name] = text_figures.style_distance(group, data.persona)
     compared = {name: answers[name] for name in ("tuned", "real")}
     evaluation.memorised = text_figures.memorised(compared, data.learned, encode)
-    evaluation.diversity = text_figures.diversity(answers["tuned"], answers["real"])
     asked = [context.turns[-1].text for context in data.contexts]
     texts = {name: ["\n".join(each) for each in group] for name, group in answers.items()}
     evaluation.unknown_words = text_figures.unknown_words(texts, asked, data.learned)
@@ -194,9 +189,6 @@ def main(
     bot: BotOption,
     run: RunOption = None,
     dataset: DatasetOption = None,
-    against: Annotated[
-        Path | None, typer.Option(help="Data set of somebody else, to compare a whole chat with.")
-    ] = None,
     skip_unchanged: SkipOption = False,
 ) -> None:
     """Measure how well a converted run sounds like its persona."""
@@ -211,11 +203,10 @@ def main(
                 folder / run_folder.CONVERTED,
                 dataset_sha256(source),
                 read_card(source).persona,
-                against,
                 *sections,
             ),
             read=lambda: _compared_evaluation(folder, BotModels(volumes.models(file.name))),
-            make=lambda: evaluate(file, folder, source, against),
+            make=lambda: evaluate(file, folder, source),
         )
         report_figures(context.report, evaluation)
         measured = {k: v for k, v in figures(evaluation).items() if v is not None}

@@ -11,7 +11,7 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
-from contracts.dataset import HELDOUT, TRAIN, read_records
+from contracts.dataset import HELDOUT, read_records
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
@@ -76,7 +76,6 @@ def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
     assert done.attribution["others"].value < 0.2 < 0.8 < done.attribution["real"].value
     assert done.attribution.keys() == {"tuned", "real", "base", "others"}
     assert done.notes == []
-    assert done.style_distance["real"] < 0.2
     assert done.memorised["real"].value == 14 / 16  # the same ones again and again, most are long
     assert 0 <= done.empty <= 1
     page = (evaluated / REPORT).read_text()
@@ -106,7 +105,7 @@ def test_document_losses_are_those_of_the_plain_model_and_of_the_converted_one(t
 
 
 def test_contexts_are_spread_over_the_held_out_part(toy: Toy) -> None:
-    data = EvaluationData.read(toy.dataset, None, most=4, longest=100)
+    data = EvaluationData.read(toy.dataset, most=4, longest=100)
     assert len(data.contexts) == 4
     assert data.contexts[0].answer == next(read_records(toy.dataset / HELDOUT)).turns[-1]
 
@@ -131,15 +130,12 @@ def test_answers_that_a_model_would_see_cut_are_left_out(toy: Toy) -> None:
     assert max(len(each.answer.text) for each in chosen) == min(lengths) < max(lengths)
 
 
-def test_a_whole_chat_is_told_from_another_data_set(toy: Toy, tmp_path: Path) -> None:
+def test_a_whole_chat_has_nobody_to_be_told_from(toy: Toy, tmp_path: Path) -> None:
     chat = shutil.copytree(toy.dataset, tmp_path / "chat")
     card = json.loads((chat / "dataset.json").read_text())
     (chat / "dataset.json").write_text(json.dumps({**card, "persona": "whole-chat"}))
-    alone, against = (EvaluationData.read(chat, each, 4, 100) for each in (None, toy.dataset))
-    [note] = text_figures.attribute({}, alone)[1]
-    assert "--against" in note
-    answers = [record.turns[-1].messages for record in read_records(toy.dataset / TRAIN)]
-    assert against.others == against.persona == answers
+    found, [note] = text_figures.attribute({}, EvaluationData.read(chat, 4, 100))
+    assert (found, "everybody is the persona" in note) == ({}, True)
 
 
 def test_intervals_narrow_with_more_contexts() -> None:
@@ -163,17 +159,6 @@ def test_a_classifier_tells_two_voices_apart_if_it_has_enough_of_both() -> None:
     )
 
 
-def test_style_sees_length_case_and_marks() -> None:
-    row = text_figures.features(["Привет!", "как дела… 🚌"])
-    assert row["messages"] == 2
-    assert row["exclamation"] == row["ellipsis"] == row["emoji"] == 1.0
-    assert row["lower-case start"] == 0.0
-    calm, loud = [["да."], ["нет."]], [["ДА!!!"], ["НЕТ!!!"]]
-    assert text_figures.style_distance(calm, calm) == 0.0
-    assert text_figures.style_distance(calm, loud) > 0.3
-    assert text_figures.features(loud[0])["upper-case share"] == 1.0
-
-
 def test_eight_tokens_in_a_row_of_what_was_learned_are_a_repetition() -> None:
     answers: text_figures.Answers = {
         "tuned": [["щбвгдежзиц"], ["бвгд", "ежзи"]],
@@ -181,7 +166,6 @@ def test_eight_tokens_in_a_row_of_what_was_learned_are_a_repetition() -> None:
     }
     found = text_figures.memorised(answers, ["ладно", "абвгдежзий"], lambda text: [*map(ord, text)])
     assert {name: each.value for name, each in found.items()} == {"tuned": 0.5, "real": 0.0}
-    assert text_figures.distinct_share(["а б а б", "а б"], 2) == 2 / 4
 
 
 FINE = Conversion(precision="int8", perplexity_drift=0.002)

@@ -105,15 +105,11 @@ class EvaluationData:
     others_heldout: list[Messages]
 
     @classmethod
-    def read(cls, dataset: Path, against: Path | None, most: int, longest: int) -> "EvaluationData":
-        """Read it from a data set, and the other people's from `against` where that is given."""
+    def read(cls, dataset: Path, most: int, longest: int) -> "EvaluationData":
         train, heldout = (list(read_records(dataset / name)) for name in (TRAIN, HELDOUT))
         persona: list[Messages] = [record.turns[-1].messages for record in train]
         others: list[list[Messages]] = [[], []]
-        if against is not None:
-            files = (read_records(against / name) for name in (TRAIN, HELDOUT))
-            others = [[record.turns[-1].messages for record in records] for records in files]
-        elif not read_card(dataset).whole_chat:  # in which everybody is some record's persona
+        if not read_card(dataset).whole_chat:  # in which everybody is some record's persona
             parts = (_turns(train), _turns(heldout))
             others = [[turn.messages for turn in part if not turn.is_persona] for part in parts]
         contexts = select_contexts(heldout, most, longest)
