@@ -16,7 +16,7 @@ from services.sandbox.errors import ApiError, bad_request
 from services.sandbox.messages import accepted_markup
 from services.sandbox.messenger import Messenger
 from services.sandbox.rooms import BotAccount, Draft, Room
-from services.sandbox.update_queue import MAX_LIMIT, QueuedUpdate
+from services.sandbox.update_queue import MAX_LIMIT, QueuedUpdate, dump
 from services.sandbox.world import Member
 
 
@@ -34,6 +34,8 @@ class BotMethods:
             methods.SendChatAction: self._send_chat_action,
             methods.GetChatMember: self._get_chat_member,
             methods.SetMyCommands: self._set_my_commands,
+            methods.GetMyCommands: self._get_my_commands,
+            methods.DeleteMyCommands: self._delete_my_commands,
             methods.DeleteWebhook: self._delete_webhook,
         }
         self._methods = {model.__api_method__.lower(): (model, run) for model, run in table.items()}
@@ -106,7 +108,18 @@ class BotMethods:
         return self._world.member(self._world.room_of_bot(params.chat_id, bot), params.user_id)
 
     async def _set_my_commands(self, bot: BotAccount, params: methods.SetMyCommands) -> bool:
-        return True  # the page shows no list of commands
+        self._messenger.set_menu(bot, params.commands, params.scope, params.language_code)
+        return True
+
+    async def _get_my_commands(
+        self, bot: BotAccount, params: methods.GetMyCommands
+    ) -> list[dict[str, str]]:
+        found = self._world.menus[bot.token].get(params.scope, params.language_code)
+        return [dump(command) for command in found]
+
+    async def _delete_my_commands(self, bot: BotAccount, params: methods.DeleteMyCommands) -> bool:
+        self._messenger.set_menu(bot, [], params.scope, params.language_code)
+        return True
 
     async def _delete_webhook(self, bot: BotAccount, params: methods.DeleteWebhook) -> bool:
         return True  # there is none

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from aiogram.types import CallbackQuery, Message, User
+from aiogram.types import BotCommand, CallbackQuery, Message, User
 
 from services.sandbox.errors import bad_request
 from services.sandbox.messages import Event, buttons, view
@@ -74,6 +75,12 @@ class Messenger:
         person = self.world.add_person(name)
         self._publish({"type": "people"})
         return person
+
+    def set_menu(
+        self, bot: BotAccount, commands: list[BotCommand], scope: Any, language: str | None
+    ) -> None:
+        self.world.menus[bot.token].put(commands, scope, language)
+        self._publish({"type": "commands", "bot": bot.name})
 
     def answer_press(self, bot: BotAccount, query: str, text: str | None, alert: bool) -> None:
         """Answer a press, once; the text is shown to who pressed."""

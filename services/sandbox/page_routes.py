@@ -11,7 +11,10 @@ a message in that chat. Tests use the same routes.
 """
 
 import json
+import re
+from base64 import b64encode
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,15 +23,26 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.refusal import parse
+from services.sandbox.menus import AUDIENCES
 from services.sandbox.messages import Event, view
 from services.sandbox.messenger import Messenger
 from services.sandbox.rooms import GROUP, Draft, Room
+from services.sandbox.update_queue import dump
 from services.sandbox.world import GROUP_TITLE
 
 STATIC = Path(__file__).with_name("static")
-POLICY = "default-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
+INDEX = (STATIC / "index.html").read_text(encoding="utf-8")
 _EMOJI = "🚌🐘🦉🐙🦊🐝"
 B = TypeVar("B", bound="Body")
+
+
+def policy(page: str) -> str:
+    """Allow the page its own files and, by their hashes, the scripts in it: the import map."""
+    inline = re.findall(r"<script(?: type=[a-z\"]+)?>(.*?)</script>", page, re.DOTALL)
+    hashes = [b64encode(sha256(each.encode()).digest()).decode() for each in inline]
+    scripts = " ".join(["'self'", *(f"'sha256-{each}'" for each in hashes)])
+    rest = "img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    return f"default-src 'self'; script-src {scripts}; {rest}"
 
 
 class Body(BaseModel):
@@ -81,8 +95,9 @@ class PageRoutes:
             post("/api/press", Press, self._press),
         ]
 
-    async def _index(self, _: web.Request) -> web.FileResponse:
-        return web.FileResponse(STATIC / "index.html", headers={"content-security-policy": POLICY})
+    async def _index(self, _: web.Request) -> web.Response:
+        headers = {"content-security-policy": policy(INDEX)}
+        return web.Response(text=INDEX, content_type="text/html", headers=headers)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         headers = {"cache-control": "no-store", "content-type": "text/event-stream"}
@@ -103,6 +118,10 @@ class PageRoutes:
                 "title": bot.user.first_name,
                 "mention": bot.mention,
                 "emoji": _EMOJI[number % len(_EMOJI)],
+                "commands": {
+                    audience: [dump(each) for each in world.menus[bot.token].seen(audience)]
+                    for audience in AUDIENCES
+                },
             }
             for number, bot in enumerate(world.bots.values())
         ]

@@ -9,6 +9,7 @@ from typing import TypeVar
 from aiogram.types import Chat, ChatMemberMember, ChatMemberOwner, User
 
 from services.sandbox.errors import bad_request
+from services.sandbox.menus import Menus
 from services.sandbox.rooms import GROUP, BotAccount, Room
 
 GROUP_ID = -1_001_000_000_001
@@ -26,6 +27,7 @@ class World:
     def __init__(self, bots: Iterable[BotAccount], first_id: int = 0) -> None:
         self.first_id = first_id
         self.bots = {bot.token: bot for bot in bots}
+        self.menus = {token: Menus() for token in self.bots}
         self.people: dict[int, User] = {}
         chat = Chat(id=GROUP_ID, type="supergroup", title=GROUP_TITLE)
         self.group = Room(GROUP, chat, list(self.bots.values()), first_id)

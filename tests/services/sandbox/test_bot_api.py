@@ -5,7 +5,12 @@ import asyncio
 import aiohttp
 import pytest
 from aiogram import exceptions
-from aiogram.types import ReplyParameters
+from aiogram.types import (
+    BotCommand,
+    BotCommandScopeAllChatAdministrators,
+    BotCommandScopeChat,
+    ReplyParameters,
+)
 
 from tests.services.sandbox.conftest import (
     ANYA,
@@ -106,3 +111,25 @@ async def test_every_kind_of_body_is_read(sandbox: Sandbox) -> None:
         assert (await answer.json())["description"] == "Bad Request: message text is empty"
     async with sandbox.http.post(url, data={**fields, "reply_parameters": "{"}) as answer:
         assert (await answer.json())["description"] == "Bad Request: can't parse request"
+
+
+async def test_menus_are_kept_by_scope_and_language_and_shown_to_whom_they_are_for(
+    sandbox: Sandbox,
+) -> None:
+    bot, administrators = sandbox.avtobus, BotCommandScopeAllChatAdministrators()
+    help_, settings = (BotCommand(command=name, description="да") for name in ("help", "settings"))
+    async with sandbox.events() as events:
+        await bot.set_my_commands([help_])
+        assert await anext(events) == {"type": "commands", "bot": "avtobus"}
+    await bot.set_my_commands([settings], scope=administrators, language_code="ru")
+    assert [one.command for one in await bot.get_my_commands()] == ["help"]
+    assert await bot.get_my_commands(scope=administrators) == []
+    (kept,) = await bot.get_my_commands(scope=administrators, language_code="ru")
+    assert (kept.command, kept.description) == ("settings", "да")
+    shown = (await sandbox.get("/api/state"))["bots"][0]["commands"]
+    names = {audience: [one["command"] for one in menu] for audience, menu in shown.items()}
+    assert names == {"private": ["help"], "group": ["help"], "owner": ["settings"]}
+    await bot.delete_my_commands(scope=administrators, language_code="ru")
+    shown = (await sandbox.get("/api/state"))["bots"][0]["commands"]
+    assert [one["command"] for one in shown["owner"]] == ["help"]
+    await refused(bot.set_my_commands([help_], scope=BotCommandScopeChat(chat_id=1)), "scope chat")

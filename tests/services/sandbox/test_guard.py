@@ -24,7 +24,7 @@ def routes() -> Iterator[tuple[str, str]]:
     messenger = Messenger(World(bots), time.time)
     for route in application(messenger, BotRoutes(messenger), sandbox_settings()).router.routes():
         path = route.resource.canonical if route.resource else ""
-        yield route.method.replace("*", "POST"), path + "/page.js" * (path == "/static")
+        yield route.method.replace("*", "POST"), path + "/app.js" * (path == "/static")
 
 
 ROUTES = sorted(routes())

@@ -1,0 +1,24 @@
+// A value that outlives a reload, where the browser keeps anything.
+
+import { useCallback, useState } from "./html.js";
+
+export function useStored(name, initial) {
+  const [value, setValue] = useState(() => load(name) ?? initial);
+  const set = useCallback((changed) => {
+    setValue(changed);
+    try {
+      localStorage.setItem(name, JSON.stringify(changed));
+    } catch {
+      // the browser keeps nothing: the value lasts until a reload
+    }
+  }, [name]);
+  return [value, set];
+}
+
+function load(name) {
+  try {
+    return JSON.parse(localStorage.getItem(name));
+  } catch {
+    return null;
+  }
+}
