@@ -1,5 +1,6 @@
 """The extraction job: chat exports go in, a data set comes out."""
 
+import json
 import shutil
 import sqlite3
 import tempfile
@@ -17,7 +18,7 @@ from rich.console import Console
 from contracts.conversation import MOST_LINES, Conversation
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, dataset_sha256, read_card
 from contracts.files import LOCK, write_model
-from contracts.refusal import Refusal
+from contracts.refusal import Refusal, one_line
 from contracts.settings import FORGET_FILE
 from extraction_jobs.advice import warnings
 from extraction_jobs.inputs import ExtractionConfig, Inputs, tracked
@@ -131,6 +132,11 @@ def count_senders(inputs: Inputs) -> Senders:
         return inputs.read(scratch, Found(), Path(name))[0]
 
 
+def _line(messages: int, id: str, name: str, bot: bool, chats: list[str]) -> str:
+    told = f"{name} (bot)" if bot else name
+    return one_line(f"{messages:>8}  {id}  {told}  in {', '.join(chats)}")
+
+
 def _prepare(folder: Path) -> None:
     """Make the folder; one that holds something else than a data set is refused."""
     try:
@@ -186,6 +192,9 @@ def main(
     list_senders: Annotated[
         bool, typer.Option("--list-senders", help="Show who wrote how much, and do nothing else.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --list-senders: a JSON object a line.")
+    ] = False,
     forget: Annotated[
         Path | None, typer.Option(help="Who is left out [DATA_DIR/<bot>/forget/forget.jsonl].")
     ] = None,
@@ -211,8 +220,8 @@ def main(
             policy=context.bot.section("moderation", Policy) if config.moderate else None,
         )
         if list_senders:
-            for line in count_senders(inputs).table():
-                print(line)
+            for row in count_senders(inputs).table():
+                print(json.dumps(row) if as_json else _line(**row))
             return
         folder = output or volumes.dataset(name)
         card, _ = context.make_if_changed(

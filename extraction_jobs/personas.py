@@ -103,12 +103,12 @@ class Senders:
         names = sorted(set[str]().union(*(self.names[sender] for sender in senders)) - {""})
         return one_line("/".join(names)) or "?"
 
-    def table(self) -> Iterator[str]:
-        """Yield a line a sender: messages, id, names and chats, who wrote most first."""
+    def table(self) -> Iterator[dict[str, Any]]:
+        """Yield a row a sender, who wrote most first."""
         for sender, count in self.counts.most_common():
-            bot = " (bot)" if sender in self.bots else ""
-            chats = ", ".join(sorted(self.chats[sender]))
-            yield one_line(f"{count:>8}  {sender}  {self.called(sender)}{bot}  in {chats}")
+            chats, is_bot = sorted(self.chats[sender]), sender in self.bots
+            name = self.called(sender)
+            yield {"messages": count, "id": sender, "name": name, "bot": is_bot, "chats": chats}
 
     def _most_talkative(self) -> str:
         most = [

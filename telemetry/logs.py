@@ -9,7 +9,7 @@ import logging
 import sys
 import traceback
 from functools import partial
-from typing import Literal
+from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor
@@ -30,10 +30,11 @@ class LogSettings(Settings):
     log_format: Literal["auto", "json", "text"] = "auto"
 
 
-def configure(settings: LogSettings, service: str) -> None:
-    """Send our logs and those of libraries to standard error, each line with `service`."""
+def configure(settings: LogSettings, service: str, file: TextIO | None = None) -> None:
+    """Send our logs and those of libraries to standard error or a file, with `service` in each."""
+    stream = file or sys.stderr
     renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
-    if {"auto": sys.stderr.isatty(), "json": False, "text": True}[settings.log_format]:
+    if {"auto": stream.isatty(), "json": False, "text": True}[settings.log_format]:
         renderer = structlog.dev.ConsoleRenderer()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -47,10 +48,10 @@ def configure(settings: LogSettings, service: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
     )

@@ -109,7 +109,7 @@ def of_jobs(toy: Toy) -> Iterator[Exposed]:
 
 def _train(report: JobReport, toy: Toy) -> None:
     clock = StoppedClock()
-    log = ProgressLog(report, steps=1, steps_per_epoch=1, clock=clock)
+    log = ProgressLog(report, Path("none"), steps=1, steps_per_epoch=1, clock=clock)
     clock.time = LOG_SECONDS
     log.note(TrainingProgress(losses=[1.0], heldout=[(1, 1.0)]))
     finetune.report_run(report, read_run(toy.run))

@@ -12,7 +12,15 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.refusal import end_process
-from telemetry.job import BotOption, FormatOption, InputOption, PersonaOption, command, job_app
+from telemetry.job import (
+    BotOption,
+    FormatOption,
+    InputOption,
+    PersonaOption,
+    SkipOption,
+    command,
+    job_app,
+)
 from training_jobs.bot_config import BaseOption, EpochsOption, MethodOption, StepsOption
 from training_jobs.model_libraries import require_training_packages
 
@@ -20,13 +28,17 @@ Options = Mapping[str, object]
 
 
 def command_lines(
-    bot: Path, extraction: Options, training: Options, evaluate: bool = True
+    bot: Path, extraction: Options, training: Options, evaluate: bool = True, skip: bool = False
 ) -> list[list[str]]:
-    """Return the command lines of the jobs in order, with those options that are not None."""
+    """Return the command lines of the jobs in order, with those options that are not None.
+
+    skip  a job does nothing where its inputs have not changed
+    """
     given = {"extraction_jobs.build_dataset": extraction, "training_jobs.finetune": training}
     rest = ("convert", "evaluate", "publish") if evaluate else ("convert", "publish")
+    skipping = ["--skip-unchanged"] if skip else []
     return [
-        [job, "--bot", str(bot), *_words(given.get(job, {}))]
+        [job, "--bot", str(bot), *skipping, *_words(given.get(job, {}))]
         for job in (*given, *(f"training_jobs.{name}" for name in rest))
     ]
 
@@ -58,6 +70,7 @@ def main(
     max_steps: StepsOption = None,
     method: MethodOption = None,
     evaluate: Annotated[bool, typer.Option(help="Measure how it imitates, for the gate.")] = True,
+    skip_unchanged: SkipOption = False,
 ) -> None:
     """Run all jobs in a row; stop at the first that fails, with its exit code."""
     require_training_packages()
@@ -65,7 +78,7 @@ def main(
         name = BotFile.read(bot).name
     training = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
     extraction = {"input": input, "format": format, "persona": persona}
-    for line in command_lines(bot, extraction, training, evaluate):
+    for line in command_lines(bot, extraction, training, evaluate, skip_unchanged):
         started = time.monotonic()
         code = run_job(line)
         if code:

@@ -1,7 +1,13 @@
-"""How far a training run has come: a bar on a terminal, else log lines; the Pushgateway."""
+"""How far a training run has come: a bar on a terminal, else log lines; the Pushgateway; a file.
 
+`progress.json` in the run folder is for whoever watches: another process reads it while it lasts.
+"""
+
+import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,16 +21,22 @@ MIN_GAIN = 0.002
 """Smallest fall of the held-out loss (nats a token) that counts as one."""
 LOG_SECONDS = 10.0
 """Between two log lines, and two pushes of the metrics."""
+FILE, FILE_SECONDS, FILE_POINTS = "progress.json", 2.0, 200
+"""The file, the seconds between two writings, and most points of the loss curve in it."""
+Samples = list[tuple[int, list[tuple[str, str]]]]
 
 
 @dataclass
 class TrainingProgress:
-    """losses: one a step; heldout: pairs of (steps done, held-out loss)."""
+    """losses: one a step; heldout: pairs of (steps done, held-out loss); samples: pairs of (steps
+    done, questions with the model's replies).
+    """
 
     losses: list[float] = field(default_factory=list)
     tokens: int = 0
     seconds: float = 0.0
     heldout: list[tuple[int, float]] = field(default_factory=list)
+    samples: Samples = field(default_factory=list)
 
     @property
     def steps(self) -> int:
@@ -48,13 +60,33 @@ class TrainingProgress:
         """Held-out loss of the weights that are kept; None where nothing is held out."""
         return dict(self.heldout).get(self.best_step)
 
+    def seconds_left(self, steps: int) -> float:
+        """Return how long the rest of so many steps may take at most."""
+        return self.seconds / max(1, self.steps) * (steps - self.steps)
+
+    def curve(self) -> list[tuple[int, float]]:
+        """Return points (steps done, mean loss of the steps since the one before)."""
+        width = max(1, math.ceil(self.steps / FILE_POINTS))
+        parts = (self.losses[start : start + width] for start in range(0, self.steps, width))
+        return [(width * n + len(part), sum(part) / len(part)) for n, part in enumerate(parts)]
+
 
 class ProgressLog:
-    """Reports the progress of one run of `steps` steps; the bar is visible inside `with bar`."""
+    """Reports the progress of one run of `steps` steps; the bar is visible inside `with bar`.
+
+    folder  where `progress.json` is written
+    """
 
     def __init__(
-        self, report: JobReport, steps: int, steps_per_epoch: int, clock: Clock | None = None
+        self,
+        report: JobReport,
+        folder: Path,
+        steps: int,
+        steps_per_epoch: int,
+        clock: Clock | None = None,
     ) -> None:
+        self._file = folder / FILE
+        self._written_at = -math.inf
         self._report = report
         self._steps = steps
         self._steps_per_epoch = steps_per_epoch
@@ -75,6 +107,8 @@ class ProgressLog:
         heldout_loss       of the held-out persona turns; when it no longer falls, training stops
         """
         self.bar.update(self._task, completed=progress.steps, loss=progress.losses[-1])
+        if self._clock.now() - self._written_at >= FILE_SECONDS:
+            self.write(progress)
         if self._clock.now() - self._logged_at < LOG_SECONDS:
             return
         self._logged_at = self._clock.now()
@@ -90,7 +124,24 @@ class ProgressLog:
         self._report.push()
         if not self.bar.disable:
             return
-        left = progress.seconds / progress.steps * (self._steps - progress.steps)
+        left = progress.seconds_left(self._steps)
         rounded = {name: round(value, 3) for name, value in values.items()}
         step = f"{progress.steps}/{self._steps}"
         logger().info("training", step=step, minutes_left=round(left / 60, 1), **rounded)
+
+    def write(self, progress: TrainingProgress) -> None:
+        """Write the file anew: whole, but not synced; a full disk is for the checkpoint to tell."""
+        self._written_at = self._clock.now()
+        content = {
+            "step": progress.steps,
+            "steps": self._steps,
+            "seconds_left": progress.seconds_left(self._steps),
+            "tokens_per_second": progress.tokens_per_second,
+            "losses": progress.curve(),
+            "heldout": progress.heldout,
+            "samples": progress.samples,
+        }
+        part = self._file.with_suffix(".part")
+        with suppress(OSError):
+            part.write_text(json.dumps(content), encoding="utf-8")
+            part.replace(self._file)

@@ -1,5 +1,6 @@
 """A run folder, `data/<bot>/run/`: what fine-tuning, conversion and evaluation leave to publish.
 
+progress.json     how far the training has come, for whoever watches it
 model/            weights as trained, tokenizer.json
 run.json          the training run; a folder with it holds a whole model
 openvino/         the converted model

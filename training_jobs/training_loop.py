@@ -18,6 +18,7 @@ from training_jobs.gpt2_layers import add_lora, merge_lora, speed_up
 from training_jobs.jemalloc import release_memory
 from training_jobs.loss import summed_loss
 from training_jobs.progress import ProgressLog, TrainingProgress
+from training_jobs.samples import sample_replies
 from training_jobs.training_run import TrainingRun
 
 RELEASE_STEPS = 32
@@ -83,7 +84,7 @@ class Trainer:
         self._config = run.config
         self._hardware = run.hardware
         self._model = run.base.model
-        self.log = ProgressLog(report, run.steps, run.steps_per_epoch)
+        self.log = ProgressLog(report, run.output, run.steps, run.steps_per_epoch)
         self._should_stop = should_stop
         self._trained = {n: p for n, p in self._model.named_parameters() if p.requires_grad}
         self._rate = run.config.rate_for(self._model.num_parameters(), len(run.documents))
@@ -105,6 +106,9 @@ class Trainer:
             if progress.steps % RELEASE_STEPS == 0:
                 release_memory()
             progress.seconds += time.monotonic() - started
+            if is_due:
+                replies = sample_replies(self._run.base, self._hardware)
+                progress.samples.append((progress.steps, replies))
             self.log.note(progress)
             if self._should_stop():
                 self._save()
@@ -112,6 +116,7 @@ class Trainer:
             if time.monotonic() - saved_at > 60 * self._config.checkpoint_minutes:
                 self._save()
                 saved_at = time.monotonic()
+        self.log.write(progress)
         if best := self._run.checkpoints.load(BEST):
             self._model.load_state_dict(best, strict=False)
         return progress

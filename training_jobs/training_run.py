@@ -26,6 +26,7 @@ minute's work for ruGPT3Small, and a SIGTERM waits for it."""
 class TrainingRun:
     """Everything that a training run needs.
 
+    output     the run folder
     base       the model to fine-tune; once it is trained, the fine-tuned one
     documents  to learn from
     left_out   answers that are too long for a block
@@ -36,6 +37,7 @@ class TrainingRun:
 
     def __init__(self, config: TrainingConfig, dataset: Path, output: Path) -> None:
         self.config = config
+        self.output = output
         self.hardware = detect_hardware(config.precision)
         self.card = read_card(dataset)
         if dataset_sha256(dataset) != self.card.sha256:

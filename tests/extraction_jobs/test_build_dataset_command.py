@@ -176,6 +176,9 @@ def test_senders_are_listed_and_nothing_is_made(command: Command, output: Path) 
         ["1", f"user{IDS['Clara']}", "Clara", "in", "Kitchen"],
     ]
     assert not output.exists() or not [*output.iterdir()]
+    rows = command(MIXED, list_senders=True, json=True).stdout.splitlines()
+    anna = {"messages": 2, "id": f"user{IDS['Anna']}", "name": "Anna", "bot": False}
+    assert json.loads(rows[1]) == {**anna, "chats": ["Kitchen"]}
 
 
 def test_what_an_export_is_is_told_by_its_content_or_said(command: Command, output: Path) -> None:

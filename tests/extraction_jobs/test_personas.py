@@ -115,9 +115,9 @@ def test_an_unknown_name_is_answered_by_the_nearest(
 def test_who_writes_how_much_where_is_shown() -> None:
     said = [message(1, "user1", sender_name="Anna"), message(2, "user1", sender_name="Ёлка")]
     senders = senders_of([*said, WEATHER[0], message(3, None)])
-    assert [line.split() for line in senders.table()] == [
-        ["2", "user1", "Anna/Ёлка", "in", "Kitchen"],
-        ["1", "user9", "Weather", "(bot)", "in", "Weather"],
+    assert [[*row.values()] for row in senders.table()] == [
+        [2, "user1", "Anna/Ёлка", False, ["Kitchen"]],
+        [1, "user9", "Weather", True, ["Weather"]],
     ]
 
 

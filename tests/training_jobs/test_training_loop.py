@@ -1,5 +1,6 @@
 """The loop's promises: one loss curve, whatever kills a run, splits its steps or shares them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -32,7 +33,9 @@ from training_jobs.language_model import load_model
 from training_jobs.loss import document_losses, summed_loss
 from training_jobs.model_libraries import require_training_packages
 from training_jobs.packing import IGNORED, Batch, render_documents
+from training_jobs.progress import FILE
 from training_jobs.run_folder import Run, read_run
+from training_jobs.samples import QUESTIONS
 from training_jobs.training_run import TrainingRun
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +84,9 @@ def test_a_run_that_is_interrupted_has_the_curve_of_a_whole_one_and_leaves_a_pla
     assert dict(run.heldout) == pytest.approx(dict(whole.heldout), abs=1e-5)
     assert run.metrics["heldout_loss"] == pytest.approx(whole.metrics["heldout_loss"], abs=1e-5)
     assert not (tmp_path / "run" / FOLDER).exists()
+    told = json.loads((tmp_path / "run" / FILE).read_text(encoding="utf-8"))
+    assert [step for step, _ in told["samples"]] == [step for step, _ in told["heldout"]]
+    assert {question for _, replies in told["samples"] for question, _ in replies} == {*QUESTIONS}
     assert run.losses[-1] < run.losses[0]
     weights = load_file(tmp_path / "run" / "model" / "model.safetensors")
     assert weights.keys() <= make_model(["Привет"]).model.state_dict().keys()
