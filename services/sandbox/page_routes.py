@@ -87,6 +87,7 @@ class PageRoutes:
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
             web.get("/", self._index),
+            web.get("/healthz", self._say_well),
             web.static("/static", STATIC),
             web.get("/events", self._events),
             web.get("/api/state", self._state),
@@ -98,6 +99,9 @@ class PageRoutes:
     async def _index(self, _: web.Request) -> web.Response:
         headers = {"content-security-policy": policy(INDEX)}
         return web.Response(text=INDEX, content_type="text/html", headers=headers)
+
+    async def _say_well(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok")
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         headers = {"cache-control": "no-store", "content-type": "text/event-stream"}

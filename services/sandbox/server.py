@@ -46,7 +46,7 @@ def account(name: str, token: str) -> BotAccount:
 def application(
     messenger: Messenger, bots: BotRoutes, settings: SandboxSettings
 ) -> web.Application:
-    middlewares = [answer_errors, guard(settings.hosts)]
+    middlewares = [answer_errors, guard(settings.hosts, settings.password)]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app.add_routes(bots.routes())
     app.add_routes(PageRoutes(messenger).routes())

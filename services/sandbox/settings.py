@@ -14,13 +14,15 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class SandboxSettings(Settings):
     """Each field is an environment variable of the same name in capitals.
 
-    sandbox_host            address to listen on; there is no password
+    sandbox_host            address to listen on; without a password the page stays on this machine
+    sandbox_password        what the page asks other machines for, with any user name; never logged
     sandbox_port            0 takes a free port
     sandbox_allowed_hosts   names by which it may be called besides localhost, comma-separated
     sandbox_tokens          the bots and their tokens as `bot=token`, comma-separated; never logged
     """
 
     sandbox_host: str = "127.0.0.1"
+    sandbox_password: SecretStr | None = None
     sandbox_port: int = Field(default=8081, ge=0, le=65535)
     sandbox_allowed_hosts: str = ""
     sandbox_tokens: SecretStr | None = None  # `tokens` checks it: pydantic's message would show it
@@ -29,6 +31,10 @@ class SandboxSettings(Settings):
     def hosts(self) -> frozenset[str]:
         allowed = _split(self.sandbox_allowed_hosts.lower())
         return frozenset({*LOOPBACK, self.sandbox_host, *allowed})
+
+    @property
+    def password(self) -> str:
+        return self.sandbox_password.get_secret_value() if self.sandbox_password else ""
 
     @property
     def tokens(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import { html } from "./html.js";
 
-const COLORS = ["#b4493d", "#a35f0d", "#6d7a1d", "#2f7d4f", "#17777f", "#3a6ea8", "#6a5bb0", "#9c4a86"];
+const COLORS = ["#b5523c", "#22788a", "#846a1c", "#97467f", "#5d6a9b", "#43783d", "#6c5bb3", "#37699f"];
 const EYES = [
   html`<circle cx="16.5" cy="21" r="2" /><circle cx="23.5" cy="21" r="2" />`,
   html`<rect x="14.5" y="19" width="4" height="4" rx="1" /><rect x="21.5" y="19" width="4" height="4" rx="1" />`,
@@ -22,7 +22,7 @@ const EARS = [
 function hash(name) {
   let value = 2166136261;
   for (const letter of name) value = Math.imul(value ^ letter.codePointAt(0), 16777619) >>> 0;
-  return (value ^ (value >>> 15)) >>> 0;
+  return (value ^ (value >>> 20)) >>> 0;
 }
 
 export const colorOf = (name) => COLORS[hash(name) % COLORS.length];

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from services.sandbox.bot_routes import BotRoutes
-from services.sandbox.guard import MAX_BODY
+from services.sandbox.guard import MAX_BODY, is_local
 from services.sandbox.messenger import Messenger
 from services.sandbox.server import account, application
 from services.sandbox.world import World
@@ -81,3 +83,42 @@ async def test_its_own_page_is_answered_under_each_of_its_names(host: str) -> No
         written = b'{"chat": "avtobus", "person": "\xd0\x90\xd0\xbd\xd1\x8f", "text": "a"}'
         own["Content-Length"] = str(len(written))
         assert await status(sandbox, "POST", "/api/messages", own, written) == 201
+
+
+async def test_other_machines_want_a_password_for_the_page_and_a_token_for_the_bot_api() -> None:
+    right, wrong = (
+        f"Basic {b64encode(f'я:{word}'.encode()).decode()}" for word in ("тайна", "другая")
+    )
+    other = OWN | {"X-Forwarded-For": "10.0.0.9"}
+    for password, authorization, expected in (
+        ("", right, 403),
+        ("тайна", None, 401),
+        ("тайна", "Basic ?", 401),
+        ("тайна", wrong, 401),
+        ("тайна", right, 200),
+    ):
+        async with running(sandbox_password=password) as sandbox:
+            given = other | ({"Authorization": authorization} if authorization else {})
+            for path in ("/", "/api/state", "/events", "/static/app.js"):
+                assert await status(sandbox, "GET", path, given) == expected, (password, path)
+            assert await status(sandbox, "GET", "/api/state", OWN) == 200
+            form = {"Content-Type": "multipart/form-data"}
+            for path in ("/bot{token}/{method}", "/healthz"):
+                assert await status(sandbox, "GET", path, other | form) == 200
+
+
+@pytest.mark.parametrize(
+    ("remote", "headers", "expected"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("10.0.0.9", {}, False),
+        ("", {}, False),
+        ("127.0.0.1", {"forwarded": "for=10.0.0.9"}, False),
+    ],
+)
+def test_what_a_proxy_passes_on_is_not_local(
+    remote: str, headers: dict[str, str], expected: bool
+) -> None:
+    request = make_mocked_request("GET", "/", headers=headers)
+    assert is_local(request.clone(remote=remote)) == expected
