@@ -19,32 +19,17 @@ from contracts.conversation import MOST_LINES, Conversation
 from contracts.dataset import CARD, HELDOUT, TRAIN, WHOLE_CHAT, Card, dataset_sha256, read_card
 from contracts.files import LOCK, write_model
 from contracts.refusal import Refusal, one_line
-from contracts.settings import FORGET_FILE
 from extraction_jobs.advice import warnings
 from extraction_jobs.inputs import ExtractionConfig, Inputs, tracked
-from extraction_jobs.messages import (
-    ForgetList,
-    Found,
-    Traces,
-)
+from extraction_jobs.messages import ForgetList, Found, Traces
 from extraction_jobs.personas import Senders, pseudonym
 from extraction_jobs.records import records
 from extraction_jobs.report import REPORT, write_report
 from extraction_jobs.scratch import Scratch
-from extraction_jobs.sources import FORMATS
 from extraction_jobs.split import write_split
 from extraction_jobs.stored_export import Source, remove_leftovers
 from moderation.policy import Policy
-from telemetry.job import (
-    BotOption,
-    FormatOption,
-    InputOption,
-    JobReport,
-    PersonaOption,
-    SkipOption,
-    job,
-    job_app,
-)
+from telemetry.job import BotOption, InputOption, JobReport, PersonaOption, SkipOption, job, job_app
 from telemetry.logs import logger
 
 STAMP, ASIDE = ".made-from", ".part"
@@ -171,22 +156,9 @@ def _read_whole(folder: Path, inputs: Inputs) -> tuple[Card, Inputs] | None:
     return (card, inputs) if card.sha256 == dataset_sha256(folder) else None
 
 
-def _read_forget_list(given: Path | None, usual: Path) -> ForgetList:
-    """A bot may have no list, but one that is given must be there.
-
-    It may lack people on the bot's own list, so it says nothing of those who wait.
-    """
-    if given is None:
-        return ForgetList.read(usual)
-    if not given.exists():
-        raise Refusal(f"{given}: no such file; --forget wants a {FORGET_FILE}")
-    return replace(ForgetList.read(given), until=0.0)
-
-
 def main(
     bot: BotOption,
     input: InputOption = None,
-    format: FormatOption = None,
     output: Annotated[Path | None, typer.Option(help="Folder [DATA_DIR/<bot>/dataset].")] = None,
     persona: PersonaOption = None,
     list_senders: Annotated[
@@ -195,16 +167,11 @@ def main(
     as_json: Annotated[
         bool, typer.Option("--json", help="With --list-senders: a JSON object a line.")
     ] = False,
-    forget: Annotated[
-        Path | None, typer.Option(help="Who is left out [DATA_DIR/<bot>/forget/forget.jsonl].")
-    ] = None,
     skip_unchanged: SkipOption = False,
 ) -> None:
     """Build a data set from chat exports, without the people who asked to be forgotten."""
     with job("extraction", bot, skip_unchanged) as context:
         name, volumes = context.bot.name, context.volumes
-        if format not in (None, *FORMATS):
-            raise Refusal(f"--format {format}: choose one of {', '.join(FORMATS)}")
         stored = volumes.exports(name) / "result.json"
         remove_leftovers(stored)
         config = context.bot.section("extraction", ExtractionConfig)
@@ -214,9 +181,9 @@ def main(
             name,
             config,
             context.bot.section("conversation", Conversation),
-            tuple(Source.of(path, format) for path in input or [stored]),
-            _read_forget_list(forget, volumes.forget(name)),
-            is_stored=not input and forget is None,
+            tuple(Source.of(path) for path in input or [stored]),
+            ForgetList.read(volumes.forget(name)),
+            is_stored=not input,
             policy=context.bot.section("moderation", Policy) if config.moderate else None,
         )
         if list_senders:

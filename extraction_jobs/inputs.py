@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,8 +69,8 @@ class Inputs:
     @property
     def made_from(self) -> tuple[Path | str | BaseModel | None, ...]:
         """Return all that makes a difference, for the stamp of a data set."""
-        contents = ((each.sha256 or each.path, each.format) for each in self.sources)
-        return *chain(*contents), self.forget_list.sha256, self.config, self.rules, self.policy
+        contents = (each.sha256 or each.path for each in self.sources)
+        return *contents, self.forget_list.sha256, self.config, self.rules, self.policy
 
     def described(self) -> dict[str, dict[str, Any]]:
         """Return the card's fields of the inputs, whose names are numbered from the second on

@@ -54,10 +54,8 @@ _FOREIGN = {
 without the spaces."""
 
 
-def read(
-    path: Path, found: Found, format: str | None = None, scratch: Path | None = None
-) -> Iterator[Message]:
-    """Yield an export's messages; `format` says what a file is, or which of a folder to read.
+def read(path: Path, found: Found, scratch: Path | None = None) -> Iterator[Message]:
+    """Yield an export's messages.
 
     scratch  a folder for what is unpacked, which needs as much room; without it, the system's
 
@@ -65,17 +63,17 @@ def read(
     """
     try:
         if path.is_dir():
-            yield from _read_folder(path, found, format)
+            yield from _read_folder(path, found)
         elif _start(path).startswith((b"PK\x03\x04", b"PK\x05\x06")):
             with TemporaryDirectory(dir=scratch) as unpacked:
                 folder = Path(unpacked) / path.stem  # which may name the chat
                 _unpack(path, folder)
                 try:
-                    yield from _read_folder(folder, found, format)
+                    yield from _read_folder(folder, found)
                 except Refusal as refusal:
                     raise Refusal(str(refusal).replace(str(folder), str(path))) from None
         else:
-            yield from FORMATS[format or recognise(path)].read(path, found)
+            yield from FORMATS[recognise(path)].read(path, found)
     except OSError as error:
         raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
 
@@ -126,7 +124,7 @@ def text_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if _is_text(path.name) and path.is_file())
 
 
-def _read_folder(folder: Path, found: Found, format: str | None) -> Iterator[Message]:
+def _read_folder(folder: Path, found: Found) -> Iterator[Message]:
     """Read every export in a folder; other files may be attachments. JSON goes before HTML."""
     chosen, refusal = list[tuple[str, Path]](), Refusal(f"{folder}: no export in it")
     for path in text_files(folder):
@@ -135,7 +133,7 @@ def _read_folder(folder: Path, found: Found, format: str | None) -> Iterator[Mes
                 chosen.append((recognise(path), path))
             except Refusal as error:
                 refusal = error
-    formats = {each for each, _ in chosen if format in (None, each)}
+    formats = {each for each, _ in chosen}
     if "telegram-json" in formats:
         formats.discard("telegram-html")
     if not formats:

@@ -26,16 +26,15 @@ class Source:
     """
 
     path: Path
-    format: str | None
     identity: tuple[tuple[int, int, int], ...]
     sha256: str | None
 
     @classmethod
-    def of(cls, path: Path, format: str | None = None) -> Self:
+    def of(cls, path: Path) -> Self:
         identity = _identity(path)
         if path.is_dir():
-            return cls(path, format, identity, fingerprint(sources.text_files(path)))
-        return cls(path, format, identity, file_sha256(path) if path.is_file() else None)
+            return cls(path, identity, fingerprint(sources.text_files(path)))
+        return cls(path, identity, file_sha256(path) if path.is_file() else None)
 
     @property
     def size(self) -> int:
@@ -43,7 +42,7 @@ class Source:
 
     def read(self, found: Found, aside: Path) -> Iterator[Message]:
         """Yield the messages; raises Refusal. `aside` is a folder for what has to be unpacked."""
-        return sources.read(self.path, found, self.format, aside)
+        return sources.read(self.path, found, aside)
 
     def refuse_changed(self) -> None:
         """Raise Refusal where another export was uploaded meanwhile."""

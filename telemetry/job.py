@@ -40,9 +40,6 @@ InputOption = Annotated[
     list[Path] | None,
     typer.Option(help="An export, or several [DATA_DIR/<bot>/exports/result.json]."),
 ]
-FormatOption = Annotated[
-    str | None, typer.Option(help="Of the exports, where it cannot be told (docs/export.md).")
-]
 PersonaOption = Annotated[
     list[str] | None,
     typer.Option(help="auto, whole-chat, a name, an id like user123, or several ids of one."),

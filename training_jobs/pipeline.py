@@ -12,15 +12,7 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.refusal import end_process
-from telemetry.job import (
-    BotOption,
-    FormatOption,
-    InputOption,
-    PersonaOption,
-    SkipOption,
-    command,
-    job_app,
-)
+from telemetry.job import BotOption, InputOption, PersonaOption, SkipOption, command, job_app
 from training_jobs.bot_config import BaseOption, EpochsOption, MethodOption, StepsOption
 from training_jobs.model_libraries import require_training_packages
 
@@ -63,7 +55,6 @@ def run_job(command_line: list[str]) -> int:
 def main(
     bot: BotOption,
     input: InputOption = None,
-    format: FormatOption = None,
     persona: PersonaOption = None,
     base: BaseOption = None,
     epochs: EpochsOption = None,
@@ -77,7 +68,7 @@ def main(
     with command("pipeline"):
         name = BotFile.read(bot).name
     training = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
-    extraction = {"input": input, "format": format, "persona": persona}
+    extraction = {"input": input, "persona": persona}
     for line in command_lines(bot, extraction, training, evaluate, skip_unchanged):
         started = time.monotonic()
         code = run_job(line)

@@ -40,19 +40,14 @@ def test_without_output_the_data_set_lies_in_the_bots_folder_and_options_outrank
     assert read_card(data_dir / "polkson" / "dataset").persona == WHOLE_CHAT
 
 
-@pytest.mark.parametrize("given", [False, True], ids=["the bot's list", "--forget"])
-def test_the_forgotten_are_left_out(
-    command: Command, data_dir: Path, output: Path, tmp_path: Path, given: bool
-) -> None:
-    usual = data_dir / "polkson" / "forget" / "forget.jsonl"
-    path = tmp_path / "mine.jsonl" if given else usual
+def test_the_forgotten_are_left_out(command: Command, data_dir: Path, output: Path) -> None:
+    path = data_dir / "polkson" / "forget" / "forget.jsonl"
     append(path, Forgotten(user_id=IDS["Boris"], at=2.0))
     append(path, Forgotten(user_id=1, at=1.0))
-    assert command(MIXED, forget=path if given else None).exit_code == 0
+    assert command(MIXED).exit_code == 0
     card = read_card(output)
     assert card.dropped["forgotten"] == 3
-    # the bot's own list may name others
-    assert card.forgets_until == pytest.approx(0.0 if given else 2.0)
+    assert card.forgets_until == pytest.approx(2.0)
     assert set(card.inputs) == {"result.json", "forget.jsonl"}
 
 
@@ -111,8 +106,6 @@ def test_a_file_that_is_no_export_is_refused(
         ({"input": "{tmp}/bot.yaml/result.json"}, "cannot be read"),
         ({"bot": "{tmp}/none.yaml"}, "none.yaml: no such bot file"),
         ({"persona": "Dora"}, "persona 'Dora' wrote nothing usable"),
-        ({"forget": "{tmp}/none.jsonl"}, "none.jsonl: no such file"),
-        ({"forget": "{tmp}/bot.yaml"}, "bot.yaml, line 1: "),
         ({"output": "{tmp}/" + "a" * 300}, "a" * 300),
         ({"output": "{tmp}/bot.yaml"}, "cannot be made"),
         ({"output": "{tmp}/bot.yaml/deeper"}, "cannot be made"),
@@ -185,8 +178,6 @@ def test_what_an_export_is_is_told_by_its_content_or_said(command: Command, outp
     lines = "".join(f'{{"at": {n}, "sender": "Anna", "text": "дом {n}"}}\n' for n in range(20))
     assert command(lines.encode()).exit_code == 0
     assert read_card(output).persona_messages == 20
-    assert_refused(command(MIXED, format="jsonl"), "result.json: no message in it")
-    assert_refused(command(MIXED, format="yaml"), "--format yaml: choose one of telegram-json")
 
 
 def test_a_folder_is_read_anew_only_where_it_has_changed(

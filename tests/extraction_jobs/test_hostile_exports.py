@@ -156,14 +156,6 @@ def test_a_text_of_a_folder_that_changes_meanwhile_is_noticed(tmp_path: Path) ->
         source.refuse_changed()
 
 
-def test_another_format_is_another_data_set(command: Command, tmp_path: Path, output: Path) -> None:
-    path = pack(tmp_path / "export.zip", {name: text for name, (_, text) in EXPORTS.items()})
-    options = {"input": path, "persona": "auto", "skip_unchanged": True}
-    given = ("telegram-html", "telegram-json", "telegram-json")
-    made = ["unchanged" not in command(**options, format=each).stderr for each in given]
-    assert made == [True, True, False]
-
-
 EMPTY = {
     "empty": (chat(), "nothing to learn from in 0 messages (empty)"),
     "service": (chat(entry(1) | {"type": "service"}), "in 1 messages (service 1)"),

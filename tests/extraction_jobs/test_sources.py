@@ -42,8 +42,8 @@ EXPORTS = {
 }
 
 
-def read(path: Path, format: str | None = None) -> list[Message]:
-    return list(sources.read(path, Found(), format))
+def read(path: Path) -> list[Message]:
+    return list(sources.read(path, Found()))
 
 
 def pack(path: Path, members: dict[str, str | bytes]) -> Path:
@@ -104,20 +104,10 @@ def test_a_telegram_export_with_a_line_a_message_is_none_of_ours(tmp_path: Path)
     assert len(read(tmp_path / "result.json")) == 20
 
 
-def test_the_format_may_be_given(tmp_path: Path) -> None:
-    (tmp_path / "chat.txt").write_text(JSONL, encoding="utf-8")
-    assert len(read(tmp_path / "chat.txt", "jsonl")) == 20
-    with pytest.raises(Refusal, match="no line begins like a message of WhatsApp"):
-        read(tmp_path / "chat.txt", "whatsapp")
-
-
-def test_of_a_folder_with_both_the_json_is_read_unless_the_other_is_wanted(tmp_path: Path) -> None:
+def test_of_a_folder_with_both_the_json_is_read(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(TELEGRAM, encoding="utf-8")
     (tmp_path / "messages.html").write_text(HTML, encoding="utf-8")
     assert {message.chat.name for message in read(tmp_path)} == {"Kitchen"}
-    assert {message.chat.name for message in read(tmp_path, "telegram-html")} == {"Дача"}
-    with pytest.raises(Refusal, match="no export in it"):
-        read(tmp_path, "whatsapp")
 
 
 def test_all_chats_of_an_archive_are_read_and_attachments_left_out(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_what_may_be_given_several_times_reaches_the_extraction(
         return 3
 
     monkeypatch.setattr("training_jobs.pipeline.run_job", run)
-    options = ["--input=a", "--input=b", "--format=jsonl", "--persona=user1", "--persona=2"]
+    options = ["--input=a", "--input=b", "--persona=user1", "--persona=2"]
     assert CliRunner().invoke(app, ["--bot", str(toy.bot_file), *options]).exit_code == 3
     assert jobs[0][3:] == options
 
