@@ -8,7 +8,7 @@
 import { ChatList } from "./chat_list.js";
 import { chatsOf } from "./chats.js";
 import { Conversation } from "./conversation.js";
-import { html, render, useEffect, useState } from "./html.js";
+import { html, render, useEffect, useRef, useState } from "./html.js";
 import { People } from "./people.js";
 import { post, useSandbox } from "./state.js";
 import { useStored } from "./stored.js";
@@ -52,10 +52,21 @@ function Layout({ app, read, setRead, View }) {
     <div class=${`page ${isOpen ? "open" : ""} ${Panel ? "beside" : ""}`}>
       <div class="list"><${ChatList} app=${app} /></div>
       <main><${View} app=${app} /></main>
-      ${Panel && html`<aside onKeyDown=${(event) => event.key === "Escape" && app.closePanel()}><${Panel} app=${app} ...${panel} /></aside>`}
+      ${Panel && html`<${Beside} key=${panel.name} close=${app.closePanel}><${Panel} app=${app} ...${panel} /><//>`}
       ${!isOnline && html`<p class="offline" role="alert">${t.offline}</p>`}
       <${Announcer} app=${app} />
     </div>`;
+}
+
+// A panel has the focus while it is open, and gives it back.
+function Beside({ close, children }) {
+  const box = useRef(null);
+  useEffect(() => {
+    const opener = document.activeElement;
+    box.current.focus();
+    return () => opener.focus();
+  }, []);
+  return html`<aside ref=${box} tabindex="-1" onKeyDown=${(event) => event.key === "Escape" && close()}>${children}</aside>`;
 }
 
 // Says what has come for somebody who does not see it.

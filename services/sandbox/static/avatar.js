@@ -46,9 +46,11 @@ function Robot({ name }) {
   const value = hash(name) >>> 3;
   const pick = (parts, step) => parts[Math.floor(value / step) % parts.length];
   return html`
-    <g stroke="#fff" stroke-width="1.8" stroke-linecap="round" fill="none">${pick(EARS, 1)}</g>
-    <rect x="11" y="14.5" width="18" height="15" rx="5" fill="#fff" />
-    <g fill=${colorOf(name)}>${pick(EYES, 3)}${pick(MOUTHS, 9)}</g>`;
+    <g transform="translate(-5 -6.6) scale(1.25)">
+      <g stroke="#fff" stroke-width="1.8" stroke-linecap="round" fill="none">${pick(EARS, 1)}</g>
+      <rect x="11" y="14.5" width="18" height="15" rx="5" fill="#fff" />
+      <g fill=${colorOf(name)}>${pick(EYES, 3)}${pick(MOUTHS, 9)}</g>
+    </g>`;
 }
 
 function Crowd() {

@@ -11,14 +11,19 @@ const drafts = new Map(); // room -> text
 export function Composer({ app, answering, setAnswering }) {
   const { chat, t } = app;
   const field = useRef(null);
+  const caret = useRef(null); // where it goes once the text is drawn
   const [text, setText] = useState(drafts.get(chat.room) ?? "");
   const [problem, setProblem] = useState(null);
   const list = useSuggestions(app, text, field);
 
   useEffect(() => void drafts.set(chat.room, text), [text]);
   useEffect(() => void (matchMedia("(hover: hover)").matches && field.current.focus()), []);
-  useEffect(() => void (answering && field.current.focus()), [answering]);
-  useLayoutEffect(() => grow(field.current), [text]);
+  useEffect(() => void (answering && field.current.focus()), [answering?.id]);
+  useLayoutEffect(() => {
+    grow(field.current);
+    if (caret.current !== null) field.current.setSelectionRange(caret.current, caret.current);
+    caret.current = null;
+  }, [text]);
 
   async function send(said) {
     field.current.focus();
@@ -33,6 +38,7 @@ export function Composer({ app, answering, setAnswering }) {
     if (isSent && option.name) return void send(option.text);
     const start = text.slice(0, list.start) + option.text + " ";
     setText(start + text.slice(field.current.selectionStart).trimStart());
+    caret.current = start.length;
     list.moveTo(start.length);
     field.current.focus();
   }
@@ -59,10 +65,10 @@ export function Composer({ app, answering, setAnswering }) {
     setText(event.target.value);
     list.reset();
   }
-  const label = chat.kind === "group" ? t.groupMessage : t.message;
+  const isGroup = chat.kind === "group";
   return html`
     <form class="composer" onSubmit=${(event) => (event.preventDefault(), send(text))}>
-      <${Suggestions} list=${list} take=${take} t=${t} />
+      <${Suggestions} list=${list} take=${take} isGroup=${isGroup} t=${t} />
       ${answering && html`
         <div class="answered">
           <${Icon} name="reply" />
@@ -72,7 +78,7 @@ export function Composer({ app, answering, setAnswering }) {
       <div class="field">
         <${PersonPicker} app=${app} />
         <textarea
-          ref=${field} value=${text} rows="1" maxlength="4096" placeholder=${label} aria-label=${t.message}
+          ref=${field} value=${text} rows="1" maxlength="4096" placeholder=${isGroup ? t.groupMessage : t.message} aria-label=${t.message}
           aria-autocomplete="list" aria-haspopup="listbox" aria-controls=${list.options.length ? "suggestions" : null}
           aria-activedescendant=${list.options[list.active] ? `suggestion-${list.active}` : null}
           onInput=${onInput} onKeyDown=${onKeyDown} onSelect=${() => list.moveTo(field.current.selectionStart)} />
@@ -106,16 +112,19 @@ function useSuggestions(app, text, field) {
   };
 }
 
-function Suggestions({ list, take, t }) {
+function Suggestions({ list, take, isGroup, t }) {
+  const box = useRef(null);
+  useLayoutEffect(() => box.current?.children[list.active]?.scrollIntoView({ block: "nearest" }), [list.active]);
   if (!list.options.length) return null;
   return html`
-    <ul class="suggestions" id="suggestions" role="listbox" aria-label=${t.suggestions}>
+    <ul class="suggestions" ref=${box} id="suggestions" role="listbox" aria-label=${t.suggestions}>
       ${list.options.map((option, index) => html`
         <li id=${`suggestion-${index}`} role="option" aria-selected=${index === list.active}
             onMouseDown=${(event) => (event.preventDefault(), take(option, true))}>
           <${Avatar} name=${option.title} kind=${option.kind} />
           <b>${option.name ?? option.title}</b>
-          <span>${option.hint}${option.name && html` <small>${option.title}</small>`}</span>
+          <span>${option.hint}</span>
+          ${option.name && isGroup && html`<small>${option.title}</small>`}
         </li>`)}
     </ul>`;
 }

@@ -8,10 +8,11 @@ import { Messages } from "./messages.js";
 
 export function Conversation({ app }) {
   const { chat, t } = app;
-  const [answering, setAnswering] = useState(null); // the message that the next one replies to
-  useEffect(() => setAnswering(null), [chat?.room]);
+  const [answered, setAnswered] = useState(null); // the id of the message that the next one replies to
+  useEffect(() => setAnswered(null), [chat?.room]);
   if (!chat) return html`<p class="nothing">${t.chooseChat}</p>`;
-  const replying = { answering, setAnswering };
+  const answering = chat.messages.find((one) => one.id === answered) ?? null;
+  const replying = { answering, setAnswering: (message) => setAnswered(message?.id ?? null) };
   return html`
     <${Head} app=${app} />
     <${Messages} key=${chat.room} app=${app} ...${replying} />

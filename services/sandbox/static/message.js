@@ -29,7 +29,7 @@ export function Message({ message, app, answered, isAnswering, isFirst, isLast, 
         ${message.buttons.map((row) => html`<${Keys} row=${row} message=${message} app=${app} />`)}
       </div>
       <div class="actions">
-        <${IconButton} icon="reply" label=${t.replyTo(message.name)} onClick=${() => setAnswering(message)} />
+        <${IconButton} icon="reply" label=${t.reply(message.name)} onClick=${() => setAnswering(message)} />
       </div>
     </li>`;
 }

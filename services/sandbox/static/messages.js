@@ -14,7 +14,7 @@ export function Messages({ app, answering, setAnswering }) {
   const [sought, setSought] = useState(null); // {id} of the message to scroll to
   const { box, isAway, onScroll, toEnd } = useFollowing([chat.messages, chat.typing.length]);
   useLayoutEffect(() => reveal(box.current, sought?.id, true), [sought]);
-  useLayoutEffect(() => reveal(box.current, answering?.id), [answering]);
+  useLayoutEffect(() => reveal(box.current, answering?.id), [answering?.id]);
 
   const shown = chat.messages.slice(-limit);
   function seek(id) {

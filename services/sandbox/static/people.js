@@ -8,7 +8,7 @@ import { post } from "./state.js";
 export function PersonPicker({ app, label }) {
   const { people, person, setPerson, t } = app;
   return html`
-    <label class="picker">
+    <label class="picker" title=${t.writeAs}>
       <${Avatar} name=${person.name} kind="person" />
       <span class="picker-label">${label}</span>
       <select aria-label=${t.writeAs} value=${person.id} onChange=${(event) => setPerson(Number(event.target.value))}>

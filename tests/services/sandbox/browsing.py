@@ -1,5 +1,6 @@
 """The page in a real chromium, which may reach nothing but the sandbox."""
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -24,7 +25,7 @@ async def chromium() -> AsyncIterator[Browser]:
     need("chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=list(FLAGS)
+            executable_path=shutil.which("chromium"), args=list(FLAGS)
         )
         yield browser
         await browser.close()

@@ -1,5 +1,6 @@
 """The page and what stands behind it: state, messages, events; nothing from outside, no markup."""
 
+import gzip
 import json
 import re
 from hashlib import sha256
@@ -112,3 +113,8 @@ def test_what_is_vendored_is_what_was_published() -> None:
     listed = re.findall(r"`(\w+\.mjs)` .*`(\w{64})`", (vendor / "README.md").read_text())
     hashes = {file.name: sha256(file.read_bytes()).hexdigest() for file in vendor.glob("*.mjs")}
     assert dict(listed) == hashes
+
+
+def test_the_whole_page_is_small() -> None:
+    sent = [file for file in STATIC.rglob("*") if file.suffix in (".html", ".css", ".js", ".mjs")]
+    assert sum(len(gzip.compress(file.read_bytes())) for file in sent) < 150_000
