@@ -21,17 +21,18 @@ from contracts.files import file_sha256
 from contracts.refusal import Refusal, end_process
 from telemetry.command_line import CommandLine
 from training_jobs.submit.cluster import (
+    NAMESPACE,
     Cluster,
     JobFailed,
     NotReady,
     Resource,
+    command,
     ends,
     follow,
     what_is_wrong,
 )
 
 app = CommandLine()
-NAMESPACE = "persona-bots"
 BOT, NAME = "persona-bots/bot", "app.kubernetes.io/name"
 MOUNTS = ("/data", "/tmp")  # noqa: S108 (the container's)
 LIFETIME_SECONDS = 4 * 3600
@@ -74,7 +75,7 @@ def find(cluster: Cluster, bot: str) -> Resource:
     jobs = cluster.list("cronjobs", f"{NAME}=learn")
     bots = ", ".join(sorted(each["metadata"]["labels"][BOT] for each in jobs))
     there = f"there are: {bots}" if bots else "nor any other; kubectl apply -k k8s/overlays/vds"
-    raise Refusal(f"no bot {bot} in the namespace {cluster.namespace}; {there}")
+    raise Refusal(f"no bot {bot} in the namespace {NAMESPACE}; {there}")
 
 
 def refuse_busy(cluster: Cluster, bot: str) -> None:
@@ -82,7 +83,7 @@ def refuse_busy(cluster: Cluster, bot: str) -> None:
     for job in cluster.list("jobs", f"{BOT}={bot},{NAME} in (learn, extract, train, publish)"):
         if not ends(job):
             name = job["metadata"]["name"]
-            end = " ".join(cluster.command("delete", "job", name))
+            end = " ".join(command("delete", "job", name))
             raise Refusal(f"{name} is at work; follow it with --follow {name}, or end it: {end}")
 
 
@@ -93,11 +94,11 @@ def upload(cluster: Cluster, cronjob: Resource, bot: str, export: Path) -> None:
     try:
         cluster.kubectl("create", "-f", "-", given=pod)
         cluster.wait_until_running(name)
-        send(cluster, name, f"/data/{bot}/exports/result.json", export)
+        send(name, f"/data/{bot}/exports/result.json", export)
     finally:
         try:
             cluster.kubectl("delete", "pod", name, "--wait=false")
-        except NotReady:
+        except Refusal:
             hours = LIFETIME_SECONDS // 3600
             typer.echo(f"pod {name} could not be deleted; it ends by itself within {hours} hours")
 
@@ -125,15 +126,15 @@ def upload_pod(cronjob: Resource, bot: str) -> Resource:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def send(cluster: Cluster, pod: str, target: str, export: Path) -> None:
+def send(pod: str, target: str, export: Path) -> None:
     """Run receive.sh in the pod; raises Refusal with the error of the script or of kubectl."""
     size, sha256 = export.stat().st_size, file_sha256(export)
     typer.echo(f"uploading {decimal(size)}")
     script = ["sh", "-c", RECEIVE.read_text(), "sh", target, str(size), sha256]
-    command = cluster.command("exec", "-i", pod, "-c", "upload", "--", *script)
+    receiving = command("exec", "-i", pod, "-c", "upload", "--", *script)
     with (
         export.open("rb") as file,
-        Popen(command, stdin=file, stdout=PIPE, stderr=PIPE, text=True) as kubectl,
+        Popen(receiving, stdin=file, stdout=PIPE, stderr=PIPE, text=True) as kubectl,
     ):
         try:
             output, errors = kubectl.communicate()
@@ -163,19 +164,15 @@ def main(
     ] = False,
     job: Annotated[str | None, typer.Option("--follow", help="Instead: a started job.")] = None,
     detach: Annotated[bool, typer.Option("--no-follow", help="Do not wait for the job.")] = False,
-    namespace: Annotated[str, typer.Option(help="Where the bots are.")] = NAMESPACE,
-    context: Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")] = None,
 ) -> None:
     """Let a bot on a cluster learn from an export, and watch it until the new version serves."""
-    options = "" if namespace == NAMESPACE else f" --namespace {namespace}"
-    options += f" --context {context}" if context else ""
-    how = f"follow it: python -m training_jobs.submit --bot {bot}{options} --follow"
+    how = f"follow it: python -m training_jobs.submit --bot {bot} --follow"
     try:
         if sum((export is not None, again, job is not None)) != 1:
             raise Refusal("give one of --export FILE, --again and --follow JOB")
         if shutil.which("kubectl") is None:
             raise Refusal("kubectl is not installed (docs/deploy.md)")
-        cluster = Cluster(namespace, context, settings.obj or Clock())
+        cluster = Cluster(settings.obj or Clock())
         if job is None:
             job = submit(cluster, bot, export)
             typer.echo(f"started {job}")
@@ -188,8 +185,7 @@ def main(
         typer.echo(f"\nstopped; {left}", err=True)
         raise typer.Exit(130) from None
     except JobFailed as failed:
-        typer.echo(str(failed), err=True)
-        raise typer.Exit(1) from None
+        end_process(str(failed), 1)
     except Refusal as refusal:
         is_left = job and isinstance(refusal, NotReady)
         left = f"; {job} is left to itself; {how} {job}" if is_left else ""

@@ -10,20 +10,18 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 import typer
 
 from contracts.clock import Clock
-from contracts.refusal import EXIT_CODE, Refusal
+from contracts.refusal import Refusal
 
+NAMESPACE = "persona-bots"
 TIMEOUT = "20s"  # of a request
 PATIENCE = 120  # seconds
-SLOW_START_PATIENCE = 1200  # seconds; a pod without a visible problem may be pulling its image
 USUAL_REASONS = (None, "ContainerCreating", "PodInitializing")
 HIDDEN_FIELDS = frozenset({"event", "level", "service", "timestamp", "bot", "folder"})
-LAST_LINES = 5
 WHOLE = -1  # stands for the number of lines of a log that is complete
 ENDS = ("Complete", "Failed")
 AWAY = re.compile(
@@ -36,39 +34,30 @@ NO_ERROR = re.compile(r"command terminated with|[EFIW]\d{4} ")
 """Lines of kubectl's that do not say what is wrong."""
 
 Resource = dict[str, Any]
-LogEvents = dict[str, dict[str, object]]  # the fields of the last log line of each event
 
 
 class NotReady(Refusal):
-    """The cluster is away, or a pod does not start: worth retrying for `patience` seconds."""
-
-    def __init__(self, text: str, patience: float) -> None:
-        super().__init__(text)
-        self.patience = patience
+    """The cluster is away, or a pod is kept from starting: both may pass."""
 
 
 class JobFailed(Exception):
-    """A step of the job ended with an error; the text has its last lines and its name."""
+    """A step of the job ended with an error; the text names it."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    namespace: str
-    context: str | None
+    """What kubectl's kubeconfig leads to."""
+
     clock: Clock
 
-    def command(self, *arguments: str) -> list[str]:
-        context = ("--context", self.context) if self.context else ()
-        return ["kubectl", *context, "-n", self.namespace, *arguments]
-
     def kubectl(self, *arguments: str, given: Resource | None = None) -> str:
-        """Return what kubectl prints, nothing of what does not exist; raises NotReady."""
-        command = self.command("--request-timeout", TIMEOUT, *arguments)
+        """Return what kubectl prints, nothing of what does not exist; raises Refusal."""
+        line = command("--request-timeout", TIMEOUT, *arguments)
         text = json.dumps(given) if given else None
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        done = subprocess.run(line, input=text, capture_output=True, text=True, check=False)
         if done.returncode and "(NotFound)" not in done.stderr:
             reason = what_is_wrong(done.stderr) or f"kubectl ended with code {done.returncode}"
-            raise NotReady(reason, PATIENCE if AWAY.search(reason) else 0)
+            raise NotReady(reason) if AWAY.search(reason) else Refusal(reason)
         return done.stdout
 
     def get(self, kind: str, name: str) -> Resource | None:
@@ -78,38 +67,38 @@ class Cluster:
     def list(self, kind: str, selector: str) -> list[Resource]:
         return list(json.loads(self.kubectl("get", kind, "-l", selector, "-o", "json"))["items"])
 
-    def watch(self, look: Callable[[], None]) -> None:
-        """Call `look` every second while it raises NotReady, until the error's patience ends.
-
-        It begins anew with an error of another patience: a pod that starts slowly shows that the
-        cluster is back, a job at work that its pod runs.
-        """
-        patience, began, shown = 0.0, 0.0, ""
+    def watch(self, look: Callable[[], bool]) -> None:
+        """Call `look` every second until it is true; raises NotReady if it did for PATIENCE."""
+        ready_at, shown = self.clock.now(), ""
         while True:
             try:
-                return look()
+                if look():
+                    return
+                ready_at = self.clock.now()
             except NotReady as error:
-                if error.patience != patience:
-                    patience, began = error.patience, self.clock.now()
-                if patience == PATIENCE and str(error) != shown:
+                if str(error) != shown:
                     shown = str(error)
                     typer.echo(f"waiting: {shown}")
-                if self.clock.now() - began >= patience:
+                if self.clock.now() - ready_at >= PATIENCE:
                     raise
             asyncio.run(self.clock.sleep(1.0))
 
     def wait_until_running(self, name: str) -> None:
-        """Raise NotReady if the pod does not start, Refusal if it has ended."""
+        """Raise NotReady if the pod is kept from starting, Refusal if it has ended."""
 
-        def look() -> None:
+        def look() -> bool:
             pod = self.get("pod", name)
             if pod is None:
                 raise Refusal(f"pod {name} has ended (somebody has deleted it)")
             if (phase := pod["status"].get("phase")) in ("Succeeded", "Failed"):
                 raise Refusal(f"pod {name} has ended ({pod['status'].get('reason') or phase})")
-            _check_start(pod)
+            return _is_running(pod)
 
         self.watch(look)
+
+
+def command(*arguments: str) -> list[str]:
+    return ["kubectl", "-n", NAMESPACE, *arguments]
 
 
 def what_is_wrong(errors: str) -> str:
@@ -119,14 +108,10 @@ def what_is_wrong(errors: str) -> str:
 
 
 def follow(cluster: Cluster, bot: str, job: str) -> None:
-    """Show the job's logs until it ends, then its figures and the version that serves.
-
-    Raises JobFailed, or Refusal if a step refused its input or cannot start.
-    """
-    events: LogEvents = {}
+    """Show the job's logs until it ends; raises JobFailed, or Refusal if a step cannot start."""
     shown: dict[str, dict[str, int]] = {}
 
-    def look() -> None:
+    def look() -> bool:
         # the job is read before its pods, so that the last look shows the rest of their logs
         found = cluster.get("job", job)
         if found is None:
@@ -137,20 +122,15 @@ def follow(cluster: Cluster, bot: str, job: str) -> None:
             name = pod["metadata"]["name"]
             if shown and name not in shown:
                 typer.echo(f"another pod goes on: {name}")
-            _show(cluster, pod, shown.setdefault(name, {}), events)
+            _show(cluster, pod, shown.setdefault(name, {}))
         if failed := ends(found).get("Failed"):
             raise _failure(pods, found, failed)
-        if not ends(found):
-            for pod in pods[-1:]:
-                _check_start(pod)
-            raise NotReady(f"{job} is at work", inf)
+        if not ends(found) and pods:
+            _is_running(pods[-1])
+        return bool(ends(found))
 
     cluster.watch(look)
-    for name, value in events.get("evaluated", {}).items():
-        if isinstance(value, float):
-            typer.echo(f"{name}: {value:.4g}")
-    version = events.get("published", {}).get("version")
-    typer.echo(f"{bot}: version {version} serves" if version else f"{bot}: done")
+    typer.echo(f"{bot}: done")
 
 
 def ends(job: Resource) -> Resource:
@@ -165,7 +145,7 @@ def _steps(pod: Resource) -> list[Resource]:
     return [step for name in names for step in pod["status"].get(name) or ()]
 
 
-def _show(cluster: Cluster, pod: Resource, shown: dict[str, int], events: LogEvents) -> None:
+def _show(cluster: Cluster, pod: Resource, shown: dict[str, int]) -> None:
     """Show the new lines in the logs of the pod's steps; `shown` counts the lines of each."""
     for each in _steps(pod):
         step, has_ended = each["name"], "terminated" in each["state"]
@@ -174,56 +154,55 @@ def _show(cluster: Cluster, pod: Resource, shown: dict[str, int], events: LogEve
             if step not in shown:
                 typer.echo(f"{step}:")
             for line in lines[shown.get(step, 0) :]:
-                text, event = parse(line)
-                events |= event
-                typer.echo(f"  {text}")
+                typer.echo(f"  {readable(line)}")
             shown[step] = WHOLE if has_ended else len(lines)
 
 
-def _check_start(pod: Resource) -> None:
-    """Raise NotReady while no step of the pod runs."""
-    conditions = pod["status"].get("conditions", ())
-    unmet = [each for each in conditions if each["status"] == "False"]
+def _is_running(pod: Resource) -> bool:
+    """Return whether a step of the pod runs; raises NotReady where something keeps it from that."""
+    steps, conditions = _steps(pod), pod["status"].get("conditions", ())
+    if any("running" in step["state"] for step in steps):
+        return True
     hindrances = [
-        f"{each['reason']}: {each['message']}" for each in unmet if each["type"] == "PodScheduled"
+        f"{each['reason']}: {each['message']}"
+        for each in conditions
+        if each["type"] == "PodScheduled" and each["status"] == "False"
     ]
-    for step in _steps(pod):
-        if "running" in step["state"]:
-            return
+    for step in steps:
         waits = step["state"].get("waiting", {})
         if waits.get("reason") not in USUAL_REASONS:
             hindrances.append(f"{step['name']}: {waits['reason']}: {waits.get('message')}")
-    reason = next(iter(hindrances), "kubectl describe pod says why")
-    text = f"pod {pod['metadata']['name']} does not start ({reason})"
-    raise NotReady(text, PATIENCE if hindrances else SLOW_START_PATIENCE)
+    if hindrances:
+        raise NotReady(f"pod {pod['metadata']['name']} does not start ({hindrances[0]})")
+    return False
 
 
-def parse(line: str) -> tuple[str, LogEvents]:
-    """Return a log line without the fields that every line has, and its event, if any."""
+def readable(line: str) -> str:
+    """Return a log line without the fields that every line has."""
     try:
         fields = json.loads(line)
-        event = str(fields["event"])
+        event = fields["event"]
     except (ValueError, TypeError, KeyError):
-        return line, {}
+        return line
     level = "" if fields.get("level", "info") == "info" else f"{fields['level']}: "
     rest = (f"{name}={value}" for name, value in fields.items() if name not in HIDDEN_FIELDS)
-    return " ".join((f"{level}{event}", *rest)), {event: fields}
+    return " ".join((f"{level}{event}", *rest))
 
 
-def _failure(pods: list[Resource], found: Resource, condition: Resource) -> Exception:
-    """Return why the job failed: a Refusal if its last failed step refused its input."""
+def _failure(pods: list[Resource], found: Resource, condition: Resource) -> JobFailed:
+    """Return which step failed and its last line, which is in its logs only if these could be read.
+
+    The deadline comes first: then the exit code is that of any pod told to end.
+    """
     job = found["metadata"]["name"]
-    if condition["reason"] == "DeadlineExceeded":  # the exit code is that of any pod told to end
+    if condition["reason"] == "DeadlineExceeded":
         hours = found["spec"]["activeDeadlineSeconds"] / 3600
-        what = f"error: {job}: stopped at its deadline, after {hours:g} hours"
+        what = f"{job}: stopped at its deadline, after {hours:g} hours"
         return JobFailed(f"{what}; what was trained is kept: submit again, and training goes on")
-    for pod in reversed(pods):
-        for step in _steps(pod):
-            end, name = step["state"].get("terminated", {}), step["name"]
-            if code := end.get("exitCode"):
-                lines = [parse(each)[0] for each in end.get("message", "").strip().splitlines()]
-                if code == EXIT_CODE and lines:
-                    return Refusal(f"{job}: {name}: {lines[-1].removeprefix('error: ')}")
-                text = f"error: {job}: {name} failed (exit code {code}, {end['reason']})"
-                return JobFailed("\n".join((*lines[-LAST_LINES:], text)))
-    return JobFailed(f"error: {job}: failed ({condition['reason']}: {condition['message']})")
+    for step in (step for pod in reversed(pods) for step in _steps(pod)):
+        end = step["state"].get("terminated", {})
+        if code := end.get("exitCode"):
+            last = (end.get("message") or "").strip().rpartition("\n")[2]
+            why = f"exit code {code}, {end['reason']}"
+            return JobFailed(f"{job}: {step['name']} failed ({why}): {readable(last)}")
+    return JobFailed(f"{job}: failed ({condition['reason']}: {condition['message']})")
