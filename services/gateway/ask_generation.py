@@ -53,17 +53,17 @@ class Generation:
 
     async def ask(
         self, turns: Sequence[pb.Turn], chat_key: str, request_id: str, basis: Basis
-    ) -> list[str]:
-        """Return the messages to send, none where no draw can be said.
+    ) -> tuple[list[str], list[pb.GenerateResponse]]:
+        """Return the messages to send, none where no draw can be said, and the draws.
 
         Raises GenerationError when there is no answer in time.
         """
         began = self._clock.monotonic()
-        lines, outcome = list[str](), "nothing"
+        lines, outcome, draws = list[str](), "nothing", list[pb.GenerateResponse]()
         try:
             for _ in range(DRAWS):
-                response = await self._generate(turns, chat_key, request_id)
-                chosen = choose(response.candidates, basis.recent, basis.denied)
+                draws.append(await self._generate(turns, chat_key, request_id))
+                chosen = choose(draws[-1].candidates, basis.recent, basis.denied)
                 if chosen[0]:
                     lines, outcome = chosen
                 if outcome in ("candidate", "replaced"):
@@ -74,7 +74,7 @@ class Generation:
                 raise
         self._metrics.replies.labels(outcome).inc()
         self._metrics.answer.observe(self._clock.monotonic() - began)
-        return lines
+        return lines, draws
 
     async def _generate(
         self, turns: Sequence[pb.Turn], chat_key: str, request_id: str

@@ -223,6 +223,7 @@ async def forgetme(order: Order) -> Answer:
     except OSError:
         return order.tell(order.texts.not_forgotten)
     order.context.forgotten[person.id] = at
+    order.context.explanations.forget()
     update_id = order.update_id
     await order.context.database.work_off(
         lambda db: history.forget(db, person.id, before_id=update_id), rewrite=True

@@ -14,6 +14,7 @@ from contracts.retry import retry
 from services.gateway.bot_api import BotApi
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.errors import Stopping, keep_trying
+from services.gateway.explanations import Explanations
 from services.gateway.metrics import Metrics
 from services.gateway.store.database import Database
 from services.gateway.telegram import RepliedTo
@@ -74,13 +75,14 @@ class StoppingClock(Clock):
 @dataclass(frozen=True)
 class Context:
     """
-    bot          the bot's name, that of its file
-    delays       scale of the pauses that manners and Telegram's limits ask for; 0 is none
-    rules        of what belongs together in a conversation
-    forget_file  the list of people who asked to be forgotten
-    forgotten    their ids, and when they asked last
-    unsure       chats of which Telegram did not say who administrates, and until when it is not
-                 asked again
+    bot           the bot's name, that of its file
+    delays        scale of the pauses that manners and Telegram's limits ask for; 0 is none
+    rules         of what belongs together in a conversation
+    explanations  of what is answered and what is not
+    forget_file   the list of people who asked to be forgotten
+    forgotten     their ids, and when they asked last
+    unsure        chats of which Telegram did not say who administrates, and until when it is not
+                  asked again
     """
 
     bot: str
@@ -92,6 +94,7 @@ class Context:
     metrics: Metrics
     forget_file: Path
     rules: Conversation
+    explanations: Explanations
     forgotten: dict[int, float] = field(default_factory=dict)
     unsure: dict[int, float] = field(default_factory=dict)
 

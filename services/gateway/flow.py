@@ -69,6 +69,7 @@ class Flow:
         try:
             if stored.crashes < MOST_CRASHES:
                 await self._plan(update_id, await self._answer(update_id, stored))
+                await self.context.explanations.tell(update_id)
                 return
         except Unreadable:
             pass
@@ -138,6 +139,8 @@ class Flow:
                     history.add_answered(db, message, said, self.me.id)
                 history.add_message(db, message, reason)
         self.context.metrics.decided.labels(reason.value).inc()
+        where = {"chat_id": message.chat, "message_id": message.message_id}
+        self.context.explanations.note(update_id, reason=reason.value, **where)
         return reason, view.settings
 
     async def _reply(
@@ -151,6 +154,7 @@ class Flow:
             if basis is None:
                 # it is answered with what its sender wrote after it
                 waits = Reason.JOINED_UNASKED if reason in UNASKED else Reason.JOINED
+                self.context.explanations.note(update_id, reason=waits.value)
                 return Answer(writes=(lambda db: history.set_reason(db, message, waits),))
             if reason is Reason.WORDLESS:
                 return self._answer_wordless(message, reason)
@@ -202,7 +206,11 @@ class Flow:
         turns = compose_turns(basis.messages, basis.answered, key, self.me, self.context.rules)
         if not turns:  # the sender has been forgotten meanwhile
             return []
-        return await self.generation.ask(turns, key, f"{self.context.bot}-{update_id}", basis)
+        self.context.explanations.note(update_id, turns=turns)
+        request_id = f"{self.context.bot}-{update_id}"
+        lines, draws = await self.generation.ask(turns, key, request_id, basis)
+        self.context.explanations.note(update_id, draws=draws)
+        return lines
 
     def _compose(self, message: Message, reason: Reason, lines: list[str], spent: float) -> Answer:
         """Pace the lines as a person would type them; the time spent so far counts."""

@@ -18,6 +18,7 @@ from services.gateway.bot_api import BotApi
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.chat_queues import ChatQueues
 from services.gateway.context import Context, StoppingClock, beside, unless
+from services.gateway.explanations import Explanations
 from services.gateway.flow import Flow
 from services.gateway.health import serve_health
 from services.gateway.housekeeping import Housekeeping
@@ -66,6 +67,7 @@ async def serve(
             context = Context(
                 settings.bot, config, api, database, StoppingClock(clock or Clock()),
                 settings.gateway_delays, metrics, forget_file_of(settings), rules,
+                Explanations(api, settings.explain_answers),
             )  # fmt: skip
             async with GenerationClient(settings.generation_address, retry=False) as client:
                 gateway = Gateway(context, settings, Generation(client, context))

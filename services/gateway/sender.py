@@ -193,6 +193,8 @@ class Sender:
         self.wake(await self._context.write(write))
         if row.is_message:
             self._metrics.sent.inc()
+            where = {"chat_id": row.chat, "message_id": message_id}
+            await self._context.explanations.tell(row.update_id, **where)
         if row.spoken and row.part == 0 and row.taken_at is not None:
             self._metrics.reply.observe(max(0.0, now - row.taken_at))
 

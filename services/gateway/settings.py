@@ -32,6 +32,8 @@ class GatewaySettings(DatabasePath):
     metrics_host         address to listen on for `/metrics`, `/healthz` and `/readyz`
     forget_dir           folder of forget.jsonl, to which `/forgetme` appends; without it
                          `DATA_DIR/<bot>/forget`, where extraction looks
+    explain_answers      tells the Bot API server why the bot spoke or kept quiet, which the demo's
+                         page shows; Telegram has no method for it
     gateway_delays       factor of all pauses (bursts, typing, Telegram's limits); 0 is for tests
     """
 
@@ -44,6 +46,7 @@ class GatewaySettings(DatabasePath):
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     drain_seconds: float = Field(default=20.0, ge=0.0)
     forget_dir: Path | None = None
+    explain_answers: bool = False
     gateway_delays: float = Field(default=1.0, ge=0.0, le=10.0)
 
     @property

@@ -20,6 +20,20 @@ from services.sandbox.update_queue import MAX_LIMIT, QueuedUpdate, dump
 from services.sandbox.world import Member
 
 
+class Explain(TelegramMethod[bool]):
+    """No method of Telegram's: why a bot said a message, answered it or left it (the gateway's
+    `explanations`).
+    """
+
+    __returning__ = bool
+    __api_method__ = "explain"
+    chat_id: int
+    message_id: int
+    reason: str
+    turns: list[dict[str, Any]]
+    draws: list[dict[str, Any]]
+
+
 class BotMethods:
     def __init__(self, messenger: Messenger) -> None:
         self._messenger, self._world = messenger, messenger.world
@@ -37,6 +51,7 @@ class BotMethods:
             methods.GetMyCommands: self._get_my_commands,
             methods.DeleteMyCommands: self._delete_my_commands,
             methods.DeleteWebhook: self._delete_webhook,
+            Explain: self._explain,
         }
         self._methods = {model.__api_method__.lower(): (model, run) for model, run in table.items()}
 
@@ -123,6 +138,12 @@ class BotMethods:
 
     async def _delete_webhook(self, bot: BotAccount, params: methods.DeleteWebhook) -> bool:
         return True  # there is none
+
+    async def _explain(self, bot: BotAccount, params: Explain) -> bool:
+        room = self._room(bot, params.chat_id)
+        why = params.model_dump(include={"reason", "turns", "draws"})
+        room.explain(params.message_id, bot, why)
+        return True
 
     def _room(self, bot: BotAccount, chat_id: int | str | None) -> Room:
         """Find a chat in which the bot may write."""

@@ -56,7 +56,7 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     # the sandbox begins anew each time, and so must what the gateways remember of it; who asks to
     # be forgotten there is nobody of the chats that are learned
     folders = dict.fromkeys(("GATEWAY_DATA_DIR", "DATA_DIR"), str(memory))
-    where = {"TELEGRAM_API": page, **folders} if page else {}
+    where = {"TELEGRAM_API": page, "EXPLAIN_ANSWERS": "1", **folders} if page else {}
     where["GENERATION_ADDRESS"] = generation
     health = {bot: await _start_gateway(demo, bot, tokens[bot], where) for bot in bots}
     if page:  # the gateways, which take as long to start, wait for it

@@ -5,9 +5,12 @@ Events reach the page over server-sent events; it asks for the whole state when 
     POST /api/people      {"name"}; a name known already is the same person
     POST /api/messages    {"chat", "person", "text", "reply_to"}; reply_to may be left out
     POST /api/press       {"chat", "person", "message", "data"}; answers the callback query's id
+    GET /api/why          ?chat&person&message; why each bot said the message, answered it or left
+                          it, by its name, as far as it told
+    GET /api/export       ?chat&person; the chat as Telegram Desktop exports it
 
-In every body `chat` is `group` or a bot's name, `person` an id or a name, and `message` the id of
-a message in that chat. Tests use the same routes.
+In every body and query `chat` is `group` or a bot's name, `person` an id or a name, and `message`
+the id of a message in that chat. Tests use the same routes.
 """
 
 import json
@@ -23,6 +26,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.refusal import parse
+from services.sandbox.export import export
 from services.sandbox.menus import AUDIENCES
 from services.sandbox.messages import Event, view
 from services.sandbox.messenger import Messenger
@@ -66,6 +70,10 @@ class Press(PersonAction):
     data: str
 
 
+class OneMessage(PersonAction):
+    message: int
+
+
 class NewPerson(Body):
     name: str = Field(min_length=1, max_length=64)
 
@@ -78,6 +86,15 @@ def post(path: str, body: type[B], act: Callable[[B], Event], status: int = 200)
         return web.json_response(act(parse(body, await request.json(), name)), status=status)
 
     return web.post(path, handle)
+
+
+def get(path: str, query: type[B], act: Callable[[B], Event]) -> web.RouteDef:
+    """Make a route that reads a query and answers what `act` returns."""
+
+    async def handle(request: web.Request) -> web.Response:
+        return web.json_response(act(parse(query, dict(request.query), path.rpartition("/")[2])))
+
+    return web.get(path, handle)
 
 
 class PageRoutes:
@@ -94,6 +111,8 @@ class PageRoutes:
             post("/api/people", NewPerson, self._join, status=201),
             post("/api/messages", NewMessage, self._write, status=201),
             post("/api/press", Press, self._press),
+            get("/api/why", OneMessage, self._why),
+            get("/api/export", PersonAction, lambda query: export(self._find(query)[0])),
         ]
 
     async def _index(self, _: web.Request) -> web.Response:
@@ -149,6 +168,9 @@ class PageRoutes:
 
     def _press(self, body: Press) -> Event:
         return {"id": self._messenger.press(*self._find(body), body.message, body.data)}
+
+    def _why(self, query: OneMessage) -> Event:
+        return self._find(query)[0].explanations.get(query.message, {})
 
     def _find(self, body: PersonAction) -> tuple[Room, User]:
         person = self._world.person(body.person)

@@ -5,6 +5,7 @@ Knows nothing of other chats, HTTP, queues or pages. The time comes in with each
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from aiogram.types import Chat, InlineKeyboardMarkup, Message, User
 
@@ -12,6 +13,7 @@ from services.sandbox.errors import bad_request, forbidden
 from services.sandbox.messages import text_fields
 
 GROUP = "group"
+MOST_EXPLAINED = 200
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,17 @@ class Draft:
 
 @dataclass
 class Room:
-    """A chat; its key is `group` or `<bot>/<person's id>`."""
+    """A chat; its key is `group` or `<bot>/<person's id>`.
+
+    explanations  of the newest messages, by id: of each bot by its name, why it spoke or did not
+    """
 
     key: str
     chat: Chat
     bots: list[BotAccount]
     last_id: int = 0
     messages: dict[int, Message] = field(default_factory=dict)
+    explanations: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def is_private(self) -> bool:
@@ -93,6 +99,12 @@ class Room:
             )
         self.messages[message_id] = changed.model_copy(update={"edit_date": int(at.timestamp())})
         return self.messages[message_id]
+
+    def explain(self, message_id: int, bot: BotAccount, why: dict[str, Any]) -> None:
+        """Keep why a bot said a message, answered it or left it."""
+        self.explanations.setdefault(message_id, {})[bot.name] = why
+        if len(self.explanations) > MOST_EXPLAINED:
+            del self.explanations[next(iter(self.explanations))]
 
     def delete(self, bot: BotAccount, message_id: int) -> None:
         """In a group a bot without rights deletes only what it wrote itself."""

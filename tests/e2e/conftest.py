@@ -90,11 +90,17 @@ class Town:
 
     @asynccontextmanager
     async def gateway(
-        self, bot: str, delays: float = 0.0, drain: float = PATIENCE, **config: Any
+        self,
+        bot: str,
+        delays: float = 0.0,
+        drain: float = PATIENCE,
+        explain: bool = False,
+        **config: Any,
     ) -> AsyncIterator[None]:
         """A bot's gateway inside the block, ended as by SIGTERM."""
         own: dict[str, object] = {"telegram_token": TOKENS[bot], "bot": bot}
         own |= {"gateway_delays": delays, "drain_seconds": drain}
+        own |= {"explain_answers": explain}
         address = self.generation.address
         settings = settings_for(self.sandbox.url, address, self.folder, **own)
         calm = {"burst_seconds": 0.0, "typing_speed": 0.0, "names": NAMES[bot]}

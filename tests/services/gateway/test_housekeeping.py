@@ -15,6 +15,7 @@ from contracts.clock import DAY, HOUR, MINUTE
 from contracts.conversation import Conversation
 from contracts.model_version import Serving
 from services.gateway.context import Context, StoppingClock
+from services.gateway.explanations import Explanations
 from services.gateway.housekeeping import Housekeeping
 from services.gateway.metrics import Metrics
 from services.gateway.reasons import ChatSettings
@@ -38,7 +39,7 @@ async def keeping(world: World, looked_at: Path | None = None) -> AsyncIterator[
     path, metrics = world.settings.database, Metrics(CollectorRegistry())
     database, clock = Database(path), StoppingClock(world.clock)
     known = world.config, world.api, database, clock, 1.0, metrics, path, Conversation()
-    context = Context("avtobus", *known)
+    context = Context("avtobus", *known, Explanations(world.api, is_wanted=False))
     working = asyncio.create_task(Housekeeping(context, looked_at or path, nobody).run())
     yield database, metrics
     clock.stop()

@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from services.sandbox.page_routes import STATIC
-from tests.services.sandbox.conftest import ANYA, AVTOBUS, GROUP_ID, Sandbox
+from tests.services.sandbox.conftest import ANYA, AVTOBUS, GROUP_ID, TOKENS, Sandbox
 
 OWN_FILES = sorted(file for file in STATIC.iterdir() if file.is_file())
 
@@ -118,3 +118,16 @@ def test_what_is_vendored_is_what_was_published() -> None:
 def test_the_whole_page_is_small() -> None:
     sent = [file for file in STATIC.rglob("*") if file.suffix in (".html", ".css", ".js", ".mjs")]
     assert sum(len(gzip.compress(file.read_bytes())) for file in sent) < 150_000
+
+
+async def test_the_page_is_told_why_each_bot_spoke_or_kept_quiet(sandbox: Sandbox) -> None:
+    said = await sandbox.say("Привет", person="Борис")
+    asked = f"/api/why?chat=group&person=Борис&message={said['id']}"
+    assert await sandbox.get(asked) == {}
+    told = {"reason": "insanity", "turns": [], "draws": [{"prompt_tokens": 3}]}
+    call = {"chat_id": GROUP_ID, "message_id": said["id"], **told}
+    form = {
+        key: json.dumps(value) if isinstance(value, list) else value for key, value in call.items()
+    }
+    await sandbox.http.post(f"{sandbox.url}/bot{TOKENS['avtobus']}/explain", data=form)
+    assert await sandbox.get(asked) == {"avtobus": told}
