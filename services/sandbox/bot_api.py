@@ -142,7 +142,7 @@ class BotMethods:
     async def _explain(self, bot: BotAccount, params: Explain) -> bool:
         room = self._room(bot, params.chat_id)
         why = params.model_dump(include={"reason", "turns", "draws"})
-        room.explain(params.message_id, bot, why)
+        self._messenger.explain(room, params.message_id, bot, why)
         return True
 
     def _room(self, bot: BotAccount, chat_id: int | str | None) -> Room:

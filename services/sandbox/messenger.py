@@ -96,6 +96,10 @@ class Messenger:
         room.delete(bot, message_id)
         self._publish({"type": "deleted", "room": room.key, "id": message_id})
 
+    def explain(self, room: Room, message_id: int, bot: BotAccount, why: Event) -> None:
+        room.explain(message_id, bot, why)
+        self._publish({"type": "explained", "room": room.key, "id": message_id})
+
     def show_action(self, room: Room, bot: BotAccount, action: str) -> None:
         self._publish({"type": "action", "room": room.key, "bot": bot.name, "action": action})
 

@@ -1,5 +1,9 @@
 """The page hears from the gateways why each bot spoke or kept quiet."""
 
+import re
+
+from services.gateway.reasons import SPEAKS, Reason
+from services.sandbox.page_routes import STATIC
 from tests.e2e.conftest import Town
 
 
@@ -19,3 +23,11 @@ async def test_of_a_message_in_the_group_each_bot_tells_why(town: Town) -> None:
         "polkson": "not_addressed",
     }
     assert why[1]["avtobus"]["draws"][0]["candidates"][0]["messages"] == ["эхо: автобус, едем?"]
+
+
+def test_the_page_has_words_for_every_reason() -> None:
+    texts = (STATIC / "why_texts.js").read_text(encoding="utf-8")
+    for reason in Reason:
+        assert len(re.findall(rf"^      {reason}: ", texts, re.M)) == 2, reason
+    [listed] = re.findall(r"const SPEAKS = (\[.*\]);", (STATIC / "why.js").read_text("utf-8"))
+    assert set(re.findall(r"\w+", listed)) == SPEAKS

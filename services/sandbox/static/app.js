@@ -13,9 +13,10 @@ import { People } from "./people.js";
 import { post, useSandbox } from "./state.js";
 import { useStored } from "./stored.js";
 import { useTexts } from "./texts.js";
+import { Why } from "./why.js";
 
 const VIEWS = {}; // what the address #/name opens in the place of a conversation
-const PANELS = { people: People }; // what openPanel(name) opens beside it
+const PANELS = { people: People, why: Why }; // what openPanel(name) opens beside it
 const NARROW = "(max-width: 48rem)"; // the list and the conversation are two screens, as in page.css
 
 function App() {

@@ -21,7 +21,7 @@ export function Conversation({ app }) {
 }
 
 function Head({ app }) {
-  const { chat, t, bots, people, openPanel } = app;
+  const { chat, t, bots, people, person, openPanel } = app;
   const isGroup = chat.kind === "group";
   const below = isGroup ? t.members(bots.length + people.length) : t.bot;
   const title = html`
@@ -31,6 +31,8 @@ function Head({ app }) {
     <header class="bar">
       <a class="icon-button back" href="#" title=${t.back} aria-label=${t.back}><${Icon} name="back" /></a>
       <div class="head">${title}</div>
+      <a class="icon-button" href=${`/api/export?${new URLSearchParams({ chat: chat.chat, person: person.id })}`}
+        download="result.json" title=${t.exportChat} aria-label=${t.exportChat}><${Icon} name="export" /></a>
       ${isGroup && html`<${IconButton} icon="people" label=${t.people} onClick=${() => openPanel("people")} />`}
     </header>`;
 }

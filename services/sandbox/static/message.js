@@ -30,6 +30,7 @@ export function Message({ message, app, answered, isAnswering, isFirst, isLast, 
       </div>
       <div class="actions">
         <${IconButton} icon="reply" label=${t.reply(message.name)} onClick=${() => setAnswering(message)} />
+        <${IconButton} icon="why" label=${t.why} onClick=${() => app.openPanel("why", { message })} />
       </div>
     </li>`;
 }

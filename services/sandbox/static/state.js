@@ -9,6 +9,7 @@ const NOTHING = { isLoaded: false, isOnline: true, bots: [], people: [], group: 
 //   typing    [{room, bot}]
 //   latest    the newest message that came as an event
 //   answered  the newest answer to a pressed button
+//   explained the newest message of which a bot told why it spoke or kept quiet: {room, id}
 export function useSandbox() {
   const [state, dispatch] = useReducer(reduce, NOTHING);
   useEffect(() => follow(dispatch), []);
@@ -40,6 +41,7 @@ const reducers = {
   },
   expired: (state, { now }) => ({ ...state, typing: state.typing.filter((one) => one.until > now) }),
   answered: (state, event) => ({ ...state, answered: event }),
+  explained: (state, event) => ({ ...state, explained: event }),
 };
 
 function reduce(state, event) {

@@ -2,6 +2,7 @@
 
 import { useEffect } from "./html.js";
 import { useStored } from "./stored.js";
+import { WHY } from "./why_texts.js";
 
 const plural = new Intl.PluralRules("ru");
 const members = { one: "участник", few: "участника", many: "участников", other: "участника" };
@@ -42,6 +43,7 @@ export const TEXTS = {
     language: "Язык",
     offline: "Песочница не отвечает. Страница подключится сама, когда та вернётся.",
     gone: "Сообщение удалено",
+    ...WHY.ru,
   },
   en: {
     name: "English",
@@ -78,6 +80,7 @@ export const TEXTS = {
     language: "Language",
     offline: "The sandbox does not answer. The page reconnects by itself once it is back.",
     gone: "Deleted message",
+    ...WHY.en,
   },
 };
 

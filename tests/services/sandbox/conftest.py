@@ -53,6 +53,15 @@ class Sandbox:
         """Let avtobus write in the group."""
         return await self.avtobus.send_message(GROUP_ID, text, **more)
 
+    async def explain(self, message_id: int, reason: str, **lists: object) -> None:
+        """Let avtobus tell why it said a message of the group, or what it made of one."""
+        told = {"turns": [], "draws": [], **lists}
+        form = {"chat_id": GROUP_ID, "message_id": message_id, "reason": reason}
+        form |= {name: json.dumps(each) for name, each in told.items()}
+        url = f"{self.url}/bot{TOKENS['avtobus']}/explain"
+        async with self.http.post(url, data=form) as answer:
+            assert answer.status == 200, await answer.text()
+
     async def sent(self) -> list[str]:
         """The texts that the bots have sent."""
         return [entry["text"] for entry in (await self.get("/admin/log"))["sent"]]

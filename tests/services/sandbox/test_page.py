@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from services.sandbox.page_routes import STATIC
-from tests.services.sandbox.conftest import ANYA, AVTOBUS, GROUP_ID, TOKENS, Sandbox
+from tests.services.sandbox.conftest import ANYA, AVTOBUS, GROUP_ID, Sandbox
 
 OWN_FILES = sorted(file for file in STATIC.iterdir() if file.is_file())
 
@@ -124,10 +124,6 @@ async def test_the_page_is_told_why_each_bot_spoke_or_kept_quiet(sandbox: Sandbo
     said = await sandbox.say("Привет", person="Борис")
     asked = f"/api/why?chat=group&person=Борис&message={said['id']}"
     assert await sandbox.get(asked) == {}
-    told = {"reason": "insanity", "turns": [], "draws": [{"prompt_tokens": 3}]}
-    call = {"chat_id": GROUP_ID, "message_id": said["id"], **told}
-    form = {
-        key: json.dumps(value) if isinstance(value, list) else value for key, value in call.items()
-    }
-    await sandbox.http.post(f"{sandbox.url}/bot{TOKENS['avtobus']}/explain", data=form)
-    assert await sandbox.get(asked) == {"avtobus": told}
+    await sandbox.explain(said["id"], "insanity", draws=[{"prompt_tokens": 3}])
+    why = {"reason": "insanity", "turns": [], "draws": [{"prompt_tokens": 3}]}
+    assert await sandbox.get(asked) == {"avtobus": why}

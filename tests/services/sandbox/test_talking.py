@@ -1,5 +1,6 @@
 """The page in a browser: what one clicks and types, and what one sees then."""
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -103,7 +104,7 @@ async def test_a_reply_is_chosen_taken_back_and_found_by_its_quote(
     await page.keyboard.press("Escape")
     await expect(page.locator(".answered")).to_have_count(0)
     await said(page, "самое начало").hover()
-    await said(page, "самое начало").get_by_role("button").click()
+    await said(page, "самое начало").get_by_role("button", name="Ответить").click()
     await expect(field(page)).to_be_focused()
     await write(page, "это о том")
     await page.keyboard.press("Enter")
@@ -254,3 +255,54 @@ async def test_nobody_is_kept_out(browser: Browser, sandbox: Sandbox, theme: str
         assert await barriers(page) == []
         dots = "getComputedStyle(document.querySelector('.typing')).animationName"
         assert await page.evaluate(dots) == "none"
+
+
+async def test_a_panel_tells_why_a_bot_spoke_and_what_the_model_proposed(
+    page: Page, sandbox: Sandbox
+) -> None:
+    await open_group(page)
+    asked = await sandbox.say("автобус, едем?")
+    sent = await sandbox.send("едем")
+    await said(page, "автобус, едем?").get_by_role("button", name="Почему?").click()
+    panel = page.get_by_role("complementary")
+    await expect(panel).to_contain_text("Боты об этом ещё ничего не сказали")
+    await sandbox.explain(asked["id"], "muted")
+    await expect(panel).to_contain_text("Avtobus молчит: его попросили помолчать (/mute).")
+
+    blocked = {"action": "MODERATION_ACTION_BLOCKED", "category": "insult"}
+    candidates = [
+        {"messages": [], "tokens": 9, "moderation": blocked},
+        {"messages": ["едем"], "tokens": 3},
+    ]
+    draw = {"candidates": candidates, "turns_used": 1, "prompt_tokens": 40, "model_version": "v1"}
+    turns = [
+        {"role": "ROLE_PERSONA", "speaker": "persona", "messages": ["стоим"]},
+        {"role": "ROLE_OTHER", "speaker": "a1", "messages": ["автобус, едем?"]},
+    ]
+    await sandbox.explain(sent.message_id, "name", turns=turns, draws=[draw])
+    await (
+        page.locator(f"[data-id='{sent.message_id}']").get_by_role("button", name="Почему?").click()
+    )
+    await expect(panel).to_contain_text("Avtobus отвечает: его назвали по имени.")
+    rows = panel.get_by_role("listitem")
+    await expect(rows).to_have_text(
+        [
+            "остановлено: оскорблениетокенов: 9",
+            "едемотправленотокенов: 3",
+            "бот, не поместилосьстоим",
+            "собеседник 1автобус, едем?",
+        ]
+    )
+    await expect(panel.get_by_role("definition").last).to_have_text("v1")
+    assert await barriers(page) == []
+    await page.get_by_role("button", name="Закрыть").click()
+    await expect(panel).to_have_count(0)
+
+
+async def test_a_chat_is_downloaded_as_telegram_exports_it(page: Page, sandbox: Sandbox) -> None:
+    await open_group(page)
+    await sandbox.say("на память")
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Скачать чат").click()
+    path = await (await download.value).path()
+    assert [each["text"] for each in json.loads(path.read_text())["messages"]] == ["на память"]
