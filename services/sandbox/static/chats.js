@@ -18,4 +18,4 @@ const typingIn = ({ typing, bots }, room) =>
   bots.filter((bot) => typing.some((one) => one.room === room && one.bot === bot.name)).map((bot) => bot.title);
 
 export const timeOf = ({ at }, language) =>
-  new Date(at * 1000).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+  new Date(at * 1000).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });

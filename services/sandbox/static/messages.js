@@ -1,5 +1,6 @@
 // The messages of a chat, by days; follows the newest one unless somebody has scrolled up.
 
+import { Avatar } from "./avatar.js";
 import { html, useLayoutEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { Message } from "./message.js";
@@ -13,10 +14,19 @@ export function Messages({ app, answering, setAnswering }) {
   const [limit, setLimit] = useState(PAGE);
   const [sought, setSought] = useState(null); // {id} of the message to scroll to
   const { box, isAway, onScroll, toEnd } = useFollowing([chat.messages, chat.typing.length]);
+  const fromEnd = useRef(null); // where one was while earlier messages are put above
+  useLayoutEffect(() => {
+    if (fromEnd.current !== null) box.current.scrollTop = box.current.scrollHeight - fromEnd.current;
+    fromEnd.current = null;
+  }, [limit]);
   useLayoutEffect(() => reveal(box.current, sought?.id, true), [sought]);
   useLayoutEffect(() => reveal(box.current, answering?.id), [answering?.id]);
 
   const shown = chat.messages.slice(-limit);
+  function showEarlier() {
+    fromEnd.current = box.current.scrollHeight - box.current.scrollTop;
+    setLimit(limit + PAGE);
+  }
   function seek(id) {
     const index = chat.messages.findIndex((one) => one.id === id);
     setLimit(Math.max(limit, chat.messages.length - index));
@@ -25,7 +35,7 @@ export function Messages({ app, answering, setAnswering }) {
   return html`
     <div class="messages" ref=${box} onScroll=${onScroll} tabindex="0" role="region" aria-label=${t.messages}>
       ${shown.length < chat.messages.length && html`
-        <button type="button" class="quiet-button" onClick=${() => setLimit(limit + PAGE)}>${t.earlier}</button>`}
+        <button type="button" class="quiet-button" onClick=${showEarlier}>${t.earlier}</button>`}
       <ol>${shown.flatMap((message, index) => item(message, shown[index - 1], shown[index + 1]))}</ol>
       ${!shown.length && html`<${Empty} app=${app} />`}
       <p class="typing" role="status">${chat.typing.length > 0 && html`${t.typing(chat.typing.join(", "))}<${Dots} />`}</p>
@@ -87,5 +97,9 @@ const Dots = () => html`<span class="dots" aria-hidden="true"><i /><i /><i /></s
 function Empty({ app }) {
   const { chat, t } = app;
   return html`
-    <div class="nothing"><p>${t.nothingYet}</p><p>${chat.kind === "group" ? t.emptyGroup : t.emptyPrivate(chat.title)}</p></div>`;
+    <div class="nothing">
+      <${Avatar} name=${chat.title} kind=${chat.kind} />
+      <p>${t.nothingYet}</p>
+      <p>${chat.kind === "group" ? t.emptyGroup : t.emptyPrivate(chat.title)}</p>
+    </div>`;
 }

@@ -1,5 +1,6 @@
 """The page in a browser: what one clicks and types, and what one sees then."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -91,18 +92,25 @@ async def test_a_chat_shows_its_last_message_and_how_many_are_unread(
     await expect(page).to_have_title("Persona bots")
 
 
-async def test_a_reply_is_chosen_taken_back_and_found_by_its_quote(
-    page: Page, sandbox: Sandbox
-) -> None:
+@pytest.fixture
+async def long_talk(sandbox: Sandbox) -> None:
+    """More than is drawn at first."""
     await sandbox.say("самое начало", person="Борис")
-    for number in range(30):
-        await sandbox.say(f"дальше {number}", person="Вера")
+    await asyncio.gather(*(sandbox.say(f"дальше {number}.") for number in range(202)))
+    await sandbox.say("самый конец", person="Вера")
+
+
+@pytest.mark.usefixtures("long_talk")
+async def test_a_reply_is_chosen_taken_back_and_found_by_its_quote(page: Page) -> None:
     await open_group(page)
-    await expect(said(page, "дальше 29")).to_be_in_viewport()
+    await expect(said(page, "самый конец")).to_be_in_viewport()
     await page.keyboard.press("Control+ArrowUp")
-    await expect(page.locator(".answered")).to_contain_text("дальше 29")
+    await expect(page.locator(".answered")).to_contain_text("самый конец")
     await page.keyboard.press("Escape")
     await expect(page.locator(".answered")).to_have_count(0)
+    await page.get_by_role("button", name="Показать раньше").click()
+    await expect(page.get_by_role("button", name="Показать раньше")).to_have_count(0)
+    await expect(said(page, "самое начало")).not_to_be_in_viewport()
     await said(page, "самое начало").hover()
     await said(page, "самое начало").get_by_role("button", name="Ответить").click()
     await expect(field(page)).to_be_focused()
