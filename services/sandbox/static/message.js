@@ -8,14 +8,15 @@ import { IconButton } from "./icons.js";
 const PARTS = /((?<![\p{L}\d_@])@[A-Za-z0-9_]{4,32}(?![\p{L}\d_])|(?<![\p{L}\d_/<])\/[a-z][a-z0-9_]*(?:@[A-Za-z0-9_]+)?)/u;
 
 // `answered` is the message that it replies to, null if that is gone; first and last of its author's in a row.
-export function Message({ message, app, answered, isAnswering, isFirst, isLast, seek, setAnswering }) {
+export function Message({ message, app, answered, isAnswering, isCurrent, isFirst, isLast, seek, setAnswering, setCurrent }) {
   const { chat, bots, person, language, t } = app;
   const isMine = message.from === person.id;
   const author = bots.find((bot) => bot.id === message.from);
   const isNamed = isFirst && !isMine && chat.kind === "group";
+  const tab = isCurrent ? 0 : -1;
   const classes = ["message", isMine && "mine", isFirst && "first", isLast && "last", isAnswering && "answering"];
   return html`
-    <li class=${classes.filter(Boolean).join(" ")} data-id=${message.id} tabindex="-1">
+    <li class=${classes.filter(Boolean).join(" ")} data-id=${message.id} tabindex=${tab} onFocusIn=${() => setCurrent(message.id)}>
       ${chat.kind === "group" && !isMine && html`
         <span class="face">${isLast && html`<${Avatar} name=${message.name} kind=${author ? "bot" : "person"} />`}</span>`}
       <div class="said">
@@ -29,8 +30,8 @@ export function Message({ message, app, answered, isAnswering, isFirst, isLast, 
         ${message.buttons.map((row) => html`<${Keys} row=${row} message=${message} app=${app} />`)}
       </div>
       <div class="actions">
-        <${IconButton} icon="reply" label=${t.reply(message.name)} onClick=${() => setAnswering(message)} />
-        <${IconButton} icon="why" label=${t.why} onClick=${() => app.openPanel("why", { message })} />
+        <${IconButton} icon="reply" label=${t.reply(message.name)} tabindex=${tab} onClick=${() => setAnswering(message)} />
+        <${IconButton} icon="why" label=${t.why} tabindex=${tab} onClick=${() => app.openPanel("why", { message })} />
       </div>
     </li>`;
 }

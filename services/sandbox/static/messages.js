@@ -12,6 +12,7 @@ const PAUSE = 300; // seconds after which a message of the same author has a hea
 export function Messages({ app, answering, setAnswering }) {
   const { chat, t } = app;
   const [limit, setLimit] = useState(PAGE);
+  const [current, setCurrent] = useState(null); // the id of the message whose buttons the Tab key reaches
   const [sought, setSought] = useState(null); // {id} of the message to scroll to
   const { box, isAway, onScroll, toEnd } = useFollowing([chat.messages, chat.typing.length]);
   const fromEnd = useRef(null); // where one was while earlier messages are put above
@@ -23,6 +24,7 @@ export function Messages({ app, answering, setAnswering }) {
   useLayoutEffect(() => reveal(box.current, answering?.id), [answering?.id]);
 
   const shown = chat.messages.slice(-limit);
+  const reached = shown.find((one) => one.id === current) ?? shown.at(-1);
   function showEarlier() {
     fromEnd.current = box.current.scrollHeight - box.current.scrollTop;
     setLimit(limit + PAGE);
@@ -36,13 +38,20 @@ export function Messages({ app, answering, setAnswering }) {
     <div class="messages" ref=${box} onScroll=${onScroll} tabindex="0" role="region" aria-label=${t.messages}>
       ${shown.length < chat.messages.length && html`
         <button type="button" class="quiet-button" onClick=${showEarlier}>${t.earlier}</button>`}
-      <ol>${shown.flatMap((message, index) => item(message, shown[index - 1], shown[index + 1]))}</ol>
+      <ol onKeyDown=${walk}>${shown.flatMap((message, index) => item(message, shown[index - 1], shown[index + 1]))}</ol>
       ${!shown.length && html`<${Empty} app=${app} />`}
       <p class="typing" role="status">${chat.typing.length > 0 && html`${t.typing(chat.typing.join(", "))}<${Dots} />`}</p>
       ${isAway && html`
         <button type="button" class="icon-button to-end" title=${t.newest} aria-label=${t.newest} onClick=${toEnd}><${Icon} name="down" /></button>`}
     </div>`;
 
+  function walk(event) {
+    const message = event.target.closest(".message");
+    const next = { ArrowUp: "previous", ArrowDown: "next" }[event.key];
+    const found = next && besides(message, next);
+    if (found) event.preventDefault();
+    found?.focus();
+  }
   function item(message, before, after) {
     const day = dayOf(message, app);
     return html`
@@ -50,7 +59,8 @@ export function Messages({ app, answering, setAnswering }) {
       <${Message}
         key=${message.id} message=${message} app=${app} seek=${seek} setAnswering=${setAnswering}
         answered=${message.reply_to && (chat.messages.find((one) => one.id === message.reply_to) ?? null)}
-        isAnswering=${answering?.id === message.id}
+        isAnswering=${answering?.id === message.id} setCurrent=${setCurrent}
+        isCurrent=${message === reached}
         isFirst=${!isSameRun(before, message)} isLast=${!isSameRun(message, after)} />`;
   }
 }
@@ -82,6 +92,14 @@ function reveal(box, id, isFocused = false) {
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   found.scrollIntoView({ block: isFocused ? "center" : "nearest", behavior: isCalm ? "auto" : "smooth" });
   if (isFocused) found.focus({ preventScroll: true });
+}
+
+// The message before or after one, if there is one.
+function besides(message, next) {
+  let found = message;
+  do found = found?.[`${next}ElementSibling`];
+  while (found?.matches(".day"));
+  return found;
 }
 
 const isSameRun = (one, next) => one && next && one.from === next.from && next.at - one.at < PAUSE;

@@ -120,6 +120,10 @@ async def test_a_reply_is_chosen_taken_back_and_found_by_its_quote(page: Page) -
     await said(page, "это о том").get_by_role("button", name="самое начало").click()
     await expect(said(page, "самое начало").first).to_be_in_viewport()
     await expect(said(page, "самое начало").first).to_be_focused()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".answered")).to_contain_text("дальше")
 
 
 async def test_names_are_completed_by_keys(page: Page) -> None:
