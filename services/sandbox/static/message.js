@@ -14,9 +14,10 @@ export function Message({ message, app, answered, isAnswering, isCurrent, isFirs
   const author = bots.find((bot) => bot.id === message.from);
   const isNamed = isFirst && !isMine && chat.kind === "group";
   const tab = isCurrent ? 0 : -1;
-  const classes = ["message", isMine && "mine", isFirst && "first", isLast && "last", isAnswering && "answering"];
+  const choose = () => setCurrent(message.id);
+  const classes = ["message", isMine && "mine", isFirst && "first", isLast && "last", isAnswering && "answering", isCurrent && "current"];
   return html`
-    <li class=${classes.filter(Boolean).join(" ")} data-id=${message.id} tabindex=${tab} onFocusIn=${() => setCurrent(message.id)}>
+    <li class=${classes.filter(Boolean).join(" ")} data-id=${message.id} tabindex=${tab} onFocusIn=${choose} onClick=${choose}>
       ${chat.kind === "group" && !isMine && html`
         <span class="face">${isLast && html`<${Avatar} name=${message.name} kind=${author ? "bot" : "person"} />`}</span>`}
       <div class="said">
