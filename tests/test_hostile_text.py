@@ -22,6 +22,7 @@ from services.gateway.history_turns import without_own_name
 from services.gateway.incoming import Identity
 from services.gateway.names import is_called
 from services.sandbox.messages import entities
+from training_jobs.evaluation.text_figures import features
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("contracts", "extraction_jobs", "moderation", "services/gateway", "services/sandbox")
@@ -44,6 +45,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "unfinished_at": unfinished_at,
     "without_own_name": lambda text: without_own_name(text, ME),
     "entities": entities,
+    "features": lambda text: features((text,)),
     "a broken export": lambda text: read_broken(f'{{\n "text": {text}\n}}'),
     "a broken export in a line": lambda text: read_broken(f'{{"text": {text}}}'),
 }

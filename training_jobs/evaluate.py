@@ -72,7 +72,7 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path) -> Evaluation:
 def _measure(
     evaluation: Evaluation, bot: BotFile, folder: Path, tuned: LanguageModel, data: EvaluationData
 ) -> None:
-    """Measure likelihood, then replies: whose they seem to be, what they copy, if they answer."""
+    """Measure likelihood, then replies: whose they seem to be, how they look, what they copy."""
     scores, groups = score(tuned, data.contexts), group_contexts(data.contexts)
     evaluation.tuned = scores.likelihood
     _measure_hits(evaluation, "tuned", tuned, groups)
@@ -143,8 +143,11 @@ def _measure_texts(
     """Compare replies with what was learned; real answers are the ceiling, the base's the floor."""
     evaluation.attribution, notes = text_figures.attribute(answers, data)
     evaluation.notes += notes
+    for name, group in answers.items():
+        evaluation.style_distance[name] = text_figures.style_distance(group, data.persona)
     compared = {name: answers[name] for name in ("tuned", "real")}
     evaluation.memorised = text_figures.memorised(compared, data.learned, encode)
+    evaluation.diversity = text_figures.diversity(answers["tuned"], answers["real"])
     asked = [context.turns[-1].text for context in data.contexts]
     texts = {name: ["\n".join(each) for each in group] for name, group in answers.items()}
     evaluation.unknown_words = text_figures.unknown_words(texts, asked, data.learned)

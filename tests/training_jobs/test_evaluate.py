@@ -76,6 +76,7 @@ def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
     assert done.attribution["others"].value < 0.2 < 0.8 < done.attribution["real"].value
     assert done.attribution.keys() == {"tuned", "real", "base", "others"}
     assert done.notes == []
+    assert done.style_distance["real"] < 0.2
     assert done.memorised["real"].value == 14 / 16  # the same ones again and again, most are long
     assert 0 <= done.empty <= 1
     page = (evaluated / REPORT).read_text()
@@ -145,6 +146,17 @@ def test_intervals_narrow_with_more_contexts() -> None:
     assert ratio([2.0, 4.0], [1.0, 2.0]).value == 2.0
 
 
+def test_style_sees_length_case_and_marks() -> None:
+    row = text_figures.features(["Привет!", "как дела… 🚌"])
+    assert row["messages"] == 2
+    assert row["exclamation"] == row["ellipsis"] == row["emoji"] == 1.0
+    assert row["lower-case start"] == 0.0
+    calm, loud = [["да."], ["нет."]], [["ДА!!!"], ["НЕТ!!!"]]
+    assert text_figures.style_distance(calm, calm) == 0.0
+    assert text_figures.style_distance(calm, loud) > 0.3
+    assert text_figures.features(loud[0])["upper-case share"] == 1.0
+
+
 def test_a_classifier_tells_two_voices_apart_if_it_has_enough_of_both() -> None:
     ours: list[Messages] = [[f"ну смотри, дружище {n}))", "да"] for n in range(60)]
     theirs: list[Messages] = [[f"Здравствуйте! Вопрос {n}."] for n in range(60)]
@@ -166,6 +178,7 @@ def test_eight_tokens_in_a_row_of_what_was_learned_are_a_repetition() -> None:
     }
     found = text_figures.memorised(answers, ["ладно", "абвгдежзий"], lambda text: [*map(ord, text)])
     assert {name: each.value for name, each in found.items()} == {"tuned": 0.5, "real": 0.0}
+    assert text_figures.distinct_share(["а б а б", "а б"], 2) == 2 / 4
 
 
 FINE = Conversion(precision="int8", perplexity_drift=0.002)

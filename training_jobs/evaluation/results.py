@@ -77,7 +77,9 @@ class Evaluation(BaseModel):
     relevance_judge       area under the ROC by which that judge tells real from shuffled answers
     unknown_words         share of answers with a Russian word that nobody knows, by group
     attribution           probability that the persona wrote it, by group; `others` is the floor
+    style_distance        distance of the style from what was learned, by group
     memorised             share of answers that repeat a stretch of what was learned, by group
+    diversity             distinct replies, words and pairs of words by all of them
     cut, empty, moderated shares of the replies that did not end, are empty, are masked or blocked
     moderated_by          the latter by category and action, such as `profanity masked`
     examples              contexts with the real answer and the replies, for the report alone
@@ -99,7 +101,9 @@ class Evaluation(BaseModel):
     relevance_judge: float | None = None
     unknown_words: dict[str, Estimate] = {}
     attribution: dict[str, Estimate] = {}
+    style_distance: dict[str, float] = {}
     memorised: dict[str, Estimate] = {}
+    diversity: dict[str, float] = {}
     cut: float = 0.0
     empty: float = 0.0
     moderated: float = 0.0

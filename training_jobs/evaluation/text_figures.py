@@ -1,8 +1,10 @@
-"""Figures of texts: who seems to have written them, what they repeat, which words nobody knows."""
+"""Figures of texts: who seems to have written them, how they look, what they repeat."""
 
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from contracts.prompt import Encode
 from training_jobs.evaluation.contexts import EvaluationData, Messages
@@ -12,6 +14,15 @@ FEWEST, MOST = 50, 20_000
 """Turns of each side that are needed to learn anything of it, and that are used at most."""
 STRETCH = 8
 """Tokens in a row that count as a repetition."""
+_PATTERNS = {
+    "emoji": re.compile(r"[\U0001F000-\U0001FAFF☀-➿❤]"),
+    "exclamation": re.compile("!"),
+    "question": re.compile(r"\?"),
+    "ellipsis": re.compile(r"…|\.\.\."),
+    "comma": re.compile(","),
+    "bracket smile": re.compile(r"\){1,}|\({2,}"),
+    "dash": re.compile(r"[—–]| - "),
+}
 
 Answers = dict[str, list[Messages]]
 """By group."""
@@ -60,6 +71,36 @@ def _train_classifier(persona: list[str], others: list[str]) -> Any:
     return make_pipeline(ngrams, regression).fit([*persona, *others], labels)
 
 
+def features(answer: Messages) -> dict[str, float]:
+    """Return what an answer looks like: lengths, shares, and 1 for each mark that it has."""
+    text = "\n".join(answer)
+    letters = [char for char in text if char.isalpha()]
+    return {
+        "characters": float(len(text)),
+        "words": float(len(text.split())),
+        "messages": float(len(answer)),
+        "lower-case start": float(text[:1].islower()),
+        "upper-case share": sum(map(str.isupper, letters)) / len(letters) if letters else 0.0,
+        "final full stop": float(text.rstrip().endswith(".")),
+        **{name: float(bool(pattern.search(text))) for name, pattern in _PATTERNS.items()},
+    }
+
+
+def style_distance(ours: Sequence[Messages], theirs: Sequence[Messages]) -> float:
+    """Return the mean over the features of the Kolmogorov-Smirnov distance: 0 (alike) to 1."""
+    from scipy.stats import ks_2samp
+
+    if not ours or not theirs:
+        return 1.0
+    left, right = _columns(ours), _columns(theirs)
+    return float(np.mean([ks_2samp(left[name], right[name]).statistic for name in left]))
+
+
+def _columns(answers: Sequence[Messages]) -> dict[str, list[float]]:
+    rows = [features(answer) for answer in answers]
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
 def memorised(groups: Answers, learned: Iterable[str], encode: Encode) -> dict[str, Estimate]:
     """Return the share of each group's answers that repeat a stretch of what was learned."""
 
@@ -98,6 +139,22 @@ def unknown_words(
 def _words(text: str) -> set[str]:
     """Return the Russian words; those of a compound one by one."""
     return set(re.findall(r"[а-яё]{2,}", text.casefold()))
+
+
+def diversity(replies: Sequence[Messages], real: Sequence[Messages]) -> dict[str, float]:
+    texts, real_texts = (["\n".join(each) for each in group] for group in (replies, real))
+    return {
+        "replies": len(set(texts)) / len(texts),
+        "words": distinct_share(texts, 1),
+        "pairs of words": distinct_share(texts, 2),
+        "pairs of words, real": distinct_share(real_texts, 2),
+    }
+
+
+def distinct_share(texts: Iterable[str], words: int) -> float:
+    """Return distinct runs of so many words over all of them: 1 is never the same twice."""
+    runs = [run for text in texts for run in _runs(text.split(), words)]
+    return len(set(runs)) / len(runs) if runs else 0.0
 
 
 def _runs(items: Sequence[Any], length: int) -> list[tuple[Any, ...]]:
