@@ -31,7 +31,13 @@ from telemetry.logs import logger
 from training_jobs import run_folder
 from training_jobs.convert import export
 from training_jobs.evaluation import text_figures
-from training_jobs.evaluation.contexts import BUDGET, EvaluationData, Scores, score
+from training_jobs.evaluation.contexts import (
+    BUDGET,
+    MOST_CONTEXTS,
+    EvaluationData,
+    Scores,
+    score,
+)
 from training_jobs.evaluation.hits import Group, group_contexts, hits_at_1
 from training_jobs.evaluation.relevance import LEAST, relevance
 from training_jobs.evaluation.replies import Reply, generate_replies
@@ -39,7 +45,7 @@ from training_jobs.evaluation.results import Evaluation, figures, read_evaluatio
 from training_jobs.language_model import LanguageModel, find_base, load_model
 
 TEMPLATE = Path(__file__).parent / "evaluation" / "report.html.j2"
-MOST_CONTEXTS, FEWEST_CONTEXTS, EXAMPLES = 300, 5, 10
+FEWEST_CONTEXTS, EXAMPLES = 5, 10
 
 
 def evaluate(bot: BotFile, folder: Path, dataset: Path) -> Evaluation:
@@ -151,9 +157,8 @@ def _measure_texts(
     asked = [context.turns[-1].text for context in data.contexts]
     texts = {name: ["\n".join(each) for each in group] for name, group in answers.items()}
     evaluation.unknown_words = text_figures.unknown_words(texts, asked, data.learned)
-    evaluation.relevance, judge = relevance(texts, asked, data.pairs)
-    evaluation.relevance_judge = judge
-    if judge is not None and judge < LEAST:
+    evaluation.relevance, evaluation.relevance_judge = relevance(texts, asked, data.pairs)
+    if evaluation.relevance_judge.get("all", 1.0) < LEAST:
         evaluation.notes.append("relevance says little: its judge tells real answers badly")
     step = max(1, evaluation.contexts // EXAMPLES)
     for index in range(0, evaluation.contexts, step)[:EXAMPLES]:

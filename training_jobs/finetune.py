@@ -36,6 +36,8 @@ from training_jobs.bot_config import (
     StepsOption,
     TrainingConfig,
 )
+from training_jobs.evaluation.contexts import MOST_CONTEXTS
+from training_jobs.evaluation.hits import GROUP
 from training_jobs.hardware import peak_memory, refuse_out_of_memory
 from training_jobs.progress import TrainingProgress
 from training_jobs.run_folder import SUMMARY, Run, prepare, read_run, write_run
@@ -43,6 +45,10 @@ from training_jobs.training_loop import train
 from training_jobs.training_run import TrainingRun
 
 ESTIMATE_STEPS = 3
+EVALUATED, GENERATING = 3, 4
+"""Models that an evaluation reads with: the base, the run's and the version that serves; and how
+many tokens could be read while one is generated, about.
+"""
 
 
 def finetune(
@@ -128,7 +134,10 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
         steps, loaded = training.steps, time.monotonic()
         if training.measured:
             training.heldout_loss()
-        measuring = (time.monotonic() - loaded) * math.ceil(1 / config.measure_share)
+        once = time.monotonic() - loaded
+        read = once / max(1, sum(len(document.ids) for document in training.measured))
+        measuring = once * math.ceil(1 / config.measure_share)
+        evaluation = timedelta(seconds=round(read * _evaluation(training)))
         training.measured.clear()
         training.config = config.model_copy(update={"max_steps": ESTIMATE_STEPS})
         progress = train(training, JobReport("training", ""), lambda: False)
@@ -137,8 +146,19 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
     return (
         f"{len(training.documents)} documents, {len(training.heldout)} held out"
         f"\nat most {tokens} tokens in {steps} steps, at {rate:.0f} tokens/s at most {most}"
+        f"\nevaluation about {evaluation}"
         f"\n{peak_memory() / 2**30:.1f} GiB of memory"
     )
+
+
+def _evaluation(training: TrainingRun) -> int:
+    """Return how many tokens an evaluation reads, generated ones counted as those read meanwhile:
+    each context with its answer, then with the ten answers to pick from, and two replies to it.
+    """
+    contexts = training.heldout[:MOST_CONTEXTS]
+    whole = sum(len(document.ids) for document in contexts)
+    answers = sum(document.loss_tokens for document in contexts)
+    return EVALUATED * (2 * whole + GROUP * answers) + 2 * GENERATING * answers
 
 
 def report_run(report: JobReport, done: Run) -> None:

@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 
 from contracts.turn import Role, Turn
+from tests.tiny_base import make_model
+from training_jobs.evaluation import answer_likelihoods
 from training_jobs.evaluation.contexts import Context
-from training_jobs.evaluation.hits import GROUP, group_contexts, picks, relative
+from training_jobs.evaluation.hits import GROUP, group_contexts, likelihoods, picks, relative
+from training_jobs.hardware import detect_hardware
+from training_jobs.loss import document_losses
 
 
 def context(number: int, answer: str) -> Context:
@@ -43,3 +48,22 @@ def test_an_answer_is_picked_against_its_likelihood_after_other_contexts(
 ) -> None:
     found = np.array(likelihoods, dtype=np.float64)
     assert (picks(found), picks(relative(found))) == (plain, against_others)
+
+
+@pytest.mark.parametrize("row_tokens", [20, 512])
+def test_an_answer_is_as_likely_beside_others_as_alone(
+    row_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answer_likelihoods, "ROW_TOKENS", row_tokens)
+    model = make_model(["Привет, заходите", "как дела?"] * 5)
+    torch.nn.init.normal_(model.model.lm_head.weight)
+    group = [context(10**n, "заходите " * n + "а") for n in range(4)]
+    alone = [
+        Context(asked.turns, answered.answer).document(model.vocabulary, 256)
+        for asked in group
+        for answered in group
+    ]
+    losses = document_losses(model.model, alone, detect_hardware("fp32"))
+    found = likelihoods(model, group)
+    assert np.ptp(found) > 1
+    np.testing.assert_allclose(found, -np.reshape(losses, (4, 4)), rtol=1e-4)

@@ -25,9 +25,9 @@ def test_replies_that_answer_are_told_from_replies_to_something_else() -> None:
     learned, heldout = PAIRS[: 4 * 120], PAIRS[4 * 120 :]
     learned = learned + learned[:100]
     asked, real = (list(each) for each in zip(*heldout, strict=True))
-    judged, area = relevance({"real": real, "tuned": real[1:] + real[:1]}, asked, learned)
-    assert area is not None
-    assert area > 0.9
+    judged, areas = relevance({"real": real, "tuned": real[1:] + real[:1]}, asked, learned)
+    assert areas.keys() == {"all", "short", "middle", "long"}
+    assert min(areas.values()) > 0.9
     assert judged["real"].low > judged["tuned"].high
     assert judged["real"].low > judged["shuffled"].high
 
@@ -36,7 +36,7 @@ def test_replies_that_answer_are_told_from_replies_to_something_else() -> None:
 def test_too_little_to_judge_by_gives_no_figure(
     asked: list[str], learned: list[tuple[str, str]]
 ) -> None:
-    assert relevance({"real": asked}, asked, learned) == ({}, None)
+    assert relevance({"real": asked}, asked, learned) == ({}, {})
 
 
 def test_answers_are_exchanged_with_others_of_about_their_length() -> None:
@@ -67,6 +67,6 @@ def test_a_word_is_unknown_that_no_dictionary_data_set_or_question_has() -> None
     "learned", [[("а", "б")] * 500, [(chr(n), chr(n + 999)) for n in range(5000, 5500)]]
 )
 def test_texts_that_teach_nothing_are_judged_all_the_same(learned: list[tuple[str, str]]) -> None:
-    judged, area = relevance({"real": ["б"] * 5, "tuned": [""] * 5}, ["а"] * 5, learned)
-    assert area == 0.5
+    judged, areas = relevance({"real": ["б"] * 5, "tuned": [""] * 5}, ["а"] * 5, learned)
+    assert set(areas.values()) == {0.5}
     assert judged["real"] == judged["shuffled"]

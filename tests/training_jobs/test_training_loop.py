@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -279,5 +280,6 @@ def test_an_estimate_writes_nothing(toy: Toy) -> None:
     config = TrainingConfig.model_validate({**SETTINGS, "base": str(toy.base)})
     text = estimate(config, toy.dataset)
     assert "tokens in 14 steps" in text
+    assert re.search(r"^evaluation about 0:00:\d\d$", text, re.MULTILINE)
     assert "GiB of memory" in text
     assert sorted(toy.dataset.rglob("*")) == before

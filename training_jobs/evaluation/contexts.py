@@ -20,6 +20,8 @@ from training_jobs.packing import Document, render_document
 
 BUDGET = 384
 """Most tokens of a context and its answer: about what people look back on."""
+MOST_CONTEXTS = 300
+"""That a run is measured by."""
 BITS_PER_NAT = 1 / math.log(2)
 
 Messages = Sequence[str]

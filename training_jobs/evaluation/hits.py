@@ -11,11 +11,11 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.prompt import PromptFormat, render
+from training_jobs.evaluation.answer_likelihoods import answer_likelihoods
 from training_jobs.evaluation.contexts import BUDGET, Context
 from training_jobs.evaluation.results import Hits, mean
-from training_jobs.hardware import detect_hardware
 from training_jobs.language_model import LanguageModel
-from training_jobs.loss import document_losses
 
 GROUP, CONTEXT_TURNS = 10, 2
 """Answers to pick from, and the turns before them that are read."""
@@ -56,15 +56,16 @@ def relative(likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def hits_at_1(model: LanguageModel, groups: Sequence[Group]) -> Hits | None:
     """Return None where there is no group to pick from."""
-    budget = min(BUDGET, model.context_length)
-    documents = [
-        Context(asked.turns, answered.answer).document(model.vocabulary, budget)
-        for group in groups
-        for asked in group
-        for answered in group
-    ]
-    losses = document_losses(model.model, documents, detect_hardware("auto"))
-    found = -np.asarray(losses, dtype=np.float64).reshape(len(groups), GROUP, GROUP)
+    found = [likelihoods(model, group) for group in groups]
     right = [picks(relative(each)) for each in found], [picks(each) for each in found]
     estimates = (mean([pick for group in each for pick in group]) for each in right)
     return Hits(relative=next(estimates), plain=next(estimates)) if groups else None
+
+
+def likelihoods(model: LanguageModel, group: Group) -> NDArray[np.float64]:
+    """Return the log-likelihood of each answer (column) after the turns of each context (row)."""
+    words, budget = model.vocabulary, min(BUDGET, model.context_length)
+    answers = [render((each.answer,), PromptFormat.TURNS_1, words, budget) for each in group]
+    left = budget - max(len(answer.ids) for answer in answers)
+    contexts = [render(each.turns, PromptFormat.TURNS_1, words, left).ids for each in group]
+    return answer_likelihoods(model.model, contexts, answers)

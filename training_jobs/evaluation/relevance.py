@@ -26,16 +26,16 @@ Pair = tuple[str, str]
 
 def relevance(
     answers: dict[str, list[str]], asked: Sequence[str], learned: Sequence[Pair]
-) -> tuple[dict[str, Estimate], float | None]:
-    """Return the mean probability that each group's answers belong to the turns `asked`, and by
-    which area under the ROC the judge tells `real` ones, the ceiling, from `shuffled`, the floor.
+) -> tuple[dict[str, Estimate], dict[str, float]]:
+    """Return the mean probability that each group's answers belong to the turns `asked`, and the
+    areas under the ROC by which the judge tells `real` ones, the ceiling, from `shuffled`, the
+    floor: of `all`, and of the thirds by the length of the real answers, in which a judge that
+    goes by length would have nothing to go by.
 
     Nothing where there are too few pairs to learn from.
     """
-    from sklearn.metrics import roc_auc_score
-
     if len(learned) < FEWEST or len(asked) <= NEAR:
-        return {}, None
+        return {}, {}
     judge = Judge(learned)
     real = list(zip(asked, answers["real"], strict=True))
     groups = {**answers, "shuffled": [answer for _, answer in exchanged(real, Random(1))]}
@@ -43,11 +43,25 @@ def relevance(
         name: judge.probabilities(list(zip(asked, group, strict=True)))
         for name, group in groups.items()
     }
-    both = judged["real"], judged["shuffled"]
-    labels = np.repeat([1, 0], len(asked))
-    return {name: mean(list(each)) for name, each in judged.items()}, float(
-        roc_auc_score(labels, np.concatenate(both))
-    )
+    areas = _areas(judged["real"], judged["shuffled"], [len(answer) for _, answer in real])
+    return {name: mean(list(each)) for name, each in judged.items()}, areas
+
+
+def _areas(
+    real: NDArray[np.float64], shuffled: NDArray[np.float64], lengths: Sequence[int]
+) -> dict[str, float]:
+    from sklearn.metrics import roc_auc_score
+
+    order = np.argsort(lengths, kind="stable")
+    parts = dict(zip(("short", "middle", "long"), np.array_split(order, 3), strict=True))
+    return {
+        name: float(
+            roc_auc_score(
+                np.repeat([1, 0], len(places)), np.concatenate([real[places], shuffled[places]])
+            )
+        )
+        for name, places in {"all": order, **parts}.items()
+    }
 
 
 def exchanged(pairs: Sequence[Pair], random: Random) -> list[Pair]:

@@ -74,7 +74,8 @@ class Evaluation(BaseModel):
     hits                  hits@1 of ten by model: how often it picks the real answer among ten
     relevance             probability that answers belong to what they answer, by group, beside
                           `shuffled` ones, the floor
-    relevance_judge       area under the ROC by which that judge tells real from shuffled answers
+    relevance_judge       areas under the ROC by which that judge tells real from shuffled answers:
+                          of `all`, and of the `short`, `middle` and `long` third
     unknown_words         share of answers with a Russian word that nobody knows, by group
     attribution           probability that the persona wrote it, by group; `others` is the floor
     style_distance        distance of the style from what was learned, by group
@@ -98,7 +99,7 @@ class Evaluation(BaseModel):
     against_current: Estimate | None = None
     hits: dict[str, Hits] = {}
     relevance: dict[str, Estimate] = {}
-    relevance_judge: float | None = None
+    relevance_judge: dict[str, float] = {}
     unknown_words: dict[str, Estimate] = {}
     attribution: dict[str, Estimate] = {}
     style_distance: dict[str, float] = {}
@@ -121,6 +122,8 @@ class Evaluation(BaseModel):
         for figure in ("relevance", "unknown_words", "attribution", "memorised"):
             for name, each in getattr(self, figure).items():
                 yield f"{figure.replace('_', ' ')}, {name}: {each}"
+        for name, area in self.relevance_judge.items():
+            yield f"judge of relevance, area under the ROC, {name}: {area:.2f}"
         yield from (f"replies, {why}: {share:.1%}" for why, share in self.moderated_by.items())
         yield from self.notes
 
