@@ -22,7 +22,7 @@ def sample_replies(base: LanguageModel, hardware: Hardware) -> list[tuple[str, s
         ids = render_prompt(turns, PromptFormat.TURNS_1, words, base.context_length // 2).ids
         prompt = torch.tensor([ids], device=hardware.device)
         with hardware.autocast(), torch.no_grad():
-            whole = model.generate(
+            whole = model.generate(  # type: ignore[misc]
                 prompt,
                 attention_mask=torch.ones_like(prompt),
                 max_new_tokens=TOKENS,

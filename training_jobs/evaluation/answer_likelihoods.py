@@ -54,7 +54,7 @@ def _score(
             for row in hidden
         ]
     counts = [sum(answer.loss_mask) for answer in answers]
-    sums = [[-float(own.sum()) for own in row.split(counts)] for row in losses]
+    sums = [[-float(own.sum()) for own in torch.split(row, counts)] for row in losses]
     return np.asarray(sums, dtype=np.float64)
 
 
