@@ -123,6 +123,13 @@ new-bot: ## Make the folder of a new bot: make new-bot NAME=vasya
 	@echo "k8s/bots/$(NAME)/bot.yaml: describe the bot there (docs/settings.md#botyaml)"
 	@echo "names: a common noun makes every mention of the thing a call; take a rarer name, or set names_at: edge"
 
+remove-bot: ## Remove the folder of a bot, and its name elsewhere: make remove-bot NAME=vasya
+	@[[ "$(NAME)" =~ ^[a-z][a-z0-9-]{0,31}$$ && "$(NAME)" != kustomization ]] || \
+	  { echo "error: NAME=$(NAME): is no name of a bot" >&2; exit 2; }
+	@rm -rf k8s/bots/$(NAME)
+	@sed -i -e '/^  - $(NAME)$$/d' -e '/^      - $(NAME)\.yaml=/d' k8s/bots/kustomization.yaml
+	@sed -i '/{name: $(NAME)-telegram,/d' k8s/components/token-file/kustomization.yaml
+
 test: setup ## Run the tests, with coverage and import rules
 	$(PYTHON) -m pytest -n 2 --dist loadfile
 
@@ -140,4 +147,4 @@ clean: ## Remove all that was generated, installed or trained, your bots in var/
 	rm -f protos/generation/v1/generation_pb2*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help serving setup protos models sample-bots ask demo load images $(IMAGES:%=image-%) new-bot test lint docs clean
+.PHONY: help serving setup protos models sample-bots ask demo load images $(IMAGES:%=image-%) new-bot remove-bot test lint docs clean

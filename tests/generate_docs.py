@@ -53,7 +53,7 @@ PROCESSES: dict[str, tuple[type[Settings], ...]] = {
     "generation": (GenerationSettings, LogSettings),
     "gateway": (GatewaySettings, LogSettings),
     "sandbox": (SandboxSettings, LogSettings),
-    "demo": (DemoSettings, LogSettings),
+    "demo": (DemoSettings, Volumes, LogSettings),
 }
 SECTIONS: dict[str, type[BaseModel]] = {
     **{

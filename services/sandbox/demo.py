@@ -1,30 +1,34 @@
 """`python -m services.sandbox.demo`: the whole system on one machine, with a page to talk on.
 
-Starts generation, the sandbox and a gateway for each bot as processes, waits until every bot has
-answered a first message, prints the page's address, and ends them all at SIGTERM or Ctrl-C. With
-TELEGRAM=1 the gateways speak to real Telegram instead, with the tokens in the environment. The demo
-prints its own steps as plain lines; the processes' logs go to a file.
+Starts generation and a gateway for each bot as processes, serves the page itself, waits until every
+bot has answered a first message, prints the page's address, and ends it all at SIGTERM or Ctrl-C.
+Bots can be taught on the page, and join it then. With TELEGRAM=1 the gateways speak to real
+Telegram instead, with the tokens in the environment. The demo prints its own steps as plain lines;
+logs go to a file.
 """
 
 import asyncio
 import os
 import signal
-import socket
 import tempfile
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from pathlib import Path
 
 import aiohttp
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from contracts.bot_file import bot_names
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal, end_process
-from contracts.settings import Settings, environment_help, from_environment
-from services.sandbox.demo_processes import Demo, token_variable
-from services.sandbox.settings import sandbox_token
+from contracts.settings import Settings, Volumes, environment_help, from_environment
+from services.sandbox.demo_processes import Demo, Gateways, free_port, token_variable
+from services.sandbox.settings import SandboxSettings, sandbox_token
+from services.sandbox.taught_bots import TaughtBots
+from services.sandbox.training_packages import is_possible
 from telemetry.command_line import CommandLine
+from telemetry.logs import LogSettings, configure
 
 GRPC_PORT = 50051
 HELLO = "Привет"
@@ -36,6 +40,7 @@ class DemoSettings(Settings):
 
     telegram   1 connects to real Telegram the bots whose token is set, e.g. AVTOBUS_TOKEN
     demo_log   log file of the processes, as JSON; emptied at each start
+    export_mb  most megabytes of an export that is dropped on the page
     """
 
     telegram: bool = False
@@ -43,37 +48,78 @@ class DemoSettings(Settings):
     models_dir: Path = Path("var/models")
     sandbox_port: int = Field(default=8081, ge=0, le=65535)
     demo_log: Path = Path("var/demo.log")
+    export_mb: int = Field(default=4000, ge=1)
 
 
 async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     """Start everything and stay until a process ends; `memory` is an empty folder."""
     bots = _choose_bots(demo, settings)
     demo.show(f"starting {', '.join(bots)}; logs go to {settings.demo_log}")
-    generation = await _start_generation(demo)
-    given = {bot: os.environ.get(token_variable(bot), "") for bot in bots}
-    tokens = given if settings.telegram else {bot: sandbox_token(bot) for bot in bots}
-    page = "" if settings.telegram else await _start_sandbox(demo, settings, tokens)
+    where = {"GENERATION_ADDRESS": await _start_generation(demo)}
+    if settings.telegram:
+        tokens = {bot: os.environ.get(token_variable(bot), "") for bot in bots}
+        # the real one may take its time to be reached
+        health = await _start_gateways(Gateways(demo, where), tokens)
+        await _wait_for(demo, health, "healthz")
+        demo.show("the bots are on Telegram")
+        return await demo.watch()
+    port = _page_port(demo, settings)
     # the sandbox begins anew each time, and so must what the gateways remember of it; who asks to
     # be forgotten there is nobody of the chats that are learned
-    folders = dict.fromkeys(("GATEWAY_DATA_DIR", "DATA_DIR"), str(memory))
-    where = {"TELEGRAM_API": page, "EXPLAIN_ANSWERS": "1", **folders} if page else {}
-    where["GENERATION_ADDRESS"] = generation
-    health = {bot: await _start_gateway(demo, bot, tokens[bot], where) for bot in bots}
-    if page:  # the gateways, which take as long to start, wait for it
-        await demo.wait_until("the page is up", partial(_answers, page))
-    # a bot is ready once it has reached Telegram: the real one may take its time
-    probe = "healthz" if settings.telegram else "readyz"
+    where |= dict.fromkeys(("GATEWAY_DATA_DIR", "DATA_DIR"), str(memory))
+    where |= {"TELEGRAM_API": f"http://127.0.0.1:{port}", "EXPLAIN_ANSWERS": "1"}
+    gateways = Gateways(demo, where)
+    tokens = {bot: sandbox_token(bot) for bot in bots}
+    health = await _start_gateways(gateways, tokens)  # takes as long as the page, and waits for it
+    async with await _host(demo, settings, gateways, port, tokens) as page:
+        demo.show("the page is up")
+        try:
+            await _wait_for(demo, health, "readyz")
+            await _greet(demo, page, bots)
+            demo.show("open this page to talk with them; Ctrl-C ends it:")
+            print(page, flush=True)
+            return await demo.watch()
+        finally:
+            await demo.stop()
+
+
+async def _start_gateways(gateways: Gateways, tokens: dict[str, str]) -> dict[str, int]:
+    """Return the ports of their health."""
+    return {bot: await gateways.start(bot, token) for bot, token in tokens.items()}
+
+
+async def _wait_for(demo: Demo, health: dict[str, int], probe: str) -> None:
     for bot, port in health.items():
-        await demo.wait_until(
-            f"{bot} listens", partial(_answers, f"http://127.0.0.1:{port}/{probe}")
-        )
-    if page:
-        await _greet(demo, page, bots)
-        demo.show("open this page to talk with them; Ctrl-C ends it:")
-        print(page, flush=True)
-    else:
-        demo.show("the bots are on Telegram")
-    await demo.watch()
+        url = f"http://127.0.0.1:{port}/{probe}"
+        await demo.wait_until(f"{bot} listens", partial(_answers, url))
+
+
+async def _host(
+    demo: Demo, settings: DemoSettings, gateways: Gateways, port: int, tokens: dict[str, str]
+) -> AbstractAsyncContextManager[str]:
+    """Return what serves the page in this process: so bots can be taught and join on it."""
+    file_logs = LogSettings(log_format="json", log_level=from_environment(LogSettings).log_level)
+    configure(file_logs, "sandbox", demo.log)
+
+    def load() -> Callable[..., AbstractAsyncContextManager[str]]:
+        from services.sandbox.hosting import hosting  # Telegram's types take seconds to import
+
+        return hosting
+
+    pairs = SecretStr(",".join(f"{bot}={token}" for bot, token in tokens.items()))
+    changes = {"sandbox_port": port, "sandbox_tokens": pairs}
+    sandbox = from_environment(SandboxSettings).model_copy(update=changes)
+    taught = TaughtBots(from_environment(Volumes), settings.bots_dir)
+    may_teach = is_possible(settings.bots_dir)
+    hosting = await asyncio.to_thread(load)
+    return hosting(sandbox, gateways, taught if may_teach else None, settings.export_mb * 10**6)
+
+
+def _page_port(demo: Demo, settings: DemoSettings) -> int:
+    port = free_port(settings.sandbox_port)
+    if port != settings.sandbox_port:
+        demo.show(f"port {settings.sandbox_port} is taken: make load PAGE=http://127.0.0.1:{port}")
+    return port
 
 
 def _choose_bots(demo: Demo, settings: DemoSettings) -> list[str]:
@@ -97,37 +143,10 @@ async def _start_generation(demo: Demo) -> str:
     """Return the service's address."""
     port, metrics = free_port(GRPC_PORT), free_port(9464)
     ports = {"GRPC_PORT": str(port), "METRICS_PORT": str(metrics)}
-    await demo.start("generation", "services.generation", DRAIN_SECONDS="5", **ports)
+    await demo.start("generation", "services.generation", False, DRAIN_SECONDS="5", **ports)
     if port != GRPC_PORT:
         demo.show(f"port {GRPC_PORT} is taken: ask by GENERATION_ADDRESS=127.0.0.1:{port} make ask")
     return f"127.0.0.1:{port}"
-
-
-async def _start_sandbox(demo: Demo, settings: DemoSettings, tokens: dict[str, str]) -> str:
-    """Start it with the chosen bots, and return the page's address."""
-    port = free_port(settings.sandbox_port)
-    if port != settings.sandbox_port:
-        demo.show(f"port {settings.sandbox_port} is taken: make load PAGE=http://127.0.0.1:{port}")
-    pairs = ",".join(f"{bot}={token}" for bot, token in tokens.items())
-    own = {"SANDBOX_PORT": str(port), "SANDBOX_TOKENS": pairs}
-    await demo.start("sandbox", "services.sandbox", **own)
-    return f"http://127.0.0.1:{port}"
-
-
-async def _start_gateway(demo: Demo, bot: str, token: str, where: dict[str, str]) -> int:
-    """Start a bot's gateway, and return the port of its health."""
-    port = free_port(0)
-    own = {"BOT": bot, "TELEGRAM_TOKEN": token, "METRICS_PORT": str(port), "DRAIN_SECONDS": "5"}
-    await demo.start(f"gateway of {bot}", "services.gateway", **own, **where)
-    return port
-
-
-def free_port(wanted: int) -> int:
-    """Return the wanted port of loopback, or another where that one is taken."""
-    for port in (wanted, 0):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)) as probe:
-            return int(probe.getsockname()[1])
-    raise Refusal("no free port on 127.0.0.1")
 
 
 async def _answers(url: str) -> bool:

@@ -3,11 +3,14 @@
 import asyncio
 import fcntl
 import os
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from contracts.refusal import Refusal
 
@@ -37,34 +40,46 @@ class Demo:
         self._log = log
         self._log_file = _open_log(log)
         self._started_at = time.monotonic()
-        self._processes: list[tuple[str, asyncio.subprocess.Process]] = []
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._guests = set[str]()
         # only a bot's own gateway gets its token
         tokens = {token_variable(bot) for bot in bots}
-        self._environment = {k: v for k, v in os.environ.items() if k not in tokens}
+        self.environment = {k: v for k, v in os.environ.items() if k not in tokens}
 
     def show(self, text: str) -> None:
         """Print what has happened, with the seconds since the start."""
         seconds = time.monotonic() - self._started_at
         print(f"[{seconds:5.1f} s] {text}", file=sys.stderr, flush=True)
 
-    async def start(self, name: str, module: str, **environment: str) -> None:
-        """Start a module of ours in a session of its own: a terminal's Ctrl-C reaches only us."""
+    async def start(
+        self, name: str, module: str, is_guest: bool = False, **environment: str
+    ) -> None:
+        """Start a module of ours in a session of its own: a terminal's Ctrl-C reaches only us.
+
+        is_guest  the others go on without it
+        """
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module),
-            env={**self._environment, "LOG_FORMAT": "json", **environment},
+            env={**self.environment, "LOG_FORMAT": "json", **environment},
             start_new_session=True,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=self._log_file,
             stderr=self._log_file,
         )
-        self._processes.append((name, process))
+        self._processes[name] = process
+        if is_guest:
+            self._guests.add(name)
 
     def check(self) -> None:
-        """Raise Refusal when one has ended; it says why where the log does."""
-        for name, process in self._processes:
+        """Raise Refusal when one has ended, and is no guest; it says why where the log does."""
+        for name, process in [*self._processes.items()]:
             if process.returncode is not None:
                 why = _last_error(self._log) or f"{self._log} may say why"
-                raise Refusal(f"{name} has ended with exit code {process.returncode}: {why}")
+                problem = f"{name} has ended with exit code {process.returncode}: {why}"
+                if name not in self._guests:
+                    raise Refusal(problem)
+                del self._processes[name]
+                self.show(problem)
 
     async def wait_until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
         """Wait until it holds, while all processes live."""
@@ -79,13 +94,15 @@ class Demo:
 
     async def watch(self) -> None:
         """Never return, but raise when a process ends."""
-        ends = [asyncio.ensure_future(process.wait()) for _, process in self._processes]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        self.check()
+        while True:
+            self.check()
+            await asyncio.sleep(PROBE_SECONDS)
 
-    async def stop(self) -> None:
-        """End all, the last started first, and kill what does not end in time."""
-        running = [each for _, each in reversed(self._processes) if each.returncode is None]
+    async def stop(self, *names: str) -> None:
+        """End these or all, the last started first, and kill what does not end in time."""
+        chosen = names or [*reversed(self._processes)]
+        stopped = [self._processes.pop(name) for name in chosen if name in self._processes]
+        running = [process for process in stopped if process.returncode is None]
         for process in running:
             process.terminate()
         try:
@@ -96,6 +113,38 @@ class Demo:
                 if process.returncode is None:
                     process.kill()
                     await process.wait()
+
+    @property
+    def log(self) -> TextIO:
+        """The log, for what this process itself logs."""
+        return os.fdopen(self._log_file.fileno(), "a", buffering=1, closefd=False)
+
+
+@dataclass(frozen=True)
+class Gateways:
+    """Starts and ends the bots' gateways; `where` is the environment that all of them have."""
+
+    demo: Demo
+    where: dict[str, str]
+
+    async def start(self, bot: str, token: str, is_guest: bool = False) -> int:
+        """Return the port of its health."""
+        port = free_port(0)
+        own = {"BOT": bot, "TELEGRAM_TOKEN": token, "METRICS_PORT": str(port), "DRAIN_SECONDS": "5"}
+        name, module = f"gateway of {bot}", "services.gateway"
+        await self.demo.start(name, module, is_guest, **own, **self.where)
+        return port
+
+    async def end(self, bot: str) -> None:
+        await self.demo.stop(f"gateway of {bot}")
+
+
+def free_port(wanted: int) -> int:
+    """Return the wanted port of loopback, or another where that one is taken."""
+    for port in (wanted, 0):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)) as probe:
+            return int(probe.getsockname()[1])
+    raise Refusal("no free port on 127.0.0.1")
 
 
 def _open_log(log: Path) -> BinaryIO:

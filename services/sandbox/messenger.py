@@ -38,6 +38,7 @@ class Messenger:
         longest_poll: float = LONGEST_POLL,
     ) -> None:
         self.world = world
+        self._longest_poll = longest_poll
         self.queues = {token: UpdateQueue(world.first_id + 1, longest_poll) for token in world.bots}
         self.presses: dict[str, Press] = {}
         self.closed = asyncio.Event()
@@ -81,6 +82,17 @@ class Messenger:
     ) -> None:
         self.world.menus[bot.token].put(commands, scope, language)
         self._publish({"type": "commands", "bot": bot.name})
+
+    def add_bot(self, bot: BotAccount) -> None:
+        # its updates count from now: a gateway may remember an earlier bot of this name
+        self.queues[bot.token] = UpdateQueue(int(self._clock()), self._longest_poll)
+        self.world.add_bot(bot)
+        self._publish({"type": "people"})
+
+    def remove_bot(self, bot: BotAccount) -> None:
+        self.world.remove_bot(bot)
+        self.queues.pop(bot.token).close()
+        self._publish({"type": "people"})
 
     def answer_press(self, bot: BotAccount, query: str, text: str | None, alert: bool) -> None:
         """Answer a press, once; the text is shown to who pressed."""

@@ -98,8 +98,9 @@ def get(path: str, query: type[B], act: Callable[[B], Event]) -> web.RouteDef:
 
 
 class PageRoutes:
-    def __init__(self, messenger: Messenger) -> None:
+    def __init__(self, messenger: Messenger, has_teaching: bool = False) -> None:
         self._messenger, self._world = messenger, messenger.world
+        self._has_teaching = has_teaching
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
@@ -155,7 +156,7 @@ class PageRoutes:
         messages = [view(r.key, m) for r in world.rooms.values() for m in r.messages.values()]
         group = {"chat": GROUP, "title": GROUP_TITLE}
         state = {"bots": bots, "people": people, "group": group, "messages": messages}
-        return web.json_response(state)
+        return web.json_response({**state, "teaching": self._has_teaching})
 
     def _join(self, body: NewPerson) -> Event:
         person = self._messenger.add_person(body.name)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from itertools import starmap
 
@@ -21,14 +21,19 @@ from services.sandbox.settings import SandboxSettings
 from services.sandbox.world import World
 from telemetry.logs import logger
 
+Teaching = Callable[[Messenger], Iterable[web.AbstractRouteDef]]
+"""Makes the routes by which bots are taught."""
+
 
 @asynccontextmanager
-async def serving(settings: SandboxSettings) -> AsyncIterator[str]:
+async def serving(
+    settings: SandboxSettings, teaching: Teaching | None = None
+) -> AsyncIterator[str]:
     """Serve the sandbox inside the block, at the address that it gives."""
     # ids count from the clock, so that a bot that remembers an earlier sandbox meets no id again
     world = World(starmap(account, settings.tokens.items()), first_id=int(time.time()))
     messenger = Messenger(world, time.time)
-    app = application(messenger, BotRoutes(messenger), settings)
+    app = application(messenger, BotRoutes(messenger), settings, teaching)
     async with listening(app, settings.sandbox_host, settings.sandbox_port) as url:
         logger().info("serving", address=url, bots=[bot.name for bot in world.bots.values()])
         yield url
@@ -44,12 +49,16 @@ def account(name: str, token: str) -> BotAccount:
 
 
 def application(
-    messenger: Messenger, bots: BotRoutes, settings: SandboxSettings
+    messenger: Messenger,
+    bots: BotRoutes,
+    settings: SandboxSettings,
+    teaching: Teaching | None = None,
 ) -> web.Application:
     middlewares = [answer_errors, guard(settings.hosts, settings.password)]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app.add_routes(bots.routes())
-    app.add_routes(PageRoutes(messenger).routes())
+    app.add_routes(PageRoutes(messenger, has_teaching=teaching is not None).routes())
+    app.add_routes(teaching(messenger) if teaching else ())
     return app
 
 

@@ -26,14 +26,16 @@ class World:
 
     def __init__(self, bots: Iterable[BotAccount], first_id: int = 0) -> None:
         self.first_id = first_id
-        self.bots = {bot.token: bot for bot in bots}
-        self.menus = {token: Menus() for token in self.bots}
+        self.bots: dict[str, BotAccount] = {}
+        self.menus: dict[str, Menus] = {}
         self.people: dict[int, User] = {}
         chat = Chat(id=GROUP_ID, type="supergroup", title=GROUP_TITLE)
-        self.group = Room(GROUP, chat, list(self.bots.values()), first_id)
+        self.group = Room(GROUP, chat, [], first_id)
         self.rooms = {GROUP: self.group}
         for name in PEOPLE:
             self.add_person(name)
+        for bot in bots:
+            self.add_bot(bot)
 
     @property
     def owner(self) -> User:
@@ -48,6 +50,18 @@ class World:
         number = FIRST_PERSON_ID + len(self.people)
         self.people[number] = User(id=number, is_bot=False, first_name=name, language_code="ru")
         return self.people[number]
+
+    def add_bot(self, bot: BotAccount) -> None:
+        self.bots[bot.token], self.menus[bot.token] = bot, Menus()
+        self.group.bots.append(bot)
+
+    def remove_bot(self, bot: BotAccount) -> None:
+        """Remove a bot with its private chats."""
+        del self.bots[bot.token], self.menus[bot.token]
+        self.group.bots.remove(bot)
+        for key in [key for key, room in self.rooms.items() if room.bots == [bot]]:
+            if key != GROUP:
+                del self.rooms[key]
 
     def person(self, who: int | str) -> User:
         """Find a person by id or by name."""

@@ -51,9 +51,9 @@ def configure(folder: Path, targets: dict[str, list[str]]) -> None:
     shutil.copy(RULES, files)
 
 
-def wait(find: Callable[[], T], failure: str, logs: Path) -> T:
-    """Call `find` until its result is true, and return it; fail with the logs after PATIENCE."""
-    until = time.monotonic() + PATIENCE
+def wait(find: Callable[[], T], failure: str, logs: Path, seconds: float = PATIENCE) -> T:
+    """Call `find` until its result is true, and return it; fail with the logs after that time."""
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         with suppress(URLError, ConnectionError, HTTPError):  # the server is starting
             if found := find():

@@ -19,8 +19,8 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def new_bot(project: Path, name: str) -> subprocess.CompletedProcess[str]:
-    command = ["make", "-C", str(project), "new-bot", f"NAME={name}"]
+def new_bot(project: Path, name: str, target: str = "new-bot") -> subprocess.CompletedProcess[str]:
+    command = ["make", "-C", str(project), target, f"NAME={name}"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -42,6 +42,19 @@ def test_a_new_bot_has_the_resources_of_the_others(project: Path) -> None:
 
 
 NAMES = ["", "Вася", "Vasya", "-x", "a" * 33, "a b", "avtobus", "kustomization"]
+
+
+def test_a_bot_that_is_removed_leaves_nothing(project: Path) -> None:
+    before = _contents(project)
+    assert new_bot(project, "avtobus-2").returncode == 0
+    for _ in range(2):
+        assert new_bot(project, "avtobus-2", "remove-bot").returncode == 0
+        assert _contents(project) == before
+    assert new_bot(project, "../bots", "remove-bot").returncode == 2
+
+
+def _contents(project: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,10 +12,11 @@ import { html, render, useEffect, useRef, useState } from "./html.js";
 import { People } from "./people.js";
 import { post, useSandbox } from "./state.js";
 import { useStored } from "./stored.js";
+import { Teach } from "./teach.js";
 import { useTexts } from "./texts.js";
 import { Why } from "./why.js";
 
-const VIEWS = {}; // what the address #/name opens in the place of a conversation
+const VIEWS = { teach: Teach }; // what the address #/name opens in the place of a conversation
 const PANELS = { people: People, why: Why }; // what openPanel(name) opens beside it
 const NARROW = "(max-width: 48rem)"; // the list and the conversation are two screens, as in page.css
 

@@ -4,6 +4,7 @@ import { Avatar } from "./avatar.js";
 import { timeOf } from "./chats.js";
 import { html } from "./html.js";
 import { PersonPicker } from "./people.js";
+import { TEACH } from "./teach_texts.js";
 import { TEXTS } from "./texts.js";
 
 export function ChatList({ app }) {
@@ -21,7 +22,8 @@ export function ChatList({ app }) {
     <nav aria-label=${t.chats}>
       <ul class="chats">${chats.map((one) => html`
         <li key=${one.chat}><${Row} app=${app} entry=${one} isOpen=${one.chat === chat?.chat} /></li>`)}</ul>
-    </nav>`;
+    </nav>
+    ${app.teaching && html`<a class="new-bot" href="#/teach"><span aria-hidden="true">+</span> ${TEACH[language].title}</a>`}`;
 }
 
 function Row({ app, entry, isOpen }) {

@@ -1,5 +1,6 @@
 """The page in a real chromium, which may reach nothing but the sandbox."""
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update"),
 )
 WIDE, PHONE = {"width": 1100, "height": 720}, {"width": 390, "height": 780}
+_USUAL = re.compile(r"net::ERR_|status of 400")
 SECONDS = 20_000.0
 """Milliseconds that a step may take: more than any machine needs."""
 
@@ -35,7 +37,8 @@ async def chromium() -> AsyncIterator[Browser]:
 async def opened(browser: Browser, url: str, **options: Any) -> AsyncIterator[Page]:
     """Open the page as somebody who reads Russian; in the end nothing may have gone wrong on it.
 
-    That the sandbox is not there, where a test ends it, is none of the page's errors.
+    That the sandbox refuses something, or is not there, where a test ends it, is none of the page's
+    errors.
     """
     wanted: dict[str, Any] = {"viewport": WIDE, "locale": "ru-RU", "reduced_motion": "reduce"}
     context = await browser.new_context(**wanted | options)
@@ -51,7 +54,7 @@ async def opened(browser: Browser, url: str, **options: Any) -> AsyncIterator[Pa
 
 
 def _errors(said: ConsoleMessage) -> list[str]:
-    return [said.text] if said.type == "error" and "net::ERR_" not in said.text else []
+    return [said.text] if said.type == "error" and not _USUAL.search(said.text) else []
 
 
 def _foreign(asked: str, own: str) -> list[str]:

@@ -1,9 +1,15 @@
 """The group: who is in it, and who hears whom."""
 
+from services.sandbox.messenger import Messenger
+from services.sandbox.rooms import Draft
+from services.sandbox.server import account
+from services.sandbox.world import World
 from tests.services.sandbox.conftest import (
     ANYA,
     AVTOBUS,
     GROUP_ID,
+    NOON,
+    TOKENS,
     Sandbox,
     received,
     refused,
@@ -37,3 +43,18 @@ async def test_in_a_group_all_hear_people_and_bots_hear_each_other(sandbox: Sand
     assert other.from_user.is_bot
     assert other.entities[0].extract_from(other.text) == "@polkson_bot"
     assert other.reply_to_message.message_id == person.message_id
+
+
+async def test_a_bot_that_comes_later_is_in_the_group_until_it_leaves() -> None:
+    world = World([account("avtobus", TOKENS["avtobus"])], first_id=5)
+    messenger = Messenger(world, lambda: NOON)
+    late = account("vasya", "1:a")
+    messenger.add_bot(late)
+    messenger.post(world.group, world.owner, Draft("Привет"))
+    private = world.room_of_person("vasya", world.owner)
+    messenger.post(private, world.owner, Draft("Привет"))
+    [_, _] = await messenger.queues[late.token].poll(0, 100, 0)
+    messenger.remove_bot(late)
+    messenger.post(world.group, world.owner, Draft("Пока"))
+    assert (list(world.bots), list(world.rooms)) == ([TOKENS["avtobus"]], ["group"])
+    assert late.token not in messenger.queues

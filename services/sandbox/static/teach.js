@@ -1,0 +1,117 @@
+// Teach a bot: an export is dropped, one watches how it is learned, and the bot joins the chats.
+
+import { html, useEffect, useState } from "./html.js";
+import { Icon } from "./icons.js";
+import { post } from "./state.js";
+import { TaughtBot } from "./taught_bot.js";
+import { NameForm } from "./teach_name.js";
+import { TEACH } from "./teach_texts.js";
+
+const POLL_MS = 1000;
+
+export function Teach({ app }) {
+  const { t, language } = app;
+  const words = TEACH[language];
+  const [state, refresh] = useTeaching();
+  useEffect(() => void act("install", {}), []);
+  // `act` does what a button says; it returns the refusal, which is null where there is none.
+  async function act(action, body) {
+    const { refusal } = await post(`/api/teaching/${action}`, body);
+    await refresh();
+    return refusal === "" ? t.offline : refusal;
+  }
+  const shared = { app, words, act, state };
+  return html`
+    <header class="bar">
+      <a class="icon-button back" href="#" title=${t.back} aria-label=${t.back}><${Icon} name="back" /></a>
+      <div class="head"><h1>${words.title}</h1></div>
+    </header>
+    <div class="teach">
+      <${Packages} ...${shared} />
+      <${Drop} words=${words} t=${t} refresh=${refresh} />
+      ${[...(state?.bots ?? [])].reverse().map((bot) => bot.isDraft
+        ? html`<${NameForm} key=${bot.bot} bot=${bot} ...${shared} />`
+        : html`<${TaughtBot} key=${bot.bot} bot=${bot} ...${shared} />`)}
+    </div>`;
+}
+
+// What is taught, asked for every second; and what asks at once.
+function useTeaching() {
+  const [state, setState] = useState(null);
+  async function refresh() {
+    try {
+      setState(await (await fetch("/api/teaching")).json());
+    } catch {
+      // the page says that the sandbox is away
+    }
+  }
+  useEffect(() => {
+    refresh();
+    const timer = setInterval(refresh, POLL_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return [state, refresh];
+}
+
+function Packages({ state, words, act }) {
+  const { isInstalling, problem, seconds, megabytes } = state?.packages ?? {};
+  if (problem) return html`
+    <p class="card problem" role="alert">${problem}
+      <button type="button" class="quiet" onClick=${() => act("install", {})}>${words.again}</button></p>`;
+  if (!isInstalling || seconds < 2) return null; // it looks first whether there is anything to do
+  return html`<p class="card" role="status">${words.installing(Math.round(seconds), megabytes)}<progress /></p>`;
+}
+
+// Where an export is dropped or chosen; it goes to the disk of this machine as it is.
+function Drop({ words, t, refresh }) {
+  const [share, setShare] = useState(null);
+  const [problem, setProblem] = useState("");
+  const [isOver, setOver] = useState(false);
+  function send(file) {
+    setProblem("");
+    setShare(0);
+    const request = new XMLHttpRequest(); // fetch does not say how far it is
+    request.upload.onprogress = (event) => setShare(event.loaded / event.total);
+    request.onloadend = () => {
+      setShare(null);
+      if (request.status !== 201) setProblem(reasonOf(request) ?? t.offline);
+      refresh();
+    };
+    request.open("PUT", `/api/teaching/exports?name=${encodeURIComponent(file.name)}`);
+    request.setRequestHeader("content-type", "application/octet-stream");
+    request.send(file);
+  }
+  function drop(event) {
+    event.preventDefault();
+    setOver(false);
+    const [item] = event.dataTransfer.items;
+    if (item?.webkitGetAsEntry()?.isDirectory) setProblem(words.folder);
+    else if (event.dataTransfer.files[0]) send(event.dataTransfer.files[0]);
+  }
+  function choose(event) {
+    if (event.target.files[0]) send(event.target.files[0]);
+    event.target.value = "";
+  }
+  const over = (event) => {
+    event.preventDefault();
+    setOver(true);
+  };
+  return html`
+    <label class=${`drop ${isOver ? "over" : ""}`} onDragOver=${over} onDragLeave=${() => setOver(false)} onDrop=${drop}>
+      <b>${words.drop}</b>
+      <small>${words.formats}</small>
+      <input type="file" class="hidden" onChange=${choose} disabled=${share !== null} />
+      ${share !== null && html`<progress value=${share} aria-label=${words.sending} />`}
+      <span role="alert" class="problem">${problem}</span>
+    </label>
+    <p class="soft">${words.stays}</p>`;
+}
+
+function reasonOf(request) {
+  try {
+    return JSON.parse(request.responseText).description;
+  } catch {
+    return null;
+  }
+}
+

@@ -1,0 +1,74 @@
+// Of an export that has come: whose voice is learned, and what the bot is called.
+
+import { html, useState } from "./html.js";
+import { Delete, megabytes } from "./taught_bot.js";
+
+const SHOWN = 8; // senders, until one asks for all
+const WHOLE_CHAT = "whole-chat";
+const LATIN = Object.fromEntries(
+  "а a б b в v г g д d е e ё e ж zh з z и i й y к k л l м m н n о o п p р r с s т t у u ф f х kh ц ts ч ch ш sh щ shch ъ - ы y ь - э e ю yu я ya"
+    .split(" ").flatMap((sign, index, all) => (index % 2 ? [] : [[sign, all[index + 1].replace("-", "")]])),
+);
+
+// A name that the files of a bot may have, made of what somebody is called.
+export function nameOf(text) {
+  const latin = [...text.toLowerCase()].map((sign) => LATIN[sign] ?? sign).join("");
+  return latin.replace(/[^a-z0-9]+/g, "-").replace(/^[^a-z]+|-+$/g, "").slice(0, 32).replace(/-+$/, "");
+}
+
+export function NameForm({ bot, words, act }) {
+  const { senders, problem } = bot;
+  return html`
+    <section class="card" aria-label=${bot.file}>
+      <header class="card-head"><b>${bot.file}</b><small>${megabytes(bot.bytes)}</small></header>
+      <p class="soft">${words.lies(bot.folder)}</p>
+      ${problem ? html`<p class="problem" role="alert">${problem}</p><p>${words.expected}</p>`
+        : senders ? html`<${Form} bot=${bot} words=${words} act=${act} />`
+        : html`<p role="status">${words.reading}</p><progress />`}
+      <${Delete} bot=${bot} words=${words} act=${act} />
+    </section>`;
+}
+
+function Form({ bot, words, act }) {
+  const { senders } = bot;
+  const likely = senders.find((one) => !one.bot) ?? senders[0];
+  const [chosen, setChosen] = useState([likely.id]);
+  const [name, setName] = useState(null); // null until one writes it oneself
+  const [called, setCalled] = useState(null);
+  const [isAll, setAll] = useState(senders.length <= SHOWN);
+  const [refusal, setRefusal] = useState(null);
+  const [isSent, setSent] = useState(false);
+  const isWhole = chosen.includes(WHOLE_CHAT);
+  const person = isWhole ? senders[0].chats[0] : senders.find((one) => one.id === chosen[0])?.name ?? "";
+  const suggested = { name: nameOf(person), called: person.toLowerCase().split(/[ /]/)[0] };
+  function toggle(id, isOn) {
+    if (id === WHOLE_CHAT) setChosen(isOn ? [WHOLE_CHAT] : [likely.id]);
+    else setChosen([...chosen.filter((one) => one !== id && one !== WHOLE_CHAT), ...(isOn ? [id] : [])]);
+  }
+  async function submit(event) {
+    event.preventDefault();
+    setSent(true);
+    const names = (called ?? suggested.called).split(",").map((one) => one.trim()).filter(Boolean);
+    setRefusal(await act("name", { bot: bot.bot, name: name ?? suggested.name, persona: chosen, called: names }));
+    setSent(false);
+  }
+  const choice = (id, title, about) => html`
+    <label class="choice"><input type="checkbox" checked=${chosen.includes(id)} onChange=${(event) => toggle(id, event.target.checked)} />
+      <span>${title}</span><small>${about}</small></label>`;
+  return html`
+    <form onSubmit=${submit}>
+      <fieldset><legend>${words.whose}</legend>
+        ${senders.slice(0, isAll ? undefined : SHOWN).map((one) => choice(one.id, one.name + (one.bot ? words.isBot : ""), words.messages(one.messages)))}
+        ${!isAll && html`<button type="button" class="quiet" onClick=${() => setAll(true)}>${words.more(senders.length - SHOWN)}</button>`}
+        ${choice(WHOLE_CHAT, words.wholeChat, words.wholeChatAbout)}
+      </fieldset>
+      <label class="input">${words.name}
+        <input required maxlength="32" value=${name ?? suggested.name} onInput=${(event) => setName(event.target.value)} spellcheck="false" />
+        <small>${words.nameAbout}</small></label>
+      <label class="input">${words.called}
+        <input value=${called ?? suggested.called} onInput=${(event) => setCalled(event.target.value)} />
+        <small>${words.calledAbout}</small></label>
+      <button class="main-button" disabled=${isSent || !chosen.length}>${words.next}</button>
+      <p class="problem" role="alert">${refusal}</p>
+    </form>`;
+}

@@ -1,0 +1,137 @@
+"""Teaching in a browser: a file is dropped, a voice chosen, the curve falls, the bot is there."""
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.conftest import toy_export
+from tests.services.sandbox.browsing import PHONE, barriers, chromium, opened
+from tests.services.sandbox.school import School, make_checkout, open_school
+
+FIGURE = {"value": 0.38, "low": 0.3, "high": 0.4}
+CONTENT = json.dumps(toy_export(), ensure_ascii=False)
+MOST = 60_000
+"""Milliseconds, more than any machine needs."""
+DROP = """(field, content) => {
+  const data = new DataTransfer();
+  data.items.add(new File([content], "result.json"));
+  for (const kind of ["dragover", "drop"])
+    field.dispatchEvent(
+      new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+}"""
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+async def school(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[School]:
+    """Training is a script here: it leaves what the jobs would, and waits for a file `done`."""
+    folder = make_checkout(tmp_path / "checkout")
+    monkeypatch.chdir(folder)
+    script = folder / "python"
+    script.write_text(
+        f"""#!/bin/sh
+case $2 in
+training_jobs.finetune) printf "at most 0:01:40\\n0.8 GiB of memory" ;;
+training_jobs.pipeline)
+  mkdir -p var/data/vasya/run; cp progress.json var/data/vasya/run
+  until [ -e done ]; do sleep .1; done
+  cp evaluation.json var/data/vasya/run
+  cd var/data/vasya/run; touch run.json conversion.json report.html ;;
+*) exec {sys.executable} "$@" ;;
+esac"""
+    )
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    losses = [[step, 5 - step / 20] for step in range(1, 40)]
+    samples = [[20, [["Привет!", "<b>Здравствуйте</b>"]]]]
+    progress: dict[str, object] = {
+        "step": 40,
+        "steps": 100,
+        "seconds_left": 61,
+        "tokens_per_second": 300.4,
+    }
+    progress |= {"losses": losses, "heldout": [[20, 4.5], [40, 4.0]], "samples": samples}
+    (folder / "progress.json").write_text(json.dumps(progress))
+    evaluation = {"hits": {"tuned": {"relative": FIGURE}}}
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    async with open_school(folder) as school:
+        yield school
+
+
+async def shows(part: Locator, text: str) -> None:
+    """Wait for a job, which takes as long as a machine takes."""
+    await expect(part).to_contain_text(text, timeout=MOST)
+
+
+def card(page: Page, name: str) -> Locator:
+    return page.get_by_role("region", name=name)
+
+
+async def test_a_file_is_dropped_and_becomes_a_bot_in_the_list(
+    browser: Browser, school: School
+) -> None:
+    async with opened(browser, school.url) as page:
+        await page.get_by_role("link", name="Новый бот").click()
+        await page.locator(".drop").evaluate(DROP, CONTENT)
+        form = card(page, "result.json")
+        await form.get_by_label("Нина").check()
+        await form.get_by_label("Автобус").uncheck()
+        await expect(form.get_by_label("Имя бота")).to_have_value("nina")
+        await form.get_by_label("Имя бота").fill("avtobus")
+        await form.get_by_role("button", name="Дальше").click()
+        await shows(form.get_by_role("alert"), "a bot of this name already")
+        await form.get_by_label("Имя бота").fill("vasya")
+        await form.get_by_role("button", name="Дальше").click()
+        bot = card(page, "vasya")
+        await shows(bot, "Прочитано 320 сообщений, из них для обучения 160")
+        await shows(bot, "не дольше 0:01:40, памяти 0.8 ГиБ")
+        assert await barriers(page) == []
+        await bot.get_by_role("button", name="Учить").click()
+        await expect(bot.get_by_role("img", name="Ошибка упала с 4,95 до 3,05")).to_be_visible()
+        await shows(bot, "Шаг 40 из 100, осталось не больше 01:01")
+        await expect(bot.get_by_text("<b>Здравствуйте</b>")).to_be_visible()
+        assert await barriers(page) == []
+        await bot.get_by_role("button", name="Остановить").click()
+        await shows(bot, "остановлен")
+        await bot.get_by_role("button", name="Продолжить").click()
+        await expect(bot.get_by_role("button", name="Остановить")).to_be_visible()
+        publish(school)
+        chats = page.get_by_role("navigation")
+        await shows(chats, "Vasya")
+        await shows(bot, "Узнаёт настоящий ответ среди десяти 38 раз из 100")
+        await bot.get_by_text("bot.yaml", exact=True).click()
+        await bot.get_by_role("textbox").fill("name: vasya\ngateway: {insanity: maybe}")
+        await bot.get_by_role("button", name="Сохранить").click()
+        await shows(bot.get_by_role("status"), "gateway.insanity")
+        await bot.get_by_role("button", name="Удалить").click()
+        await bot.get_by_role("button", name="Удалить бота").click()
+        await expect(bot).to_have_count(0, timeout=MOST)
+        await expect(chats.get_by_role("link", name="Vasya")).to_have_count(0)
+
+
+async def test_on_a_phone_what_is_no_export_is_said(browser: Browser, school: School) -> None:
+    async with opened(browser, f"{school.url}/#/teach", viewport=PHONE) as page:
+        await page.locator(".drop").evaluate(DROP, "Привет")
+        wrong = card(page, "result.json")
+        await shows(wrong.get_by_role("alert"), "no export of Telegram")
+        await shows(wrong, "«Экспорт истории чата», формат JSON")
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width == PHONE["width"]
+        assert await barriers(page) == []
+
+
+def publish(school: School) -> None:
+    """Let the training end, with a version that the page can name."""
+    versions = school.folder / "var/models/vasya/versions/20260101-000000-000000"
+    versions.mkdir(parents=True)
+    (versions.parents[1] / "current").symlink_to(f"versions/{versions.name}")
+    (school.folder / "done").touch()

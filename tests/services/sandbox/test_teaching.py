@@ -1,0 +1,242 @@
+"""Teaching on the page, from an export to the start of training, and what is refused on the way."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.bot_file import BotFile
+from tests.conftest import SmallDisk, open_to_others, toy_export
+from tests.services.sandbox.school import School, make_checkout, open_school
+
+EXPORT = json.dumps(toy_export(), ensure_ascii=False).encode()
+AVTOBUS, NINA = "user2", "user1"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = make_checkout(tmp_path / "checkout")
+    monkeypatch.chdir(folder)
+    before = os.umask(0o077)  # as the demo's process has it
+    yield folder
+    os.umask(before)
+
+
+@pytest.fixture
+async def school(checkout: Path) -> AsyncIterator[School]:
+    async with open_school(checkout) as school:
+        yield school
+
+
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def listed() -> str:
+    return Path("k8s/bots/kustomization.yaml").read_text(encoding="utf-8")
+
+
+async def named(school: School, export: bytes = EXPORT, persona: str = AVTOBUS) -> str:
+    draft = await school.upload(export)
+    told: dict[str, Any] = {"name": "vasya", "persona": [persona], "called": ["вася"]}
+    return str(await school.post("name", bot=draft, **told))
+
+
+async def test_an_export_becomes_a_data_set_of_a_bot_that_is_described(school: School) -> None:
+    draft = await school.upload(EXPORT, name="../chat/ChatExport.json")
+    shown = await school.until(draft, lambda bot: bot.get("senders"))
+    assert (shown["file"], shown["bytes"], shown["isDraft"]) == (
+        "ChatExport.json",
+        len(EXPORT),
+        True,
+    )
+    counts = {each["id"]: each["messages"] for each in shown["senders"]}
+    assert counts == {AVTOBUS: 160, NINA: 160}
+    told: dict[str, Any] = {"bot": draft, "persona": [AVTOBUS, NINA]}
+    assert await school.post("name", name="vasya", called=["вася", "вась"], **told) == "vasya"
+    shown = await school.until("vasya", lambda bot: bot["dataset"])
+    assert shown["dataset"]["persona_messages"] == 320
+    assert shown["reports"] == ["dataset"]
+    assert shown["folder"] == "var/data/vasya"
+    file = BotFile.read(Path("k8s/bots/vasya"))
+    assert file.sections["extraction"] == {"persona": [AVTOBUS, NINA]}
+    assert file.sections["gateway"] == {"names": ["вася", "вась"]}
+    assert "vasya.yaml=vasya/bot.yaml" in listed()
+    assert open_to_others(Path("var/data/vasya")) == []
+    async with school.http.get(f"{school.url}/api/teaching/reports/vasya/dataset") as report:
+        assert "default-src 'none'" in report.headers["content-security-policy"]
+    assert {path.parts[2] for path in files(Path("var"))} == {"vasya"}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x89PNG\r\n", "this is a PDF or a picture"),
+        (b'{"a": 1}', "no export of Telegram or WhatsApp"),
+        (b"", "is empty"),
+        (b'{"name": "a", "type": "private_group", "id": 7, "messages": []}', "nothing to learn"),
+    ],
+)
+async def test_what_is_no_export_is_said(school: School, content: bytes, words: str) -> None:
+    draft = await school.upload(content)
+    assert words in (await school.until(draft, lambda bot: bot["problem"]))["problem"]
+    await school.post("delete", bot=draft)
+    assert (await school.view())["bots"] == []
+
+
+async def test_an_export_that_is_too_large_leaves_nothing(checkout: Path) -> None:
+    async with open_school(checkout, most_bytes=100) as school:
+        assert "at most 100 bytes" in await school.upload(EXPORT, 413)
+
+        async def broken_off() -> AsyncIterator[bytes]:
+            yield b"{"
+            raise OSError
+
+        with pytest.raises(OSError):  # noqa: PT011 (the client's own)
+            await school.upload(broken_off())
+        while files(checkout / "var"):  # until the server gets to know it
+            await school.view()
+
+
+async def test_a_full_disk_is_said_and_nothing_stays(
+    small_disk: SmallDisk, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(small_disk.folder))
+    small_disk.fill(leave=50_000)
+    async with open_school(checkout) as school:
+        assert "no room for the export" in await school.upload(bytes(10**6), 507)
+        assert [path.name for path in files(small_disk.folder)] == ["filler"]
+        small_disk.free()
+        draft = await school.upload(EXPORT)
+        await school.until(draft, lambda bot: bot.get("senders"))
+        small_disk.fill()
+        told: dict[str, Any] = {"bot": draft, "name": "vasya", "persona": [AVTOBUS]}
+        assert "No space left on device" in await school.post("name", 400, **told)
+
+
+async def test_a_foreign_page_and_a_form_can_leave_no_export(school: School) -> None:
+    url = f"{school.url}/api/teaching/exports"
+    for headers, status in (
+        ({"content-type": "text/plain"}, 415),
+        ({"content-type": "application/json"}, 415),
+        ({"content-type": "application/octet-stream", "origin": "http://evil.example"}, 403),
+    ):
+        async with school.http.put(url, data=EXPORT, headers=headers) as answer:
+            assert answer.status == status
+    assert (await school.view())["bots"] == []
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"name": "Вася"}, "must be lower-case Latin letters"),
+        ({"name": "avtobus"}, "there is a bot of this name already"),
+        ({"persona": []}, "persona"),
+        ({"called": ["в" * 500]}, "gateway.names"),
+    ],
+)
+async def test_a_name_that_cannot_be_given_changes_nothing(
+    school: School, told: dict[str, Any], words: str
+) -> None:
+    draft, before = await school.upload(EXPORT), files(school.folder / "k8s")
+    refusal = await school.post(
+        "name", 400, **{"bot": draft, "name": "v", "persona": ["a"], **told}
+    )
+    assert words in refusal
+    assert files(school.folder / "k8s") == before
+    assert (await school.view())["bots"][0]["isDraft"]
+
+
+async def test_of_a_sender_with_two_messages_it_says_what_to_expect(school: School) -> None:
+    few = {**toy_export(), "messages": toy_export()["messages"][:2]}  # type: ignore[index]
+    await named(school, json.dumps(few).encode(), NINA)
+    shown = await school.until("vasya", lambda bot: bot["dataset"])
+    assert shown["dataset"]["warnings"][0].startswith("1 persona turns: expect it to repeat them")
+
+
+async def test_a_bots_file_is_changed_where_no_stage_refuses_it(school: School) -> None:
+    await named(school)
+    for text, words in (
+        ("name: vasya\ngateway: {insanity: maybe}\n", "gateway.insanity"),
+        ("name: vasya\ntraining: {epochs: 0}\n", "training.epochs"),
+        ("name: vasya\nextraction: {voice: a}\n", "extraction.voice: unknown key"),
+        ("name: petya\n", "name: must stay vasya"),
+        ("name: [", "not valid YAML"),
+    ):
+        assert words in await school.post("file", 400, bot="vasya", text=text)
+    text = "name: vasya  # he\nextraction: {persona: user1}\n"
+    await school.post("file", bot="vasya", text=text)
+    assert (await school.view())["bots"][0]["text"] == text
+
+
+async def test_deleting_leaves_nothing_and_no_other_bot_can_be_deleted(school: School) -> None:
+    before = files(school.folder)
+    contents = listed()
+    await named(school)
+    await school.until("vasya", lambda bot: bot["dataset"])
+    await asyncio.gather(*(school.post("delete", bot="vasya") for _ in range(2)))
+    assert files(school.folder) == before
+    assert listed() == contents
+    await school.post("delete", bot="avtobus")
+    assert files(school.folder) == before
+    assert "is taught here" in await school.post("stop", 400, bot="avtobus")
+
+
+async def test_one_is_trained_at_a_time_and_what_was_wanted_is_gone_on_with(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs are a script here, which trains until there is a file with the bot's name."""
+    async with open_school(checkout) as school:
+        for name in ("anna", "boris"):
+            draft = await school.upload(EXPORT)
+            await school.post("name", bot=draft, name=name, persona=[AVTOBUS])
+            await school.until(name, lambda bot: bot["dataset"])
+    script = checkout / "python"
+    script.write_text(
+        '#!/bin/sh\nuntil [ -e "done-$(basename $(dirname $4))" ]; do sleep .1; done\n'
+    )
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    async with open_school(checkout) as school:
+        for name in ("anna", "boris", "anna"):  # pressing it twice is as once
+            await school.post("learn", bot=name)
+        shown = await school.until("boris", lambda bot: bot["isWaiting"])
+        assert not shown["isWorking"]
+        assert (await school.until("anna", lambda bot: bot["isWorking"]))["wanted"] == "model"
+    async with open_school(checkout) as school:
+        await school.until("anna", lambda bot: bot["isWorking"])
+        await school.post("stop", bot="anna")
+        await school.until("boris", lambda bot: bot["isWorking"])
+        (checkout / "done-boris").touch()
+        await school.until("boris", lambda bot: bot["wanted"] == "")
+        assert list(school.gateways.served) == ["boris"]
+        async with school.http.get(f"{school.url}/api/state") as state:
+            assert [bot["name"] for bot in (await state.json())["bots"]][-1] == "boris"
+        await school.post("delete", bot="boris")
+        assert not school.gateways.served
+        assert (await school.view())["bots"][0]["wanted"] == ""
+
+
+async def test_what_cannot_be_installed_is_one_line_and_tried_again(checkout: Path) -> None:
+    (checkout / ".venv/.ready").unlink()
+    (checkout / "requirements/install.sh").write_text(
+        "#!/bin/sh\necho ERROR: no network >&2\nexit 1\n"
+    )
+    (checkout / "requirements/install.sh").chmod(0o700)
+    async with open_school(checkout) as school:
+        await school.post("install")
+        while not (told := (await school.view())["packages"])["problem"]:
+            pass
+        assert told["problem"].endswith("cannot be installed: no network")
+        assert not told["isReady"]
+        for name in (".venv/.serving", ".venv/.ready", "protos/generation/v1/generation_pb2.py"):
+            (checkout / name).touch()
+        (checkout / "protos/generation/v1/generation_pb2.pyi").touch()
+        await school.post("install")
+        while not (await school.view())["packages"]["isReady"]:
+            pass
