@@ -20,7 +20,8 @@ from tests.services.generation.conftest import running
 
 ROOT = DOCS.parent
 JOB = {"DATA_DIR", "MODELS_DIR", "BASE_DIR", "LOG_LEVEL", "LOG_FORMAT"}
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+READMES = [ROOT / "README.md", ROOT / "README.ru.md"]
+PAGES = [*READMES, ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 
 
 def _read(page: str) -> str:
@@ -38,6 +39,18 @@ def test_a_variable_has_the_same_default_in_all_processes() -> None:
         (name, repr(f.default)) for each in settings for name, f in each.model_fields.items()
     }
     assert len(defaults) == len({name for name, _ in defaults})
+
+
+def test_the_russian_readme_has_the_commands_of_the_english_one() -> None:
+    english, russian = (_code(page.read_text(encoding="utf-8")) for page in READMES)
+    assert len(russian) == 4
+    assert russian == english[: len(russian)]
+
+
+def _code(page: str) -> list[str]:
+    """Return the blocks of sh and yaml, without indentation, remarks and remarks' blanks."""
+    blocks = re.findall(r"```(?:sh|yaml)\n(.*?)```", page, re.DOTALL)
+    return [re.sub(r" *#.*", "", dedent(block)).strip() for block in blocks]
 
 
 def test_every_command_is_documented_and_every_documented_one_exists() -> None:
