@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from aiohttp import web
-from prometheus_client.aiohttp import make_aiohttp_handler
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from contracts.refusal import Refusal
@@ -19,7 +19,7 @@ async def serve_health(
 ) -> AsyncIterator[int]:
     """Serve inside the block and yield the port; raises Refusal when it is taken."""
     app = web.Application()
-    app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    app.router.add_get("/metrics", partial(_tell_metrics, registry))
     app.router.add_get("/healthz", partial(_answer, alive))
     app.router.add_get("/readyz", partial(_answer, ready))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -34,6 +34,11 @@ async def serve_health(
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+async def _tell_metrics(registry: Collector, _request: web.Request) -> web.Response:
+    headers = {"content-type": CONTENT_TYPE_LATEST}
+    return web.Response(body=generate_latest(registry), headers=headers)
 
 
 async def _answer(probe: Probe, _request: web.Request) -> web.Response:

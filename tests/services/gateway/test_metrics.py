@@ -41,6 +41,11 @@ def test_the_librarys_own_metrics_bear_it_too_and_stay_as_they_were() -> None:
     assert not any("bot" in sample.labels for each in registry.collect() for sample in each.samples)
 
 
+async def test_whatever_a_query_asks_for_all_metrics_are_told(world: World) -> None:
+    async with world.gateway() as running:
+        assert await running.probe("metrics?name[]=up") == 200
+
+
 async def test_how_long_an_answer_takes_is_told_of_its_first_message(world: World) -> None:
     world.generation.candidates = [candidate("раз", "два")]
     world.generation.hold = asyncio.Event()
