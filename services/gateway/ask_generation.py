@@ -3,7 +3,6 @@
 Knows turns and the service, and neither Telegram nor the store.
 """
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -22,8 +21,6 @@ OUTAGE_SECONDS = 120.0
 CANDIDATES = 2
 DRAWS = 3
 """How often generation is asked for a reply that has words in it and is no repeat."""
-OVER_SECONDS = 60.0
-"""Time without a failure after which an outage is over, though nobody asked since."""
 TELL_AGAIN_SECONDS = 600.0
 """Time within which a chat is told of an outage once."""
 
@@ -39,8 +36,6 @@ class Generation:
         self._clock = context.clock
         self._metrics = context.metrics
         self._told_at: dict[tuple[int, int], float] = {}
-        self._down_since: float | None = None
-        self._failed_at = 0.0
         self.version = ""
 
     async def served(self) -> pb.Model | None:
@@ -79,20 +74,14 @@ class Generation:
     async def _generate(
         self, turns: Sequence[pb.Turn], chat_key: str, request_id: str
     ) -> pb.GenerateResponse:
-        if self._clock.monotonic() - self._failed_at > OVER_SECONDS:
-            self._down_since = None
-        # who comes later in an outage does not wait for its two minutes anew
-        began = self._clock.monotonic() if self._down_since is None else self._down_since
-
         more: dict[str, Any] = {"chat_key": chat_key, "request_id": request_id}
         call = partial(self._client.generate, self._bot, turns, candidates=CANDIDATES, **more)
-        policy = partial(self._pause, until=began + OUTAGE_SECONDS)
+        policy = partial(self._pause, until=self._clock.monotonic() + OUTAGE_SECONDS)
         try:
             response = await retry(call, self._clock, policy)
         except GenerationError as error:
             logger().warning("generation unavailable", code=error.code.name)
             raise
-        self._down_since = None
         self.version = response.model_version
         return response
 
@@ -100,10 +89,7 @@ class Generation:
         """Seconds until the next attempt; None for no further one."""
         if not isinstance(error, GenerationError) or isinstance(error, InvalidRequest):
             return None
-        self._failed_at = self._clock.monotonic()
-        if self._down_since is None:
-            self._down_since = self._failed_at
-        left = until - self._failed_at
+        left = until - self._clock.monotonic()
         if left <= 0:
             return None
         self._metrics.retries.labels(error.code.name).inc()
@@ -113,10 +99,9 @@ class Generation:
     def may_tell(self, chat: int, topic: int) -> bool:
         """Whether to tell the conversation of the outage now: not if it just heard of it."""
         now = self._clock.monotonic()
-        is_news = now - self._told_at.get((chat, topic), -math.inf) >= TELL_AGAIN_SECONDS
-        if is_news:
-            self._told_at[chat, topic] = now
-        return is_news
+        lately = {k: at for k, at in self._told_at.items() if now - at < TELL_AGAIN_SECONDS}
+        self._told_at = {(chat, topic): now} | lately
+        return (chat, topic) not in lately
 
 
 def choose(
