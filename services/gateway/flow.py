@@ -96,7 +96,6 @@ class Flow:
                 return await answer_button(update, self.context, self.me)
             case Membership() if update.is_removal:
                 self.context.metrics.put_out.inc()
-                await self.sender.drop_chat(update.chat)
             case Membership() if update.is_arrival:
                 return await greet(update, self.context, self.me)
         return Answer()

@@ -41,8 +41,7 @@ class Metrics:
     messages_failed         the code is Telegram's (400, 403, 404, 413), topic (it was deleted),
                             unknown (given up after ten attempts that may have arrived), stale (an
                             hour too late), denied (by /delete), muted, opted_out, bot_depth, or
-                            given_up (the bot was removed from the chat, or whom it answered was
-                            forgotten)
+                            given_up (silenced, or whom it answered was forgotten)
     rate_limited            Telegram asked the bot to wait
     reply_duration_seconds  of talk alone: what a person waits, pauses and typing included
     insane_chats            counted every minute

@@ -65,13 +65,6 @@ class Sender:
     def wake_all(self, chat: int) -> None:
         self.wake([(chat, True), (chat, False)])
 
-    async def drop_chat(self, chat: int) -> None:
-        """A chat put the bot out: who waits to hear what arrived there hears that it did not."""
-        async with self._context.database.transaction() as db:
-            given_up, released = outbox.drop_chat(db, chat, self._clock.now())
-        self._metrics.failed.labels("given_up").inc(given_up)
-        self.wake(released)
-
     async def _send_all(self, queue: Queue) -> None:
         """Send until nothing is planned in the queue."""
         while (row := await self._claim(queue)) is not None:

@@ -188,18 +188,6 @@ def drop_talk(db: Connection, silence: Silence, apart: Collection[int]) -> None:
     db.executemany("UPDATE outbox SET state = 'failed' WHERE id = ?", ended)
 
 
-def drop_chat(db: Connection, chat: int, now: float) -> tuple[int, list[Queue]]:
-    """Give up what is planned for a chat that put the bot out.
-
-    Returns how many rows, and the queues in which that is to be told.
-    """
-    db.execute("UPDATE outbox SET state = 'failed' WHERE chat = ? AND state = 'waiting'", (chat,))
-    query = """UPDATE outbox SET state = 'failed' WHERE chat = ? AND state = 'planned'
-        RETURNING update_id"""
-    dropped = [update_id for (update_id,) in db.execute(query, (chat,)).fetchall()]
-    return len(dropped), [each for update_id in dropped for each in _release(db, update_id, now)]
-
-
 def forget(db: Connection, asker: int, before: float) -> None:
     """Give up what answers a person, and keep no word of it."""
     db.execute(

@@ -3,8 +3,6 @@
 import asyncio
 from typing import Any
 
-import pytest
-
 from tests.services.gateway.conftest import TEXTS, World, cases
 from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import SELF, group, of, own, person, private
@@ -80,20 +78,6 @@ async def test_what_must_not_be_said_moves_along(world: World) -> None:
         world.telegram.put(group("автобус", chat=-1005))
         await world.counts("replies_total", outcome="nothing")
     assert world.telegram.texts(-1005) == []
-
-
-@pytest.mark.parametrize(("chat", "status"), [(-100, "kicked"), (-100, "left"), (7, "kicked")])
-async def test_a_chat_without_the_bot_gets_nothing(world: World, chat: int, status: str) -> None:
-    async with world.gateway():
-        await world.slow_down(private("автобус") if chat > 0 else group("автобус"), 9)
-        await world.until(lambda: world.clock.sleeps(9))
-        world.telegram.put_raw(my_chat_member=standing(chat, status))
-        await world.counts("messages_failed_total", code="given_up")
-        await world.counts("put_out_total")
-        world.clock.advance(10)
-        await world.settle()
-        assert world.telegram.sent == []
-        await world.ask(private("эй", 8))
 
 
 async def test_a_chat_that_takes_the_bot_back_is_answered(world: World) -> None:

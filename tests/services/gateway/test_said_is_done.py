@@ -6,7 +6,7 @@ import pytest
 
 from tests.services.gateway.conftest import TEXTS, World, cases
 from tests.services.gateway.generation import candidate
-from tests.services.gateway.telegram import group, of, own, person, private
+from tests.services.gateway.telegram import group, of, own, private
 from tests.services.gateway.test_crash import kill_at_commit
 from tests.services.sandbox.faults import Fault
 
@@ -126,25 +126,6 @@ async def test_a_report_is_passed_on_and_said_once_though_killed_in_between(
     assert len(world.telegram.texts()) == 3
 
 
-async def test_what_was_to_be_said_goes_with_the_chat(world: World) -> None:
-    """Nothing waits for ever where the bot was put out before it could say how it went."""
-    world.configure(owner_ids=frozenset({1}))
-    world.telegram.fault = of("sendMessage", 429, chat=1, retry_after=50)
-    async with world.gateway():
-        world.telegram.put(REPORT)
-        await world.says(TEXTS.late)
-        member = {"status": "kicked"}
-        world.telegram.put_raw(
-            my_chat_member={**group(None), "old_chat_member": {}, "new_chat_member": member}
-        )
-        await world.counts("put_out_total")
-        world.telegram.fault = None
-        await world.wait_out(50, world.telegram.texts)
-        await world.until(lambda: len(world.telegram.texts(1)) == 1)
-        await world.settle()
-    assert world.telegram.texts(-100) == [TEXTS.late]
-
-
 async def test_while_it_is_muted_no_setting_promises_an_answer(world: World) -> None:
     world.telegram.administrators.add(7)
     async with world.gateway():
@@ -162,27 +143,6 @@ async def test_chattiness_ends_insanity(world: World) -> None:
         await world.talk(group("и что?"))
         await world.counts("decisions_total", reason="not_addressed")
     assert texts == [TEXTS.insanity_on, TEXTS.chattiness_off]
-
-
-def blocks(user_id: int) -> dict[str, Any]:
-    """A person blocks the bot."""
-    where = {"chat": {"id": user_id, "type": "private"}, "from": person(user_id)}
-    return {**where, "old_chat_member": {}, "new_chat_member": {"status": "kicked"}}
-
-
-@pytest.mark.parametrize("others", [(), (2,)])
-async def test_who_reports_hears_it_though_an_owner_blocks_the_bot_meanwhile(
-    world: World, others: tuple[int, ...]
-) -> None:
-    world.configure(owner_ids=frozenset({1, *others}))
-    world.telegram.fault = of("sendMessage", 429, chat=1, retry_after=50)
-    async with world.gateway():
-        world.telegram.put(REPORT)
-        await world.until(lambda: world.clock.sleeps(50))
-        world.telegram.put_raw(my_chat_member=blocks(1))
-        told = (TEXTS.reported,) if others else (TEXTS.late, TEXTS.unheard)
-        await world.says(*told, chat=-100)
-        await world.counts("outbox_size", 0)
 
 
 async def test_a_report_is_passed_on_once_the_first_owner_has_it(world: World) -> None:
