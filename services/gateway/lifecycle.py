@@ -27,7 +27,7 @@ from services.gateway.polling import Polling
 from services.gateway.sender import Sender
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import history, inbox, outbox
-from services.gateway.store.database import BATCH, Database
+from services.gateway.store.database import Database
 from services.gateway.update_queues import UpdateQueues
 from services.generation.client import GenerationClient
 from telemetry.logs import logger
@@ -82,18 +82,13 @@ async def _forget_again(context: Context) -> None:
     people = await asyncio.to_thread(read, context.forget_file)
     context.forgotten.update((each.user_id, each.at) for each in people)
 
-    def forget_some(db: Connection) -> int:
-        """Delete some of what they wrote; return how much."""
-        changed = 0
+    def forget_all(db: Connection) -> None:
         for each in people:
-            if changed < BATCH:
-                changed += history.forget(db, each.user_id, before=each.at)
-        if not changed:
-            for each in people:
-                outbox.forget(db, each.user_id, each.at)
-        return changed
+            while history.forget(db, each.user_id, before=each.at):
+                pass
+            outbox.forget(db, each.user_id, each.at)
 
-    await context.work_off(forget_some)
+    await context.write(forget_all)
 
 
 def forget_file_of(settings: GatewaySettings) -> Path:

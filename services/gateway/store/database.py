@@ -5,7 +5,7 @@ last flush; flushed are updates, before Telegram hears that they were taken, and
 `sending`, before it goes. So whatever the outside was told is on the disk, and all before it.
 
 Whatever failed, the next transaction begins afresh: where the disk was full on the same connection,
-else on a new one, as it does where somebody moved the file or its log away.
+else on a new one.
 
 Rows hold what people wrote: they are personal data and never logged. A deleted one is overwritten
 with zeros (`secure_delete`), and is out of the log after `shorten_log`. Where SQLite had moved rows
@@ -64,7 +64,6 @@ class Database:
                 self._schema = database_file.migrate(self.connection, path)
             except sqlite3.Error as error:
                 raise Refusal(f"{path}: cannot be used: {error}") from None
-            self._files = database_file.identities(path)
             self._open = held.pop_all()
 
     def close(self) -> None:
@@ -165,7 +164,7 @@ class Database:
             logger().warning("database not rewritten", error=error)
 
     def _begin(self, flush: bool, writes: bool) -> None:
-        if self._is_lost or database_file.identities(self._path) != self._files:
+        if self._is_lost:
             self._open_anew()
         self.connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
         self.connection.execute("BEGIN")
@@ -174,14 +173,10 @@ class Database:
 
     def _open_anew(self) -> None:
         """Open the file, which a start alone makes or migrates; raises sqlite3.Error."""
-        self._is_lost = True
-        with suppress(sqlite3.Error):  # the file takes its log along, wherever it was moved
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.connection.close()
         self.connection = database_file.connect(self._path, "rw")
         if database_file.schema(self.connection) != self._schema:
             raise sqlite3.DatabaseError("of another release")
-        self._files = database_file.identities(self._path)
         self._is_lost = False
 
     def _roll_back(self, error: BaseException) -> None:

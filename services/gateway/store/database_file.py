@@ -35,19 +35,6 @@ def read_only(path: Path) -> "closing[sqlite3.Connection]":
     return closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True))
 
 
-def identities(path: Path) -> list[int]:
-    """Tell the file and its log from others that may take their places."""
-    return [_identity(file) for file in (path, path.with_name(f"{path.name}-wal"))]
-
-
-def _identity(file: Path) -> int:
-    """0 where there is none, or where the volume fails: opening it then tells SQLite's error."""
-    try:
-        return file.stat().st_ino
-    except OSError:
-        return 0
-
-
 def _migrations() -> list[Path]:
     return sorted(MIGRATIONS.glob("*.sql"))
 

@@ -6,8 +6,10 @@ import socket
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from sqlite3 import Connection
 from types import SimpleNamespace
 
 from contracts.forget import Forgotten, append
@@ -52,7 +54,12 @@ async def test_a_start_after_a_restore_looks_for_each_person_a_few_times(tmp_pat
         plant(database._path, people)
         database.connection.execute("UPDATE turns SET user_id = message_id - 900000, at = 1.0")
         database.connection.set_trace_callback(queries.append)
-        outside = {"forget_file": file, "work_off": database.work_off, "forgotten": {}}
+
+        async def write(step: Callable[[Connection], None]) -> None:
+            async with database.transaction() as db:
+                step(db)
+
+        outside = {"forget_file": file, "write": write, "forgotten": {}}
         await _forget_again(SimpleNamespace(**outside))  # type: ignore[arg-type]
         database.connection.set_trace_callback(None)
         assert planted(database._path) == 0

@@ -1,13 +1,10 @@
 """The disk is full, or the file was moved: nothing is lost, and all goes on by itself."""
 
 import asyncio
-import errno
 import sqlite3
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 from structlog.testing import capture_logs
@@ -21,7 +18,7 @@ from services.gateway.store.database import Database
 from tests.conftest import PATIENCE, SmallDisk
 from tests.services.gateway.conftest import World
 from tests.services.gateway.telegram import private
-from tests.services.gateway.test_database import read_rows, store, waiting
+from tests.services.gateway.test_database import store, waiting
 from tests.services.sandbox.faults import Call, Fault
 
 
@@ -59,66 +56,35 @@ async def test_a_transaction_that_was_left_open_is_ended(tmp_path: Path) -> None
         assert await waiting(database) == [2]
 
 
-async def test_a_log_that_was_deleted_takes_nothing_along(tmp_path: Path) -> None:
-    path = tmp_path / "x.sqlite3"
+async def test_after_a_fault_of_the_volume_the_file_is_opened_anew(tmp_path: Path) -> None:
+    path, moved = tmp_path / "x.sqlite3", tmp_path / "moved"
+    broken = sqlite3.OperationalError("disk I/O error")
+    broken.sqlite_errorcode = sqlite3.SQLITE_IOERR
     with closing(Database(path)) as database:
         await store(database, 1)
-        path.with_name("x.sqlite3-wal").unlink()
-        await store(database, 2)
-        assert read_rows(path, "SELECT update_id FROM updates") == [(1,), (2,)]
-
-
-def put_another(path: Path) -> None:
-    Database(path).close()
-
-
-@pytest.mark.parametrize(
-    ("replace", "is_usable"),
-    [
-        (put_another, True),
-        (lambda path: None, False),
-        (lambda path: path.write_text("whatever its name says\n" * 100), False),
-        (lambda path: path.touch(), False),
-    ],
-    ids=["another", "none", "no database", "empty"],
-)
-async def test_a_file_in_the_place_of_the_file_is_used_or_waits_for_a_restart(
-    tmp_path: Path, replace: Callable[[Path], object], is_usable: bool
-) -> None:
-    path, other = tmp_path / "x.sqlite3", tmp_path / "other" / "x.sqlite3"
-    other.parent.mkdir()
-    replace(other)
-    with closing(Database(path)) as database:
-        await store(database, 1)
-        path.rename(tmp_path / "moved")
-        if other.exists():
-            other.rename(path)
-        if is_usable:
+        for _ in range(2):
+            with pytest.raises(sqlite3.OperationalError, match="I/O"):
+                async with database.transaction():
+                    raise broken
             await store(database, 2)
-            assert await waiting(database) == [2]
-        else:
-            for _ in range(2):
-                with pytest.raises(sqlite3.DatabaseError):
-                    await store(database, 2)
-        assert database.is_hopeless() is not is_usable
-        (tmp_path / "moved").rename(path)
+        assert await waiting(database) == [1, 2]
+        with pytest.raises(sqlite3.OperationalError):
+            async with database.transaction():
+                raise broken
+        path.rename(moved)
+        with pytest.raises(sqlite3.OperationalError):
+            await store(database, 3)
+        assert database.is_hopeless()
+        moved.rename(path)
         await store(database, 3)
-        assert await waiting(database) == [1, 3]
         assert not database.is_hopeless()
 
 
-async def test_a_volume_that_fails_is_a_fault_of_the_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A restart mounts it anew; so it must not look like something that passes by itself."""
-    path = tmp_path / "x.sqlite3"
-    with closing(Database(path)) as database:
-        path.rename(tmp_path / "moved")
-        monkeypatch.setattr(Path, "stat", Mock(side_effect=OSError(errno.EIO, "broken")))
-        with pytest.raises(sqlite3.OperationalError):
-            await store(database, 1)
-        assert database.is_hopeless()
-        assert not database.is_writable
+async def test_a_gateway_with_no_hope_of_its_database_is_restarted(world: World) -> None:
+    async with world.gateway() as running:
+        assert await running.probe("healthz") == 200
+        world.patch.setattr(Database, "is_hopeless", lambda _: True)
+        assert await running.probe("healthz") == 503
 
 
 async def test_a_bot_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
@@ -160,19 +126,6 @@ async def test_a_checkpoint_on_a_full_disk_leaves_the_time_to_wait_for_others(
         small_disk.fill()
         await database.shorten_log()
         assert database.connection.execute("PRAGMA busy_timeout").fetchone()[0] == 5000
-
-
-async def test_a_gateway_whose_file_is_gone_though_there_is_room_is_restarted(world: World) -> None:
-    path = world.settings.database
-    async with world.gateway() as running:
-        await world.until(lambda: running.metric("polls_total", outcome="ok") > 0)
-        path.rename(path.with_name("moved"))
-        world.telegram.put(private("эй"))
-        await world.until(lambda: running.metric("polls_total", outcome="disk") >= 2, step=1)
-        assert await running.probe("healthz") == 503
-        path.with_name("moved").rename(path)
-        await world.says("эхо: эй", step=1)
-        assert await running.probe("healthz") == 200
 
 
 async def test_a_disk_that_fills_while_a_gateway_starts_does_not_restart_it(
