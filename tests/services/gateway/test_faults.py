@@ -202,10 +202,10 @@ async def test_an_update_is_given_up_after_failures_of_its_own(
         *[LookupError()] * (MOST_FAILURES - 1),
     ]
 
-    async def break_down(*_args: object) -> list[str]:
+    async def break_down(*_args: object) -> tuple[list[str], list[object]]:
         if failures:
             raise failures.pop(0)
-        return ["всё же"]
+        return ["всё же"], []
 
     world.patch.setattr("services.gateway.ask_generation.Generation.ask", break_down)
     async with world.gateway():
