@@ -128,10 +128,13 @@ class Database:
             await _uncancelled(self._empty_log)
 
     async def rewrite(self) -> None:
-        """Write the file anew where that is due, without what deleted rows left."""
+        """Write the file anew where that is due, without what deleted rows left.
+
+        Who is cancelled meanwhile does not wait for its end: it stays due.
+        """
         if self.is_rewrite_due:
             async with self._turn:
-                await _uncancelled(self._rewrite)
+                await _uncancelled(self._rewrite, self.connection.interrupt)
 
     def _pragma(self, name: str) -> int:
         return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
@@ -206,8 +209,11 @@ def _free_pages(db: sqlite3.Connection) -> int:
     return before - int(db.execute("PRAGMA freelist_count").fetchone()[0])
 
 
-async def _uncancelled(work: Callable[[], T]) -> T:
-    """Run it in a thread to its end; raise CancelledError then if somebody cancelled meanwhile."""
+async def _uncancelled(work: Callable[[], T], hasten: Callable[[], None] = lambda: None) -> T:
+    """Run it in a thread to its end; raise CancelledError then if somebody cancelled meanwhile.
+
+    `hasten` is called when somebody cancels.
+    """
     task = asyncio.ensure_future(asyncio.to_thread(work))
     is_cancelled = False
     while not task.done():
@@ -215,6 +221,7 @@ async def _uncancelled(work: Callable[[], T]) -> T:
             await asyncio.wait([task])
         except asyncio.CancelledError:
             is_cancelled = True
+            hasten()
     if is_cancelled:
         task.exception()  # the caller hears of the cancellation instead
         raise asyncio.CancelledError

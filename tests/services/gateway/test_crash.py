@@ -14,7 +14,6 @@ from services.gateway.store.database import Database
 from tests.services.gateway.conftest import TEXTS, World, cases
 from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import group, own, private
-from tests.services.gateway.test_settings_keyboard import press
 
 TRANSACTIONS = 16
 """That a start and a message with an answer of two lines take, or a few more."""
@@ -91,9 +90,6 @@ async def test_killed_anywhere_all_is_sent_once(world: World, number: int, befor
 UPDATES: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
     ("answer", {"message": private("раз")}, ["sendMessage"], ["эхо: раз"]),
     ("switch", {"message": group("/insanity")}, ["sendMessage"], [TEXTS.insanity_on]),
-    ("deletion", {"message": DELETE}, ["deleteMessage", "sendMessage"], [TEXTS.deleted]),
-    ("press", {"callback_query": press("insane:1")},
-     ["answerCallbackQuery", "editMessageReplyMarkup"], []),
 ]  # fmt: skip
 
 
@@ -120,7 +116,7 @@ async def test_an_update_is_on_disk_before_its_offset_is_confirmed(world: World)
     with world.patch.context() as patch:
         running = await world.start()
         await world.until(lambda: bool(world.telegram.offsets))
-        patch.setattr("services.gateway.store.database._uncancelled", lambda _: hang(reached))
+        patch.setattr("services.gateway.store.database._uncancelled", lambda *_: hang(reached))
         world.telegram.put(private("важное"))
         number = world.telegram.updates[0]["update_id"]
         await world.until(reached.is_set)

@@ -157,6 +157,23 @@ async def test_a_flush_is_a_commit_that_waits_for_the_disk(
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
+async def test_who_is_cancelled_while_the_file_is_rewritten_does_not_wait_for_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = threading.Event()
+    database.connection.create_function("begin_it", 0, began.set)
+    endless = """WITH RECURSIVE c(x) AS (SELECT coalesce(begin_it(), 1) UNION ALL SELECT x + 1
+        FROM c) SELECT max(x) FROM c"""
+    monkeypatch.setattr(database, "_rewrite", lambda: database.connection.execute(endless))
+    rewriting = asyncio.create_task(database.rewrite())
+    assert await asyncio.to_thread(began.wait, PATIENCE)
+    rewriting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await rewriting
+    assert database.is_rewrite_due
+    await store(database, 1)
+
+
 async def test_the_log_stays_short_though_nothing_is_flushed(database: Database) -> None:
     for number in range(200):
         await store(database, number, text="а" * 50_000, flush=False)
@@ -247,11 +264,11 @@ async def steps(folder: Path, length: int) -> int:
             inbox.end(db, 1, "done")
             history.end_burst(db, message, Reason.PRIVATE)
             outbox.plan(db, 1, [Outgoing(5, "еду", spoken=True, reply_to=length)], now)
-            row = outbox.next_planned(db, 5, True)
+            row = outbox.next_planned(db, 5)
             assert row
             outbox.mark_sending(db, row)
             history.bots_in_a_row(db, 5, 0)
-            outbox.mark_sent(db, row, length + 2, now)
+            outbox.mark_sent(db, row, length + 2)
         database.connection.set_progress_handler(None, 0)
         return next(count)
 
@@ -268,5 +285,5 @@ async def test_a_backup_brings_nobody_back_who_is_forgotten(tmp_path: Path) -> N
             assert history.forget(db, 7, before=20.0)
             outbox.forget(db, 7, 20.0)
             assert inbox.waiting(db) == []
-            assert outbox.next_planned(db, 7, True) is None
+            assert outbox.next_planned(db, 7) is None
     assert "тайн".encode() not in path.read_bytes()

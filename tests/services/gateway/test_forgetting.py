@@ -88,11 +88,11 @@ async def test_killed_between_two_batches_the_command_is_carried_out_after_a_res
 ) -> None:
     real, reached = store._uncancelled, asyncio.Event()
 
-    async def stop_in_between(work: Callable[[], Any]) -> Any:
+    async def stop_in_between(work: Callable[[], Any], *more: Any) -> Any:
         if 0 < planted(world.settings.database) < MANY:
             reached.set()
             await asyncio.Event().wait()
-        return await real(work)
+        return await real(work, *more)
 
     with world.patch.context() as patch:
         running = await world.start()
