@@ -40,7 +40,7 @@ export function Messages({ app, answering, setAnswering }) {
         <button type="button" class="quiet-button" onClick=${showEarlier}>${t.earlier}</button>`}
       <ol onKeyDown=${walk}>${shown.flatMap((message, index) => item(message, shown[index - 1], shown[index + 1]))}</ol>
       ${!shown.length && html`<${Empty} app=${app} />`}
-      <p class="typing" role="status">${chat.typing.length > 0 && html`${t.typing(chat.typing.join(", "))}<${Dots} />`}</p>
+      <p class="typing">${chat.typing.length > 0 && html`${t.typing(chat.typing.join(", "))}<${Dots} />`}</p>
       ${isAway && html`
         <button type="button" class="icon-button to-end" title=${t.newest} aria-label=${t.newest} onClick=${toEnd}><${Icon} name="down" /></button>`}
     </div>`;
