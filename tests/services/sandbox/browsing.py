@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.debian_package import need
 
@@ -18,13 +18,14 @@ FLAGS = (
 )
 WIDE, PHONE = {"width": 1100, "height": 720}, {"width": 390, "height": 780}
 _USUAL = re.compile(r"net::ERR_|status of 400")
-SECONDS = 20_000.0
-"""Milliseconds that a step may take: more than any machine needs."""
+PATIENCE_MS = 30_000.0
+"""What a step may take: more than any machine needs."""
 
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     need("chromium")
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=list(FLAGS)
@@ -42,7 +43,7 @@ async def opened(browser: Browser, url: str, **options: Any) -> AsyncIterator[Pa
     """
     wanted: dict[str, Any] = {"viewport": WIDE, "locale": "ru-RU", "reduced_motion": "reduce"}
     context = await browser.new_context(**wanted | options)
-    context.set_default_timeout(SECONDS)
+    context.set_default_timeout(PATIENCE_MS)
     page, wrong = await context.new_page(), list[str]()
     page.on("console", lambda said: wrong.extend(_errors(said)))
     page.on("pageerror", lambda error: wrong.append(str(error)))
