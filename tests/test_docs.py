@@ -145,7 +145,7 @@ def test_bot_files_and_examples_of_them_are_valid(tmp_path: Path) -> None:
             r"^ *```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
         )
         texts += [dedent(block) for block in blocks if dedent(block).startswith("name:")]
-    assert len(texts) == 4
+    assert len(texts) == 5
     for text in texts:
         (tmp_path / "bot.yaml").write_text(text, encoding="utf-8")
         file = BotFile.read(tmp_path)
