@@ -1,18 +1,13 @@
 """Asks Telegram who administrates a chat, for somebody who waits for the answer."""
 
 from contextlib import suppress
-from functools import partial
 
-from aiogram.exceptions import AiogramError, TelegramRetryAfter
+from aiogram.exceptions import AiogramError
 
-from contracts.retry import retry
-from services.gateway.bot_api import REFUSED
 from services.gateway.context import Context
 from services.gateway.incoming import Identity
 from telemetry.logs import logger
 
-ATTEMPT_SECONDS = 2
-"""For one of two attempts, with half a second between them: nobody waits for five seconds."""
 UNSURE_SECONDS = 30.0
 """Time for which a chat without an answer is not asked about again: the others wait meanwhile."""
 _ADMINISTRATORS, _OTHERS = ("creator", "administrator"), ("member", "restricted", "left", "kicked")
@@ -25,10 +20,8 @@ async def is_administrator(context: Context, chat: int, user: int) -> bool | Non
     """
     if context.clock.monotonic() < context.unsure.get(chat, 0.0):
         return None
-    who = {"chat_id": chat, "user_id": user}
-    ask = partial(context.api.call, "getChatMember", ATTEMPT_SECONDS, **who)
     try:
-        member = await retry(ask, context.clock, _once_more)
+        member = await context.try_call("getChatMember", chat_id=chat, user_id=user)
     except AiogramError as error:
         logger().warning("not known who administrates", error=error)
         context.unsure[chat] = context.clock.monotonic() + UNSURE_SECONDS
@@ -36,11 +29,6 @@ async def is_administrator(context: Context, chat: int, user: int) -> bool | Non
     context.unsure.pop(chat, None)
     status = member.get("status") if isinstance(member, dict) else None
     return True if status in _ADMINISTRATORS else False if status in _OTHERS else None
-
-
-def _once_more(error: Exception, attempt: int) -> float | None:
-    is_lasting = isinstance(error, (*REFUSED, TelegramRetryAfter))
-    return None if attempt or is_lasting else 0.5
 
 
 async def reads_all(context: Context, me: Identity, chat: int) -> bool:
@@ -51,6 +39,6 @@ async def reads_all(context: Context, me: Identity, chat: int) -> bool:
     if me.reads_all or await is_administrator(context, chat, me.id):
         return True
     with suppress(AiogramError):
-        now = await context.api.call("getMe", ATTEMPT_SECONDS)
+        now = await context.try_call("getMe")
         return isinstance(now, dict) and now.get("can_read_all_group_messages") is True
     return False

@@ -1,4 +1,4 @@
-"""What handling an update comes to: calls to make and writes to the store, committed together."""
+"""What handling an update comes to: messages to send and writes, committed together."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -6,45 +6,34 @@ from datetime import tzinfo
 from sqlite3 import Connection
 from typing import Any
 
-from services.gateway.incoming import ButtonPress, Message
+from services.gateway.incoming import Message
 from services.gateway.reasons import ChatSettings
 
-PRESS_CHARACTERS = 200
-"""That Telegram takes in an answer to a pressed button."""
 Write = Callable[[Connection], None]
 """A write of the store's."""
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A call of the Bot API to make: a message, or another `method` with `extra` as parameters.
+    """A message to send.
 
     reply_to  the message that it quotes where others wrote since; 0 quotes nothing
     spoken    the persona's own words
     after     seconds from now before which it is not sent
     asker     whom it answers, 0 nobody
     to_bot    it answers a bot
-    only_if   "sent", "failed" or "late": it goes once one of the answer's other calls was carried
-              out, once they have ended and none was, or if they take long; "" waits for nothing
-    extra     further parameters
+    extra     further parameters of sendMessage
     """
 
     chat: int
     text: str = ""
     topic: int = 0
     reply_to: int = 0
-    method: str = "sendMessage"
     spoken: bool = False
     after: float = 0.0
     asker: int = 0
     to_bot: bool = False
-    only_if: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def queue(self) -> tuple[int, bool]:
-        """The queue that it stands in: its chat, and whether it is a message."""
-        return self.chat, self.method == "sendMessage"
 
 
 @dataclass(frozen=True)
@@ -69,9 +58,12 @@ class Silence:
 
 @dataclass(frozen=True)
 class Answer:
-    calls: tuple[Outgoing, ...] = ()
+    """`calls` are methods of the Bot API and their parameters, tried for some seconds after it."""
+
+    messages: tuple[Outgoing, ...] = ()
     writes: tuple[Write, ...] = ()
     silence: Silence | None = None
+    calls: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
 def silence_by(
@@ -93,9 +85,3 @@ def answer_to(
     quoted = 0 if message.is_private or part else message.message_id
     extra = message.place | (extra or {})
     return Outgoing(message.chat, text, message.topic, quoted, extra=extra, **more)
-
-
-def answer_press(press: ButtonPress, text: str = "") -> Outgoing:
-    """Let the button stop waiting, with a text for its presser alone or without."""
-    extra = {"callback_query_id": press.id, "text": text[:PRESS_CHARACTERS] or None}
-    return Outgoing(press.chat, method="answerCallbackQuery", extra=extra)

@@ -10,11 +10,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from aiogram.exceptions import AiogramError
+
 from contracts.clock import DAY
 from contracts.forget import Forgotten, append
 from contracts.retry import backoff, retry
 from services.gateway.administrators import is_administrator, reads_all
-from services.gateway.answer import Answer, Outgoing, Silence, Write, answer_to, silence_by
+from services.gateway.answer import Answer, Silence, Write, answer_to, silence_by
 from services.gateway.arguments import read_hours, read_percent, read_span, read_switch
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.context import Context
@@ -56,12 +58,14 @@ class Order:
     def tell(self, text: str, *writes: Write, **extra: Any) -> Answer:
         return Answer((answer_to(self.message, text, extra=extra),), writes)
 
-    def tell_outcome(self, calls: list[Outgoing], done: str, undone: str, write: Write) -> Answer:
-        """Make the calls, and say how they ended, and before that if they take long."""
-        late = answer_to(self.message, self.texts.late, only_if="late")
-        sent = answer_to(self.message, done, only_if="sent")
-        failed = answer_to(self.message, undone, only_if="failed")
-        return Answer((*calls, late, sent, failed), (write,))
+    async def is_done(self, method: str, **parameters: Any) -> bool:
+        """Whether Telegram does it within some seconds."""
+        try:
+            await self.context.try_call(method, **parameters)
+        except AiogramError as error:
+            logger().warning("not done", method=method, error=error)
+            return "message to delete not found" in str(error)  # it is gone
+        return True
 
     def set(self, text: str, **values: Any) -> Answer:
         """Change the chat's settings and say so."""
@@ -183,10 +187,10 @@ async def delete(order: Order) -> Answer:
     if said.user.id != order.me.id:
         return order.tell(order.texts.answer_me)
     everywhere = order.message.person.id in order.config.owner_ids
-    extra = {"chat_id": chat, "message_id": said.message_id}
-    call = Outgoing(chat, method="deleteMessage", extra=extra)
-    deny: Write = lambda db: chats.deny(db, chat, said, order.now, everywhere)  # noqa: E731
-    told = order.tell_outcome([call], order.texts.deleted, order.texts.not_deleted, deny)
+    async with order.context.database.transaction() as db:
+        chats.deny(db, chat, said, order.now, everywhere)
+    is_gone = await order.is_done("deleteMessage", chat_id=chat, message_id=said.message_id)
+    told = order.tell(order.texts.deleted if is_gone else order.texts.not_deleted)
     return replace(told, silence=Silence(chat, order.message.topic))
 
 
@@ -203,9 +207,9 @@ async def report(order: Order) -> Answer:
         return order.tell(order.texts.unheard)
     where = f"{message.chat_title}, {message.chat}" if message.chat_title else "личный чат"
     text = f"Жалоба ({where}):\n{message.replied_to.text}"[:2000]
-    copies = [Outgoing(owner, text) for owner in owners]
-    count: Write = lambda db: chats.add_ask(db, message, "report", order.now)  # noqa: E731
-    return order.tell_outcome(copies, order.texts.reported, order.texts.unheard, count)
+    copies = [order.is_done("sendMessage", chat_id=owner, text=text) for owner in owners]
+    answer = order.texts.reported if any(await asyncio.gather(*copies)) else order.texts.unheard
+    return order.tell(answer, lambda db: chats.add_ask(db, message, "report", order.now))
 
 
 async def forgetme(order: Order) -> Answer:

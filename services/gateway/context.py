@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
+from aiogram.exceptions import TelegramRetryAfter
+
 from contracts.clock import Clock
 from contracts.conversation import Conversation
 from contracts.retry import retry
-from services.gateway.bot_api import BotApi
+from services.gateway.bot_api import REFUSED, BotApi
 from services.gateway.bot_config import GatewayConfig
 from services.gateway.errors import Stopping, keep_trying
 from services.gateway.explanations import Explanations
@@ -21,6 +24,9 @@ from services.gateway.telegram import RepliedTo
 
 T = TypeVar("T")
 _DISK_REFUSES = keep_trying("disk refuses")
+ATTEMPT_SECONDS = 2
+"""For one of two attempts, with a short pause between them: nobody waits for ten seconds."""
+LONGEST_PAUSE = 3.0
 
 
 async def unless(event: asyncio.Event, work: Awaitable[T]) -> T | None:
@@ -105,6 +111,11 @@ class Context:
         is_served = self.config.serves(said.sender, chat)
         return is_served or said.is_automatic_forward or said.user.id == me
 
+    async def try_call(self, method: str, **parameters: Any) -> Any:
+        """Call Telegram for somebody who waits: twice at most. Raises AiogramError."""
+        call = partial(self.api.call, method, ATTEMPT_SECONDS, **parameters)
+        return await retry(call, self.clock, _once_more)
+
     async def write(self, step: Callable[[Connection], T]) -> T:
         """Run the step in a transaction, however long the disk refuses it."""
 
@@ -117,3 +128,8 @@ class Context:
     async def work_off(self, step: Callable[[Connection], int]) -> None:
         """Repeat the step until it changes nothing, however long the disk refuses it."""
         await retry(lambda: self.database.work_off(step), self.clock, _DISK_REFUSES)
+
+
+def _once_more(error: Exception, attempt: int) -> float | None:
+    pause = error.retry_after if isinstance(error, TelegramRetryAfter) else 0.5
+    return None if attempt or isinstance(error, REFUSED) or pause > LONGEST_PAUSE else pause

@@ -7,9 +7,12 @@ before a crash.
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from sqlite3 import Connection
 from typing import Any
+
+from aiogram.exceptions import AiogramError
 
 from services.gateway.answer import Answer, Outgoing, Silence, Write, answer_to
 from services.gateway.ask_generation import Generation
@@ -91,7 +94,7 @@ class Flow:
                 old = update.migrate_from_chat_id or update.chat
                 new = update.migrate_to_chat_id or update.chat
                 await self.database.work_off(lambda db: chats.migrate(db, old, new))
-                self.sender.wake_all(new)
+                self.sender.wake([new])
             case ButtonPress():
                 return await answer_button(update, self.context, self.me)
             case Membership() if update.is_removal:
@@ -233,7 +236,7 @@ class Flow:
         async with self.database.transaction() as db:
             if not inbox.end(db, update_id, state):
                 return  # its sender has been forgotten meanwhile
-            outbox.plan(db, update_id, answer.calls, self.clock.now())
+            outbox.plan(db, update_id, answer.messages, self.clock.now())
             planned = outbox.count(db)
             for write in answer.writes:
                 write(db)
@@ -242,9 +245,12 @@ class Flow:
                 outbox.drop_talk(db, silence, apart)
             given_up = planned - outbox.count(db)
         self.context.metrics.failed.labels("given_up").inc(given_up)
-        self.sender.wake([call.queue for call in answer.calls])
+        self.sender.wake(each.chat for each in answer.messages)
         if silence is not None:
             self._end_talk(silence, apart)
+        for method, parameters in answer.calls:
+            with suppress(AiogramError):
+                await self.context.try_call(method, **parameters)
 
     def _end_talk(self, silence: Silence, apart: Collection[int]) -> None:
         """End what is thought up and typed."""

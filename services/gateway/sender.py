@@ -2,8 +2,7 @@
 
 A message that may have arrived and is sent again is counted and logged; no other goes twice.
 Messages go no faster than Telegram takes them, and a chat that it slows down (429) waits alone.
-Calls that say nothing, such as letting a button stop waiting, do not stand behind messages. How a
-call ended is written down however long the disk refuses: nobody else knows it.
+How a call ended is written down however long the disk refuses: nobody else knows it.
 """
 
 import asyncio
@@ -21,7 +20,7 @@ from services.gateway.decision import may_add
 from services.gateway.incoming import NOWHERE
 from services.gateway.reasons import ChatSettings
 from services.gateway.store import chats, history, outbox
-from services.gateway.store.outbox import Planned, Queue
+from services.gateway.store.outbox import Planned
 from services.gateway.telegram import RepliedTo
 from services.gateway.telegram_rate_limit import RateLimit
 from services.gateway.typing_delay import LONGEST_SECONDS, show_typing, without_pings
@@ -43,43 +42,40 @@ class Sender:
         self._clock = context.clock
         self._metrics = context.metrics
         self._rate_limit = RateLimit(context.delays)
-        self.queues = ChatQueues[Queue, Queue](self._send_all, context.clock, "sending failed")
-        self._news: dict[Queue, asyncio.Event] = {}
+        self.queues = ChatQueues[int, int](self._send_all, context.clock, "sending failed")
+        self._news: dict[int, asyncio.Event] = {}
 
     async def start(self) -> None:
         """Take up what the process before left."""
         self._note_doubled(await self._context.write(outbox.recover))
-        self.wake(await self._context.write(outbox.planned_queues))
+        self.wake(await self._context.write(outbox.planned_chats))
 
-    def wake(self, queues: Iterable[Queue]) -> None:
-        """There is something to send in these queues."""
-        for queue in queues:
-            self.queues.put(queue, queue)
-            if queue in self._news:
-                self._news[queue].set()
+    def wake(self, chats: Iterable[int]) -> None:
+        """There is something to send to these chats."""
+        for chat in chats:
+            self.queues.put(chat, chat)
+            if chat in self._news:
+                self._news[chat].set()
 
     def look_again(self) -> None:
         """What is being typed may have been dropped."""
         self.wake(list(self._news))
 
-    def wake_all(self, chat: int) -> None:
-        self.wake([(chat, True), (chat, False)])
-
-    async def _send_all(self, queue: Queue) -> None:
-        """Send until nothing is planned in the queue."""
-        while (row := await self._claim(queue)) is not None:
+    async def _send_all(self, chat: int) -> None:
+        """Send until nothing is planned for the chat."""
+        while (row := await self._claim(chat)) is not None:
             await self._send(row)
 
-    async def _claim(self, queue: Queue) -> Planned | None:
-        """Wait until the queue's next call is due and Telegram takes it; mark it as being sent.
+    async def _claim(self, chat: int) -> Planned | None:
+        """Wait until the chat's next message is due and Telegram takes it; mark it as being sent.
 
         Returns None where nothing is planned.
         """
-        news = self._news[queue] = asyncio.Event()
+        news = self._news[chat] = asyncio.Event()
         try:
             while True:
                 news.clear()
-                row, wait, unwanted = await self._look(queue)
+                row, wait, unwanted = await self._look(chat)
                 if row is None or not (wait or unwanted):
                     return row
                 if unwanted:
@@ -92,27 +88,27 @@ class Sender:
                     await unless(news, self._clock.sleep(wait))
                 # and then look again: much may have happened
         finally:
-            del self._news[queue]
+            del self._news[chat]
 
-    async def _look(self, queue: Queue) -> tuple[Planned | None, float, str | None]:
-        """Return the next call, the seconds until it may go, and why it is not to go any more.
+    async def _look(self, chat: int) -> tuple[Planned | None, float, str | None]:
+        """Return the next message, the seconds until it may go, and why it is not to go any more.
 
-        A call that may go is marked as being sent.
+        One that may go is marked as being sent.
         """
         async with self._context.database.transaction(flush=True) as db:
-            row = outbox.next_planned(db, *queue)
+            row = outbox.next_planned(db, chat)
             if row is None or (wait := self._seconds_left(row)):
                 return row, 0.0 if row is None else wait, None
             if unwanted := self._why_unwanted(db, row):
                 return row, 0.0, unwanted
-            if row.is_message:  # at once, or others take the same slot
-                self._rate_limit.take_slot(row.chat, self._clock.monotonic())
+            # at once, or others take the same slot
+            self._rate_limit.take_slot(chat, self._clock.monotonic())
             outbox.mark_sending(db, row)
             return row, 0.0, None
 
     def _seconds_left(self, row: Planned) -> float:
         now, time = self._clock.now(), self._clock.monotonic()
-        limit = self._rate_limit.next_slot(row.chat, time) - time if row.is_message else 0.0
+        limit = self._rate_limit.next_slot(row.chat, time) - time
         # a clock that was set back would have it wait as long again
         return max(limit, 0.0 if now < row.planned_at else row.not_before - now)
 
@@ -145,21 +141,15 @@ class Sender:
         except TelegramMigrateToChat as error:
             await self._migrate(row, error.migrate_to_chat_id)
         except REFUSED as error:
-            if row.method == "deleteMessage" and "to delete not found" in error.message:
-                await self._note_sent(row, 0)  # it is gone
-            else:
-                logger().warning("call refused", method=row.method, error=error)
-                await self._fail(row, failure_code(error))
+            logger().warning("message refused", error=error)
+            await self._fail(row, failure_code(error))
         except Exception as error:
             await self._try_again(row, error)
         else:
             await self._note_sent(row, message_id)
 
     async def _call(self, row: Planned) -> int:
-        """Return the id that the message got, or one below zero; 0 for another call."""
-        if not row.is_message:
-            await self._api.call(row.method, **json.loads(row.extra))
-            return 0
+        """Return the id that the message got, or one below zero."""
         quoted = {"message_id": row.quoted, "allow_sending_without_reply": True}
         may_ping = self._context.config.allow_pings or not row.spoken
         place = {
@@ -178,46 +168,40 @@ class Sender:
     async def _note_sent(self, row: Planned, message_id: int) -> None:
         now = self._clock.now()
 
-        def write(db: Connection) -> list[Queue]:
+        def write(db: Connection) -> None:
             if row.spoken and outbox.is_spoken(db, row):
                 history.add_spoken(db, row, message_id, self._me, now)
-            return outbox.mark_sent(db, row, message_id, now)
+            outbox.mark_sent(db, row, message_id)
 
-        self.wake(await self._context.write(write))
-        if row.is_message:
-            self._metrics.sent.inc()
-            where = {"chat_id": row.chat, "message_id": message_id}
-            await self._context.explanations.tell(row.update_id, **where)
+        await self._context.write(write)
+        self._metrics.sent.inc()
+        where = {"chat_id": row.chat, "message_id": message_id}
+        await self._context.explanations.tell(row.update_id, **where)
         if row.spoken and row.part == 0 and row.taken_at is not None:
             self._metrics.reply.observe(max(0.0, now - row.taken_at))
 
     async def _fail(self, row: Planned, code: str) -> None:
-        now = self._clock.now()
-        self.wake(await self._context.write(lambda db: outbox.mark_failed(db, row, now)))
-        if row.is_message:
-            self._metrics.failed.labels(code).inc()
+        await self._context.write(lambda db: outbox.mark_failed(db, row))
+        self._metrics.failed.labels(code).inc()
 
     async def _postpone(self, row: Planned, seconds: float) -> None:
         now = self._clock.now()
-        self.wake(await self._context.write(lambda db: outbox.postpone(db, row, now, seconds)))
+        await self._context.write(lambda db: outbox.postpone(db, row, now, seconds))
 
     async def _migrate(self, row: Planned, new: int) -> None:
-        """The group became a supergroup: messages go there, other calls name what is not there."""
-        if row.is_message:
-            await self._postpone(row, 0.0)
-        else:
-            await self._fail(row, "400")
+        """The group became a supergroup: its messages go there."""
+        await self._postpone(row, 0.0)
         await self._context.work_off(lambda db: chats.migrate(db, row.chat, new))
-        self.wake_all(new)
+        self.wake([new])
 
     async def _try_again(self, row: Planned, error: Exception) -> None:
         attempt = row.attempts + 1
-        logger().warning("message not sent", method=row.method, error=error, attempt=attempt)
+        logger().warning("message not sent", error=error, attempt=attempt)
         if may_have_arrived(error):
             if attempt >= MOST_AMBIGUOUS:
                 await self._fail(row, "unknown")
                 return
-            self._note_doubled(int(row.is_message))
+            self._note_doubled(1)
         await self._postpone(row, backoff(row.attempts))
 
     def _note_doubled(self, count: int) -> None:

@@ -51,7 +51,6 @@ class Texts(BaseModel):
     reopen            answer to a button that is too old or sets nothing any more
     deleted           answer to /delete
     not_deleted       answer to it if Telegram does not delete the message
-    late              said before an answer to /delete or /report that takes long
     answer_me         /delete or /report does not answer a message of the bot
     reported          answer to /report once it has arrived
     unheard           answer to it if no owner got it, or there were too many reports
@@ -132,7 +131,6 @@ class Texts(BaseModel):
     reopen: Text = "Эти кнопки уже не работают. Откройте /settings заново."
     deleted: Text = "Удалил и больше так не скажу."
     not_deleted: Text = "Больше так не скажу, но удалить сообщение не получилось. Удалите его сами."
-    late: Text = "Telegram пока не даёт это сделать. Пробую ещё и напишу, что вышло."
     answer_me: Text = "Отправьте эту команду ответом на моё сообщение."
     reported: Text = "Передал вашу жалобу моему владельцу."
     unheard: Text = "Не смог передать: владелец недоступен или жалоб уже много. Попробуйте позже."

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.gateway import administrators
+from services.gateway import administrators, context
 from tests.services.gateway.conftest import TEXTS, World, cases
 from tests.services.gateway.telegram import group, instead, of, person, private
 from tests.services.gateway.test_settings_keyboard import press
@@ -37,7 +37,7 @@ ANSWERS: list[tuple[str, Fault, str]] = [
 async def test_an_administrators_command_is_answered_within_seconds(
     world: World, fault: Fault, text: str
 ) -> None:
-    world.patch.setattr(administrators, "ATTEMPT_SECONDS", 0.1)
+    world.patch.setattr(context, "ATTEMPT_SECONDS", 0.1)
     world.telegram.fault = fault
     async with world.gateway():
         world.telegram.put(group("/insanity on"), private("ты тут?"))
