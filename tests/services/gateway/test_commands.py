@@ -74,8 +74,8 @@ async def test_what_was_planned_before_it_was_denied_is_not_sent(world: World) -
 async def test_a_report_reaches_the_owner_without_its_reporter(world: World) -> None:
     world.configure(**OWNED)
     async with world.gateway():
-        await world.ask(group("/report", reply_to_message=own("грубость")))
-    assert world.telegram.texts(-100) == [TEXTS.reported]
+        world.telegram.put(group("/report", reply_to_message=own("грубость")))
+        await world.says(TEXTS.reported, chat=-100)
     [report] = world.telegram.texts(OWNER)
     assert "грубость" in report
     assert "Салон" in report
@@ -145,7 +145,8 @@ async def test_reports_are_few_and_none_without_an_owner(world: World) -> None:
     world.configure(**OWNED)
     async with world.gateway():
         reports = [{**message, "message_id": 900 + number} for number in range(REPORTS_AN_HOUR)]
-        await world.ask(*reports)
+        world.telegram.put(*reports)
+        await world.says(TEXTS.ownerless, *[TEXTS.reported] * REPORTS_AN_HOUR, chat=7)
         assert len(world.telegram.texts(OWNER)) == REPORTS_AN_HOUR
         assert await world.ask({**message, "message_id": 999}) == [TEXTS.unheard]
 
