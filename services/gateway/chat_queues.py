@@ -9,22 +9,21 @@ from contracts.clock import Clock
 from contracts.retry import retry
 from services.gateway.errors import Stopping, keep_trying
 
-K = TypeVar("K", bound=Hashable)
 I = TypeVar("I", bound=Hashable)  # noqa: E741
 
 
-class ChatQueues(Generic[K, I]):
+class ChatQueues(Generic[I]):
     """Calls `work` for each item, until it succeeds; `failed` is logged where it does not."""
 
     def __init__(self, work: Callable[[I], Awaitable[None]], clock: Clock, failed: str) -> None:
         self._work = work
         self._clock = clock
         self._policy = keep_trying(failed)
-        self._queues: dict[K, dict[I, None]] = {}  # a dict is a set in order of arrival
-        self._workers: dict[K, asyncio.Task[None]] = {}
+        self._queues: dict[int, dict[I, None]] = {}  # a dict is a set in order of arrival
+        self._workers: dict[int, asyncio.Task[None]] = {}
         self._closing = False
 
-    def put(self, chat: K, item: I) -> None:
+    def put(self, chat: int, item: I) -> None:
         """Queue the item, unless it is queued or in work already."""
         queue = self._queues.setdefault(chat, {})
         if self._closing or item in queue:
@@ -33,7 +32,7 @@ class ChatQueues(Generic[K, I]):
         if chat not in self._workers:
             self._workers[chat] = asyncio.create_task(self._work_off(chat, queue))
 
-    async def _work_off(self, chat: K, queue: dict[I, None]) -> None:
+    async def _work_off(self, chat: int, queue: dict[I, None]) -> None:
         """Work until the queue is empty, or through one item where the queues are closing.
 
         An item stays at the head of its queue while it is in work, so that it is not queued twice.

@@ -125,10 +125,6 @@ class Context:
 
         return await retry(attempt, self.clock, _DISK_REFUSES)
 
-    async def work_off(self, step: Callable[[Connection], int]) -> None:
-        """Repeat the step until it changes nothing, however long the disk refuses it."""
-        await retry(lambda: self.database.work_off(step), self.clock, _DISK_REFUSES)
-
 
 def _once_more(error: Exception, attempt: int) -> float | None:
     pause = error.retry_after if isinstance(error, TelegramRetryAfter) else 0.5

@@ -93,12 +93,9 @@ class Flow:
             case Message():  # told in both chats, and either may be read first
                 old = update.migrate_from_chat_id or update.chat
                 new = update.migrate_to_chat_id or update.chat
-                await self.database.work_off(lambda db: chats.migrate(db, old, new))
-                self.sender.wake([new])
+                await self.sender.migrate(old, new)
             case ButtonPress():
                 return await answer_button(update, self.context, self.me)
-            case Membership() if update.is_removal:
-                self.context.metrics.put_out.inc()
             case Membership() if update.is_arrival:
                 return await greet(update, self.context, self.me)
         return Answer()

@@ -218,13 +218,9 @@ class Membership(Tolerant):
     after: str = at_path("", "new_chat_member", "status")
 
     @property
-    def is_removal(self) -> bool:
-        return self.after in _OUT
-
-    @property
     def is_arrival(self) -> bool:
         """Whether it was added to a group, not only promoted."""
-        return self.before in _OUT and not self.is_removal and "group" in self.chat_type
+        return self.before in _OUT and self.after not in _OUT and "group" in self.chat_type
 
 
 Update = Message | ButtonPress | Membership

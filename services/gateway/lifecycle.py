@@ -104,7 +104,7 @@ class Gateway:
         self._context = context
         self._settings = settings
         self._generation = generation
-        self._queues: list[ChatQueues[Any, Any]] = []
+        self._queues: list[ChatQueues[Any]] = []
         self._polling: Polling | None = None
 
     def is_alive(self) -> bool:

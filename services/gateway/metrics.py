@@ -73,7 +73,6 @@ class Metrics:
         self.retries = counter("generation_retries", "Repeated calls of generation.", ["code"])
         self.sent = counter("messages_sent", "Messages sent.")
         self.failed = counter("messages_failed", "Messages not sent.", ["code"])
-        self.put_out = counter("put_out", "Times the bot was blocked or removed.")
         self.limited = counter("rate_limited", "Calls answered with 429.")
         self.doubled = counter(
             "messages_maybe_doubled", "Messages sent again that may have arrived before."

@@ -42,7 +42,7 @@ class Sender:
         self._clock = context.clock
         self._metrics = context.metrics
         self._rate_limit = RateLimit(context.delays)
-        self.queues = ChatQueues[int, int](self._send_all, context.clock, "sending failed")
+        self.queues = ChatQueues[int](self._send_all, context.clock, "sending failed")
         self._news: dict[int, asyncio.Event] = {}
 
     async def start(self) -> None:
@@ -101,7 +101,6 @@ class Sender:
                 return row, 0.0 if row is None else wait, None
             if unwanted := self._why_unwanted(db, row):
                 return row, 0.0, unwanted
-            # at once, or others take the same slot
             self._rate_limit.take_slot(chat, self._clock.monotonic())
             outbox.mark_sending(db, row)
             return row, 0.0, None
@@ -139,7 +138,8 @@ class Sender:
             self._metrics.limited.inc()
             await self._postpone(row, error.retry_after)
         except TelegramMigrateToChat as error:
-            await self._migrate(row, error.migrate_to_chat_id)
+            await self._postpone(row, 0.0)
+            await self.migrate(row.chat, error.migrate_to_chat_id)
         except REFUSED as error:
             logger().warning("message refused", error=error)
             await self._fail(row, failure_code(error))
@@ -158,10 +158,7 @@ class Sender:
             **json.loads(row.extra),
         }
         text = row.text if may_ping else without_pings(row.text)
-        try:
-            message = await self._api.call("sendMessage", chat_id=row.chat, text=text, **place)
-        finally:
-            self._rate_limit.move_slot(row.chat, self._clock.monotonic())
+        message = await self._api.call("sendMessage", chat_id=row.chat, text=text, **place)
         told = RepliedTo.model_validate(message if isinstance(message, dict) else {})
         return told.message_id or 2 * NOWHERE - row.id  # it was sent, whatever the answer says
 
@@ -188,10 +185,9 @@ class Sender:
         now = self._clock.now()
         await self._context.write(lambda db: outbox.postpone(db, row, now, seconds))
 
-    async def _migrate(self, row: Planned, new: int) -> None:
-        """The group became a supergroup: its messages go there."""
-        await self._postpone(row, 0.0)
-        await self._context.work_off(lambda db: chats.migrate(db, row.chat, new))
+    async def migrate(self, old: int, new: int) -> None:
+        """A group became a supergroup: its history and its messages go there."""
+        await self._context.database.work_off(lambda db: chats.migrate(db, old, new))
         self.wake([new])
 
     async def _try_again(self, row: Planned, error: Exception) -> None:

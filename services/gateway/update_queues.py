@@ -29,8 +29,8 @@ class UpdateQueues:
         self._me = me
         self._suspects = set[int]()
         self._suspect_at_work = asyncio.Lock()
-        self.arrivals = ChatQueues[int, Queued](self._take, clock, "update failed")
-        self.talk = ChatQueues[int, int](self._work, clock, "update failed")
+        self.arrivals = ChatQueues[Queued](self._take, clock, "update failed")
+        self.talk = ChatQueues[int](self._work, clock, "update failed")
 
     def put(self, arrivals: Iterable[Arrival]) -> None:
         for update_id, update, has_crashed in arrivals:

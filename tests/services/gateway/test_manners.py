@@ -3,7 +3,6 @@
 from tests.services.gateway.conftest import World
 from tests.services.gateway.generation import candidate
 from tests.services.gateway.telegram import another_bot, entity, group, private
-from tests.services.sandbox.faults import Call
 
 
 async def test_a_mute_stops_what_is_being_typed(world: World) -> None:
@@ -59,23 +58,7 @@ async def test_an_answer_to_a_bot_is_not_sent_when_the_row_grew_too_long(world: 
 async def test_a_chat_is_written_to_once_a_second(world: World) -> None:
     world.configure(delays=1.0)
     world.generation.candidates = [candidate("раз", "два")]
-
-    def on_the_way(call: Call) -> None:
-        if call.method == "sendMessage":  # whose second begins when it is there
-            world.clock.advance(0.7)
-
-    world.telegram.on_call = on_the_way
     async with world.gateway():
         world.telegram.put(private("эй"))
         await world.wait_out(1.0, world.telegram.texts)
         await world.says("раз", "два")
-
-
-async def test_all_chats_together_get_thirty_messages_a_second(world: World) -> None:
-    world.configure(delays=1.0)
-    async with world.gateway():
-        world.telegram.put(*(private("эй", user) for user in range(1, 51)))
-        await world.counts("messages_sent_total", 30)
-        await world.counts("outbox_size", 20)
-        await world.wait_out(1.0, world.telegram.texts)
-        await world.counts("messages_sent_total", 50, step=0.01)

@@ -76,14 +76,16 @@ async def test_a_forward_of_an_unknown_kind_is_a_forward(world: World) -> None:
         await world.counts("decisions_total", len(list(filter(None, ODD))), reason="not_addressed")
 
 
-async def test_being_put_out_is_read_whatever_else_is_told(world: World) -> None:
+async def test_being_added_is_read_whatever_else_is_told(world: World) -> None:
     async with world.gateway():
-        for odd in ODD:
-            member = {"status": "kicked", "user": odd, "until_date": odd}
-            told = {"chat": {"id": -100, "type": odd}, "from": person(), "date": odd}
-            told |= {"old_chat_member": odd, "new_chat_member": member, "invite_link": odd}
-            world.telegram.put_raw(my_chat_member=told)
-        await world.counts("put_out_total", len(ODD))
+        for number, odd in enumerate(ODD):
+            before, after = ({"status": each, "user": odd} for each in ("left", "member"))
+            chat = {"id": -100 - number, "type": "supergroup", "title": odd}
+            told = {"chat": chat, "from": person(), "date": odd, "invite_link": odd}
+            world.telegram.put_raw(
+                my_chat_member={**told, "old_chat_member": before, "new_chat_member": after}
+            )
+        await world.until(lambda: len(world.telegram.texts()) == len(ODD))
 
 
 async def test_a_members_status_is_read_whatever_else_is_told(world: World) -> None:
