@@ -8,9 +8,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from operator import mul
+from typing import NamedTuple
 
 
 class Kind(StrEnum):
@@ -29,14 +29,12 @@ class Kind(StrEnum):
     PLACE = "place"
 
 
-@dataclass(frozen=True)
-class Item:
-    """A private item between two indices of a text; `value` is the same however it is written."""
+class Item(NamedTuple):
+    """A private item between two indices of a text."""
 
     kind: Kind
     start: int
     end: int
-    value: str = field(repr=False)
 
 
 _NAMES = {
@@ -96,7 +94,6 @@ _EMAIL = re.compile(
     r"(?(2)[a-zа-я]{2,24}|(?:[a-z]{2,24}|(?:рф|ру|ком)(?![а-яё]))))",
     re.IGNORECASE,
 )
-_SPOKEN = re.compile(r"[(\[](?:at|собака)[)\]]|\s(?:собака|точка|dot)\s", re.IGNORECASE)
 _SECRET = re.compile(
     r"(?<![^\W\d_])(?:парол|passw(?:or)?d|pwd|токен|token|ключ(?!ев)|(?:api)?(?<![\d_])key|secret)"
     r"\w{0,6}(?:\s(?!http)\w{1,15}){0,3}[\s:=—–\-\"'«]{1,4}(?!http|[\w.-]{1,63}\.[a-z]{2,6}/)"
@@ -210,22 +207,22 @@ def find_private(text: str) -> Iterator[Item]:
     plain, seen = _UNSEEN.sub("", text), [*range(len(text))]
     if plain != text:
         seen = [index for index in seen if not _UNSEEN.match(text[index])]
-    for kind, match, value in _find(plain):
-        yield Item(kind, seen[match.start(1)], seen[match.end(1) - 1] + 1, value)
+    for kind, match in _find(plain):
+        yield Item(kind, seen[match.start(1)], seen[match.end(1) - 1] + 1)
 
 
-def _find(text: str) -> Iterator[tuple[Kind, re.Match[str], str]]:
-    """Yield kinds, matches and values in a text without what is not seen."""
+def _find(text: str) -> Iterator[tuple[Kind, re.Match[str]]]:
+    """Yield kinds and matches in a text without what is not seen."""
     for kind, pattern in _TEXTS:
         for match in pattern.finditer(text):
-            yield kind, match, squeeze(_SPOKEN.sub("", match[1]))
+            yield kind, match
     if len(re.findall(r"\d", text)) < _FEWEST_DIGITS:
         return
     for kind, pattern, is_kind in _NUMBERS:
         for match in pattern.finditer(text):
-            digits = re.sub(r"\D", "", squeeze(match[1]))
-            if is_kind(digits):
-                yield kind, match, digits[-10:] if kind is Kind.PHONE else digits
+            digits = [char for char in match[1] if char.isdecimal()]
+            if is_kind("".join(str(unicodedata.decimal(digit)) for digit in digits)):
+                yield kind, match
 
 
 def replace_private(text: str, found: Counter[str]) -> str:
@@ -237,12 +234,6 @@ def replace_private(text: str, found: Counter[str]) -> str:
             end = len(text[: item.start].removesuffix("+"))
             text = f"{text[:end]}[{_NAMES[item.kind]}]{text[item.end :]}"
     return text
-
-
-def squeeze(text: str) -> str:
-    """Return the letters and digits alone, in lower case: an item's `value` in any spelling."""
-    plain = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(str(unicodedata.decimal(char, char)) for char in plain if char.isalnum())
 
 
 _UNFINISHED = re.compile(
