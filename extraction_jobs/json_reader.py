@@ -8,7 +8,7 @@ What holds the values together has to be right, or the file is refused with the 
 
 import json
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
+from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,6 @@ _JSON = json.JSONDecoder(strict=False)
 _BROKEN = (ValueError, RecursionError)
 """What it raises over a value that is broken or not yet read to its end, and one that is too deep.
 """
-_ENCODINGS = {BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
 _SIGN = re.compile(r"[^ \t\n\r\ufeff]")
 _DELIMITER = re.compile(r"(?<![ \t\n\r])[ \t\n\r]*+([,:}\]])[ \t\n\r]*+")
 _INDENT = re.compile(r"\n[ \t]*+")
@@ -52,9 +51,7 @@ class JsonReader:
     def __init__(self, path: Path, file: IO[bytes], counts: Counter[str]) -> None:
         self.text, self.at, self.delimiter = "", 0, ""
         self._path, self._file, self._counts, self._line = path, file, counts, 1
-        self._encoding = _ENCODINGS.get(file.read(2), "utf-8")
-        file.seek(0)
-        self._decoder = getincrementaldecoder(self._encoding)()
+        self._decoder = getincrementaldecoder("utf-8")()
 
     def peek(self) -> str:
         """Go to the next sign that is no space and return it; "" at the file's end."""
@@ -99,7 +96,7 @@ class JsonReader:
     def refusal(self, why: str) -> Refusal:
         """Return the Refusal of the file that names the place."""
         line = self._line + self.text.count("\n", 0, self.at)
-        ahead = len(self.text[self.at :].encode(self._encoding)) + len(self._decoder.getstate()[0])
+        ahead = len(self.text[self.at :].encode()) + len(self._decoder.getstate()[0])
         place = f"line {line} (byte {self._file.tell() - ahead})"
         return Refusal(f"{self._path}: {why} in {place}; export the chat again, as JSON")
 
@@ -117,7 +114,7 @@ class JsonReader:
         try:
             text = self._decoder.decode(chunk)
         except UnicodeDecodeError as error:
-            self.text += error.object[: error.start].decode(self._encoding)
+            self.text += error.object[: error.start].decode()
             self.at = len(self.text)
             self._decoder.setstate((error.object[error.start :], 0))
             raise self.refusal("is not UTF-8 (saved by another program?)") from None

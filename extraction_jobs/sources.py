@@ -94,10 +94,10 @@ def recognise(path: Path) -> str:
     for what, mark in _FOREIGN.items():
         if mark.search(compact):
             raise Refusal(f"{path}: this is {what}")
-    if b"{" in compact[:4] and _MESSAGES.search(text.replace("\0", "")):
-        return "telegram-json"
     if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         raise Refusal(f"{path}: this text is in UTF-16: save it as UTF-8")
+    if b"{" in compact[:4] and _MESSAGES.search(text):
+        return "telegram-json"
     if not text.strip("\0"):
         raise Refusal(f"{path}: is empty; export the chat again")
     raise Refusal(f"{path}: no export of Telegram or WhatsApp, nor JSONL; see docs/export.md")

@@ -158,6 +158,7 @@ FOREIGN: list[tuple[bytes, str]] = [
     (b'{"sender": "A", "text": "when?"}', "line 1: at is missing"),
     (WHATSAPP.encode("cp1251"), "not in UTF-8"),
     (WHATSAPP.encode("utf-16"), "UTF-16.*save it as UTF-8"),
+    (TELEGRAM.encode("utf-16"), "UTF-16.*save it as UTF-8"),
     (b"<html><body>Hello</body></html>", "no export"),
     (b'{"guild": {"id": "1"}, "channel": {}, "messages": []}', "Discord.*JSONL.*docs/export.md"),
     (b"<html><div class=chatlog__message-group>", "Discord"),

@@ -37,10 +37,8 @@ BOT, NAME = "persona-bots/bot", "app.kubernetes.io/name"
 MOUNTS = ("/data", "/tmp")  # noqa: S108 (the container's)
 LIFETIME_SECONDS = 4 * 3600
 """How long an upload's pod lives at most, should deleting it fail."""
-EXPORT = re.compile(
-    rb"\{|<|PK\x03\x04|\xff\xfe|\xfe\xff|(?:\xef\xbb\xbf|\xe2\x80[\x8e\x8f])*(?:\{|\[?\d)"
-)
-"""How JSON, HTML, an archive, UTF-16 and WhatsApp's text begin, with or without marks before it."""
+EXPORT = re.compile(rb"\{|<|PK\x03\x04|(?:\xef\xbb\xbf|\xe2\x80[\x8e\x8f])*(?:\{|\[?\d)")
+"""How JSON, HTML, an archive and WhatsApp's text begin, with or without marks before it."""
 RECEIVE = Path(__file__).with_name("receive.sh")
 
 

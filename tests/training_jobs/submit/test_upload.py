@@ -52,7 +52,6 @@ def test_an_export_replaces_the_previous_one(cluster: StandIn) -> None:
     "content",
     [
         b'\xef\xbb\xbf{"messages": []}',
-        '{"messages": []}'.encode("utf-16"),
         b"<!DOCTYPE html>",
         "12.03.2023, 18:45 - Анна: да".encode(),
         "\u200e[12.03.2023, 18:45:07] Анна: да".encode(),
