@@ -8,7 +8,7 @@ from contracts.settings import Volumes, from_environment
 from telemetry.job import command, job_app
 from telemetry.logs import logger
 from training_jobs.bot_config import DEFAULT_BASE
-from training_jobs.language_model import load_base
+from training_jobs.language_model import find_base, load_model
 
 
 def main(
@@ -18,7 +18,7 @@ def main(
 ) -> None:
     """Download a base model into BASE_DIR, where fine-tuning looks for it first, and load it."""
     with command("fetching"):
-        loaded = load_base(base, from_environment(Volumes))
+        loaded = load_model(find_base(base, from_environment(Volumes)))
         where = {"folder": loaded.name, "revision": loaded.revision}
         for note in loaded.notes:
             logger().warning(note, base=base)

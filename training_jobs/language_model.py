@@ -6,7 +6,7 @@ these.
 
 import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,18 +87,6 @@ def find_base(name: str, volumes: Volumes) -> Path:
     if hub_name.count("/") != 1 or name.startswith((".", "/")):
         raise Refusal(f"base {name!r}: no such folder, and no hub name (owner/name) or demo either")
     return _download(hub_name, revision, in_base_dir)
-
-
-def load_base(name: str, volumes: Volumes) -> LanguageModel:
-    """Return a base; its notes say if nobody knows whether it is of the commit that is named."""
-    folder = find_base(name, volumes)
-    hub_name, _, revision = name.partition("@")
-    base = load_model(folder)
-    if revision and not base.revision and folder == volumes.base(hub_name):
-        return replace(
-            base, notes=(*base.notes, f"base of unknown commit, not {revision} for sure")
-        )
-    return base
 
 
 def _revision(folder: Path) -> str:

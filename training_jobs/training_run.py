@@ -14,7 +14,7 @@ from contracts.settings import Volumes, from_environment
 from training_jobs.bot_config import TrainingConfig
 from training_jobs.checkpoint import FOLDER, Checkpoints
 from training_jobs.hardware import detect_hardware
-from training_jobs.language_model import LanguageModel, load_base
+from training_jobs.language_model import LanguageModel, find_base, load_model
 from training_jobs.loss import document_losses
 from training_jobs.packing import Batch, Document, collate, pack, render_documents
 
@@ -91,7 +91,7 @@ class TrainingRun:
 
     def load_base(self) -> LanguageModel:
         """Return the base model as it is before training."""
-        return load_base(self.config.base, from_environment(Volumes))
+        return load_model(find_base(self.config.base, from_environment(Volumes)))
 
     def _render(self, path: Path) -> tuple[list[Document], int]:
         return render_documents(read_records(path), self.base.vocabulary, self.block_tokens)

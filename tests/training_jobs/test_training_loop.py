@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -196,6 +197,16 @@ def test_a_refused_command_leaves_the_run_before_whole(train: Train, tmp_path: P
     with pytest.raises(Refusal, match="LoRA cannot learn the tokens"):
         train(**LORA, base=str(write_gpt2(tmp_path / "base", special=())))
     assert read_run(tmp_path / "run").bot == BOT
+
+
+def test_lora_takes_a_base_whose_commit_nobody_knows(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BASE_DIR", str(tmp_path))
+    shutil.copytree(toy.base, tmp_path / "owner--name")
+    base = f"owner/name@{'1' * 40}"
+    config = TrainingConfig.model_validate({**SETTINGS, **LORA, "base": base})
+    assert TrainingRun(config, toy.dataset, tmp_path / "run").base.revision == ""
 
 
 def test_it_stops_when_the_held_out_loss_no_longer_falls_and_keeps_the_best(
