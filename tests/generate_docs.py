@@ -21,7 +21,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from contracts.conversation import Conversation
-from contracts.model_version import BotModels
 from contracts.sampling import Sampling
 from contracts.settings import Settings, Volumes
 from extraction_jobs.build_dataset import report_card
@@ -184,7 +183,7 @@ def job_metrics() -> str:
         pass
     for common in (report, failed):
         rows += metric_rows(common.registry, "", {})
-    for function in (report_run, ProgressLog.note, report_figures, report_version):
+    for function in (report_run, ProgressLog.note, report_figures):
         texts |= descriptions(function)
     training = {**descriptions(ProgressLog.note), **descriptions(report_run)}
     reports: dict[str, Callable[[JobReport], None]] = {
@@ -192,7 +191,7 @@ def job_metrics() -> str:
         "training": lambda report: report.gauges("", dict.fromkeys(training)),
         "conversion": lambda report: report_conversion(report, MagicMock(), MagicMock()),
         "evaluation": lambda report: report_figures(report, None),
-        "publishing": lambda report: report_version(report, BotModels(DOCS), MagicMock(files={})),
+        "publishing": lambda report: report_version(report, MagicMock(files={})),
         "backup": lambda report: report_copy(report, 0),
     }
     for job, tell in reports.items():

@@ -94,7 +94,7 @@ def of_jobs(toy: Toy) -> Iterator[Exposed]:
         lambda report: _train(report, toy),
         lambda report: convert.report_conversion(report, conversion, toy.run / CONVERTED),
         lambda report: evaluate.report_figures(report, None),
-        lambda report: publish.report_version(report, toy.models, toy.manifest),
+        lambda report: publish.report_version(report, toy.manifest),
         lambda report: backup.report_copy(report, 1),
     )
     for job, tell in zip(JOBS, figures, strict=True):

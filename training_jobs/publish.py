@@ -17,7 +17,7 @@ from contracts.refusal import Refusal
 from telemetry.job import BotOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
 from training_jobs import run_folder
-from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
+from training_jobs.evaluation.results import Evaluation, read_evaluation
 from training_jobs.model_libraries import require_training_packages
 from training_jobs.quality_gate import objections, unjudged
 from training_jobs.run_folder import Conversion, Run
@@ -26,8 +26,6 @@ MODEL_CARD = "README.md"
 COPIED = {"bot", "base", "base_revision", "dataset_sha256", "forgets_until", "prompt_format"}
 COPIED |= {"context_turns"}
 """Fields of a run that its manifest has too."""
-REPORTED = ("bits_per_character", "attribution_tuned", "memorised_share")
-"""Figures that are reported of a version and of the one before it."""
 
 
 def publish(
@@ -132,25 +130,8 @@ def model_card(
     )
 
 
-def report_version(report: JobReport, models: BotModels, manifest: Manifest) -> None:
-    """Report what was measured of the version, and of the one that a rollback would return to.
-
-    version_bits_per_character   of the published version: bits a character of the held-out answers
-    version_attribution_tuned    of the published version: how much it resembles the persona, 0 to 1
-    version_memorised_share      of the published version: share of replies copied from the data
-    previous_bits_per_character  of the version before it: bits a character, in its own evaluation
-    previous_attribution_tuned   of the version before it: how much it resembles the persona
-    previous_memorised_share     of the version before it: share of replies copied from the data
-    """
+def report_version(report: JobReport, manifest: Manifest) -> None:
     report.gauge("files", "Files in the published version.", len(manifest.files))
-    for name, version in (("version", manifest.id), ("previous", models.previous_id())):
-        evaluation = None
-        if version is not None:
-            with suppress(Refusal, OSError):  # unreadable: the new version serves all the same
-                evaluation = read_evaluation(models.path(version))
-        found = figures(evaluation)
-        text = f"Of the {name} when it was evaluated."
-        report.gauges(text, {f"{name}_{each}": found[each] for each in REPORTED})
 
 
 def main(
@@ -183,7 +164,7 @@ def main(
                 manifest = models.renew(forgets_until)
             with suppress(OSError, Locked):
                 models.prune(datetime.now(UTC), Serving.read(context.volumes.serving(name)))
-        report_version(context.report, models, manifest)
+        report_version(context.report, manifest)
         logger().info("published", bot=name, version=manifest.id, folder=str(models.folder))
 
 

@@ -172,7 +172,7 @@ async def monitored(
         for expression in (
             'count_over_time(persona_gateway_decisions_total{reason="muted"}[1m]) > 1',
             'count_over_time(persona_generation_moderation_total{action="blocked"}[1m]) > 1',
-            "persona_publishing_previous_bits_per_character",
+            "persona_evaluation_bits_per_character",
             "count_over_time(persona_generation_refused_version_info[1m]) > 1",
             "count_over_time(persona_generation_rejected_total[1m]) > 1",
             'ALERTS{alertname="JobFailed", bot="polkson", alertstate="firing"}',

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import math
 import shutil
 from pathlib import Path
 
@@ -10,12 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.files import locked, write_model
-from contracts.model_version import MODEL_FILES, BotModels, Manifest, verify
+from contracts.model_version import MODEL_FILES, BotModels, verify
 from contracts.refusal import Refusal
-from telemetry.job import JobReport
 from tests.conftest import BOT, FORGETS_UNTIL, Toy
-from training_jobs.evaluation.results import Estimate, Evaluation, Likelihood
-from training_jobs.publish import app, publish, report_version
+from training_jobs.publish import app, publish
 from training_jobs.run_folder import EVALUATION, SUMMARY, read_run
 
 
@@ -91,46 +88,6 @@ def test_the_examples_of_an_older_evaluation_stay_behind(toy: Toy, tmp_path: Pat
     assert not [
         path for path in models.path(manifest.id).iterdir() if b"4276 38" in path.read_bytes()
     ]
-
-
-def measured(version: Path, bits: float) -> None:
-    """Let it be evaluated, with nobody to tell the persona from."""
-    one, share = Estimate(bits, bits, bits), Estimate(0.25, 0.0, 0.5)
-    likelihood = Likelihood(bits_per_character=one, perplexity=one)
-    done = Evaluation(
-        contexts=5, tuned=likelihood,
-        memorised={"tuned": share, "real": share},
-    )  # fmt: skip
-    (version / EVALUATION).write_text(done.model_dump_json())
-
-
-def reported(models: BotModels, manifest: Manifest) -> dict[str, float]:
-    """What the job reports of a version: the figures that are numbers."""
-    report = JobReport("publishing", BOT)
-    report_version(report, models, manifest)
-    families = {each.name: each.samples[0].value for each in report.registry.collect()}
-    figures = {name.removeprefix("persona_publishing_"): v for name, v in families.items()}
-    assert figures.pop("files") == len(manifest.files)
-    assert len(figures) == 6
-    return {name: value for name, value in figures.items() if not math.isnan(value)}
-
-
-def test_the_figures_of_a_version_are_reported_beside_those_of_the_one_before(
-    toy: Toy, tmp_path: Path
-) -> None:
-    models, run = BotModels(tmp_path / BOT), shutil.copytree(toy.run, tmp_path / "run")
-    assert reported(models, publish(BOT, run, models)) == {}
-    measured(run, 2.5)
-    only = publish(BOT, run, models, force=True)
-    shares = {"version_memorised_share": 0.25}
-    assert reported(models, only) == {"version_bits_per_character": 2.5, **shares}
-    measured(run, 2.0)
-    new = publish(BOT, run, models, force=True)
-    shares["previous_memorised_share"] = 0.25
-    bits = {"version_bits_per_character": 2.0, "previous_bits_per_character": 2.5}
-    assert reported(models, new) == bits | shares
-    (models.path(only.id) / EVALUATION).write_text("{")  # which is no reason to fail any more
-    assert not any(name.startswith("previous") for name in reported(models, new))
 
 
 def test_a_model_fine_tuned_elsewhere_is_published_with_its_format_under_the_bots_lock(
