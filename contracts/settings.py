@@ -24,22 +24,6 @@ def from_environment(settings: type[S]) -> S:
         return settings()
 
 
-def environment_help(*settings: type[Settings]) -> str:
-    """Return the variables that a process reads with their defaults, as an epilog for its `--help`.
-
-    The line with a backspace keeps click from filling the lines of the paragraph after it.
-    """
-    fields = {name.upper(): field for each in settings for name, field in each.model_fields.items()}
-    defaults = {
-        name: "required" if field.is_required() else "" if field.default is None else field.default
-        for name, field in fields.items()
-    }
-    lines = [f"  {name:18} {default}".rstrip() for name, default in defaults.items()]
-    return "\n".join(
-        ["\b", "Environment variables and their defaults (docs/settings.md explains them):", *lines]
-    )
-
-
 class Volumes(Settings):
     """Folders of data, models and base models: the same tree on a laptop and in the cluster.
 

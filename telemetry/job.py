@@ -31,7 +31,7 @@ from contracts.bot_file import BotFile
 from contracts.clock import Clock
 from contracts.files import file_sha256, locked, write_whole
 from contracts.refusal import EXIT_CODE, Refusal, end_process
-from contracts.settings import Settings, Volumes, environment_help, from_environment
+from contracts.settings import Settings, Volumes, from_environment
 from telemetry.command_line import CommandLine
 from telemetry.logs import LogSettings, configure, logger
 
@@ -61,15 +61,11 @@ class PushSettings(Settings):
     pushgateway_url: str | None = None
 
 
-def job_app(main: Callable[..., None] | None = None, *settings: type[Settings]) -> typer.Typer:
-    """Return a command line: of one command, or one to which commands are added.
-
-    settings  what the command reads besides LogSettings; without any, what `job` reads
-    """
+def job_app(main: Callable[..., None] | None = None) -> CommandLine:
+    """Return a command line of one command, or one to which commands are added."""
     app = CommandLine()
-    app.info.epilog = environment_help(*(settings or (Volumes, PushSettings)), LogSettings)
     if main is not None:
-        app.command(epilog=app.info.epilog)(main)
+        app.command()(main)
     return app
 
 

@@ -8,10 +8,9 @@ from typing import TypeVar
 
 import typer
 
-from contracts.settings import Settings, environment_help, from_environment
+from contracts.settings import Settings, from_environment
 from telemetry.command_line import CommandLine
 from telemetry.job import command
-from telemetry.logs import LogSettings
 
 S = TypeVar("S", bound=Settings)
 
@@ -43,11 +42,10 @@ def service_app(
             gc.set_threshold(50_000)
             asyncio.run(run_until_told(from_environment(settings)))
 
-    epilog = environment_help(settings, LogSettings)
     if others:
-        app.callback(invoke_without_command=True, help=about, epilog=epilog)(main)
+        app.callback(invoke_without_command=True, help=about)(main)
     else:
-        app.command(help=about, epilog=epilog)(main)
+        app.command(help=about)(main)
     for other in others:
         app.command()(other)
     return app

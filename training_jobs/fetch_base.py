@@ -25,7 +25,7 @@ def main(
         logger().info("fetched", base=base, **where, parameters=loaded.model.num_parameters())
 
 
-app = job_app(main, Volumes)
+app = job_app(main)
 
 if __name__ == "__main__":
     app()

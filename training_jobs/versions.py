@@ -9,7 +9,7 @@ from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from telemetry.job import BotOption, command, job_app
 
-app = job_app(None, Volumes)
+app = job_app()
 
 
 def _models(bot: Path) -> BotModels:

@@ -23,7 +23,7 @@ def main(output: Annotated[Path | None, typer.Option(help="Folder [DATA_DIR].")]
             typer.echo(path)
 
 
-app = job_app(main, Volumes)
+app = job_app(main)
 
 if __name__ == "__main__":
     app()

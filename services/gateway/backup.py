@@ -26,7 +26,7 @@ from services.gateway.settings import DatabasePath
 from services.gateway.store import database_file
 from telemetry.job import JobReport, PushSettings, command, job_app, job_report
 
-app = job_app(None, DatabasePath, Volumes, PushSettings)
+app = job_app()
 
 KEEP_DAYS = 14
 BUSY = "another backup works there; wait for its end"

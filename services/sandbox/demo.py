@@ -22,7 +22,7 @@ from pydantic import Field, SecretStr
 from contracts.bot_file import bot_names
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal, end_process
-from contracts.settings import Settings, Volumes, environment_help, from_environment
+from contracts.settings import Settings, Volumes, from_environment
 from services.sandbox.demo_processes import Demo, Gateways, free_port, token_variable
 from services.sandbox.settings import SandboxSettings, sandbox_token
 from services.sandbox.taught_bots import TaughtBots
@@ -187,7 +187,7 @@ async def run_until_stopped(settings: DemoSettings, memory: Path) -> None:
         await demo.stop()
 
 
-@app.command(epilog=environment_help(DemoSettings))
+@app.command()
 def main() -> None:
     """Serve all published bots on a page that stands in for Telegram, until Ctrl-C.
 

@@ -20,7 +20,7 @@ from training_jobs import run_folder
 from training_jobs.evaluation.results import read_evaluation
 from training_jobs.publish import MODEL_CARD, model_card, publish
 
-app = job_app(None, Volumes)
+app = job_app()
 
 BOTS = ("avtobus", "polkson")
 FOLDER = Path(__file__).parent
