@@ -143,15 +143,18 @@ def converted_losses(model: Path, documents: Sequence[Document]) -> list[float]:
     return losses
 
 
-def adopt(bot: str, source: Path, prompt_format: PromptFormat, folder: Path) -> None:
-    """Make a run folder of a model that was fine-tuned elsewhere; code in it is not run."""
+def adopt(bot: str, source: Path, folder: Path) -> None:
+    """Make a run folder of a model that was fine-tuned elsewhere, on texts with a line a message.
+
+    Code in it is not run.
+    """
     model = load_model(source)
     run = run_folder.Run(
         bot=bot,
         base=source.name,
         dataset_sha256="",
         eos=model.vocabulary.eos,
-        prompt_format=prompt_format,
+        prompt_format=PromptFormat.PLAIN,
         licence=model.licence,
         notes=("fine-tuned elsewhere",),
         metrics={},

@@ -12,7 +12,6 @@ import typer
 
 from contracts.files import Locked, write_model
 from contracts.model_version import SCHEMA, BotModels, Manifest, Serving, Stop, hash_files
-from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 from telemetry.job import BotOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
@@ -138,9 +137,6 @@ def main(
     bot: BotOption,
     run: RunOption = None,
     source: Annotated[Path | None, typer.Option("--from", help="A GPT-2 from elsewhere.")] = None,
-    prompt_format: Annotated[
-        PromptFormat, typer.Option(help="With --from: how its training texts were written.")
-    ] = PromptFormat.TURNS_1,
     force: Annotated[bool, typer.Option("--force", help="Ignore the gate; it is noted.")] = False,
     skip_unchanged: SkipOption = False,
 ) -> None:
@@ -153,7 +149,7 @@ def main(
             from training_jobs.convert import adopt  # needs torch: publishing alone does not
 
             folder = Path(adopted)
-            adopt(name, source, prompt_format, folder)
+            adopt(name, source, folder)
         manifest = run_folder.served(folder, models) if skip_unchanged else None
         if manifest is None:
             manifest = publish(name, folder, models, force=force)

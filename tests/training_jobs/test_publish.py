@@ -96,7 +96,7 @@ def test_a_model_fine_tuned_elsewhere_is_published_with_its_format_under_the_bot
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     monkeypatch.setenv("MODELS_DIR", str(tmp_path / "models"))
-    options = ["--bot", str(toy.bot_file), "--from", str(rugpt3), "--prompt-format", "plain"]
+    options = ["--bot", str(toy.bot_file), "--from", str(rugpt3)]
     with locked(data_dir / BOT, "busy"):
         assert CliRunner().invoke(app, options).exit_code == 2
     result = CliRunner().invoke(app, options)
