@@ -5,7 +5,7 @@ import { html, useLayoutEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { Message } from "./message.js";
 
-const PAGE = 200; // messages that are drawn at first
+const PAGE = 100; // messages that are drawn at first
 const NEAR_END = 80; // pixels from the end within which new messages are followed
 const PAUSE = 300; // seconds after which a message of the same author has a head of its own
 

