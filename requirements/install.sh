@@ -13,12 +13,19 @@ lock=$here/${2:-development}.txt
 cpu_index=https://download.pytorch.org/whl/cpu
 
 "${PYTHON3:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-  { echo "error: Python 3.11 or later is needed" >&2; exit 2; }
+  { echo "error: Python 3.11 or later is needed; name it by PYTHON3=python3.11 before make" >&2; exit 2; }
 "${PYTHON3:-python3}" -m venv "$venv"
 # bytecode is compiled at the first import, because most files are never imported
 pip() {
-  "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-warn-conflicts \
-    --no-compile "$@"
+  local said
+  said=$("$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-warn-conflicts \
+    --no-compile "$@" 2>&1) && return
+  case $said in
+    *"No space left"*) said="ERROR: no space left on the disk of $venv or of ${TMPDIR:-/tmp}" ;;
+    *"connection broken"*) said="ERROR: PyPI cannot be reached; with a network, try again" ;;
+  esac
+  echo "$said" >&2
+  return 1
 }
 
 torch=$(grep '^torch==' "$lock" || true)
