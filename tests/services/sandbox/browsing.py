@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright, expect
 
 from tests.debian_package import need
 
@@ -72,3 +72,24 @@ async def barriers(page: Page) -> list[str]:
         if one["impact"] in ("serious", "critical")
         for node in one["nodes"]
     ]
+
+
+def field(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Сообщение")
+
+
+def said(page: Page, text: str) -> Locator:
+    return page.locator(".message").filter(has_text=text)
+
+
+def chat(page: Page, title: str) -> Locator:
+    return page.get_by_role("navigation").get_by_role("link", name=title)
+
+
+async def write(page: Page, text: str) -> None:
+    await field(page).press_sequentially(text)
+
+
+async def open_group(page: Page) -> None:
+    await chat(page, "Общая комната").click()
+    await expect(page.get_by_role("heading", name="Общая комната")).to_be_visible()

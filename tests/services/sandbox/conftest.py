@@ -12,6 +12,7 @@ import pytest
 from aiogram import Bot, exceptions
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
+from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
 from services.sandbox.settings import SandboxSettings, sandbox_token
 from tests.conftest import PATIENCE
@@ -91,6 +92,12 @@ class Sandbox:
                         yield json.loads(line[6:])
 
             yield read()
+
+
+def keyboard(*texts: str) -> InlineKeyboardMarkup:
+    """A row of buttons; what a press gives is what stands on it."""
+    row = [InlineKeyboardButton(text=text, callback_data=text) for text in texts]
+    return InlineKeyboardMarkup(inline_keyboard=[row])
 
 
 async def received(one: Bot) -> list[Any]:

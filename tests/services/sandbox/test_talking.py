@@ -9,13 +9,21 @@ from aiogram.types import (
     BotCommand,
     BotCommandScopeAllChatAdministrators,
     BotCommandScopeAllGroupChats,
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
 )
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Page, expect
 
-from tests.services.sandbox.browsing import PHONE, barriers, chromium, opened
-from tests.services.sandbox.conftest import ANYA, Sandbox
+from tests.services.sandbox.browsing import (
+    PHONE,
+    barriers,
+    chat,
+    chromium,
+    field,
+    open_group,
+    opened,
+    said,
+    write,
+)
+from tests.services.sandbox.conftest import ANYA, Sandbox, keyboard
 
 MARKUP = '<img src="x" onerror="document.title=1"><b>жирно</b>'
 
@@ -30,32 +38,6 @@ async def browser() -> AsyncIterator[Browser]:
 async def page(browser: Browser, sandbox: Sandbox) -> AsyncIterator[Page]:
     async with opened(browser, sandbox.url) as page:
         yield page
-
-
-def field(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Сообщение")
-
-
-def said(page: Page, text: str) -> Locator:
-    return page.locator(".message").filter(has_text=text)
-
-
-def chat(page: Page, title: str) -> Locator:
-    return page.get_by_role("navigation").get_by_role("link", name=title)
-
-
-async def write(page: Page, text: str) -> None:
-    await field(page).press_sequentially(text)
-
-
-async def open_group(page: Page) -> None:
-    await chat(page, "Общая комната").click()
-    await expect(page.get_by_role("heading", name="Общая комната")).to_be_visible()
-
-
-def keyboard(*texts: str) -> InlineKeyboardMarkup:
-    row = [InlineKeyboardButton(text=text, callback_data=text) for text in texts]
-    return InlineKeyboardMarkup(inline_keyboard=[row])
 
 
 async def test_a_message_is_answered_and_the_focus_stays_in_the_field(
@@ -223,11 +205,9 @@ async def test_the_language_is_the_browser_s_or_the_chosen_one(
         await page.reload()
         await expect(field(page)).to_be_visible()
         assert await page.evaluate("document.documentElement.lang") == "ru"
-        assert await page.evaluate(
-            "import('/static/texts.js').then(({TEXTS}) => Object.keys(TEXTS.ru).join())"
-        ) == await page.evaluate(
-            "import('/static/texts.js').then(({TEXTS}) => Object.keys(TEXTS.en).join())"
-        )
+        keys = "import('/static/texts.js').then(({TEXTS}) => Object.values(TEXTS).map(Object.keys))"
+        russian, english = await page.evaluate(keys)
+        assert russian == english
 
 
 async def test_every_text_is_text_and_never_markup(page: Page, sandbox: Sandbox) -> None:
