@@ -1,6 +1,7 @@
-"""The picture of the demo's page in the README: people write in the group, and what they see then.
+"""The pictures of the demo's page in the README: people write in the group, and what they see then.
 
 `make demo`, then `python -m benchmarks.screenshot`; look at it, and repeat if the bots were dull.
+While a bot is taught there: `--said --view /teach --output docs/teach.png`.
 """
 
 import asyncio
@@ -46,32 +47,35 @@ async def _is_answered(http: aiohttp.ClientSession, written: int) -> bool:
     return any(one["from"] in bots for one in group)
 
 
-async def picture(page: str, output: Path, theme: str, width: int, height: int) -> None:
+async def picture(page: str, output: Path, theme: str, size: tuple[int, int]) -> None:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        view: Any = {"width": width, "height": height}
+        view: Any = dict(zip(("width", "height"), size, strict=True))
         shown = await browser.new_page(
             viewport=view, color_scheme="dark" if theme == "dark" else "light", locale="ru-RU"
         )
-        await shown.goto(f"{page}/#group")
-        await shown.locator(".message").last.wait_for()
+        await shown.goto(page)
+        await shown.locator(".message, .replies").first.wait_for()
         await shown.screenshot(path=output)
 
 
-async def make(page: str, output: Path, theme: str, width: int, height: int, is_said: bool) -> None:
+async def make(
+    page: str, view: str, output: Path, theme: str, size: tuple[int, int], is_said: bool
+) -> None:
     try:
         async with aiohttp.ClientSession(page) as http:
             if not is_said:
                 await talk(http)
     except aiohttp.ClientError:
         raise Refusal(f"{page}: no sandbox answers there; start `make demo`") from None
-    await picture(page, output, theme, width, height)
+    await picture(f"{page}/#{view}", output, theme, size)
 
 
 def main(
     page: Annotated[str, typer.Option(help="As make demo prints it.")] = "http://127.0.0.1:8081",
+    view: Annotated[str, typer.Option(help="A chat, or /teach.")] = "group",
     output: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("docs/demo.png"),
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     width: Annotated[int, typer.Option(help="Of the window, in pixels.")] = 1000,
@@ -80,7 +84,7 @@ def main(
 ) -> None:
     """Let people talk in the demo's group, and take a picture of it."""
     try:
-        asyncio.run(make(page, output, theme, width, height, said))
+        asyncio.run(make(page, view, output, theme, (width, height), said))
     except Refusal as refusal:
         end_process(refusal)
 

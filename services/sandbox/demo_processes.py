@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from contracts.refusal import Refusal
+from services.sandbox.tied_process import end_tied, start_tied
 
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
@@ -54,19 +55,16 @@ class Demo:
     async def start(
         self, name: str, module: str, is_guest: bool = False, **environment: str
     ) -> None:
-        """Start a module of ours in a session of its own: a terminal's Ctrl-C reaches only us.
+        """Start a module of ours.
 
         is_guest  the others go on without it
         """
-        process = await asyncio.create_subprocess_exec(
+        self._processes[name] = await start_tied(
             *(sys.executable, "-m", module),
-            env={**self.environment, "LOG_FORMAT": "json", **environment},
-            start_new_session=True,
-            stdin=asyncio.subprocess.DEVNULL,
+            environment={**self.environment, "LOG_FORMAT": "json", **environment},
             stdout=self._log_file,
             stderr=self._log_file,
         )
-        self._processes[name] = process
         if is_guest:
             self._guests.add(name)
 
@@ -102,17 +100,7 @@ class Demo:
         """End these or all, the last started first, and kill what does not end in time."""
         chosen = names or [*reversed(self._processes)]
         stopped = [self._processes.pop(name) for name in chosen if name in self._processes]
-        running = [process for process in stopped if process.returncode is None]
-        for process in running:
-            process.terminate()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await asyncio.gather(*(process.wait() for process in running))
-        except TimeoutError:
-            for process in running:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
+        await end_tied(*stopped, seconds=STOP_SECONDS)
 
     @property
     def log(self) -> TextIO:

@@ -9,7 +9,6 @@ import json
 import re
 import shutil
 import sys
-from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,11 +20,12 @@ from contracts.bot_file import NAME, BotFile, bot_names
 from contracts.files import Locked, locked, write_whole
 from contracts.refusal import Refusal
 from services.sandbox.taught_bots import LOG, TaughtBots, Wanted
-from services.sandbox.tied_process import tied_process
+from services.sandbox.tied_process import run_tied, tied_process
 from services.sandbox.training_packages import TrainingPackages
 
 LOCK_SECONDS = 0.5
-ESTIMATE = re.compile(r"at most ((?:\d+ days?, )?[\d:]+)\n([\d.]+ GiB)")
+ESTIMATE = re.compile(r"at most ((?:\d+ days?, )?[\d:]+)\n(?:.*\n)*([\d.]+ GiB)")
+"""What `training_jobs.finetune --estimate` says of time and memory."""
 Act = Callable[[str], Awaitable[None]]
 
 
@@ -211,7 +211,7 @@ class Teacher:
         try:
             with (self.bots.folder(bot) / LOG).open("wb") as log:
                 async with tied_process(
-                    *command, environment=self._environment, stdout=PIPE, stderr=log
+                    *command, environment=self._environment, stderr=log
                 ) as process:
                     said, _ = await process.communicate()
         finally:
@@ -225,14 +225,9 @@ class Teacher:
 
     async def _output(self, *command: str) -> None:
         """Run what is short; raises Refusal with what it says is wrong."""
-        environment = self._environment
-        async with tied_process(
-            *command, environment=environment, stdout=PIPE, stderr=PIPE
-        ) as process:
-            _, said = await process.communicate()
-        if process.returncode:
-            lines = said.decode(errors="replace").splitlines()
-            errors = (line for line in lines if line.startswith("error: "))
+        code, said = await run_tied(*command, environment=self._environment)
+        if code:
+            errors = (line for line in said if line.startswith("error: "))
             raise Refusal(next(errors, f"{command[0]} has failed").removeprefix("error: "))
 
 

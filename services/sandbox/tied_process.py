@@ -1,64 +1,93 @@
-"""Processes that are never left behind: whatever they start ends with the demo, also by kill -9.
+"""Processes that are never left behind: what they start ends with the demo, also by kill -9.
 
-They get the time that others leave. Of each a shell leads a session of its own: it ends the session
-when the pipe that it reads is closed, and is there until what it started has ended.
+Of each a shell leads a session of its own. It passes SIGTERM on, waits until what it started has
+ended, and then ends what that left behind. SIGTERM also comes when the pipe is closed that the demo
+alone holds open.
 """
 
 import asyncio
 import os
 import signal
-from asyncio.subprocess import Process
+from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from typing import IO
 
-from telemetry.logs import logger
-
+GENTLY = ("nice", "-n", "19")
+"""Before a command: it gets the time that others leave."""
 END_SECONDS = 60.0
 """A training that is told to end takes its step to the end, and writes a checkpoint."""
 _LEADER = """
 exec 3<&0
-(read -r _ <&3; kill -- -$$) &
-trap : TERM
-"$@" 3<&- < /dev/null
+"$@" 3<&- < /dev/null &
+child=$!
+trap 'kill $child' TERM
+(read -r _ <&3; kill $$) &
+wait $child
 code=$?
-kill $!
+while kill -0 $child 2> /dev/null; do wait $child; code=$?; done
+trap : TERM
+kill -- -$$
 exit $code
 """
+Output = int | IO[bytes]
+
+
+@cache
+def _pipe() -> tuple[int, int]:
+    """Return the end that all leaders read, and the one that closes with this process."""
+    return os.pipe()
+
+
+async def start_tied(
+    *command: str, environment: Mapping[str, str], stdout: Output, stderr: Output
+) -> Process:
+    """Start a process; its SIGTERM ends all that it starts. A terminal's Ctrl-C reaches none."""
+    return await asyncio.create_subprocess_exec(
+        *("sh", "-c", _LEADER, "sh", *command),
+        env=environment,
+        start_new_session=True,
+        stdin=_pipe()[0],
+        stdout=stdout,
+        stderr=stderr,
+    )
+
+
+async def end_tied(*processes: Process, seconds: float = END_SECONDS) -> None:
+    """End them, and kill what does not end in time."""
+    running = [process for process in processes if process.returncode is None]
+    for process in running:
+        process.terminate()
+    try:
+        async with asyncio.timeout(seconds):
+            await asyncio.gather(*(process.wait() for process in running))
+    except TimeoutError:
+        for process in running:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
 
 
 @asynccontextmanager
 async def tied_process(
-    *command: str, environment: Mapping[str, str], stdout: int | IO[bytes], stderr: int | IO[bytes]
+    *command: str, environment: Mapping[str, str], stderr: Output
 ) -> AsyncIterator[Process]:
-    """Yield a process that ends with the block."""
-    reading, writing = os.pipe()
+    """Yield a process that gets the time that others leave, and ends with the block.
+
+    What it prints is to be read from it.
+    """
+    told = (*GENTLY, *command)
+    process = await start_tied(*told, environment=environment, stdout=PIPE, stderr=stderr)
     try:
-        process = await asyncio.create_subprocess_exec(
-            *("nice", "-n", "19", "sh", "-c", _LEADER, "sh", *command),
-            stdin=reading,
-            stdout=stdout,
-            stderr=stderr,
-            env=environment,
-            start_new_session=True,
-        )
-        os.close(reading)
-        try:
-            yield process
-        finally:
-            await asyncio.shield(_end(process))
+        yield process
     finally:
-        os.close(writing)
+        await asyncio.shield(end_tied(process))
 
 
-async def _end(process: Process) -> None:
-    if process.returncode is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            async with asyncio.timeout(END_SECONDS):
-                await process.wait()
-        except TimeoutError:
-            logger().warning("a job was killed: it did not end in time")
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+async def run_tied(*command: str, environment: Mapping[str, str]) -> tuple[int, list[str]]:
+    """Return the exit code of what is short, and the lines that it says."""
+    async with tied_process(*command, environment=environment, stderr=STDOUT) as process:
+        said, _ = await process.communicate()
+    return process.returncode or 0, said.decode(errors="replace").splitlines()

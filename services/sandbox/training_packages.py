@@ -3,12 +3,10 @@
 import asyncio
 import shutil
 import time
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from contracts.refusal import Refusal
-from services.sandbox.tied_process import tied_process
+from services.sandbox.tied_process import run_tied
 
 INSTALLED = ".venv/.ready"
 FAILED = "the packages for training cannot be installed"
@@ -52,32 +50,22 @@ class TrainingPackages:
 
     async def _install(self) -> None:
         try:
-            if await self._make("-q", INSTALLED):
-                await self._make("setup", problem=FAILED)
-            self._ready.set()
-        except (Refusal, OSError) as error:
-            self._problem = str(error)
-
-    async def _make(self, *arguments: str, problem: str = "") -> int:
-        """Return its exit code; with `problem`, raise Refusal where it fails."""
-        output = PIPE if problem else DEVNULL
-        streams = {"stdout": output, "stderr": STDOUT}
-        async with tied_process(
-            "make", *arguments, environment=self._environment, **streams
-        ) as process:
-            said = (await process.communicate())[0] if problem else b""
-            code = await process.wait()
-        if problem and code:
-            raise Refusal(f"{problem}: {_reason(said.decode(errors='replace'))}")
-        return code
+            code, _ = await run_tied("make", "-q", INSTALLED, environment=self._environment)
+            if code:
+                code, said = await run_tied("make", "setup", environment=self._environment)
+            if code:
+                self._problem = f"{FAILED}: {_reason(said)}"
+            else:
+                self._ready.set()
+        except OSError as error:
+            self._problem = f"{FAILED}: {error.strerror}"
 
 
-def _reason(said: str) -> str:
+def _reason(said: Sequence[str]) -> str:
     """Return the last line that says what is wrong, and not that something is."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith("make")] or lines
-    wrong = [line for line in told if "error" in line.lower()] or told
-    return wrong[-1].removeprefix("ERROR: ")[:300] if wrong else "make said nothing"
+    told = [line.strip() for line in said if line.strip() and not line.startswith("make")]
+    wrong = [line for line in told if "error" in line.lower()] or told or ["make said nothing"]
+    return wrong[-1].removeprefix("ERROR: ")[:300]
 
 
 def is_possible(bots_dir: Path) -> bool:

@@ -19,6 +19,7 @@ from transformers import GPT2LMHeadModel
 
 from contracts.dataset import HELDOUT, TRAIN, read_records
 from contracts.refusal import Refusal
+from services.sandbox.teacher import ESTIMATE
 from telemetry.job import INTERRUPTED, Interrupted
 from tests.conftest import BOT, PATIENCE, Toy, unmeasured
 from tests.debian_package import need
@@ -293,4 +294,5 @@ def test_an_estimate_writes_nothing(toy: Toy) -> None:
     assert "tokens in 14 steps" in text
     assert re.search(r"^evaluation about 0:00:\d\d$", text, re.MULTILINE)
     assert "GiB of memory" in text
+    assert ESTIMATE.search(text)  # what the demo's page reads of it
     assert sorted(toy.dataset.rglob("*")) == before

@@ -4,39 +4,50 @@ import os
 import signal
 import subprocess
 import sys
-from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
-import pytest
-
-from services.sandbox.tied_process import tied_process
+from services.sandbox.tied_process import end_tied, run_tied, start_tied
 
 ROOT = Path(__file__).parents[3]
-STARTS = """
+TREE = ("sh", "-c", "echo started; sleep 1000; true")
+"""A process that starts another, as make does, and dies without it."""
+STARTS = f"""
 import asyncio, os, sys
-from services.sandbox.tied_process import tied_process
+from services.sandbox.tied_process import start_tied
 async def main():
-    # a process that starts another, as make does
-    command = ("sh", "-c", "sleep 1000; true")
-    async with tied_process(*command, environment=os.environ, stdout=sys.stdout, stderr=None):
-        print("started", flush=True)
-        await asyncio.sleep(1000)
+    await start_tied(*{TREE}, environment=os.environ, stdout=sys.stdout, stderr=sys.stderr)
+    await asyncio.sleep(1000)
 asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_nothing_outlives_it(number: signal.Signals) -> None:
+def test_nothing_outlives_a_process_that_is_killed() -> None:
     command = [sys.executable, "-c", STARTS]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as starter:
         assert starter.stdout
         assert starter.stdout.readline() == b"started\n"
-        starter.send_signal(number)
+        starter.send_signal(signal.SIGKILL)
         assert starter.stdout.read() == b""  # ends when nobody has it open any more
 
 
-async def test_its_exit_code_is_that_of_what_it_started() -> None:
-    async with tied_process(
-        "sh", "-c", "exit 75", environment=os.environ, stdout=DEVNULL, stderr=DEVNULL
-    ) as process:
-        assert await process.wait() == 75
+async def test_nothing_outlives_the_end_that_it_is_told() -> None:
+    process = await start_tied(*TREE, environment=os.environ, stdout=PIPE, stderr=PIPE)
+    assert process.stdout
+    assert await process.stdout.readline() == b"started\n"
+    await end_tied(process)
+    assert await process.stdout.read() == b""
+
+
+async def test_what_does_not_end_is_killed() -> None:
+    stubborn = ("sh", "-c", "trap '' TERM; echo started; while :; do sleep 1; done")
+    process = await start_tied(*stubborn, environment=os.environ, stdout=PIPE, stderr=PIPE)
+    assert process.stdout
+    assert await process.stdout.readline() == b"started\n"
+    await end_tied(process, seconds=0.01)
+    assert process.returncode == -signal.SIGKILL
+
+
+async def test_its_exit_code_and_words_are_those_of_what_it_started() -> None:
+    told = await run_tied("sh", "-c", "echo a; echo b >&2; exit 75", environment=os.environ)
+    assert told == (75, ["a", "b"])
