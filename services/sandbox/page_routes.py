@@ -17,6 +17,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -92,7 +93,8 @@ def get(path: str, query: type[B], act: Callable[[B], Event]) -> web.RouteDef:
     """Make a route that reads a query and answers what `act` returns."""
 
     async def handle(request: web.Request) -> web.Response:
-        return web.json_response(act(parse(query, dict(request.query), path.rpartition("/")[2])))
+        answer = act(parse(query, dict(request.query), path.rpartition("/")[2]))
+        return web.json_response(answer, dumps=partial(json.dumps, ensure_ascii=False, indent=1))
 
     return web.get(path, handle)
 

@@ -34,3 +34,9 @@ async def test_marked_parts_of_a_text_stand_as_telegram_writes_them(sandbox: San
     [message] = exported["messages"]
     assert message["text"] == ["🚌 ", {"type": "mention", "text": "@avtobus_bot"}, "!"]
     assert message["date_unixtime"] == str(NOON)
+
+
+async def test_people_can_read_the_file(sandbox: Sandbox) -> None:
+    await sandbox.say("Привет")
+    async with sandbox.http.get(f"{sandbox.url}/api/export?chat=group&person=Аня") as answer:
+        assert '\n   "text": "Привет",\n' in await answer.text()
