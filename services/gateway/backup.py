@@ -6,7 +6,9 @@ restore   puts a copy in the database's place, while no gateway runs
 
 Copies hold what people wrote: they are deleted on their fourteenth day, within the two weeks that
 /forgetme promises, also where no new one can be made. So are those of days to come, which a wrong
-clock made.
+clock made. On the clock's word alone the last copy is not deleted: where all would go, the newest
+message, which Telegram dated, has to be of these two weeks, else nothing is deleted and nothing
+made. Nor where a message is dated after tomorrow: then the clock is behind.
 """
 
 import re
@@ -23,7 +25,7 @@ from contracts.files import locked, sync, whole_folder, write_whole
 from contracts.refusal import Refusal
 from contracts.settings import Volumes, from_environment
 from services.gateway.settings import DatabasePath
-from services.gateway.store import database_file
+from services.gateway.store import database_file, history
 from telemetry.job import JobReport, PushSettings, command, job_app, job_report
 
 app = job_app()
@@ -45,8 +47,9 @@ def save(folder: Folder) -> None:
         today = datetime.now(UTC).date()
         copies, target = folder / source.bot, folder / source.bot / f"{today}"
         with job_report("backup", source.bot, push) as report, locked(copies, BUSY):
+            expired = _expired(copies, source.database, today)
             try:
-                expire(copies, today)
+                expire(copies, expired)
             finally:  # one that cannot be deleted keeps nobody from making the next
                 size = copy(source, from_environment(Volumes), target)
             report_copy(report, size)
@@ -91,16 +94,38 @@ def _copy_database(source: Path, target: Path) -> int:
     return target.stat().st_size
 
 
-def expire(folder: Path, today: date) -> None:
-    """Delete the copies that are too old, and what runs that were killed left; nobody else copies.
+def expire(folder: Path, days: list[str]) -> None:
+    """Delete these copies, and what runs that were killed left; nobody else copies.
 
     Raises OSError at the end where one of them cannot be deleted.
     """
-    first, tomorrow = today - timedelta(days=KEEP_DAYS - 1), today + timedelta(days=1)
-    expired = [day for day in _copies(folder) if not f"{first}" <= day <= f"{tomorrow}"]
     with ExitStack() as deletions:
-        for each in (*(folder / day for day in expired), *folder.glob(".*.part/")):
+        for each in (*(folder / day for day in days), *folder.glob(".*.part/")):
             deletions.callback(shutil.rmtree, each)
+
+
+def _expired(folder: Path, database: Path, today: date) -> list[str]:
+    """Return the days of the copies to delete. Raises Refusal where the clock seems wrong."""
+    first, tomorrow = today - timedelta(days=KEEP_DAYS - 1), today + timedelta(days=1)
+    copies, newest = _copies(folder), _newest_message(database)
+    expired = [day for day in copies if not f"{first}" <= day <= f"{tomorrow}"]
+    is_behind = newest is not None and newest > tomorrow
+    is_ahead = newest is not None and newest < first and expired == copies
+    if is_behind or (expired and is_ahead):
+        raise Refusal(
+            f"the clock says {today}, the newest message is of {newest or 'no day'}, and the newest"
+            f" of the copies in {folder} of {max(copies, default='no day')}: set the clock, or"
+            " delete the copies if it is right"
+        )
+    return expired
+
+
+def _newest_message(database: Path) -> date | None:
+    """Return the day on which Telegram dated it; None where the database tells none."""
+    with suppress(sqlite3.Error, OSError, ValueError), database_file.read_only(database) as opened:
+        if at := history.newest_date(opened):
+            return datetime.fromtimestamp(at, UTC).date()
+    return None
 
 
 def _chosen(folder: Path, day: str) -> Path:

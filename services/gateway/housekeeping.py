@@ -1,9 +1,14 @@
 """Housekeeping: deletes what is older than it may be, counts, and looks for damage.
 
 What people said is not kept for ever. What fails has another chance the next time.
+
+A clock that was set wrong must not delete a history. So where a message came while the process
+runs, what is deleted is what is old by Telegram's date of it too. Without one the clock counts if
+the newest message is from within a day of it, or once it has run for a day without a jump.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -26,6 +31,8 @@ class Housekeeping:
     def __init__(self, context: Context, path: Path, served: Served) -> None:
         self._context, self._clock, self._database = context, context.clock, context.database
         self._path, self._served = path, served
+        self._ahead, self._steady_since = 0.0, 0.0
+        self._newest, self._telegram_ahead = math.inf, -math.inf
 
     async def run(self) -> None:
         """Do each in its time, for ever. Opening the database has looked for damage already."""
@@ -52,8 +59,33 @@ class Housekeeping:
             await self._clock.sleep(seconds)
 
     async def _prune(self) -> None:
-        now, days = self._clock.now(), self._context.config.retention_days
-        await self._database.work_off(lambda db: history.prune(db, now, days))
+        async with self._database.transaction() as db:
+            newest = history.newest_date(db)
+        days = self._context.config.retention_days
+        if (now := self._time(newest or 0.0)) is not None:
+            await self._database.work_off(lambda db: history.prune(db, now, days))
+
+    def _time(self, newest: float) -> float | None:
+        """Return the time that counts, None while nothing speaks for the clock.
+
+        Telegram keeps a message for a day before it comes. Its date is the least that it can be.
+        """
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        is_steady = self._is_clock_steady()
+        if newest > self._newest:
+            self._telegram_ahead = max(self._telegram_ahead, newest - monotonic)
+        self._newest = newest
+        if self._telegram_ahead > -math.inf:
+            return min(now, self._telegram_ahead + monotonic + DAY)
+        return now if is_steady or not newest or abs(now - newest) < DAY else None
+
+    def _is_clock_steady(self) -> bool:
+        """Whether it has run for a day as nobody can set it."""
+        monotonic = self._clock.monotonic()
+        ahead = self._clock.now() - monotonic
+        if abs(ahead - self._ahead) > HOUR:
+            self._ahead, self._steady_since = ahead, monotonic
+        return monotonic - self._steady_since >= DAY
 
     async def _look_at_version(self) -> None:
         """Note which version serves, and since when somebody waits for one without them."""

@@ -240,6 +240,13 @@ def forget(db: Connection, user_id: int, before_id: int = 1 << 62, before: float
     return updates or _delete(db, "turns WHERE user_id = ? AND at < ?", user_id, before)
 
 
+def newest_date(db: Connection) -> float | None:
+    """Return Telegram's date of the newest message, None without any."""
+    query = "SELECT at FROM turns WHERE role = 'other' ORDER BY at DESC LIMIT 1"
+    row = db.execute(query).fetchone()
+    return float(row[0]) if row else None
+
+
 def prune(db: Connection, now: float, days: int) -> int:
     """Delete some of what is older than it may be; return how many rows."""
     before = now - outbox.KEEP_SENT_SECONDS

@@ -1,6 +1,8 @@
-"""Copies expire after two weeks, and those that a wrong clock dated in days to come."""
+"""Copies expire after two weeks, and a wrong clock deletes no last one."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.files import locked
+from services.gateway import backup
 from services.gateway.backup import DATABASE, expire
 from tests.conftest import SmallDisk
 from tests.services.gateway.conftest import World
@@ -33,17 +36,56 @@ def test_copies_expire_and_nothing_else_does(old: Path) -> None:
         (old / name).mkdir()
     (old / "2020-01-02").touch()
     (old / ".x.part").touch()
-    expire(old, datetime.now(UTC).date())
+    expire(old, [ago(14), ago(15)])
     assert names(old) == {ago(13), "notes", "2020-01-01-before-update", "2020-01-02", ".x.part"}
 
 
-async def test_a_copy_of_days_to_come_is_not_the_newest_and_goes(
+async def test_a_wrong_clock_deletes_no_last_copy_and_its_own_copy_goes(
     world: World, copies: Path, old: Path
 ) -> None:
     await talk(world)
     assert run("save", copies).exit_code == 0
+    good = {ago(13), ago(0)}
+    for days in (400, -400):
+        with world.patch.context() as patch:
+            patch.setattr(backup, "datetime", clock_off(days))
+            assert refused("set the clock", "save", copies)
+        assert names(old) == good
     shutil.copytree(old / ago(0), old / ago(-5))
     assert ago(0) in run("restore", copies, "--force").stdout
+    assert run("save", copies).exit_code == 0
+    assert names(old) == good
+
+
+def clock_off(days: int) -> type[datetime]:
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(days=days)
+
+    return Wrong
+
+
+async def test_after_two_weeks_without_power_a_message_confirms_the_clock(
+    world: World, copies: Path, old: Path
+) -> None:
+    await talk(world)
+    shutil.rmtree(old / ago(13))
+    with closing(sqlite3.connect(world.settings.database)) as database, database:
+        database.execute("UPDATE turns SET at = 1")
+    assert refused("set the clock", "save", copies)
+    with closing(sqlite3.connect(world.settings.database)) as database, database:
+        database.execute("UPDATE turns SET at = ?", (datetime.now(UTC).timestamp(),))
+    assert run("save", copies).exit_code == 0
+    assert names(old) == {ago(0)}
+
+
+async def test_a_bot_that_nobody_writes_to_has_its_old_copies_deleted(
+    world: World, copies: Path, old: Path
+) -> None:
+    await talk(world)
+    with closing(sqlite3.connect(world.settings.database)) as database, database:
+        database.execute("UPDATE turns SET at = 1")
     assert run("save", copies).exit_code == 0
     assert names(old) == {ago(13), ago(0)}
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import grpc
+import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -116,17 +117,62 @@ async def test_who_waits_for_a_version_without_them_is_told_by_a_metric(world: W
         assert asked - DAY < noted.at <= world.clock.now()
 
 
-def stored(world: World) -> int:
+async def stored(world: World, which: str = "1") -> int:
     with closing(sqlite3.connect(world.settings.database)) as database:
-        return int(database.execute("SELECT count(*) FROM turns").fetchone()[0])
+        query = f"SELECT count(*) FROM turns WHERE {which}"  # noqa: S608
+        return int(database.execute(query).fetchone()[0])
 
 
-async def test_what_is_older_than_it_may_be_goes_within_the_hour(world: World) -> None:
+@pytest.mark.parametrize("is_running", [True, False], ids=["in its midst", "before the start"])
+async def test_a_clock_set_a_year_forward_deletes_nothing(world: World, is_running: bool) -> None:
     async with world.gateway():
         await world.ask(private("эй", date=world.clock.now()))
+        if is_running:
+            world.clock.jump(365 * DAY)
+            await pass_hours(world, 20)
+            assert await stored(world) == 2
+    world.clock.jump(365 * DAY)
+    async with world.gateway():
+        await world.rests()
+        assert await stored(world) == 2
+
+
+async def test_where_a_clock_stays_wrong_what_is_old_by_telegrams_time_goes(world: World) -> None:
+    ahead = 400 * DAY
+    world.clock.jump(ahead)
+    async with world.gateway():
+        await world.rests()
+        for messages in (1, 2):
+            await world.ask(private("эй", date=world.clock.now() - ahead))
+            await pass_hours(world, 26)
+            assert await stored(world) == 2 * messages
+        world.clock.advance(31 * DAY)
+        await world.ask(private("ой", date=world.clock.now() - ahead))
+        await pass_hours(world, 2)
+        assert await stored(world, "role = 'other'") == 1
+
+
+async def test_what_is_old_goes_once_telegram_dates_a_message_or_after_a_day(world: World) -> None:
+    async with world.gateway():
+        await world.ask(private("эй", date=world.clock.now()))
+    world.clock.advance(40 * DAY)
+    async with world.gateway():
+        await pass_hours(world, 20)
+        assert await stored(world) == 2
+        await world.ask(private("ой", date=world.clock.now()))
+        await pass_hours(world, 2)
+        assert await stored(world) == 2
+    world.clock.advance(80 * DAY)
+    async with world.gateway():
+        await pass_hours(world, 20)
+        assert await stored(world) == 2
+        await pass_hours(world, 6)
+        assert await stored(world) == 0
+
+
+async def pass_hours(world: World, number: int) -> None:
+    for _ in range(number):
         await world.until(lambda: world.clock.sleeps(HOUR))
-        world.clock.advance(29 * DAY)
-        await world.until(lambda: world.clock.sleeps(HOUR))
-        assert stored(world) == 2
-        world.clock.advance(2 * DAY)
-        await world.until(lambda: stored(world) == 0, step=HOUR)
+        world.clock.advance(HOUR)
+    await world.until(lambda: world.clock.sleeps(HOUR))
+    await world.settle()
