@@ -5,7 +5,6 @@ This module splits it into sections; the model of a section is defined where the
 
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,13 +40,13 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-@dataclass(frozen=True)
 class BotFile:
     """A bot's name and its sections as they are written; `section` validates one."""
 
-    path: Path
-    name: str
-    sections: Mapping[str, Any]
+    def __init__(self, path: Path, name: str, sections: Mapping[str, Any]) -> None:
+        self.path = path
+        self.name = name
+        self.sections = sections
 
     @classmethod
     def read(cls, path: Path) -> "BotFile":

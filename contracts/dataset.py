@@ -61,7 +61,8 @@ class Card(BaseModel):
     answers        how many records there are by `Record.answers`
     long_answers   those that a reply is too short for
     heldout_repeated  answers of the held-out part that stand word for word in the other
-    replaced       private items in whose place their kind's name stands, by kind
+    replaced       private items in whose place their kind's name stands, by kind, and as `masked`
+                   the messages in which moderation starred words
     repaired       what was mended or could not be read in the export, by reason
     inputs         hashes of the exports and of the forget list by name
     sizes          bytes of the exports

@@ -28,6 +28,7 @@ from extraction_jobs.report import REPORT, write_report
 from extraction_jobs.scratch import Scratch
 from extraction_jobs.split import write_split
 from extraction_jobs.stored_export import Source, remove_leftovers
+from moderation.policy import Policy
 from telemetry.job import BotOption, InputOption, JobReport, PersonaOption, SkipOption, job, job_app
 from telemetry.logs import logger
 
@@ -183,6 +184,7 @@ def main(
             tuple(Source.of(path) for path in input or [stored]),
             ForgetList.read(volumes.forget(name)),
             is_stored=not input,
+            policy=context.bot.section("moderation", Policy) if config.moderate else None,
         )
         if list_senders:
             for row in count_senders(inputs).table():

@@ -16,6 +16,8 @@ from extraction_jobs.messages import NOBODY, Filters, ForgetList, Found, Traces,
 from extraction_jobs.personas import Senders
 from extraction_jobs.scratch import Scratch
 from extraction_jobs.stored_export import Source
+from moderation.moderator import Moderator
+from moderation.policy import Policy
 
 T = TypeVar("T")
 
@@ -28,6 +30,8 @@ class ExtractionConfig(BaseModel):
     keep_forwards    learn what was forwarded as if the sender had written it
     replace_private  put the name of its kind in the place of each phone, card, e-mail address,
                      password and such
+    moderate         let the section `moderation` decide what is learned too: where a reply would be
+                     blocked, a message is left out, and where it would be masked, so are its words
     heldout_share    share of the persona's messages, the latest ones, that is not learned but used
                      to measure
     """
@@ -37,6 +41,7 @@ class ExtractionConfig(BaseModel):
     persona: str | tuple[str, ...] = Field(default="auto", min_length=1)
     keep_forwards: bool = False
     replace_private: bool = True
+    moderate: bool = False
     heldout_share: float = Field(default=0.1, ge=0.0, le=0.5)
 
     @property
@@ -48,6 +53,7 @@ class ExtractionConfig(BaseModel):
 class Inputs:
     """What a data set is made from.
 
+    policy     by which messages are moderated; None for none
     is_stored  the source is the volume's own: it is written anew without what people on the forget
                list wrote, if it holds any of that, once the data set is made
     """
@@ -58,12 +64,13 @@ class Inputs:
     sources: Sequence[Source]
     forget_list: ForgetList = NOBODY
     is_stored: bool = False
+    policy: Policy | None = None
 
     @property
     def made_from(self) -> tuple[Path | str | BaseModel | None, ...]:
         """Return all that makes a difference, for the stamp of a data set."""
         contents = (each.sha256 or each.path for each in self.sources)
-        return *contents, self.forget_list.sha256, self.config, self.rules
+        return *contents, self.forget_list.sha256, self.config, self.rules, self.policy
 
     def described(self) -> dict[str, dict[str, Any]]:
         """Return the card's fields of the inputs, whose names are numbered from the second on
@@ -81,7 +88,8 @@ class Inputs:
     def read(self, scratch: Scratch, found: Found, aside: Path) -> tuple[Senders, Filters, Traces]:
         """Read all sources into the database; `aside` is a folder for what has to be unpacked."""
         config, senders, traces = self.config, Senders(), Traces(self.forget_list)
-        filters = Filters(config.keep_forwards, config.replace_private, self.forget_list)
+        moderator = Moderator(self.policy) if self.policy else None
+        filters = Filters(config.keep_forwards, config.replace_private, self.forget_list, moderator)
         for number, source in enumerate(self.sources):
             messages = tracked(source.read(found, aside), f"reading {one_line(source.path.name)}")
             scratch.add(senders.note(filters.usable(traces.note(messages))), number)

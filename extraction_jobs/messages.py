@@ -12,6 +12,7 @@ from typing import NamedTuple
 from contracts import forget
 from contracts.files import file_sha256
 from contracts.turn import single_line
+from moderation.moderator import Action, Moderator
 from moderation.private import replace_private
 
 LONGEST_MESSAGE, LONGEST_HEARD = 2000, 4096
@@ -160,14 +161,24 @@ class Usable(NamedTuple):
     is_own: bool
 
 
-@dataclass
 class Filters:
-    """Say what of each message a data set can use; `replaced` counts private items by kind."""
+    """Say what of each message a data set can use.
 
-    keeps_forwards: bool = False
-    replaces_private: bool = True
-    forget_list: ForgetList = NOBODY
-    replaced: Counter[str] = field(default_factory=Counter)
+    `replaced` counts private items by kind, and as `masked` the messages with starred words.
+    """
+
+    def __init__(
+        self,
+        keeps_forwards: bool = False,
+        replaces_private: bool = True,
+        forget_list: ForgetList = NOBODY,
+        moderator: Moderator | None = None,
+    ) -> None:
+        self._keeps_forwards = keeps_forwards
+        self._replaces_private = replaces_private
+        self._forget_list = forget_list
+        self._moderator = moderator
+        self.replaced = Counter[str]()
 
     def usable(self, messages: Iterable[Message]) -> Iterator[Usable]:
         for message in messages:
@@ -180,8 +191,16 @@ class Filters:
             if reason == "too_long":
                 words = words[:LONGEST_HEARD]
             text = words or single_line(message.media)
-            if self.replaces_private:
+            if self._replaces_private:
                 text = replace_private(text, self.replaced)
+            if self._moderator:
+                verdict = self._moderator.check(text)
+                if verdict.action is Action.BLOCKED:
+                    yield Usable(message, "", "moderated", False)
+                    continue
+                if verdict.action is Action.MASKED:
+                    self.replaced["masked"] += 1
+                text = verdict.text
             yield Usable(message, text, reason, is_own)
 
     def _reason(self, message: Message, words: str) -> str | None:
@@ -192,7 +211,7 @@ class Filters:
             return "no_sender"
         if not message.media and not words:
             return "no_text"
-        listed = self.forget_list
+        listed = self._forget_list
         if listed is not NOBODY and (
             message.forwarded_from in listed.names
             or listed.includes(message.sender, message.sender_name)
@@ -200,7 +219,7 @@ class Filters:
             return "forgotten"
         if message.is_command:
             return "bot_command"
-        if message.forwarded and not (self.keeps_forwards or self._is_post(message)):
+        if message.forwarded and not (self._keeps_forwards or self._is_post(message)):
             return "forwarded"
         if message.via_bot:
             return "via_bot"

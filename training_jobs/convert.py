@@ -51,13 +51,18 @@ def convert(
     documents = _heldout_documents(dataset, model)
     trained = sum(document_losses(model.model, documents, detect_hardware("fp32")))
     count = sum(document.loss_tokens for document in documents)
-    has_groups = model.model.config.n_embd % INT4_GROUP == 0  # none is too narrow but of tests
-    wanted = ["int4", "int8"] if count and has_groups else ["int8"]
+    wanted = ["int4", "int8"] if count else ["int8"]
     if precision != "auto":
         wanted = [precision]
     with whole_folder(folder / run_folder.CONVERTED) as output:
         for name in wanted:
-            export(model, output, 4 if name == "int4" else 8)
+            try:
+                export(model, output, 4 if name == "int4" else 8)
+            except Refusal:
+                if name == wanted[-1]:
+                    raise
+                logger().info("not converted", precision=name)  # too narrow for groups of 64, say
+                continue
             drift = None
             if count:
                 drift = math.expm1((sum(converted_losses(output, documents)) - trained) / count)

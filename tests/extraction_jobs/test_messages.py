@@ -15,6 +15,8 @@ from contracts.dataset import CARD, TRAIN, WHOLE_CHAT, Card, read_records
 from contracts.forget import Forgotten, append
 from contracts.refusal import Refusal
 from extraction_jobs.messages import LONGEST_HEARD, LONGEST_MESSAGE, Chat, Filters, ForgetList
+from moderation.moderator import Moderator
+from moderation.policy import Level, Policy
 from tests.extraction_jobs.conftest import IDS, Entry, Save, built, chat, entry, message
 
 FORWARD = {"forwarded": True, "sender": "channel5"}
@@ -81,6 +83,20 @@ def test_what_can_be_used_has_a_text_and_is_its_senders_own_or_not(
     given = message(**fields)
     assert list(filters.usable([given])) == [(given, text, None, is_own)]
     assert filters.replaced == ({"email": 1} if "почта" in text else {})
+
+
+def test_moderation_masks_words_and_leaves_messages_out_and_each_is_counted() -> None:
+    policy = Policy(profanity=Level.SOFT, link=Level.STRICT)
+    filters = Filters(moderator=Moderator(policy))
+    given = [
+        message(text=text) for text in ("ну хуйня", "жми https://x.ru", "пиши на i@ya.ru", "привет")
+    ]
+    told = [usable[1:] for usable in filters.usable(given)]
+    assert told == [
+        *(("ну *****", None, True), ("", "moderated", False)),
+        *(("пиши на [почта]", None, True), ("привет", None, True)),
+    ]
+    assert filters.replaced == {"masked": 1, "email": 1}
 
 
 def test_forwards_can_be_kept_but_of_those_who_asked_to_be_forgotten() -> None:
