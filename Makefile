@@ -40,7 +40,7 @@ help: ## Show this list
 serving: $(VENV)/.serving $(STUBS) # What serves, without training's packages: the demo needs no more
 
 $(VENV)/.serving: requirements/install.sh requirements/demo.txt
-	@echo "installing what serves into $(VENV), about half a minute"
+	@echo "installing what serves into $(VENV), half a minute to two"
 	@requirements/install.sh $(VENV) demo
 	@touch $@
 

@@ -133,7 +133,7 @@ def _choose_bots(demo: Demo, settings: DemoSettings) -> list[str]:
     ready = [bot for bot in bots if BotModels(settings.models_dir / bot).current_id()]
     for bot in bots:
         if bot not in ready:
-            demo.show(f"{bot} is left out: no model of it is published")
+            demo.show(f"{bot} is left out: no model of it is published yet")
     if not ready:
         raise Refusal(f"{settings.models_dir}: no bot has a model")
     return ready

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import sys
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +45,8 @@ class Teacher:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._found: dict[str, dict[str, Any]] = {}
         self._at_work = set[str]()
-        self._training, self._changing = asyncio.Lock(), asyncio.Lock()
+        self._training = asyncio.Lock()
+        self._changing = defaultdict[str, asyncio.Lock](asyncio.Lock)  # of each bot
 
     async def resume(self) -> None:
         """Go on with what was wanted when the demo ended."""
@@ -77,7 +79,7 @@ class Teacher:
 
     async def learn(self, bot: str, base: str | None) -> None:
         """Train it, or go on with that; before its export is read, read that."""
-        async with self._changing:
+        async with self._changing[bot]:
             view = self.bots.view(bot)
             if base is not None:
                 text = self.bots.bot_file(bot).read_text(encoding="utf-8")
@@ -94,13 +96,13 @@ class Teacher:
             self.go(bot)
 
     async def stop(self, bot: str) -> None:
-        async with self._changing:
+        async with self._changing[bot]:
             self.bots.want(bot, "")
             await self._halt(bot)
 
     async def name(self, draft: str, name: str, persona: list[str], called: Sequence[str]) -> str:
         """Give a draft its name, whose answers it learns, and what it is called in groups."""
-        async with self._changing:
+        async with self._changing[draft]:
             if self.bots.named(draft) or not (self.bots.folder(draft) / "bot.yaml").exists():
                 raise Refusal(f"{draft} has a name already")
             if not NAME.fullmatch(name):
@@ -120,14 +122,14 @@ class Teacher:
             return name
 
     async def change_file(self, bot: str, text: str) -> None:
-        async with self._changing:
+        async with self._changing[bot]:
             await self._change_file(bot, text)
             if self.bots.view(bot)["version"]:
                 await self._join(bot)
 
     async def delete(self, bot: str) -> None:
         """Delete all that there is of it; what is deleted already stays so."""
-        async with self._changing:
+        async with self._changing[bot]:
             if not self.bots.folder(bot).exists():
                 return
             is_named = not (self.bots.folder(bot) / "bot.yaml").exists()

@@ -123,8 +123,10 @@ def _post(name: str, body: type[B], act: Callable[[B], Awaitable[str | None]]) -
 
     async def handle(request: web.Request) -> web.Response:
         asked = parse(body, await request.json(), name)
-        try:  # what has begun goes on, though the page is closed meanwhile
-            done = await asyncio.shield(act(asked))
+        begun = asyncio.ensure_future(act(asked))
+        begun.add_done_callback(lambda task: task.cancelled() or task.exception())
+        try:  # what has begun goes on, though the page is closed meanwhile, and nobody hears of it
+            done = await asyncio.shield(begun)
         except OSError as error:
             raise Refusal(f"{error.filename}: cannot be written ({error.strerror})") from None
         return web.json_response({"bot": done})

@@ -20,13 +20,13 @@ class TrainingPackages:
         self._task: asyncio.Task[None] | None = None
         self._problem = ""
         self._ready = asyncio.Event()
-        self._started_at, self._free = 0.0, 0
+        self._started_at, self._free, self._most = 0.0, 0, 0
 
     def install(self) -> None:
         """Begin, unless they are there or being installed."""
         if not self._ready.is_set() and (self._task is None or self._task.done()):
             self._problem, self._started_at = "", time.monotonic()
-            self._free = shutil.disk_usage(".").free
+            self._free, self._most = shutil.disk_usage(".").free, 0
             self._task = asyncio.create_task(self._install())
 
     async def wait(self) -> None:
@@ -45,8 +45,13 @@ class TrainingPackages:
             "isInstalling": is_installing,
             "problem": self._problem,
             "seconds": time.monotonic() - self._started_at if is_installing else 0,
-            "megabytes": max(0, self._free - shutil.disk_usage(".").free) // 10**6,
+            "megabytes": self._megabytes(),
         }
+
+    def _megabytes(self) -> int:
+        """Return about how much is there already, whatever others delete meanwhile."""
+        self._most = max(self._most, self._free - shutil.disk_usage(".").free)
+        return self._most // 10**6
 
     async def _install(self) -> None:
         try:

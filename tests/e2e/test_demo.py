@@ -76,7 +76,7 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
     assert all(re.fullmatch(r"\[ *\d+\.\d s\] \S.*", line) for line in lines)
     log = environment["DEMO_LOG"]
     assert Path(log).stat().st_mode & 0o077 == 0
-    assert lines[0].endswith("unborn is left out: no model of it is published")
+    assert lines[0].endswith("unborn is left out: no model of it is published yet")
     assert log in lines[1]
     events = [json.loads(line) for line in Path(log).read_text("utf-8").splitlines()]
     assert {each["service"] for each in events} == {"generation", "gateway", "sandbox"}

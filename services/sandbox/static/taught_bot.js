@@ -44,7 +44,8 @@ function statusOf(bot, isDone, words) {
   if (bot.problem) return words.failed;
   if (bot.isWaiting) return words.waiting;
   if (isDone) return words.ready;
-  return bot.isWorking ? words.working : bot.wanted === "" ? words.stopped : "";
+  if (bot.wanted === "") return bot.isWorking ? words.stopping : words.stopped;
+  return bot.isWorking ? words.working : "";
 }
 
 function Extraction({ bot, words }) {

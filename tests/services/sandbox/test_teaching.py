@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from contracts.bot_file import BotFile
+from services.sandbox.teacher import Teacher
 from tests.conftest import SmallDisk, open_to_others, toy_export
 from tests.services.sandbox.school import School, make_checkout, open_school
 
@@ -117,6 +118,26 @@ async def test_a_full_disk_is_said_and_nothing_stays(
         small_disk.fill()
         told: dict[str, Any] = {"bot": draft, "name": "vasya", "persona": [AVTOBUS]}
         assert "No space left on device" in await school.post("name", 400, **told)
+
+
+async def test_a_bot_that_is_being_stopped_keeps_no_other_waiting(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = [await school.upload(EXPORT) for _ in range(2)]
+    ended, halt = asyncio.Event(), Teacher._halt
+
+    async def halt_slowly(teacher: Teacher, bot: str) -> None:
+        if bot == first:
+            await ended.wait()
+        await halt(teacher, bot)
+
+    monkeypatch.setattr(Teacher, "_halt", halt_slowly)
+    stopping = asyncio.create_task(school.post("stop", bot=first))
+    await school.until(first, lambda bot: bot["wanted"] == "")
+    told: dict[str, Any] = {"bot": second, "name": "Вася", "persona": [AVTOBUS]}
+    assert "lower-case" in await school.post("name", 400, **told)
+    ended.set()
+    await stopping
 
 
 async def test_a_foreign_page_and_a_form_can_leave_no_export(school: School) -> None:
