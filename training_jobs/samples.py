@@ -16,22 +16,25 @@ def sample_replies(base: LanguageModel, hardware: Hardware) -> list[tuple[str, s
     words, model = base.vocabulary, base.model
     model.eval()  # type: ignore[no-untyped-call]
     torch.manual_seed(SEED)
-    replies = []
-    for question in QUESTIONS:
-        turns = [Turn(speaker="", role=Role.OTHER, messages=(question,))]
-        ids = render_prompt(turns, PromptFormat.TURNS_1, words, base.context_length // 2).ids
-        prompt = torch.tensor([ids], device=hardware.device)
-        with hardware.autocast(), torch.no_grad():
-            whole = model.generate(  # type: ignore[misc]
-                prompt,
-                attention_mask=torch.ones_like(prompt),
-                max_new_tokens=TOKENS,
-                do_sample=True,
-                temperature=TEMPERATURE,
-                top_p=TOP_P,
-                pad_token_id=words.eos,
-            )
-        reply = [token for token in whole[0, len(ids) :].tolist() if token != words.eos]
-        messages = reply_messages(base.tokenizer.decode(reply), PromptFormat.TURNS_1)
-        replies.append((question, " ".join(messages)))
-    return replies
+    turns = ([Turn(speaker="", role=Role.OTHER, messages=(each,))] for each in QUESTIONS)
+    longest = base.context_length // 2
+    prompts = [render_prompt(one, PromptFormat.TURNS_1, words, longest).ids for one in turns]
+    width = max(map(len, prompts))
+    ids = torch.tensor([[words.eos] * (width - len(each)) + each for each in prompts])
+    lengths = torch.tensor([[len(each)] for each in prompts])
+    mask = (torch.arange(width) >= width - lengths).long()
+    with hardware.autocast(), torch.no_grad():
+        whole = model.generate(  # type: ignore[misc]
+            ids.to(hardware.device),
+            attention_mask=mask.to(hardware.device),
+            max_new_tokens=TOKENS,
+            do_sample=True,
+            temperature=TEMPERATURE,
+            top_p=TOP_P,
+            pad_token_id=words.eos,
+        )
+    replies = [[token for token in row if token != words.eos] for row in whole[:, width:].tolist()]
+    texts = (
+        reply_messages(base.tokenizer.decode(reply), PromptFormat.TURNS_1) for reply in replies
+    )
+    return [(asked, " ".join(text)) for asked, text in zip(QUESTIONS, texts, strict=True)]
