@@ -158,7 +158,10 @@ class Sender:
             **json.loads(row.extra),
         }
         text = row.text if may_ping else without_pings(row.text)
-        message = await self._api.call("sendMessage", chat_id=row.chat, text=text, **place)
+        try:
+            message = await self._api.call("sendMessage", chat_id=row.chat, text=text, **place)
+        finally:
+            self._rate_limit.move_slot(row.chat, self._clock.monotonic())
         told = RepliedTo.model_validate(message if isinstance(message, dict) else {})
         return told.message_id or 2 * NOWHERE - row.id  # it was sent, whatever the answer says
 

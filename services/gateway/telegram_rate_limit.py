@@ -2,6 +2,9 @@
 
 Its limits (core.telegram.org/bots/faq): a message a second into a chat, twenty a minute into a
 group. What a restart forgets, and what all chats together may get, Telegram's 429 tells.
+
+When Telegram counts a message is not known, only that it has when it answers. So the time to a
+chat's next message runs from the answer, and no delay on the way brings two too close together.
 """
 
 from collections import deque
@@ -34,3 +37,8 @@ class RateLimit:
         if len(self._chats) > MOST_CHATS:
             old = now - GROUP_SECONDS * self._scale
             self._chats = {k: v for k, v in self._chats.items() if v[-1] > old}
+
+    def move_slot(self, chat: int, now: float) -> None:
+        """Telegram has answered to the chat's last message: that is when it may have counted it."""
+        if times := self._chats.get(chat):
+            times[-1] = now
