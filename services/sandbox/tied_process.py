@@ -19,10 +19,11 @@ GENTLY = ("nice", "-n", "19")
 END_SECONDS = 60.0
 """A training that is told to end takes its step to the end, and writes a checkpoint."""
 _LEADER = """
+trap 'ended=1; kill $child' TERM
 exec 3<&0
 "$@" 3<&- < /dev/null &
 child=$!
-trap 'kill $child' TERM
+[ -z "$ended" ] || kill $child
 (read -r _ <&3; kill $$) &
 wait $child
 code=$?
@@ -79,7 +80,14 @@ async def tied_process(
     What it prints is to be read from it.
     """
     told = (*GENTLY, *command)
-    process = await start_tied(*told, environment=environment, stdout=PIPE, stderr=stderr)
+    starting = asyncio.ensure_future(
+        start_tied(*told, environment=environment, stdout=PIPE, stderr=stderr)
+    )
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:  # of a start that is broken off, the command would be left
+        await end_tied(await starting)
+        raise
     try:
         yield process
     finally:

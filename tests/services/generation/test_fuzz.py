@@ -138,7 +138,7 @@ def _statuses(channel: grpc.Channel, asked: Sequence[Ask]) -> list[str]:
     return [call.code().name for call in calls]
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
 async def test_random_requests_end_well_and_do_no_harm(
     service: Service, channel: grpc.Channel, count: int
 ) -> None:
