@@ -131,7 +131,7 @@ remove-bot: ## Remove the folder of a bot, and its name elsewhere: make remove-b
 	@sed -i '/{name: $(NAME)-telegram,/d' k8s/components/token-file/kustomization.yaml
 
 test: setup ## Run the tests, with coverage and import rules
-	$(PYTHON) -m pytest -n 2 --dist loadfile
+	$(PYTHON) -m pytest -n 2 --dist loadfile --timeout 240
 
 lint: setup ## Check style, types and the proto
 	ruff check --no-cache .

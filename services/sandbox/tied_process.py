@@ -1,8 +1,7 @@
 """Processes that are never left behind: what they start ends with the demo, also by kill -9.
 
-Of each a shell leads a session of its own. It passes SIGTERM on, waits until what it started has
-ended, and then ends what that left behind. SIGTERM also comes when the pipe is closed that the demo
-alone holds open.
+Each leads a session of its own, whose processes all get the SIGTERM. In it one more waits: it reads
+a pipe that the demo alone holds open, and sends SIGTERM to all when the pipe is closed.
 """
 
 import asyncio
@@ -18,35 +17,26 @@ GENTLY = ("nice", "-n", "19")
 """Before a command: it gets the time that others leave."""
 END_SECONDS = 60.0
 """A training that is told to end takes its step to the end, and writes a checkpoint."""
-_LEADER = """
-trap 'ended=1; kill $child' TERM
+_TIED = """
 exec 3<&0
-"$@" 3<&- < /dev/null &
-child=$!
-[ -z "$ended" ] || kill $child
-(read -r _ <&3; kill $$) &
-wait $child
-code=$?
-while kill -0 $child 2> /dev/null; do wait $child; code=$?; done
-trap : TERM
-kill -- -$$
-exit $code
+((read -r _ <&3; kill -- -$$) > /dev/null 2>&1 &)
+exec "$@" 3<&- < /dev/null
 """
 Output = int | IO[bytes]
 
 
 @cache
 def _pipe() -> tuple[int, int]:
-    """Return the end that all leaders read, and the one that closes with this process."""
+    """Return the end that all of them read, and the one that closes with this process."""
     return os.pipe()
 
 
 async def start_tied(
     *command: str, environment: Mapping[str, str], stdout: Output, stderr: Output
 ) -> Process:
-    """Start a process; its SIGTERM ends all that it starts. A terminal's Ctrl-C reaches none."""
+    """Start a process, to be ended by `end_tied`. A terminal's Ctrl-C does not reach it."""
     return await asyncio.create_subprocess_exec(
-        *("sh", "-c", _LEADER, "sh", *command),
+        *("sh", "-c", _TIED, "sh", *command),
         env=environment,
         start_new_session=True,
         stdin=_pipe()[0],
@@ -56,19 +46,20 @@ async def start_tied(
 
 
 async def end_tied(*processes: Process, seconds: float = END_SECONDS) -> None:
-    """End them, and kill what does not end in time."""
-    running = [process for process in processes if process.returncode is None]
-    for process in running:
-        process.terminate()
-    try:
+    """End them, and kill what does not end in time, or is left of what they have started."""
+    for process in processes:
+        _send(process, signal.SIGTERM)
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*(process.wait() for process in running))
-    except TimeoutError:
-        for process in running:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+            await asyncio.gather(*(process.wait() for process in processes))
+    for process in processes:
+        _send(process, signal.SIGKILL)
+        await process.wait()
+
+
+def _send(process: Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 @asynccontextmanager

@@ -208,7 +208,6 @@ async def test_deleting_leaves_nothing_and_no_other_bot_can_be_deleted(school: S
     assert "is taught here" in await school.post("stop", 400, bot="avtobus")
 
 
-@pytest.mark.slow
 async def test_one_is_trained_at_a_time_and_what_was_wanted_is_gone_on_with(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """What a process has started ends with it, whatever it is killed by."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -7,7 +8,9 @@ import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
-from services.sandbox.tied_process import end_tied, run_tied, start_tied
+import pytest
+
+from services.sandbox.tied_process import end_tied, run_tied, start_tied, tied_process
 
 ROOT = Path(__file__).parents[3]
 TREE = ("sh", "-c", "echo started; sleep 1000; true")
@@ -51,3 +54,21 @@ async def test_what_does_not_end_is_killed() -> None:
 async def test_its_exit_code_and_words_are_those_of_what_it_started() -> None:
     told = await run_tied("sh", "-c", "echo a; echo b >&2; exit 75", environment=os.environ)
     assert told == (75, ["a", "b"])
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_nothing_is_left_of_a_start_that_is_broken_off(steps: int) -> None:
+    reading, writing = os.pipe()
+
+    async def hold() -> None:
+        async with tied_process(*TREE, environment=os.environ, stderr=writing):
+            await asyncio.sleep(1000)
+
+    holding = asyncio.create_task(hold())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    holding.cancel()
+    await asyncio.wait([holding])
+    os.close(writing)
+    assert os.read(reading, 1) == b""  # ends when nobody has it open any more
+    os.close(reading)
