@@ -36,7 +36,8 @@ class _StrictLoader(yaml.SafeLoader):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
-                raise yaml.YAMLError(f"key {key!r} is given twice{node.start_mark}")
+                problem = f"key {key!r} is given twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -64,7 +65,7 @@ class BotFile:
         try:
             content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise Refusal(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+            raise Refusal(f"{path}: not valid YAML ({_reason(error)})") from None
         return cls._split(path, content)
 
     @classmethod
@@ -84,6 +85,13 @@ class BotFile:
     def section(self, key: str, model: type[M]) -> M:
         """Return the section as `model`; raises Refusal with the path of each refused key."""
         return parse(model, self.sections[key], str(self.path), f"{key}.")
+
+
+def _reason(error: Exception) -> str:
+    """Return where it is wrong, and why, in one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return " ".join(str(error).split())
 
 
 def bot_path(bots_dir: Path, name: str) -> Path:

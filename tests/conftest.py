@@ -69,11 +69,6 @@ def open_to_others(folder: Path) -> list[Path]:
     return [path for path in found if path.stat().st_mode & 0o077]
 
 
-def unmeasured() -> dict[str, str]:
-    """An environment for processes whose coverage nobody wants: they import in half the time."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-
-
 @dataclass(frozen=True)
 class Toy:
     """A published toy bot and what it was made from."""

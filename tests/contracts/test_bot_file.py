@@ -32,9 +32,9 @@ def test_a_section_left_out_or_empty_has_defaults(tmp_path: Path, section: str, 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("name: [", "not valid YAML"),
+        ("name: [", "not valid YAML (line 1: expected the node content"),
         ("name: b\x00", "not valid YAML"),
-        ("name: b\nname: c\n", "key 'name' is given twice"),
+        ("name: b\nname: c\n", "line 1: key 'name' is given twice"),
         ("name: b\nsampling: {top_k: 1, top_k: 2}\n", "key 'top_k' is given twice"),
         ("name: b\nsampling: !!python/object:os.system {}\n", "not valid YAML"),
         ("name: b\ntraining: {until: 2024-02-30}\n", "not valid YAML"),

@@ -5,6 +5,7 @@ Real processes of gateway and sandbox; generation echoes, so that every answer n
 
 import asyncio
 import json
+import os
 import random
 import signal
 import sqlite3
@@ -19,7 +20,7 @@ import pytest
 
 from benchmarks.load import Crowd
 from benchmarks.support.gateway_process import gateway_environment
-from tests.conftest import PATIENCE, open_to_others, unmeasured
+from tests.conftest import PATIENCE, open_to_others
 from tests.services.gateway.generation import fake_generation
 from tests.services.sandbox.conftest import TOKENS, running
 
@@ -34,7 +35,7 @@ class Gateway:
 
     async def start(self) -> asyncio.subprocess.Process:
         command = (sys.executable, "-m", "services.gateway")
-        environment = {**unmeasured(), **self._environment}
+        environment = {**os.environ, **self._environment}
         with self._log.open("a") as log:
             return await asyncio.create_subprocess_exec(
                 *command, env=environment, cwd=ROOT, stdout=log, stderr=log, umask=0o022

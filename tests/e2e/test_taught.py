@@ -1,6 +1,7 @@
 """A bot is taught on the demo's page by a demo that is killed again and again, and answers."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import PATIENCE, Toy, toy_export, unmeasured
+from tests.conftest import PATIENCE, Toy, toy_export
 from tests.k8s.live import wait
 from tests.services.sandbox.school import make_checkout
 
@@ -39,7 +40,7 @@ class TaughtDemo:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         own = {"PYTHONPATH": str(ROOT), "SANDBOX_PORT": "0", "DEMO_LOG": str(folder / "demo.log")}
-        self._environment = {**unmeasured(), **own}
+        self._environment = {**os.environ, **own}
         self.page = ""
 
     @contextmanager

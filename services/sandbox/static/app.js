@@ -35,7 +35,7 @@ function App() {
   const View = VIEWS[route.replace(/^\//, "")];
   const chat = View ? null : chats.find((one) => one.chat === route) ?? (isNarrow ? null : chats[1] ?? chats[0]);
   const app = {
-    ...state, ...texts, person, setPerson, chats, chat, panel,
+    ...state, ...texts, person, setPerson, chats, chat, panel, isTeaching: View === Teach,
     openPanel: (name, given = {}) => setPanel({ name, ...given }),
     closePanel: () => setPanel(null),
     say: async (text, reply_to) => (await post("/api/messages", { chat: chat.chat, person: person.id, text, reply_to })).refusal,

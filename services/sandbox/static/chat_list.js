@@ -23,7 +23,7 @@ export function ChatList({ app }) {
       <ul class="chats">${chats.map((one) => html`
         <li key=${one.chat}><${Row} app=${app} entry=${one} isOpen=${one.chat === chat?.chat} /></li>`)}</ul>
     </nav>
-    ${app.teaching && html`<a class="new-bot" href="#/teach"><span aria-hidden="true">+</span> ${TEACH[language].title}</a>`}`;
+    ${app.teaching && html`<a class="new-bot" href="#/teach" aria-current=${app.isTeaching ? "page" : null}><span aria-hidden="true">+</span> ${TEACH[language].title}</a>`}`;
 }
 
 function Row({ app, entry, isOpen }) {

@@ -17,6 +17,7 @@ export function Curve({ progress, words, language }) {
   const [, now] = losses.at(-1), [, held] = heldout.at(-1) ?? [];
   return html`
     <figure class="curve">
+      <span>${number(high)}</span><span>${number(low)}</span>
       <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label=${words.curve(number(losses[0][1]), number(now))}>
         <polyline class="train" points=${line(losses)} />
         <polyline class="held" points=${line(heldout)} />

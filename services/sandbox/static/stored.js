@@ -1,4 +1,4 @@
-// A value that outlives a reload, where the browser keeps anything.
+// A value that outlives a reload, where the browser keeps anything; null leaves nothing of it.
 
 import { useCallback, useState } from "./html.js";
 
@@ -7,7 +7,8 @@ export function useStored(name, initial) {
   const set = useCallback((changed) => {
     setValue(changed);
     try {
-      localStorage.setItem(name, JSON.stringify(changed));
+      if (changed === null) localStorage.removeItem(name);
+      else localStorage.setItem(name, JSON.stringify(changed));
     } catch {
       // the browser keeps nothing: the value lasts until a reload
     }

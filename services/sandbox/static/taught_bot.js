@@ -53,7 +53,7 @@ function Extraction({ bot, words }) {
   if (!dataset) return null;
   return html`
     <p>${words.learned(dataset.messages_read, dataset.persona_messages, dataset.train_records)} <${Report} bot=${bot} name="dataset" text=${words.report} /></p>
-    ${dataset.warnings?.map((line) => html`<p class="soft">${line}</p>`)}`;
+    ${dataset.warnings?.map((line) => html`<p class="soft">${words.warning(line)}</p>`)}`;
 }
 
 function Training({ bot, words, app }) {

@@ -1,6 +1,7 @@
 // Of an export that has come: whose voice is learned, and what the bot is called.
 
 import { html, useState } from "./html.js";
+import { useStored } from "./stored.js";
 import { Delete, megabytes } from "./taught_bot.js";
 
 const SHOWN = 8; // senders, until one asks for all
@@ -32,9 +33,10 @@ export function NameForm({ bot, words, act }) {
 function Form({ bot, words, act }) {
   const { senders } = bot;
   const likely = senders.find((one) => !one.bot) ?? senders[0];
-  const [chosen, setChosen] = useState([likely.id]);
-  const [name, setName] = useState(null); // null until one writes it oneself
-  const [called, setCalled] = useState(null);
+  const [draft, setDraft] = useStored(bot.bot, null); // what one has chosen and written oneself
+  const { chosen = [likely.id], name, called } = draft ?? {};
+  const change = (changed) => setDraft({ ...draft, ...changed });
+  const setChosen = (ids) => change({ chosen: ids });
   const [isAll, setAll] = useState(senders.length <= SHOWN);
   const [refusal, setRefusal] = useState(null);
   const [isSent, setSent] = useState(false);
@@ -49,8 +51,10 @@ function Form({ bot, words, act }) {
     event.preventDefault();
     setSent(true);
     const names = (called ?? suggested.called).split(",").map((one) => one.trim()).filter(Boolean);
-    setRefusal(await act("name", { bot: bot.bot, name: name ?? suggested.name, persona: chosen, called: names }));
+    const refused = await act("name", { bot: bot.bot, name: name ?? suggested.name, persona: chosen, called: names });
+    setRefusal(refused);
     setSent(false);
+    if (refused === null) setDraft(null);
   }
   const choice = (id, title, about) => html`
     <label class="choice"><input type="checkbox" checked=${chosen.includes(id)} onChange=${(event) => toggle(id, event.target.checked)} />
@@ -63,10 +67,10 @@ function Form({ bot, words, act }) {
         ${choice(WHOLE_CHAT, words.wholeChat, words.wholeChatAbout)}
       </fieldset>
       <label class="input">${words.name}
-        <input required maxlength="32" value=${name ?? suggested.name} onInput=${(event) => setName(event.target.value)} spellcheck="false" />
+        <input required maxlength="32" value=${name ?? suggested.name} onInput=${(event) => change({ name: event.target.value })} spellcheck="false" />
         <small>${words.nameAbout}</small></label>
       <label class="input">${words.called}
-        <input value=${called ?? suggested.called} onInput=${(event) => setCalled(event.target.value)} />
+        <input value=${called ?? suggested.called} onInput=${(event) => change({ called: event.target.value })} />
         <small>${words.calledAbout}</small></label>
       <button class="main-button" disabled=${isSent || !chosen.length}>${words.next}</button>
       <p class="problem" role="alert">${refusal}</p>

@@ -1,5 +1,7 @@
 // What the page says of teaching, in Russian and in English.
 
+import { inRussian } from "./warnings.js";
+
 const rules = new Intl.PluralRules("ru");
 const count = (number, one, few, many) => `${number} ${{ one, few, many }[rules.select(number)] ?? few}`;
 
@@ -31,6 +33,7 @@ export const TEACH = {
     steps: ["Выгрузка", "Обучение", "Преобразование", "Проверка", "В чатах"],
     learned: (read, own, records) =>
       `Прочитано ${count(read, "сообщение", "сообщения", "сообщений")}, из них для обучения ${own}; ответов на учёбу: ${records}.`,
+    warning: inRussian,
     report: "Отчёт",
     base: "На какой основе учить?",
     bases: { demo: "Маленькая, из проекта: быстро, говорит коротко и странно" },
@@ -103,6 +106,7 @@ export const TEACH = {
     next: "Next",
     steps: ["Export", "Training", "Conversion", "Evaluation", "In the chats"],
     learned: (read, own, records) => `${read} messages were read, ${own} of them to learn from; answers to learn: ${records}.`,
+    warning: (line) => line,
     report: "Report",
     base: "Which base?",
     bases: { demo: "The project's small one: quick, speaks in short and odd ways" },

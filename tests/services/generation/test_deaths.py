@@ -12,7 +12,7 @@ import pytest
 from services.generation import served_versions
 from services.generation.deaths import FILE, SERVED, Deaths
 from services.generation.errors import EngineDown
-from tests.conftest import BOT, Toy, unmeasured
+from tests.conftest import BOT, Toy
 from tests.services.generation.conftest import NEW, Volumes, hang, running, until
 
 KEY = (BOT, NEW)
@@ -25,7 +25,7 @@ async def _die_while_a_version_loads(volumes: Volumes, state: Path) -> None:
     folders = {"BOTS_DIR": volumes.bots, "MODELS_DIR": volumes.models, "STATE_DIR": state}
     service = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.generation"),
-        env={**unmeasured(), **ports, **{name: str(path) for name, path in folders.items()}},
+        env={**os.environ, **ports, **{name: str(path) for name, path in folders.items()}},
         start_new_session=True,
     )
     try:

@@ -16,7 +16,7 @@ from contracts.settings import Volumes
 from services.sandbox.demo_processes import Gateways
 from services.sandbox.hosting import hosting
 from services.sandbox.taught_bots import TaughtBots
-from tests.conftest import PATIENCE, unmeasured
+from tests.conftest import PATIENCE
 from tests.services.sandbox.conftest import sandbox_settings
 
 ROOT = Path(__file__).parents[3]
@@ -101,7 +101,7 @@ class School:
 @asynccontextmanager
 async def open_school(folder: Path, most_bytes: int = 10**7) -> AsyncIterator[School]:
     """Serve the page inside the block; the working directory has to be the checkout."""
-    environment = {**unmeasured(), "PYTHONPATH": str(ROOT), "LOG_FORMAT": "json"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LOG_FORMAT": "json"}
     gateways = FakeGateways(DemoEnvironment(environment))
     bots = TaughtBots(Volumes(), Path("k8s/bots"))
     serving = hosting(sandbox_settings(), cast(Gateways, gateways), bots, most_bytes)

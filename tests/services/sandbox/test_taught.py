@@ -1,17 +1,38 @@
 """Teaching in a browser: a file is dropped, a voice chosen, the curve falls, the bot is there."""
 
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
+from contracts.dataset import Card
+from extraction_jobs.advice import warnings
 from tests.conftest import toy_export
 from tests.services.sandbox.browsing import PHONE, barriers, chromium, opened
 from tests.services.sandbox.school import School, make_checkout, open_school
 
+LARGE: dict[str, Any] = {
+    "messages_read": 9000,
+    "answers": {"nothing": 1100},
+    "long_answers": 900,
+    "turns": 4000,
+    "cut_turns": 900,
+    "heldout_records": 40,
+    "heldout_messages": 49,
+    "heldout_repeated": 30,
+    "repaired": {"unreadable_date": 3000},
+    "dropped": {"forwarded": 2000},
+}
+SMALL = {
+    **dict.fromkeys(LARGE, 0),
+    **{"answers": {"reply": 9}, "repaired": {}, "dropped": {"repeated_answer": 8}},
+}
+"""Figures of two data sets that are warned of in every way."""
 FIGURE = {"value": 0.38, "low": 0.3, "high": 0.4}
 CONTENT = json.dumps(toy_export(), ensure_ascii=False)
 MOST = 60_000
@@ -85,7 +106,15 @@ async def test_a_file_is_dropped_and_becomes_a_bot_in_the_list(
         form = card(page, "result.json")
         await form.get_by_label("Нина").check()
         await form.get_by_label("Автобус").uncheck()
-        await expect(form.get_by_label("Имя бота")).to_have_value("nina")
+        await form.get_by_label("Имя бота").fill("vasya")
+        await page.reload()
+        await expect(page.get_by_role("link", name="Новый бот")).to_have_attribute(
+            "aria-current", "page"
+        )
+        await expect(form.get_by_label("Имя бота")).to_have_value("vasya")
+        await form.get_by_label("Имя бота").fill("nina")
+        await expect(form.get_by_label("Нина")).to_be_checked()
+        await expect(form.get_by_label("Автобус")).not_to_be_checked()
         await form.get_by_label("Имя бота").fill("avtobus")
         await form.get_by_role("button", name="Дальше").click()
         await shows(form.get_by_role("alert"), "a bot of this name already")
@@ -127,6 +156,18 @@ async def test_on_a_phone_what_is_no_export_is_said(browser: Browser, school: Sc
         width = await page.evaluate("document.documentElement.scrollWidth")
         assert width == PHONE["width"]
         assert await barriers(page) == []
+
+
+async def test_every_warning_of_a_data_set_is_said_in_russian(
+    browser: Browser, school: School
+) -> None:
+    lines = [line for card in (LARGE, SMALL) for line in warnings(Card.model_construct(**card))]
+    assert len(lines) == 11
+    async with opened(browser, school.url) as page:
+        said = await page.evaluate(
+            "async (lines) => lines.map((await import('/static/warnings.js')).inRussian)", lines
+        )
+        assert [line for line in said if re.search("[a-z]{3,} [a-z]{3,}", line)] == []
 
 
 def publish(school: School) -> None:
