@@ -17,12 +17,12 @@ export function Curve({ progress, words, language }) {
   const [, now] = losses.at(-1), [, held] = heldout.at(-1) ?? [];
   return html`
     <figure class="curve">
-      <span>${number(high)}</span><span>${number(low)}</span>
+      <div><span>${number(high)}</span><span>${number(low)}</span>
       <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label=${words.curve(number(losses[0][1]), number(now))}>
         <polyline class="train" points=${line(losses)} />
         <polyline class="held" points=${line(heldout)} />
         ${heldout.map(([step, loss]) => html`<circle class="held" cx=${x(step)} cy=${y(loss)} r="4" />`)}
-      </svg>
+      </svg></div>
       <figcaption><span class="train">${words.loss(number(now))}</span>${held !== undefined && html`<span class="held">${words.heldLoss(number(held))}</span>`}</figcaption>
     </figure>`;
 }
