@@ -26,7 +26,7 @@ COPY telemetry telemetry
 # what each image runs, and nothing else of this repository; a job's module is the container's argument
 FROM common AS gateway
 COPY --from=stubs /app/protos protos
-COPY services/__init__.py services/
+COPY services/__init__.py services/deferred_aiogram.py services/
 COPY services/generation/__init__.py services/generation/client.py services/generation/
 COPY services/gateway services/gateway
 ENTRYPOINT ["python", "-m", "services.gateway"]
@@ -39,7 +39,7 @@ COPY services/generation services/generation
 ENTRYPOINT ["python", "-m", "services.generation"]
 
 FROM common AS sandbox
-COPY services/__init__.py services/
+COPY services/__init__.py services/deferred_aiogram.py services/
 COPY services/sandbox services/sandbox
 ENTRYPOINT ["python", "-m", "services.sandbox"]
 

@@ -1,5 +1,7 @@
 """What all rooms' tests share: a toy export, and a toy model published from it once a session."""
 
+import services.deferred_aiogram  # isort: skip  # noqa: F401  (before whatever imports aiogram)
+
 import json
 import logging
 import os
@@ -10,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiogram.types  # noqa: F401  whole, before the gateway imports it without its models
 import pytest
 import structlog
 from hypothesis import settings

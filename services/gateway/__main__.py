@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-import services.gateway.unbuilt_aiogram  # isort: skip  # noqa: F401  (before whatever imports aiogram)
+import services.deferred_aiogram  # isort: skip  # noqa: F401  (before whatever imports aiogram)
 
 from contracts.bot_file import bot_path, read_bot
 from contracts.conversation import Conversation

@@ -102,7 +102,8 @@ async def _host(
     configure(file_logs, "sandbox", demo.log)
 
     def load() -> Callable[..., AbstractAsyncContextManager[str]]:
-        from services.sandbox.hosting import hosting  # Telegram's types take seconds to import
+        import services.deferred_aiogram  # noqa: F401
+        from services.sandbox.hosting import hosting  # Telegram's types take long to import
 
         return hosting
 

@@ -17,11 +17,12 @@ from tests.k8s.conftest import OVERLAYS, ROOT
 
 COMMON = {"contracts", "telemetry"}
 SERVICE = {*COMMON, "services/__init__.py"}
+AIOGRAM = "services/deferred_aiogram.py"
 CLIENT = {"services/generation/__init__.py", "services/generation/client.py"}
 FOLDERS = {
-    "gateway": {*SERVICE, *CLIENT, "protos", "services/gateway"},
+    "gateway": {*SERVICE, *CLIENT, AIOGRAM, "protos", "services/gateway"},
     "generation": {*SERVICE, "protos", "moderation", "services/generation"},
-    "sandbox": {*SERVICE, "services/sandbox"},
+    "sandbox": {*SERVICE, AIOGRAM, "services/sandbox"},
     "extraction": {*COMMON, "moderation", "extraction_jobs"},
     "training": {*COMMON, "moderation", "training_jobs"},
 }
