@@ -124,6 +124,7 @@ class Teacher:
     async def change_file(self, bot: str, text: str) -> None:
         async with self._changing[bot]:
             await self._change_file(bot, text)
+            self._found.get(bot, {}).pop("problem", None)  # what was wrong may be right now
             if self.bots.view(bot)["version"]:
                 await self._join(bot)
 

@@ -46,7 +46,7 @@ function App() {
 
 function Layout({ app, read, setRead, View }) {
   const { chat, chats, isOnline, panel, t } = app;
-  const Panel = PANELS[panel?.name];
+  const Panel = View === Conversation && PANELS[panel?.name];
   useReading(chat, read, setRead);
   useTitle(chats);
   const isOpen = chat || View !== Conversation;

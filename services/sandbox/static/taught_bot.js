@@ -5,6 +5,7 @@ import { html, useState } from "./html.js";
 
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 const duration = (seconds) => new Date(1000 * Math.max(0, seconds)).toISOString().slice(seconds < 3600 ? 14 : 11, 19);
+const BY_CHANCE = 0.1; // the share of real answers that are found among ten
 const ofHundred = (share) => Math.round(100 * share);
 
 export function TaughtBot({ bot, words, act, app, state }) {
@@ -13,18 +14,18 @@ export function TaughtBot({ bot, words, act, app, state }) {
   const first = done.indexOf(false); // the job that is at work, or would be
   const isDone = first < 0 && !wanted;
   const isAtWork = (isWorking || isWaiting) && wanted === "model";
-  const isChoosing = dataset && !trained && wanted !== "model" && !bot.progress;
+  const isChoosing = dataset && !trained && !bot.progress && (wanted !== "model" || problem);
   const parts = [Extraction, Training, null, Evaluation, Published];
   return html`
     <section class="card" aria-label=${bot.bot}>
-      <header class="card-head"><h2>${bot.bot}</h2><small>${statusOf(bot, isDone, words)}</small></header>
+      <header class="card-head"><h2>${bot.bot}</h2><small>${statusOf(bot, isDone, words, state)}</small></header>
       <ol class="steps">${parts.map((Part, index) => {
         const isActive = index === first && isWorking && !(isChoosing && index > 0);
         const kind = done[index] && (first < 0 || index < first) ? "done" : isActive ? "active" : "";
         return html`<li key=${index} class=${kind} aria-current=${isActive ? "step" : null}>
           <b>${words.steps[index]}</b>${Part && html`<${Part} bot=${bot} words=${words} app=${app} />`}</li>`;
       })}</ol>
-      ${problem && html`<p class="problem" role="alert">${problem}</p>`}
+      ${problem && html`<p class="problem" role="alert">${words.told(problem)}</p>`}
       ${isChoosing && html`<${Bases} bot=${bot} words=${words} act=${act} state=${state} />`}
       <div class="row">
         ${isAtWork && html`<button type="button" class="quiet" onClick=${() => act("stop", { bot: bot.bot })}>${words.stop}</button>`}
@@ -40,9 +41,9 @@ export function TaughtBot({ bot, words, act, app, state }) {
     </section>`;
 }
 
-function statusOf(bot, isDone, words) {
+function statusOf(bot, isDone, words, state) {
   if (bot.problem) return words.failed;
-  if (bot.isWaiting) return words.waiting;
+  if (bot.isWaiting) return state.packages.isInstalling ? words.waitingForPackages : words.waiting;
   if (isDone) return words.ready;
   if (bot.wanted === "") return bot.isWorking ? words.stopping : words.stopped;
   return bot.isWorking ? words.working : "";
@@ -53,7 +54,7 @@ function Extraction({ bot, words }) {
   if (!dataset) return null;
   return html`
     <p>${words.learned(dataset.messages_read, dataset.persona_messages, dataset.train_records)} <${Report} bot=${bot} name="dataset" text=${words.report} /></p>
-    ${dataset.warnings?.map((line) => html`<p class="soft">${words.warning(line)}</p>`)}`;
+    ${dataset.warnings?.map((line) => html`<p class="soft">${words.told(line)}</p>`)}`;
 }
 
 function Training({ bot, words, app }) {
@@ -86,7 +87,8 @@ function Evaluation({ bot, words }) {
     memorised?.tuned && words.memorised(ofHundred(memorised.tuned.value)),
     unknown_words?.tuned && words.unknown(ofHundred(unknown_words.tuned.value)),
   ].filter(Boolean);
-  return html`${lines.map((line) => html`<p>${line}</p>`)}
+  const isPoor = hits?.tuned && hits.tuned.relative.low <= BY_CHANCE;
+  return html`${lines.map((line) => html`<p>${line}</p>`)}${isPoor && html`<p>${words.poor}</p>`}
     ${lines.length ? html`<p><${Report} bot=${bot} name="evaluation" text=${words.report} /></p>` : html`<p class="soft">${words.unmeasured}</p>`}`;
 }
 
@@ -117,8 +119,9 @@ function BotFile({ bot, words, act }) {
   const [text, setText] = useState(null); // null until one changes it
   const [told, setTold] = useState(null);
   async function save() {
+    setTold(null);
     const refusal = await act("file", { bot: bot.bot, text });
-    setTold(refusal ?? words.saved);
+    setTold(refusal === null ? words.saved : html`<span class="problem">${words.told(refusal)}</span>`);
     if (refusal === null) setText(null);
   }
   return html`
@@ -135,6 +138,6 @@ export function Delete({ bot, words, act }) {
   const remove = async () => setRefusal(await act("delete", { bot: bot.bot }));
   if (!isAsked) return html`<button type="button" class="quiet" onClick=${() => setAsked(true)}>${words.delete}</button>`;
   return html`
-    <span class="row"><button type="button" class="quiet problem" onClick=${remove}>${words.deleteAll}</button>
+    <span class="row"><button type="button" class="quiet problem" onClick=${remove}>${bot.isDraft ? words.deleteFile : words.deleteAll}</button>
     <button type="button" class="quiet" onClick=${() => setAsked(false)}>${words.keep}</button><span role="alert">${refusal}</span></span>`;
 }

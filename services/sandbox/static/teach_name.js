@@ -23,7 +23,7 @@ export function NameForm({ bot, words, act }) {
     <section class="card" aria-label=${bot.file}>
       <header class="card-head"><b>${bot.file}</b><small>${megabytes(bot.bytes)}</small></header>
       <p class="soft">${words.lies(bot.folder)}</p>
-      ${problem ? html`<p class="problem" role="alert">${problem}</p><p>${words.expected}</p>`
+      ${problem ? html`<p class="problem" role="alert">${words.told(problem)}</p><p>${words.expected}</p>`
         : senders ? html`<${Form} bot=${bot} words=${words} act=${act} />`
         : html`<p role="status">${words.reading}</p><progress />`}
       <${Delete} bot=${bot} words=${words} act=${act} />
@@ -35,29 +35,32 @@ function Form({ bot, words, act }) {
   const likely = senders.find((one) => !one.bot) ?? senders[0];
   const [draft, setDraft] = useStored(bot.bot, null); // what one has chosen and written oneself
   const { chosen = [likely.id], name, called } = draft ?? {};
-  const change = (changed) => setDraft({ ...draft, ...changed });
+  const [refusal, setRefusal] = useState(null);
+  const change = (changed) => {
+    setDraft({ ...draft, ...changed });
+    setRefusal(null);
+  };
   const setChosen = (ids) => change({ chosen: ids });
   const [isAll, setAll] = useState(senders.length <= SHOWN);
-  const [refusal, setRefusal] = useState(null);
   const [isSent, setSent] = useState(false);
   const isWhole = chosen.includes(WHOLE_CHAT);
   const person = isWhole ? senders[0].chats[0] : senders.find((one) => one.id === chosen[0])?.name ?? "";
   const suggested = { name: nameOf(person), called: person.toLowerCase().split(/[ /]/)[0] };
   function toggle(id, isOn) {
-    if (id === WHOLE_CHAT) setChosen(isOn ? [WHOLE_CHAT] : [likely.id]);
-    else setChosen([...chosen.filter((one) => one !== id && one !== WHOLE_CHAT), ...(isOn ? [id] : [])]);
+    const others = chosen.filter((one) => one !== id && (id === WHOLE_CHAT || one !== WHOLE_CHAT));
+    setChosen(isOn ? [...others, id] : others);
   }
   async function submit(event) {
     event.preventDefault();
     setSent(true);
     const names = (called ?? suggested.called).split(",").map((one) => one.trim()).filter(Boolean);
-    const refused = await act("name", { bot: bot.bot, name: name ?? suggested.name, persona: chosen, called: names });
-    setRefusal(refused);
+    const refused = await act("name", { bot: bot.bot, name: name ?? suggested.name, persona: isWhole ? [WHOLE_CHAT] : chosen, called: names });
+    setRefusal(refused && words.told(refused));
     setSent(false);
     if (refused === null) setDraft(null);
   }
   const choice = (id, title, about) => html`
-    <label class="choice"><input type="checkbox" checked=${chosen.includes(id)} onChange=${(event) => toggle(id, event.target.checked)} />
+    <label class="choice"><input type="checkbox" checked=${id === WHOLE_CHAT || !isWhole ? chosen.includes(id) : false} onChange=${(event) => toggle(id, event.target.checked)} />
       <span>${title}</span><small>${about}</small></label>`;
   return html`
     <form onSubmit=${submit}>

@@ -1,6 +1,6 @@
 // What the page says of teaching, in Russian and in English.
 
-import { inRussian } from "./warnings.js";
+import { inRussian } from "./russian.js";
 
 const rules = new Intl.PluralRules("ru");
 const count = (number, one, few, many) => `${number} ${{ one, few, many }[rules.select(number)] ?? few}`;
@@ -33,7 +33,7 @@ export const TEACH = {
     steps: ["Выгрузка", "Обучение", "Преобразование", "Проверка", "В чатах"],
     learned: (read, own, records) =>
       `Прочитано ${count(read, "сообщение", "сообщения", "сообщений")}, из них для обучения ${own}; ответов на учёбу: ${records}.`,
-    warning: inRussian,
+    told: inRussian, // a line of the jobs or of a refusal
     report: "Отчёт",
     base: "На какой основе учить?",
     bases: { demo: "Маленькая, из проекта: быстро, говорит коротко и странно" },
@@ -53,11 +53,13 @@ export const TEACH = {
     hits: (tuned, base) => `Узнаёт настоящий ответ среди десяти ${tuned} раз из 100${base === undefined ? "" : `, до обучения ${base}`}; наугад было бы 10.`,
     memorised: (share) => `Дословно повторяет выученное в ${share} ответах из 100.`,
     unknown: (share) => `Слова, которых никто не знает, в ${share} ответах из 100.`,
+    poor: "Отвечать он не научился. Помогут чат побольше (от 2000 ответов этого человека) или большая основа, ruGPT3Small.",
     unmeasured: "Отложенных ответов слишком мало, чтобы что-то измерить.",
     talk: "Поговорить с ботом",
     working: "в работе",
     stopping: "останавливается…",
     waiting: "ждёт очереди",
+    waitingForPackages: "ждёт установки",
     stopped: "остановлен",
     failed: "не получилось",
     ready: "готов",
@@ -67,6 +69,7 @@ export const TEACH = {
     saved: "Сохранено",
     delete: "Удалить",
     deleteAll: "Удалить бота, выгрузку и всё выученное",
+    deleteFile: "Удалить файл",
     keep: "Оставить",
     further: "Как вывести его в Telegram или на сервер",
     telegram: (bot) => [
@@ -106,7 +109,7 @@ export const TEACH = {
     next: "Next",
     steps: ["Export", "Training", "Conversion", "Evaluation", "In the chats"],
     learned: (read, own, records) => `${read} messages were read, ${own} of them to learn from; answers to learn: ${records}.`,
-    warning: (line) => line,
+    told: (line) => line,
     report: "Report",
     base: "Which base?",
     bases: { demo: "The project's small one: quick, speaks in short and odd ways" },
@@ -126,11 +129,13 @@ export const TEACH = {
     hits: (tuned, base) => `Picks the real answer among ten ${tuned} times of 100${base === undefined ? "" : `, ${base} before training`}; by chance it would be 10.`,
     memorised: (share) => `Repeats what it learned word for word in ${share} replies of 100.`,
     unknown: (share) => `Words that nobody knows in ${share} replies of 100.`,
+    poor: "It has not learned to answer. A longer chat helps (2,000 answers of the person or more), or the larger base, ruGPT3Small.",
     unmeasured: "Too few answers are held out to measure anything.",
     talk: "Talk with the bot",
     working: "at work",
     stopping: "stopping…",
     waiting: "waits for its turn",
+    waitingForPackages: "waits for the installation",
     stopped: "stopped",
     failed: "failed",
     ready: "ready",
@@ -140,6 +145,7 @@ export const TEACH = {
     saved: "Saved",
     delete: "Delete",
     deleteAll: "Delete the bot, the export and all that was learned",
+    deleteFile: "Delete the file",
     keep: "Keep",
     further: "How to bring it to Telegram or to a server",
     telegram: (bot) => [

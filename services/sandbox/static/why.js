@@ -42,19 +42,20 @@ function Answer({ why, message, t }) {
   if (!turns.length) return null;
   if (!draws.length) return html`<p>${t.outage}</p>`;
   const used = draws.at(-1).turns_used;
+  const candidates = draws.flatMap((draw) => draw.candidates);
+  const sent = candidates.find((one) => one.messages.includes(message.text)); // others may say the same
   return html`
     <h3>${t.candidates}</h3>
-    <ul>${draws.flatMap((draw) => draw.candidates).map((one) => html`<${Candidate} one=${one} message=${message} t=${t} />`)}</ul>
+    <ul>${candidates.map((one) => html`<${Candidate} one=${one} isSent=${one === sent} t=${t} />`)}</ul>
     <h3>${t.given}</h3>
     <ol>${turns.map((turn, index) => html`<${Turn} turn=${turn} turns=${turns} isCut=${index < turns.length - used} t=${t} />`)}</ol>
     <h3>${t.figures}</h3>
     <${Figures} draws=${draws} t=${t} />`;
 }
 
-function Candidate({ one, message, t }) {
+function Candidate({ one, isSent, t }) {
   const { action, category } = one.moderation ?? {};
   const verdict = t.moderation[action?.replace("MODERATION_ACTION_", "")];
-  const isSent = one.messages.includes(message.text);
   return html`
     <li class=${isSent ? "sent" : ""}>
       <span class="text">${one.messages.join("\n") || (!verdict && t.noWords)}</span>

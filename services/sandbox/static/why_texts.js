@@ -7,7 +7,7 @@ export const WHY = {
     spoke: "отвечает",
     quiet: "молчит",
     given: "Что получила модель",
-    givenCut: "не поместилось",
+    givenCut: "модель этого уже не читала",
     persona: "бот",
     somebody: (number) => `собеседник ${number}`,
     candidates: "Что предложила модель",

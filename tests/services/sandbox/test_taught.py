@@ -33,7 +33,16 @@ SMALL = {
     **{"answers": {"reply": 9}, "repaired": {}, "dropped": {"repeated_answer": 8}},
 }
 """Figures of two data sets that are warned of in every way."""
-FIGURE = {"value": 0.38, "low": 0.3, "high": 0.4}
+REFUSALS = [
+    "a/result.json: this is a PDF or a picture: export the chat",
+    "a/result.json: is empty; export the chat again",
+    "a/result.json: the archive is broken or encrypted (bad password)",
+    "name 'Вася': must be lower-case Latin letters, digits and dashes, at most 32, a letter first",
+    "persona 'Вася' wrote nothing usable; most messages are by Нина, Автобус",
+    "base 'a/b': not in var/base/a--b, and the model hub did not give it (ConnectError); run",
+    "var/data/vasya/bot.yaml.new: gateway.nams: unknown key",
+]
+FIGURE = {"value": 0.38, "low": 0.08, "high": 0.6}
 CONTENT = json.dumps(toy_export(), ensure_ascii=False)
 MOST = 60_000
 """Milliseconds, more than any machine needs."""
@@ -115,9 +124,13 @@ async def test_a_file_is_dropped_and_becomes_a_bot_in_the_list(
         await form.get_by_label("Имя бота").fill("nina")
         await expect(form.get_by_label("Нина")).to_be_checked()
         await expect(form.get_by_label("Автобус")).not_to_be_checked()
+        await form.get_by_label("Весь чат").check()
+        await expect(form.get_by_label("Нина")).not_to_be_checked()
+        await form.get_by_label("Весь чат").uncheck()
+        await expect(form.get_by_label("Нина")).to_be_checked()
         await form.get_by_label("Имя бота").fill("avtobus")
         await form.get_by_role("button", name="Дальше").click()
-        await shows(form.get_by_role("alert"), "a bot of this name already")
+        await shows(form.get_by_role("alert"), "Бот с таким именем уже есть")
         await form.get_by_label("Имя бота").fill("vasya")
         await form.get_by_role("button", name="Дальше").click()
         bot = card(page, "vasya")
@@ -137,6 +150,7 @@ async def test_a_file_is_dropped_and_becomes_a_bot_in_the_list(
         chats = page.get_by_role("navigation")
         await shows(chats, "Vasya")
         await shows(bot, "Узнаёт настоящий ответ среди десяти 38 раз из 100")
+        await shows(bot, "Отвечать он не научился")
         await bot.get_by_text("bot.yaml", exact=True).click()
         await bot.get_by_role("textbox").fill("name: vasya\ngateway: {insanity: maybe}")
         await bot.get_by_role("button", name="Сохранить").click()
@@ -151,21 +165,22 @@ async def test_on_a_phone_what_is_no_export_is_said(browser: Browser, school: Sc
     async with opened(browser, f"{school.url}/#/teach", viewport=PHONE) as page:
         await page.locator(".drop").evaluate(DROP, "Привет")
         wrong = card(page, "result.json")
-        await shows(wrong.get_by_role("alert"), "no export of Telegram")
+        await shows(wrong.get_by_role("alert"), "Это не выгрузка Telegram или WhatsApp")
         await shows(wrong, "«Экспорт истории чата», формат JSON")
         width = await page.evaluate("document.documentElement.scrollWidth")
         assert width == PHONE["width"]
         assert await barriers(page) == []
 
 
-async def test_every_warning_of_a_data_set_is_said_in_russian(
+async def test_warnings_and_what_is_refused_most_are_said_in_russian(
     browser: Browser, school: School
 ) -> None:
     lines = [line for card in (LARGE, SMALL) for line in warnings(Card.model_construct(**card))]
     assert len(lines) == 11
+    lines += REFUSALS
     async with opened(browser, school.url) as page:
         said = await page.evaluate(
-            "async (lines) => lines.map((await import('/static/warnings.js')).inRussian)", lines
+            "async (lines) => lines.map((await import('/static/russian.js')).inRussian)", lines
         )
         assert [line for line in said if re.search("[a-z]{3,} [a-z]{3,}", line)] == []
 
