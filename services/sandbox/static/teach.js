@@ -8,6 +8,7 @@ import { NameForm } from "./teach_name.js";
 import { TEACH } from "./teach_texts.js";
 
 const POLL_MS = 1000;
+const PACKAGES_MB = 1900; // what training needs, about
 
 export function Teach({ app }) {
   const { t, language } = app;
@@ -59,7 +60,7 @@ function Packages({ state, words, act }) {
     <p class="card problem" role="alert">${problem}
       <button type="button" class="quiet" onClick=${() => act("install", {})}>${words.again}</button></p>`;
   if (!isInstalling || seconds < 2) return null; // it looks first whether there is anything to do
-  return html`<p class="card" role="status">${words.installing(Math.round(seconds), megabytes)}<progress /></p>`;
+  return html`<p class="card" role="status">${words.installing(Math.round(seconds), megabytes)}<progress value=${Math.min(megabytes, PACKAGES_MB)} max=${PACKAGES_MB} aria-hidden="true" /></p>`;
 }
 
 // Where an export is dropped or chosen; it goes to the disk of this machine as it is.
