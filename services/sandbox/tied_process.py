@@ -19,7 +19,7 @@ END_SECONDS = 60.0
 """A training that is told to end takes its step to the end, and writes a checkpoint."""
 _TIED = """
 exec 3<&0
-((read -r _ <&3; kill -- -$$) > /dev/null 2>&1 &)
+( (read -r _ <&3; kill -- -$$) > /dev/null 2>&1 & )
 exec "$@" 3<&- < /dev/null
 """
 Output = int | IO[bytes]

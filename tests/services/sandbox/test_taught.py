@@ -38,7 +38,7 @@ REFUSALS = [
     "a/result.json: is empty; export the chat again",
     "a/result.json: the archive is broken or encrypted (bad password)",
     "name 'Вася': must be lower-case Latin letters, digits and dashes, at most 32, a letter first",
-    "persona 'Вася' wrote nothing usable; most messages are by Нина, Автобус",
+    "persona 'Вася' wrote nothing usable; did you mean Ваня? most messages are by Нина, Автобус",
     "base 'a/b': not in var/base/a--b, and the model hub did not give it (ConnectError); run",
     "var/data/vasya/bot.yaml.new: gateway.nams: unknown key",
 ]

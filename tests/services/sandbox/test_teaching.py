@@ -195,6 +195,19 @@ async def test_a_bots_file_is_changed_where_no_stage_refuses_it(school: School) 
     assert (await school.view())["bots"][0]["text"] == text
 
 
+async def test_what_was_wrong_is_told_no_more_once_the_file_is_put_right(school: School) -> None:
+    await named(school)
+    await school.until("vasya", lambda bot: bot["dataset"])
+    await school.post("file", bot="vasya", text="name: vasya\nextraction: {persona: Пётр}\n")
+    await school.post("stop", bot="vasya")  # it counts what a training costs
+    (school.folder / "var/data/vasya/dataset/dataset.json").unlink()
+    await school.post("learn", bot="vasya")
+    wrong = await school.until("vasya", lambda bot: bot["problem"])
+    assert wrong["problem"].startswith("persona 'Пётр' wrote nothing usable")
+    await school.post("file", bot="vasya", text="name: vasya\nextraction: {persona: user1}\n")
+    assert (await school.view())["bots"][0]["problem"] == ""
+
+
 async def test_deleting_leaves_nothing_and_no_other_bot_can_be_deleted(school: School) -> None:
     before = files(school.folder)
     contents = listed()
