@@ -14,7 +14,7 @@ export function TaughtBot({ bot, words, act, app, state }) {
   const first = done.indexOf(false); // the job that is at work, or would be
   const isDone = first < 0 && !wanted;
   const isAtWork = (isWorking || isWaiting) && wanted === "model";
-  const isChoosing = dataset && !trained && !bot.progress && (wanted !== "model" || problem);
+  const isChoosing = dataset && !trained && !bot.progress && !isAtWork;
   const parts = [Extraction, Training, null, Evaluation, Published];
   return html`
     <section class="card" aria-label=${bot.bot}>
@@ -87,7 +87,7 @@ function Evaluation({ bot, words }) {
     memorised?.tuned && words.memorised(ofHundred(memorised.tuned.value)),
     unknown_words?.tuned && words.unknown(ofHundred(unknown_words.tuned.value)),
   ].filter(Boolean);
-  const isPoor = hits?.tuned && hits.tuned.relative.low <= BY_CHANCE;
+  const isPoor = hits?.tuned && hits.tuned.relative.value <= BY_CHANCE;
   return html`${lines.map((line) => html`<p>${line}</p>`)}${isPoor && html`<p>${words.poor}</p>`}
     ${lines.length ? html`<p><${Report} bot=${bot} name="evaluation" text=${words.report} /></p>` : html`<p class="soft">${words.unmeasured}</p>`}`;
 }

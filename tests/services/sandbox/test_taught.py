@@ -42,7 +42,7 @@ REFUSALS = [
     "base 'a/b': not in var/base/a--b, and the model hub did not give it (ConnectError); run",
     "var/data/vasya/bot.yaml.new: gateway.nams: unknown key",
 ]
-FIGURE = {"value": 0.38, "low": 0.08, "high": 0.6}
+FIGURE = {"value": 0.38, "low": 0.3, "high": 0.4}
 CONTENT = json.dumps(toy_export(), ensure_ascii=False)
 MOST = 60_000
 """Milliseconds, more than any machine needs."""
@@ -150,7 +150,7 @@ async def test_a_file_is_dropped_and_becomes_a_bot_in_the_list(
         chats = page.get_by_role("navigation")
         await shows(chats, "Vasya")
         await shows(bot, "Узнаёт настоящий ответ среди десяти 38 раз из 100")
-        await shows(bot, "Отвечать он не научился")
+        await expect(bot).not_to_contain_text("не научился")
         await bot.get_by_text("bot.yaml", exact=True).click()
         await bot.get_by_role("textbox").fill("name: vasya\ngateway: {insanity: maybe}")
         await bot.get_by_role("button", name="Сохранить").click()
