@@ -41,14 +41,14 @@ serving: $(VENV)/.serving $(STUBS) # What serves, without training's packages: t
 
 $(VENV)/.serving: requirements/install.sh requirements/demo.txt
 	@echo "installing what serves into $(VENV), half a minute to two"
-	@flock Makefile requirements/install.sh $(VENV) demo
+	@requirements/install.sh $(VENV) demo
 	@touch $@
 
 setup: $(VENV)/.ready $(STUBS) $(STUB_TYPES) ## Install everything into .venv and generate the gRPC stubs
 
 $(VENV)/.ready: requirements/install.sh $(LOCKS)
 	@echo "installing everything into $(VENV), about a minute"
-	@flock Makefile requirements/install.sh $(VENV)
+	@requirements/install.sh $(VENV)
 	@touch $(VENV)/.serving $@
 
 protos: $(STUBS) $(STUB_TYPES) ## Generate the gRPC stubs

@@ -12,8 +12,15 @@ here=$(dirname "$0")
 lock=$here/${2:-development}.txt
 cpu_index=https://download.pytorch.org/whl/cpu
 
+exec 9< "$0"
+flock -n 9 || { echo "waiting: another installation is at work here" >&2; flock 9; }
+
 "${PYTHON3:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   { echo "error: Python 3.11 or later is needed; name it by PYTHON3=python3.11 before make" >&2; exit 2; }
+# what a kill has broken off pip would take for installed: of that INSTALLER is missing, which comes last
+for info in "$venv"/lib/python*/site-packages/*.dist-info; do
+  [ ! -d "$info" ] || [ -e "$info/INSTALLER" ] || rm -r "$info"
+done
 "${PYTHON3:-python3}" -m venv "$venv"
 # bytecode is compiled at the first import, because most files are never imported
 pip() {

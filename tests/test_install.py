@@ -41,3 +41,13 @@ def test_an_old_python_says_how_to_name_another(tmp_path: Path) -> None:
     done = install(tmp_path, "exit 1")
     assert done.returncode == 2
     assert "PYTHON3=" in done.stderr
+
+
+def test_a_package_whose_installation_was_broken_off_is_installed_anew(tmp_path: Path) -> None:
+    packages = tmp_path / "venv/lib/python3.11/site-packages"
+    for name, last in (("whole-1.0", "INSTALLER"), ("broken-1.0", "METADATA")):
+        folder = packages / f"{name}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / last).touch()
+    assert install(tmp_path, "").returncode == 0
+    assert [path.name for path in packages.iterdir()] == ["whole-1.0.dist-info"]

@@ -12,7 +12,15 @@ import typer
 
 from contracts.bot_file import BotFile
 from contracts.refusal import end_process
-from telemetry.job import BotOption, InputOption, PersonaOption, SkipOption, command, job_app
+from telemetry.job import (
+    INTERRUPTED,
+    BotOption,
+    InputOption,
+    PersonaOption,
+    SkipOption,
+    command,
+    job_app,
+)
 from training_jobs.bot_config import BaseOption, EpochsOption, MethodOption, StepsOption
 from training_jobs.model_libraries import require_training_packages
 
@@ -44,12 +52,29 @@ def _words(options: Options) -> list[str]:
     return [f"--{name.replace('_', '-')}={one}" for name, each in given.items() for one in each]
 
 
-def run_job(command_line: list[str]) -> int:
-    """Return the job's exit code; SIGTERM and SIGINT are passed on to it, and it is waited for."""
-    with subprocess.Popen([sys.executable, "-m", *command_line]) as process:
+class JobRunner:
+    """Runs jobs; what is told by SIGTERM or SIGINT the job that runs is told, and none begins."""
+
+    def __init__(self) -> None:
+        self._job: subprocess.Popen[bytes] | None = None
+        self._is_told_to_end = False
         for number in (signal.SIGTERM, signal.SIGINT):  # also where they came in as ignored
-            signal.signal(number, lambda *_: process.terminate())
-        return process.wait()
+            signal.signal(number, self._end)
+
+    def run(self, command_line: list[str]) -> int:
+        """Return the job's exit code once it has ended."""
+        if self._is_told_to_end:
+            return INTERRUPTED
+        with subprocess.Popen([sys.executable, "-m", *command_line]) as self._job:
+            if self._is_told_to_end:  # while it started
+                self._job.terminate()
+            code = self._job.wait()
+        return INTERRUPTED if self._is_told_to_end and code < 0 else code
+
+    def _end(self, *_: object) -> None:
+        self._is_told_to_end = True
+        if self._job:
+            self._job.terminate()
 
 
 def main(
@@ -69,9 +94,10 @@ def main(
         name = BotFile.read(bot).name
     training = {"base": base, "epochs": epochs, "max_steps": max_steps, "method": method}
     extraction = {"input": input, "persona": persona}
+    jobs = JobRunner()
     for line in command_lines(bot, extraction, training, evaluate, skip_unchanged):
         started = time.monotonic()
-        code = run_job(line)
+        code = jobs.run(line)
         if code:
             end_process(f"{line[0]} failed for {name} (exit code {code})", code if code > 0 else 1)
         typer.echo(f"{name}: {line[0]} took {time.monotonic() - started:.0f} s", err=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from contracts.refusal import Refusal
-from services.sandbox.tied_process import end_tied, start_tied
+from services.sandbox.tied_process import end_tied, kill_all, start_tied
 
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
@@ -76,7 +76,7 @@ class Demo:
                 problem = f"{name} has ended with exit code {process.returncode}: {why}"
                 if name not in self._guests:
                     raise Refusal(problem)
-                del self._processes[name]
+                kill_all(self._processes.pop(name))
                 self.show(problem)
 
     async def wait_until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:

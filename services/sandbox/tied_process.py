@@ -1,7 +1,8 @@
 """Processes that are never left behind: what they start ends with the demo, also by kill -9.
 
 Each leads a session of its own, whose processes all get the SIGTERM. In it one more waits: it reads
-a pipe that the demo alone holds open, and sends SIGTERM to all when the pipe is closed.
+a pipe that the demo alone holds open. When that is closed it sends SIGTERM to all, and kills what
+is left once the first of them has ended, or after a time.
 """
 
 import asyncio
@@ -15,11 +16,19 @@ from typing import IO
 
 GENTLY = ("nice", "-n", "19")
 """Before a command: it gets the time that others leave."""
-END_SECONDS = 60.0
+END_SECONDS = 60
 """A training that is told to end takes its step to the end, and writes a checkpoint."""
 _TIED = """
+seconds=$1
+shift
 exec 3<&0
-( (read -r _ <&3; kill -- -$$) > /dev/null 2>&1 & )
+( (
+  trap "" TERM
+  read -r _ <&3
+  kill -- -$$
+  for _ in $(seq $seconds); do kill -0 $$ && sleep 1; done
+  kill -s KILL -- -$$
+) > /dev/null 2>&1 & )
 exec "$@" 3<&- < /dev/null
 """
 Output = int | IO[bytes]
@@ -36,7 +45,7 @@ async def start_tied(
 ) -> Process:
     """Start a process, to be ended by `end_tied`. A terminal's Ctrl-C does not reach it."""
     return await asyncio.create_subprocess_exec(
-        *("sh", "-c", _TIED, "sh", *command),
+        *("sh", "-c", _TIED, "sh", str(END_SECONDS), *command),
         env=environment,
         start_new_session=True,
         stdin=_pipe()[0],
@@ -53,8 +62,13 @@ async def end_tied(*processes: Process, seconds: float = END_SECONDS) -> None:
         async with asyncio.timeout(seconds):
             await asyncio.gather(*(process.wait() for process in processes))
     for process in processes:
-        _send(process, signal.SIGKILL)
+        kill_all(process)
         await process.wait()
+
+
+def kill_all(process: Process) -> None:
+    """Kill a process, if it still runs, and all that it has started."""
+    _send(process, signal.SIGKILL)
 
 
 def _send(process: Process, number: signal.Signals) -> None:

@@ -13,10 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.async_api import expect
 
 from tests.conftest import PATIENCE, Toy, toy_export
 from tests.k8s.live import wait
+from tests.services.sandbox.browsing import chat, chromium, opened, write
 from tests.services.sandbox.school import make_checkout
+from tests.services.sandbox.test_taught import DROP, MOST, card, shows
 
 ROOT = Path(__file__).parents[2]
 BOT_FILE = """
@@ -102,15 +105,41 @@ def demo(toy: Toy, tmp_path: Path) -> TaughtDemo:
     return TaughtDemo(folder)
 
 
-def begin(demo: TaughtDemo) -> None:
-    """Drop the export, and describe the bot."""
-    content = json.dumps(toy_export(), ensure_ascii=False).encode()
+def drop(demo: TaughtDemo, export: dict[str, Any]) -> None:
+    content = json.dumps(export, ensure_ascii=False).encode()
     url = f"{demo.page}/api/teaching/exports?name=a.json"
     httpx.put(url, content=content, headers={"content-type": "application/octet-stream"})
+
+
+def name(demo: TaughtDemo) -> None:
     draft = demo.until(lambda bot: bot.get("senders"))["bot"]
     demo.post("/api/teaching/name", bot=draft, name="vasya", persona=["Автобус"])
     demo.post("/api/teaching/file", bot="vasya", text=BOT_FILE)
-    demo.until(lambda bot: bot["dataset"])
+
+
+def long_export() -> dict[str, Any]:
+    """The toy's chat, in which somebody goes on for long: it takes seconds to be read."""
+    export: dict[str, Any] = toy_export()
+    last = export["messages"][-2]
+    aside = ({**last, "id": 1000 + number, "text": f"и {number}"} for number in range(60_000))
+    export["messages"] += aside
+    return export
+
+
+def install_slowly(demo: TaughtDemo) -> Path:
+    """Let training's packages be missing; return a file whose presence says that they come."""
+    begun = demo.folder / "begun"
+    (demo.folder / ".venv/.ready").unlink()
+    python = demo.folder / ".venv/bin/python"
+    python.parent.mkdir()
+    write_script(python, f'case "$*" in *protoc*) ;; *) exec {sys.executable} "$@" ;; esac')
+    write_script(demo.folder / "requirements/install.sh", f"touch {begun}; sleep 1000")
+    return begun
+
+
+def write_script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o700)
 
 
 def talk(demo: TaughtDemo) -> None:
@@ -124,17 +153,36 @@ def _bots(demo: TaughtDemo) -> list[str]:
 
 
 @pytest.mark.slow
-def test_an_export_that_is_dropped_becomes_a_bot_that_answers(demo: TaughtDemo) -> None:
+async def test_an_export_that_is_dropped_becomes_a_bot_that_answers(demo: TaughtDemo) -> None:
+    content = json.dumps(toy_export(), ensure_ascii=False)
     with demo.running(signal.SIGINT):
-        begin(demo)
-        demo.post("/api/teaching/learn", bot="vasya")
-        talk(demo)
-        bot = demo.bot("vasya")
-        assert bot["version"]
-        assert bot["progress"]["step"] == 12
-        assert bot["reports"] == ["dataset", "evaluation"]
-        demo.post("/api/teaching/delete", bot="vasya")
-        assert _bots(demo) == ["avtobus"]
+        async with chromium() as browser, opened(browser, f"{demo.page}/#/teach") as page:
+            await page.locator(".drop").evaluate(DROP, content)
+            await page.get_by_label("Автобус").check(timeout=MOST)
+            await page.get_by_label("Имя бота").fill("vasya")
+            await page.get_by_role("button", name="Дальше").click()
+            bot = card(page, "vasya")
+            await bot.get_by_text("bot.yaml", exact=True).click()
+            await bot.get_by_role("textbox").fill(BOT_FILE)
+            await bot.get_by_role("button", name="Сохранить").click()
+            await shows(bot, "Прочитано 320 сообщений")
+            await bot.get_by_role("button", name="Учить").click()
+            await shows(bot, "Шаг 12 из 12")
+            await bot.get_by_role("link", name="Поговорить").click(timeout=20 * MOST)
+            await write(page, "Привет")
+            await page.keyboard.press("Enter")
+            answer = page.locator(".message:not(.mine)").first
+            await answer.get_by_role("button", name="Почему?").click(timeout=MOST)
+            panel = page.get_by_role("complementary")
+            await shows(panel, "Vasya отвечает")
+            await expect(panel).to_contain_text(demo.bot()["version"])
+            assert demo.bot("vasya")["reports"] == ["dataset", "evaluation"]
+            await page.get_by_role("link", name="Новый бот").click()
+            await expect(panel).to_have_count(0)
+            await bot.get_by_role("button", name="Удалить").click()
+            await bot.get_by_role("button", name="Удалить бота").click()
+            await expect(bot).to_have_count(0, timeout=MOST)
+            await expect(chat(page, "Vasya")).to_have_count(0)
     assert not list(demo.folder.glob("var/*/vasya"))
     assert not (demo.folder / "k8s/bots/vasya").exists()
 
@@ -143,8 +191,19 @@ def test_an_export_that_is_dropped_becomes_a_bot_that_answers(demo: TaughtDemo) 
 def test_a_demo_that_is_killed_in_each_stage_goes_on_and_leaves_no_process(
     demo: TaughtDemo,
 ) -> None:
+    begun = install_slowly(demo)
     with demo.running(signal.SIGKILL):
-        begin(demo)
+        drop(demo, long_export())
+        demo.until(lambda bot: bot["isWorking"])
+    with demo.running(signal.SIGKILL):
+        name(demo)
+        demo.until(lambda bot: bot["isWorking"])
+    with demo.running(signal.SIGKILL):
+        assert not demo.bot()["dataset"]
+        wait(begun.exists, "nothing is installed", demo.folder)
+        assert demo.bot()["dataset"]
+    write_script(demo.folder / "requirements/install.sh", "")
+    with demo.running(signal.SIGKILL):
         demo.post("/api/teaching/learn", bot="vasya")
     steps = 0
     for reached in STAGES.values():

@@ -4,15 +4,26 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from telemetry.job import INTERRUPTED
 from tests.conftest import PATIENCE, Toy
-from training_jobs.pipeline import app, command_lines
+from training_jobs.pipeline import JobRunner, app, command_lines
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Give the signals back to pytest."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_options_reach_the_jobs_that_they_are_meant_for() -> None:
@@ -39,11 +50,11 @@ def test_what_may_be_given_several_times_reaches_the_extraction(
 ) -> None:
     jobs: list[list[str]] = []
 
-    def run(line: list[str]) -> int:
+    def run(_: JobRunner, line: list[str]) -> int:
         jobs.append(line)
         return 3
 
-    monkeypatch.setattr("training_jobs.pipeline.run_job", run)
+    monkeypatch.setattr(JobRunner, "run", run)
     options = ["--input=a", "--input=b", "--persona=user1", "--persona=2"]
     assert CliRunner().invoke(app, ["--bot", str(toy.bot_file), *options]).exit_code == 3
     assert jobs[0][3:] == options
@@ -69,6 +80,31 @@ def test_a_signal_to_end_reaches_the_job(toy: Toy, tmp_path: Path) -> None:
             pipeline.wait(PATIENCE)
         assert pipeline.stderr
         assert b"extraction_jobs.build_dataset failed" in pipeline.stderr.read()
+
+
+def test_no_job_begins_after_a_signal_to_end(
+    signals: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, begun = JobRunner(), tmp_path / "begun"
+    (tmp_path / "job.py").write_text(f"open({str(begun)!r}, 'w')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert jobs.run(["job"]) == 0
+    begun.unlink()
+    signal.raise_signal(signal.SIGTERM)
+    assert jobs.run(["job"]) == INTERRUPTED
+    assert not begun.exists()
+
+
+def test_a_job_that_starts_when_the_signal_comes_is_ended(
+    signals: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str]) -> None:
+            super().__init__(["sleep", "1000"])
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    assert JobRunner().run(["any"]) == INTERRUPTED
 
 
 def test_a_bad_bot_file_is_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -16,6 +16,16 @@ export function useStored(name, initial) {
   return [value, set];
 }
 
+// Forget the values whose names begin so, except for these.
+export function keepStored(prefix, names) {
+  try {
+    for (const name of Object.keys(localStorage))
+      if (name.startsWith(prefix) && !names.includes(name)) localStorage.removeItem(name);
+  } catch {
+    // the browser keeps nothing
+  }
+}
+
 function load(name) {
   try {
     return JSON.parse(localStorage.getItem(name));

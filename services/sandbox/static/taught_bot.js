@@ -16,6 +16,9 @@ export function TaughtBot({ bot, words, act, app, state }) {
   const isAtWork = (isWorking || isWaiting) && wanted === "model";
   const isChoosing = dataset && !trained && !bot.progress && !isAtWork;
   const parts = [Extraction, Training, null, Evaluation, Published];
+  const [refusal, setRefusal] = useState(null);
+  const press = async (action, body) => setRefusal(await act(action, { bot: bot.bot, ...body }));
+  const told = problem || refusal;
   return html`
     <section class="card" aria-label=${bot.bot}>
       <header class="card-head"><h2>${bot.bot}</h2><small>${statusOf(bot, isDone, words, state)}</small></header>
@@ -25,12 +28,12 @@ export function TaughtBot({ bot, words, act, app, state }) {
         return html`<li key=${index} class=${kind} aria-current=${isActive ? "step" : null}>
           <b>${words.steps[index]}</b>${Part && html`<${Part} bot=${bot} words=${words} app=${app} />`}</li>`;
       })}</ol>
-      ${problem && html`<p class="problem" role="alert">${words.told(problem)}</p>`}
-      ${isChoosing && html`<${Bases} bot=${bot} words=${words} act=${act} state=${state} />`}
+      ${told && html`<p class="problem" role="alert">${words.told(told)}</p>`}
+      ${isChoosing && html`<${Bases} bot=${bot} words=${words} press=${press} state=${state} />`}
       <div class="row">
-        ${isAtWork && html`<button type="button" class="quiet" onClick=${() => act("stop", { bot: bot.bot })}>${words.stop}</button>`}
+        ${isAtWork && html`<button type="button" class="quiet" onClick=${() => press("stop")}>${words.stop}</button>`}
         ${!isAtWork && !isChoosing && (!isDone || problem) && !isWorking && html`
-          <button type="button" class="main-button" onClick=${() => act("learn", { bot: bot.bot })}>${problem ? words.again : words.goOn}</button>`}
+          <button type="button" class="main-button" onClick=${() => press("learn")}>${problem ? words.again : words.goOn}</button>`}
         <${Delete} bot=${bot} words=${words} act=${act} />
       </div>
       <${BotFile} bot=${bot} words=${words} act=${act} />
@@ -101,7 +104,7 @@ function Report({ bot, name, text }) {
 }
 
 // The base models that are on this machine, and what learning by each would cost.
-function Bases({ bot, words, act, state }) {
+function Bases({ bot, words, press, state }) {
   const [base, setBase] = useState("demo");
   const costs = bot.estimates ?? {};
   return html`
@@ -112,7 +115,7 @@ function Bases({ bot, words, act, state }) {
           <small>${costs[one] ? words.cost(costs[one].time, costs[one].memory) : bot.isWorking || bot.isWaiting ? words.counting : ""}</small></label>`)}
       ${state.bases.length < 2 && html`<p class="soft">${words.larger}</p>`}
     </fieldset>
-    <button type="button" class="main-button" onClick=${() => act("learn", { bot: bot.bot, base })}>${words.learn}</button>`;
+    <button type="button" class="main-button" onClick=${() => press("learn", { base })}>${words.learn}</button>`;
 }
 
 function BotFile({ bot, words, act }) {
@@ -135,7 +138,10 @@ function BotFile({ bot, words, act }) {
 export function Delete({ bot, words, act }) {
   const [isAsked, setAsked] = useState(false);
   const [refusal, setRefusal] = useState(null);
-  const remove = async () => setRefusal(await act("delete", { bot: bot.bot }));
+  async function remove() {
+    const refused = await act("delete", { bot: bot.bot });
+    setRefusal(refused && words.told(refused));
+  }
   if (!isAsked) return html`<button type="button" class="quiet" onClick=${() => setAsked(true)}>${words.delete}</button>`;
   return html`
     <span class="row"><button type="button" class="quiet problem" onClick=${remove}>${bot.isDraft ? words.deleteFile : words.deleteAll}</button>

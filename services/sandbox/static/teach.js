@@ -3,6 +3,7 @@
 import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { post } from "./state.js";
+import { keepStored } from "./stored.js";
 import { TaughtBot } from "./taught_bot.js";
 import { NameForm } from "./teach_name.js";
 import { TEACH } from "./teach_texts.js";
@@ -41,7 +42,9 @@ function useTeaching() {
   const [state, setState] = useState(null);
   async function refresh() {
     try {
-      setState(await (await fetch("/api/teaching")).json());
+      const found = await (await fetch("/api/teaching")).json();
+      setState(found);
+      keepStored("draft-", found.bots.map((bot) => bot.bot));
     } catch {
       // the page says that the sandbox is away
     }
@@ -57,7 +60,7 @@ function useTeaching() {
 function Packages({ state, words, act }) {
   const { isInstalling, problem, seconds, megabytes } = state?.packages ?? {};
   if (problem) return html`
-    <p class="card problem" role="alert">${problem}
+    <p class="card problem" role="alert">${words.told(problem)}
       <button type="button" class="quiet" onClick=${() => act("install", {})}>${words.again}</button></p>`;
   if (!isInstalling || seconds < 2) return null; // it looks first whether there is anything to do
   return html`<p class="card" role="status">${words.installing(Math.round(seconds), megabytes)}<progress value=${Math.min(megabytes, PACKAGES_MB)} max=${PACKAGES_MB} aria-hidden="true" /></p>`;
@@ -75,7 +78,7 @@ function Drop({ words, t, refresh }) {
     request.upload.onprogress = (event) => setShare(event.loaded / event.total);
     request.onloadend = () => {
       setShare(null);
-      if (request.status !== 201) setProblem(reasonOf(request) ?? t.offline);
+      if (request.status !== 201) setProblem(words.told(reasonOf(request) ?? t.offline));
       refresh();
     };
     request.open("PUT", `/api/teaching/exports?name=${encodeURIComponent(file.name)}`);

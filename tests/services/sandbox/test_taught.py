@@ -14,6 +14,7 @@ from contracts.dataset import Card
 from extraction_jobs.advice import warnings
 from tests.conftest import toy_export
 from tests.services.sandbox.browsing import PHONE, barriers, chromium, opened
+from tests.services.sandbox.refused import refusals
 from tests.services.sandbox.school import School, make_checkout, open_school
 
 LARGE: dict[str, Any] = {
@@ -34,15 +35,21 @@ SMALL = {
 }
 """Figures of two data sets that are warned of in every way."""
 REFUSALS = [
-    "a/result.json: this is a PDF or a picture: export the chat",
-    "a/result.json: is empty; export the chat again",
-    "a/result.json: the archive is broken or encrypted (bad password)",
-    "name 'Вася': must be lower-case Latin letters, digits and dashes, at most 32, a letter first",
     "persona 'Вася' wrote nothing usable; did you mean Ваня? most messages are by Нина, Автобус",
+    "persona 'Вася' is user1 and user2: give the id of one, or all",
+    "persona 'user1' asked to be forgotten: there is nothing left to learn; choose another persona",
     "base 'a/b': not in var/base/a--b, and the model hub did not give it (ConnectError); run",
-    "var/data/vasya/bot.yaml.new: gateway.nams: unknown key",
-]
-FIGURE = {"value": 0.38, "low": 0.3, "high": 0.4}
+    "a/result.json: nothing to learn from in 9 messages (no_text 5, service 4)",
+    "the packages for training cannot be installed: PyPI cannot be reached; with a network, try",
+    "the packages for training cannot be installed: no space left on the disk of .venv or of /tmp",
+    *("var/data: no room for the export", "an export has at most 4000000000 bytes"),
+    *("name: must stay vasya", "name 'vasya': there is a bot of this name already"),
+    *("draft-1 has a name already", "no bot 'vasya' is taught here"),
+    "var/data/vasya: another job works there; wait for its end",
+    "it has failed: a.log may say why",
+    "nothing is held out to measure by: it takes 20 answers or more",
+]  # fmt: skip
+"""Of jobs, and of the page's own server."""
 CONTENT = json.dumps(toy_export(), ensure_ascii=False)
 MOST = 60_000
 """Milliseconds, more than any machine needs."""
@@ -91,8 +98,7 @@ esac"""
     }
     progress |= {"losses": losses, "heldout": [[20, 4.5], [40, 4.0]], "samples": samples}
     (folder / "progress.json").write_text(json.dumps(progress))
-    evaluation = {"hits": {"tuned": {"relative": FIGURE}}}
-    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    (folder / "evaluation.json").write_text(evaluation(0.38))
     async with open_school(folder) as school:
         yield school
 
@@ -151,6 +157,8 @@ async def test_a_file_is_dropped_and_becomes_a_bot_in_the_list(
         await shows(chats, "Vasya")
         await shows(bot, "Узнаёт настоящий ответ среди десяти 38 раз из 100")
         await expect(bot).not_to_contain_text("не научился")
+        (school.folder / "var/data/vasya/run/evaluation.json").write_text(evaluation(0.1))
+        await shows(bot, "не научился")
         await bot.get_by_text("bot.yaml", exact=True).click()
         await bot.get_by_role("textbox").fill("name: vasya\ngateway: {insanity: maybe}")
         await bot.get_by_role("button", name="Сохранить").click()
@@ -172,17 +180,39 @@ async def test_on_a_phone_what_is_no_export_is_said(browser: Browser, school: Sc
         assert await barriers(page) == []
 
 
-async def test_warnings_and_what_is_refused_most_are_said_in_russian(
+async def test_of_a_file_that_is_deleted_the_browser_keeps_nothing(
     browser: Browser, school: School
+) -> None:
+    kept = "Object.keys(localStorage).filter((name) => name.startsWith('draft-'))"
+    async with opened(browser, f"{school.url}/#/teach") as page:
+        await page.locator(".drop").evaluate(DROP, CONTENT)
+        form = card(page, "result.json")
+        await form.get_by_label("Имя бота").fill("secret")
+        assert await page.evaluate(kept) == [(await school.view())["bots"][0]["bot"]]
+        await form.get_by_role("button", name="Удалить").click()
+        await form.get_by_role("button", name="Удалить файл").click()
+        await expect(form).to_have_count(0, timeout=MOST)
+        assert await page.evaluate(kept) == []
+
+
+async def test_warnings_and_refusals_are_said_in_russian(
+    browser: Browser, school: School, tmp_path: Path
 ) -> None:
     lines = [line for card in (LARGE, SMALL) for line in warnings(Card.model_construct(**card))]
     assert len(lines) == 11
-    lines += REFUSALS
+    lines += [*REFUSALS, *refusals(tmp_path)]
     async with opened(browser, school.url) as page:
         said = await page.evaluate(
             "async (lines) => lines.map((await import('/static/russian.js')).inRussian)", lines
         )
+        assert [line for line in said if not re.search("[а-я]{3}", line)] == []
         assert [line for line in said if re.search("[a-z]{3,} [a-z]{3,}", line)] == []
+        assert "пересланы" in " ".join(said)
+
+
+def evaluation(hits: float) -> str:
+    figure = {"value": hits, "low": hits - 0.1, "high": hits + 0.1}
+    return json.dumps({"hits": {"tuned": {"relative": figure}}})
 
 
 def publish(school: School) -> None:

@@ -15,18 +15,22 @@ from services.sandbox.tied_process import end_tied, run_tied, start_tied, tied_p
 ROOT = Path(__file__).parents[3]
 TREE = ("sh", "-c", "echo started; sleep 1000; true")
 """A process that starts another, as make does, and dies without it."""
-STARTS = f"""
+STUBBORN = ("sh", "-c", "trap '' TERM; echo started; while :; do sleep 1; done")
+STARTS = """
 import asyncio, os, sys
-from services.sandbox.tied_process import start_tied
+from services.sandbox import tied_process
+tied_process.END_SECONDS = 1
 async def main():
-    await start_tied(*{TREE}, environment=os.environ, stdout=sys.stdout, stderr=sys.stderr)
+    streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+    await tied_process.start_tied(*sys.argv[1:], environment=os.environ, **streams)
     await asyncio.sleep(1000)
 asyncio.run(main())
 """
 
 
-def test_nothing_outlives_a_process_that_is_killed() -> None:
-    command = [sys.executable, "-c", STARTS]
+@pytest.mark.parametrize("started", [TREE, STUBBORN])
+def test_nothing_outlives_a_process_that_is_killed(started: tuple[str, ...]) -> None:
+    command = [sys.executable, "-c", STARTS, *started]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as starter:
         assert starter.stdout
         assert starter.stdout.readline() == b"started\n"
@@ -43,8 +47,7 @@ async def test_nothing_outlives_the_end_that_it_is_told() -> None:
 
 
 async def test_what_does_not_end_is_killed() -> None:
-    stubborn = ("sh", "-c", "trap '' TERM; echo started; while :; do sleep 1; done")
-    process = await start_tied(*stubborn, environment=os.environ, stdout=PIPE, stderr=PIPE)
+    process = await start_tied(*STUBBORN, environment=os.environ, stdout=PIPE, stderr=PIPE)
     assert process.stdout
     assert await process.stdout.readline() == b"started\n"
     await end_tied(process, seconds=0.01)
