@@ -109,17 +109,23 @@ $(IMAGES:%=image-%): image-%:
 	$(ENGINE) build -t $(REGISTRY)/$*:$(TAG) --build-arg IMAGE=$* .
 	$(if $(PUSH),$(ENGINE) push $(REGISTRY)/$*:$(TAG))
 
+UNLIST = sed -i -e '/^  - $(NAME)$$/d' -e '/^      - $(NAME)\.yaml=/d' k8s/bots/kustomization.yaml; \
+  sed -i '/{name: $(NAME)-telegram,/d' k8s/components/token-file/kustomization.yaml
+
+# the folder comes last: what is broken off before can be done again
 new-bot: ## Make the folder of a new bot: make new-bot NAME=vasya
 	@[[ "$(NAME)" =~ ^[a-z][a-z0-9-]{0,31}$$ && "$(NAME)" != kustomization ]] || \
 	  { echo "error: NAME=$(NAME): must be lower-case letters, digits and dashes, a letter first, and not kustomization" >&2; exit 2; }
 	@[ ! -e k8s/bots/$(NAME) ] || { echo "error: k8s/bots/$(NAME) exists already" >&2; exit 2; }
-	@mkdir k8s/bots/$(NAME)
-	@sed 's/avtobus/$(NAME)/g' k8s/bots/avtobus/kustomization.yaml > k8s/bots/$(NAME)/kustomization.yaml
+	@rm -rf k8s/bots/.$(NAME) && mkdir k8s/bots/.$(NAME)
+	@sed 's/avtobus/$(NAME)/g' k8s/bots/avtobus/kustomization.yaml > k8s/bots/.$(NAME)/kustomization.yaml
 	@printf '%s\n' "name: $(NAME)" "extraction:" "  persona: auto  # or a sender's name, or whole-chat" \
-	  "gateway:" "  names: [$(NAME)]" > k8s/bots/$(NAME)/bot.yaml
+	  "gateway:" "  names: [$(NAME)]" > k8s/bots/.$(NAME)/bot.yaml
+	@$(UNLIST)
 	@sed -i -e 's/^configMapGenerator:/  - $(NAME)\n&/' \
 	  -e '$$a\      - $(NAME).yaml=$(NAME)/bot.yaml' k8s/bots/kustomization.yaml
 	@sed -i '$$a\  - {name: $(NAME)-telegram, envs: [$(NAME).env]}' k8s/components/token-file/kustomization.yaml
+	@mv k8s/bots/.$(NAME) k8s/bots/$(NAME)
 	@echo "k8s/bots/$(NAME)/bot.yaml: describe the bot there (docs/settings.md#botyaml)"
 	@echo "names: a common noun makes every mention of the thing a call; take a rarer name, or set names_at: edge"
 
@@ -127,8 +133,7 @@ remove-bot: ## Remove the folder of a bot, and its name elsewhere: make remove-b
 	@[[ "$(NAME)" =~ ^[a-z][a-z0-9-]{0,31}$$ && "$(NAME)" != kustomization ]] || \
 	  { echo "error: NAME=$(NAME): is no name of a bot" >&2; exit 2; }
 	@rm -rf k8s/bots/$(NAME)
-	@sed -i -e '/^  - $(NAME)$$/d' -e '/^      - $(NAME)\.yaml=/d' k8s/bots/kustomization.yaml
-	@sed -i '/{name: $(NAME)-telegram,/d' k8s/components/token-file/kustomization.yaml
+	@$(UNLIST)
 
 test: setup ## Run the tests, with coverage and import rules
 	$(PYTHON) -m pytest -n 2 --dist loadfile --timeout 240

@@ -25,6 +25,10 @@ from training_jobs.bot_config import BaseOption, EpochsOption, MethodOption, Ste
 from training_jobs.model_libraries import require_training_packages
 
 Options = Mapping[str, object]
+OUT_OF_MEMORY = (
+    "the memory was not enough, most likely; lower training.tokens_at_once, or take"
+    " training.method: lora or a smaller base"
+)
 
 
 def command_lines(
@@ -98,6 +102,8 @@ def main(
     for line in command_lines(bot, extraction, training, evaluate, skip_unchanged):
         started = time.monotonic()
         code = jobs.run(line)
+        if code == -signal.SIGKILL:
+            end_process(f"{line[0]} was killed for {name}: {OUT_OF_MEMORY}", 1)
         if code:
             end_process(f"{line[0]} failed for {name} (exit code {code})", code if code > 0 else 1)
         typer.echo(f"{name}: {line[0]} took {time.monotonic() - started:.0f} s", err=True)

@@ -11,10 +11,11 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Set
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 from pydantic import Field, SecretStr
@@ -31,6 +32,7 @@ from telemetry.command_line import CommandLine
 from telemetry.logs import LogSettings, configure
 
 GRPC_PORT = 50051
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HELLO = "Привет"
 app = CommandLine()
 
@@ -70,12 +72,15 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     where |= {"TELEGRAM_API": f"http://127.0.0.1:{port}", "EXPLAIN_ANSWERS": "1"}
     gateways = Gateways(demo, where)
     tokens = {bot: sandbox_token(bot) for bot in bots}
-    health = await _start_gateways(gateways, tokens)  # takes as long as the page, and waits for it
-    async with await _host(demo, settings, gateways, port, tokens) as page:
+    taught = TaughtBots(from_environment(Volumes), settings.bots_dir)
+    guests = set(taught.names()) & tokens.keys()  # the page shows what is wrong with them
+    # takes as long as the page, and waits for it
+    health = await _start_gateways(gateways, tokens, guests)
+    async with await _host(demo, settings, gateways, tokens, taught) as page:
         demo.show("the page is up")
         try:
             await _wait_for(demo, health, "readyz")
-            await _greet(demo, page, bots)
+            await _greet(demo, page, health)
             demo.show("open this page to talk with them; Ctrl-C ends it:")
             print(page, flush=True)
             return await demo.watch()
@@ -83,9 +88,12 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
             await demo.stop()
 
 
-async def _start_gateways(gateways: Gateways, tokens: dict[str, str]) -> dict[str, int]:
-    """Return the ports of their health."""
-    return {bot: await gateways.start(bot, token) for bot, token in tokens.items()}
+async def _start_gateways(
+    gateways: Gateways, tokens: dict[str, str], guests: Set[str] = frozenset()
+) -> dict[str, int]:
+    """Return the ports of the health of those without whom the demo does not go on."""
+    health = {bot: await gateways.start(bot, tokens[bot], bot in guests) for bot in tokens}
+    return {bot: port for bot, port in health.items() if bot not in guests}
 
 
 async def _wait_for(demo: Demo, health: dict[str, int], probe: str) -> None:
@@ -95,7 +103,11 @@ async def _wait_for(demo: Demo, health: dict[str, int], probe: str) -> None:
 
 
 async def _host(
-    demo: Demo, settings: DemoSettings, gateways: Gateways, port: int, tokens: dict[str, str]
+    demo: Demo,
+    settings: DemoSettings,
+    gateways: Gateways,
+    tokens: dict[str, str],
+    taught: TaughtBots,
 ) -> AbstractAsyncContextManager[str]:
     """Return what serves the page in this process: so bots can be taught and join on it."""
     file_logs = LogSettings(log_format="json", log_level=from_environment(LogSettings).log_level)
@@ -108,9 +120,9 @@ async def _host(
         return hosting
 
     pairs = SecretStr(",".join(f"{bot}={token}" for bot, token in tokens.items()))
+    port = urlsplit(gateways.where["TELEGRAM_API"]).port
     changes = {"sandbox_port": port, "sandbox_tokens": pairs}
     sandbox = from_environment(SandboxSettings).model_copy(update=changes)
-    taught = TaughtBots(from_environment(Volumes), settings.bots_dir)
     may_teach = is_possible(settings.bots_dir)
     hosting = await asyncio.to_thread(load)
     return hosting(sandbox, gateways, taught if may_teach else None, settings.export_mb * 10**6)
@@ -157,7 +169,7 @@ async def _answers(url: str) -> bool:
     return False
 
 
-async def _greet(demo: Demo, page: str, bots: list[str]) -> None:
+async def _greet(demo: Demo, page: str, bots: Iterable[str]) -> None:
     """Greet every bot and wait for its answer."""
     for bot in bots:
         body = {"chat": bot, "person": "Аня", "text": HELLO}
@@ -174,16 +186,21 @@ async def _has_answered(page: str, bot: str) -> bool:
 
 
 async def run_until_stopped(settings: DemoSettings, memory: Path) -> None:
-    demo = Demo(bot_names(settings.bots_dir), settings.demo_log)
+    demo = Demo(settings.demo_log)
     loop = asyncio.get_running_loop()
     running = loop.create_task(run(demo, settings, memory))
-    # also where they were inherited as ignored; a second signal changes nothing
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, running.cancel)
+
+    def end() -> None:
+        demo.show("ending; a training keeps what it has learned first")
+        for number in SIGNALS:  # a second one changes nothing
+            loop.add_signal_handler(number, int)
+        running.cancel()
+
+    for number in SIGNALS:  # also where they were inherited as ignored
+        loop.add_signal_handler(number, end)
     try:
-        await running
-    except asyncio.CancelledError:
-        demo.show("ending")
+        with suppress(asyncio.CancelledError):
+            await running
     finally:
         await demo.stop()
 

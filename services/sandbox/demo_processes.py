@@ -3,10 +3,11 @@
 import asyncio
 import fcntl
 import os
+import re
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from services.sandbox.tied_process import end_tied, kill_all, start_tied
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
 PROBE_SECONDS = 0.1
+SECRET = re.compile(r"(?<!^HF)_TOKEN$|^SANDBOX_PASSWORD$")
+"""Variables of the demo that its processes do not have; by HF_TOKEN bases are downloaded."""
 LOG_TAIL = 65536
 """Bytes of the log in which the demo looks for the reason why a process has ended."""
 
@@ -37,15 +40,14 @@ def token_variable(bot: str) -> str:
 class Demo:
     """The processes, in the order in which they were started."""
 
-    def __init__(self, bots: Iterable[str], log: Path) -> None:
+    def __init__(self, log: Path) -> None:
         self._log = log
         self._log_file = _open_log(log)
         self._started_at = time.monotonic()
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._guests = set[str]()
-        # only a bot's own gateway gets its token
-        tokens = {token_variable(bot) for bot in bots}
-        self.environment = {k: v for k, v in os.environ.items() if k not in tokens}
+        # only a bot's own gateway gets its token, and no process the page's password
+        self.environment = {k: v for k, v in os.environ.items() if not SECRET.search(k)}
 
     def show(self, text: str) -> None:
         """Print what has happened, with the seconds since the start."""

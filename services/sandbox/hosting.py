@@ -1,5 +1,6 @@
 """The demo's page, in the demo's own process: bots that are taught on it join it, and leave."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -19,18 +20,21 @@ class Stage:
 
     def __init__(self, messenger: Messenger, gateways: Gateways) -> None:
         self._messenger, self._gateways = messenger, gateways
+        self._changing = asyncio.Lock()
 
     async def join(self, bot: str) -> None:
         """Serve a bot; one that is served already reads its file anew."""
-        known = [one for one in self._messenger.world.bots.values() if one.name == bot]
-        one = known[0] if known else account(bot, sandbox_token(bot))
-        if not known:
-            self._messenger.add_bot(one)
-        await self._gateways.end(bot)
-        await self._gateways.start(bot, one.token, is_guest=True)
+        async with self._changing:
+            known = [one for one in self._messenger.world.bots.values() if one.name == bot]
+            one = known[0] if known else account(bot, sandbox_token(bot))
+            if not known:
+                self._messenger.add_bot(one)
+            await self._gateways.end(bot)
+            await self._gateways.start(bot, one.token, is_guest=True)
 
     async def leave(self, bot: str) -> None:
-        await self._gateways.end(bot)
+        async with self._changing:
+            await self._gateways.end(bot)
         for one in [*self._messenger.world.bots.values()]:
             if one.name == bot:
                 self._messenger.remove_bot(one)

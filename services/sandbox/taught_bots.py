@@ -6,6 +6,8 @@ DATA_DIR/<bot>/
     teaching.log          what the jobs said, the last time
     bot.yaml              of a bot that has no name yet: its folder is `draft-…`
     dataset/, run/        what the jobs leave; how far they are is told by it
+
+What comes in or is deleted lies in a folder `.aside-…`: it comes to its place, or leaves it, whole.
 """
 
 import json
@@ -13,25 +15,27 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from contracts.bot_file import NAME, BotFile, bot_path
+from contracts.bot_file import NAME, BotFile, bot_names, bot_path
 from contracts.dataset import CARD
-from contracts.files import read_model, write_model
+from contracts.files import locked, read_model, write_model
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal
 from contracts.settings import Volumes
 
-FILE, LOG, EXPORT, DRAFT = "teaching.json", "teaching.log", "result.json", "draft-"
+FILE, LOG, EXPORT = "teaching.json", "teaching.log", "result.json"
+DRAFT, ASIDE = "draft-", ".aside-"
 CARD_FIELDS = ("messages_read", "persona_messages", "train_records", "heldout_records", "warnings")
+BUSY = "another demo works there"
 REPORTS = {"dataset": "dataset/report.html", "evaluation": "run/report.html"}
 
 
-Wanted = Literal["", "senders", "dataset", "model"]
+Wanted = Literal["", "senders", "dataset", "model", "nothing"]
 
 
 class Teaching(BaseModel):
@@ -39,7 +43,8 @@ class Teaching(BaseModel):
 
     file    the export's name before it was stored
     asked   when `wanted` was chosen, in unix time: who asked first comes first
-    wanted  what is to be done, or is being done; nothing where one has stopped it, or all is done
+    wanted  what is to be done, or is being done; empty where one has stopped it, or all is done;
+            `nothing`: it is being deleted
     """
 
     file: str
@@ -54,8 +59,11 @@ class TaughtBots:
 
     def names(self) -> list[str]:
         """Return who is taught, or was; who asked first comes first."""
-        found = [path.parent.name for path in self.volumes.data_dir.glob(f"*/{FILE}")]
-        return sorted(filter(NAME.fullmatch, found), key=lambda bot: self.read(bot).asked)
+        asked = dict[str, float]()
+        for path in self.volumes.data_dir.glob(f"*/{FILE}"):
+            with suppress(Refusal, OSError):  # a file that somebody has changed
+                asked[path.parent.name] = self.read(path.parent.name).asked
+        return sorted(asked, key=lambda bot: asked[bot])
 
     def folder(self, bot: str) -> Path:
         return self.volumes.data_dir / bot
@@ -70,18 +78,33 @@ class TaughtBots:
         changes = {"wanted": what, "asked": time.time()}
         write_model(self.folder(bot) / FILE, self.read(bot).model_copy(update=changes))
 
-    def new_draft(self) -> Path:
-        """Return the folder of a new bot without a name; an export is to be put there."""
-        folder = self.folder(DRAFT + secrets.token_hex(4))
-        (folder / "exports").mkdir(parents=True)
-        (folder / "bot.yaml").write_text(f"name: {folder.name}\n", encoding="utf-8")
-        return folder
+    @contextmanager
+    def new_draft(self, file: str) -> Iterator[tuple[str, Path]]:
+        """Yield a new bot without a name, which is there after the block, and its export's path."""
+        number = secrets.token_hex(4)
+        draft, aside = f"{DRAFT}{number}", self.volumes.data_dir / f"{ASIDE}{number}"
+        with locked(aside, BUSY):
+            try:
+                (aside / "exports").mkdir()
+                yield draft, aside / "exports" / EXPORT
+                (aside / "bot.yaml").write_text(f"name: {draft}\n", encoding="utf-8")
+                write_model(aside / FILE, Teaching(file=file, asked=time.time()))
+                aside.rename(self.folder(draft))
+            except BaseException:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise
+
+    def remove(self, bot: str) -> None:
+        """Remove its folder, as a whole."""
+        aside = self.volumes.data_dir / f"{ASIDE}{secrets.token_hex(4)}"
+        self.folder(bot).rename(aside)
+        shutil.rmtree(aside)
 
     def remove_unfinished(self) -> None:
-        """Remove what uploads left that ended with the demo."""
-        for folder in self.volumes.data_dir.glob(f"{DRAFT}*"):
-            if not (folder / FILE).exists():
-                shutil.rmtree(folder, ignore_errors=True)
+        """Remove what uploads and deletions left that ended with the demo."""
+        for aside in self.volumes.data_dir.glob(f"{ASIDE}*"):
+            with suppress(Refusal), locked(aside, BUSY):  # by another demo
+                shutil.rmtree(aside, ignore_errors=True)
 
     def bot_file(self, bot: str) -> Path:
         draft = self.folder(bot) / "bot.yaml"
@@ -92,6 +115,11 @@ class TaughtBots:
         path = self.folder(draft) / "bot.yaml"
         name = BotFile.read(path).name if path.exists() else draft
         return None if name == draft else name
+
+    def forget_draft(self, bot: str) -> None:
+        """Of a bot with a name no draft's file is kept."""
+        if bot in bot_names(self.bots_dir):
+            (self.folder(bot) / "bot.yaml").unlink(missing_ok=True)
 
     def bases(self) -> list[str]:
         """Return the base models that are here."""
@@ -130,7 +158,9 @@ class TaughtBots:
     def views(self) -> Iterator[dict[str, Any]]:
         for bot in self.names():
             with suppress(Refusal, OSError):  # it is being deleted
-                yield self.view(bot)
+                view = self.view(bot)
+                if view["wanted"] != "nothing":
+                    yield view
 
 
 def _json(path: Path) -> Any:

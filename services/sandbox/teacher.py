@@ -45,19 +45,33 @@ class Teacher:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._found: dict[str, dict[str, Any]] = {}
         self._at_work = set[str]()
-        self._training = asyncio.Lock()
+        self._training, self._naming = asyncio.Lock(), asyncio.Lock()
         self._changing = defaultdict[str, asyncio.Lock](asyncio.Lock)  # of each bot
 
     async def resume(self) -> None:
         """Go on with what was wanted when the demo ended."""
         self.bots.remove_unfinished()
         for bot in self.bots.names():
-            with suppress(Refusal, OSError):
-                name = self.bots.named(bot)
-                self.go(await self._give_name(bot, name) if name else bot)
+            try:
+                await self._resume(bot)
+            except (Refusal, OSError) as error:
+                self._found[bot] = {"problem": str(error)}
+
+    async def _resume(self, bot: str) -> None:
+        if self.bots.read(bot).wanted == "nothing":
+            return await self._delete(bot)
+        if name := self.bots.named(bot):
+            async with self._naming:
+                bot = await self._give_name(bot, name)
+        self.bots.forget_draft(bot)
+        self.go(bot)
+        return None
 
     async def close(self) -> None:
-        """End all processes; what is wanted stays so."""
+        """End all processes once what is being changed is changed; what is wanted stays so."""
+        for changing in [*self._changing.values()]:
+            async with changing:
+                pass
         await asyncio.gather(self.packages.close(), *map(self._halt, [*self._tasks]))
 
     def view(self) -> dict[str, Any]:
@@ -82,11 +96,7 @@ class Teacher:
         async with self._changing[bot]:
             view = self.bots.view(bot)
             if base is not None:
-                text = self.bots.bot_file(bot).read_text(encoding="utf-8")
-                content = yaml.safe_load(text)
-                if (content.get("training") or {}).get("base") != base:
-                    content["training"] = {**(content.get("training") or {}), "base": base}
-                    await self._change_file(bot, _yaml(content))
+                await self._change_file(bot, _with_base(self.bots.bot_file(bot), base))
             wanted: Wanted = (
                 "model" if view["dataset"] else "senders" if view["isDraft"] else "dataset"
             )
@@ -102,7 +112,7 @@ class Teacher:
 
     async def name(self, draft: str, name: str, persona: list[str], called: Sequence[str]) -> str:
         """Give a draft its name, whose answers it learns, and what it is called in groups."""
-        async with self._changing[draft]:
+        async with self._changing[draft], self._naming:
             if self.bots.named(draft) or not (self.bots.folder(draft) / "bot.yaml").exists():
                 raise Refusal(f"{draft} has a name already")
             if not NAME.fullmatch(name):
@@ -116,9 +126,12 @@ class Teacher:
                 "gateway": {"names": [*called]},
             }
             await self._halt(draft)
-            await self._check(draft, _yaml(content), self.bots.folder(draft) / "bot.yaml")
-            self.bots.want(draft, "dataset")
-            self.go(await self._give_name(draft, name))
+            try:
+                await self._check(draft, _yaml(content), self.bots.folder(draft) / "bot.yaml")
+                self.go(await self._give_name(draft, name))
+            except (Refusal, OSError):
+                await self._take_name(draft, name)
+                raise
             return name
 
     async def change_file(self, bot: str, text: str) -> None:
@@ -133,25 +146,35 @@ class Teacher:
         async with self._changing[bot]:
             if not self.bots.folder(bot).exists():
                 return
-            is_named = not (self.bots.folder(bot) / "bot.yaml").exists()
-            self.bots.want(bot, "")
+            self.bots.want(bot, "nothing")
             await self._halt(bot)
-            await self._leave(bot)
-            if is_named:
-                await self._make("remove-bot", bot)
-                await asyncio.to_thread(_remove, self.bots.volumes.models(bot))
-            await asyncio.to_thread(_remove, self.bots.folder(bot))
-            self._found.pop(bot, None)
+            await self._delete(bot)
+
+    async def _delete(self, bot: str) -> None:
+        await self._leave(bot)
+        with suppress(Refusal):  # of a draft whose file somebody has changed
+            await self._make("remove-bot", self.bots.named(bot) or bot)
+        await asyncio.to_thread(shutil.rmtree, self.bots.volumes.models(bot), ignore_errors=True)
+        await asyncio.to_thread(self.bots.remove, bot)
+        self._found.pop(bot, None)
 
     async def _give_name(self, draft: str, name: str) -> str:
-        """Make the folders of the bot that a draft's file describes."""
+        """Make the folders of the bot that a draft's file describes; what is done stays so."""
         if name not in bot_names(self.bots.bots_dir):
             await self._make("new-bot", name)
         path = self.bots.folder(draft) / "bot.yaml"
         write_whole(self.bots.bots_dir / name / "bot.yaml", path.read_bytes())
+        self.bots.want(draft, "dataset")
         self.bots.folder(draft).rename(self.bots.folder(name))
-        (self.bots.folder(name) / "bot.yaml").unlink()
+        self.bots.forget_draft(name)
         return name
+
+    async def _take_name(self, draft: str, name: str) -> None:
+        """Let a draft be a draft again, to which a name cannot be given now."""
+        with suppress(Refusal, OSError):
+            if self.bots.folder(draft).exists() and self.bots.named(draft) == name:
+                await self._make("remove-bot", name)
+                write_whole(self.bots.folder(draft) / "bot.yaml", f"name: {draft}\n")
 
     async def _change_file(self, bot: str, text: str) -> None:
         await self._check(bot, text, self.bots.bot_file(bot))
@@ -159,14 +182,14 @@ class Teacher:
     async def _check(self, bot: str, text: str, path: Path) -> None:
         """Write a bot's file where it is not refused."""
         new = self.bots.folder(bot) / "bot.yaml.new"
-        new.write_text(text, encoding="utf-8")
         try:
+            new.write_text(text, encoding="utf-8")
             await self._output(sys.executable, "-m", "services.sandbox.check_bot", str(new))
             if path.parent != new.parent and BotFile.read(new).name != bot:
                 raise Refusal(f"name: must stay {bot}")
             write_whole(path, text)
         finally:
-            new.unlink()
+            new.unlink(missing_ok=True)
 
     async def _halt(self, bot: str) -> None:
         if task := self._tasks.pop(bot, None):
@@ -203,7 +226,7 @@ class Teacher:
             await self.packages.wait()
             await self._job(bot, "training_jobs.pipeline", "--skip-unchanged")
         self.bots.want(bot, "")
-        await self._join(bot)
+        await asyncio.shield(self._join(bot))
 
     async def _job(self, bot: str, module: str, *options: str) -> str:
         """Run a job of the bot, and return what it prints; raises Refusal with its own words."""
@@ -238,14 +261,20 @@ def _yaml(content: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False)
 
 
+def _with_base(path: Path, base: str) -> str:
+    """Return a bot's file with that base; comments are kept where nothing else was said of it."""
+    training = BotFile.read(path).sections["training"] or {}
+    text = path.read_text(encoding="utf-8")
+    if training.get("base") == base:
+        return text
+    if not training:
+        return f"{text.rstrip()}\ntraining:\n  base: {base}\n"
+    return _yaml({**yaml.safe_load(text), "training": {**training, "base": base}})
+
+
 def _is_locked(folder: Path) -> bool:
     try:
         with locked(folder, "busy"):
             return False
     except Locked:
         return True
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)

@@ -12,9 +12,6 @@ GET  /api/teaching/reports/…        of a bot: its data set's, or its evaluatio
 """
 
 import asyncio
-import errno
-import shutil
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -22,12 +19,12 @@ from typing import TypeVar
 from aiohttp import web
 from pydantic import Field
 
-from contracts.files import write_model
 from contracts.refusal import Refusal, parse
 from services.sandbox.errors import ApiError
 from services.sandbox.page_routes import Body
-from services.sandbox.taught_bots import EXPORT, FILE, REPORTS, Teaching
+from services.sandbox.taught_bots import EXPORT, REPORTS
 from services.sandbox.teacher import Teacher
+from telemetry.job import FULL
 
 CHUNK = 1 << 20
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
@@ -62,6 +59,7 @@ class TeachingRoutes:
     def __init__(self, teacher: Teacher, most_bytes: int) -> None:
         self._teacher = teacher
         self._most_bytes = most_bytes
+        self._too_large = ApiError(413, f"an export has at most {most_bytes} bytes")
 
     def routes(self) -> list[web.RouteDef]:
         teacher = self._teacher
@@ -88,17 +86,17 @@ class TeachingRoutes:
         """Store an export as it comes; where that fails nothing of it stays."""
         bots = self._teacher.bots
         name = Path(request.query.get("name", "")).name or EXPORT
-        folder = bots.new_draft()
+        if (request.content_length or 0) > self._most_bytes:
+            raise self._too_large
         try:
-            await self._receive(request, folder / "exports" / EXPORT)
-            write_model(folder / FILE, Teaching(file=name, asked=time.time()))
-        except BaseException as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            with bots.new_draft(name) as (draft, path):
+                await self._receive(request, path)
+        except OSError as error:
+            if error.errno in FULL:
                 raise ApiError(507, f"{bots.volumes.data_dir}: no room for the export") from None
             raise
-        self._teacher.go(folder.name)
-        return web.json_response({"bot": folder.name}, status=201)
+        self._teacher.go(draft)
+        return web.json_response({"bot": draft}, status=201)
 
     async def _receive(self, request: web.Request, path: Path) -> None:
         size = 0
@@ -106,7 +104,7 @@ class TeachingRoutes:
             async for chunk in request.content.iter_chunked(CHUNK):
                 size += len(chunk)
                 if size > self._most_bytes:
-                    raise ApiError(413, f"an export has at most {self._most_bytes} bytes")
+                    raise self._too_large
                 await asyncio.to_thread(file.write, chunk)
 
     async def _report(self, request: web.Request) -> web.FileResponse:

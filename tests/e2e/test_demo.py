@@ -69,7 +69,10 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
             forgotten = Texts().forgotten
             wait(lambda: forgotten in [each["text"] for each in _sent(page)], "none", tmp_path)
         finally:
-            for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):  # an impatient user
+            demo.send_signal(signal.SIGHUP)
+            shown = tmp_path / "steps"
+            wait(lambda: "] ending" in shown.read_text("utf-8"), "it goes on", tmp_path)
+            for number in (signal.SIGTERM, signal.SIGINT):  # an impatient user
                 demo.send_signal(number)
             assert demo.wait(PATIENCE) == 0
     lines = (tmp_path / "steps").read_text("utf-8").splitlines()
@@ -80,7 +83,7 @@ def test_bots_answer_on_the_page_and_a_stop_leaves_nothing_behind(
     assert log in lines[1]
     events = [json.loads(line) for line in Path(log).read_text("utf-8").splitlines()]
     assert {each["service"] for each in events} == {"generation", "gateway", "sandbox"}
-    assert not _left()
+    wait(lambda: not _left(), "processes are left", tmp_path)
     assert not (tmp_path / "data").exists(), "people of the page are on the real forget list"
 
 

@@ -60,6 +60,13 @@ def test_what_may_be_given_several_times_reaches_the_extraction(
     assert jobs[0][3:] == options
 
 
+def test_what_the_system_kills_has_lacked_memory(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(JobRunner, "run", lambda *_: -signal.SIGKILL)
+    result = CliRunner().invoke(app, ["--bot", str(toy.bot_file)])
+    assert result.exit_code == 1
+    assert "the memory was not enough, most likely; lower training.tokens_at_once" in result.stderr
+
+
 def test_stops_at_the_first_job_that_fails_with_its_exit_code(toy: Toy, tmp_path: Path) -> None:
     arguments = ["--bot", str(toy.bot_file), "--input", str(tmp_path / "none.json")]
     result = CliRunner().invoke(app, arguments)

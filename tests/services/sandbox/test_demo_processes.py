@@ -15,7 +15,7 @@ from tests.k8s.live import wait
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    demo = Demo([], tmp_path / "demo.log")
+    demo = Demo(tmp_path / "demo.log")
     yield demo
     demo._log_file.close()
 
@@ -36,6 +36,18 @@ async def test_without_another_the_demo_ends(demo: Demo) -> None:
     with pytest.raises(Refusal, match="generation has ended with exit code 0"):
         await demo.watch()
     await demo.stop()
+
+
+async def test_only_a_bots_own_gateway_gets_its_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = ("VASYA_TOKEN", "SANDBOX_PASSWORD")
+    for name in (*secret, "HF_TOKEN"):
+        monkeypatch.setenv(name, "a")
+    demo = Demo(tmp_path / "demo.log")
+    demo._log_file.close()
+    assert not {*secret} & demo.environment.keys()
+    assert "HF_TOKEN" in demo.environment
 
 
 def processes_with(mark: str) -> list[Path]:
