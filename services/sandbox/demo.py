@@ -61,7 +61,7 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     if settings.telegram:
         tokens = {bot: os.environ.get(token_variable(bot), "") for bot in bots}
         # the real one may take its time to be reached
-        health = await _start_gateways(Gateways(demo, where), tokens)
+        health = await start_gateways(Gateways(demo, where), tokens)
         await _wait_for(demo, health, "healthz")
         demo.show("the bots are on Telegram")
         return await demo.watch()
@@ -75,7 +75,7 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     taught = TaughtBots(from_environment(Volumes), settings.bots_dir)
     guests = set(taught.names()) & tokens.keys()  # the page shows what is wrong with them
     # takes as long as the page, and waits for it
-    health = await _start_gateways(gateways, tokens, guests)
+    health = await start_gateways(gateways, tokens, guests)
     async with await _host(demo, settings, gateways, tokens, taught) as page:
         demo.show("the page is up")
         try:
@@ -88,7 +88,7 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
             await demo.stop()
 
 
-async def _start_gateways(
+async def start_gateways(
     gateways: Gateways, tokens: dict[str, str], guests: Set[str] = frozenset()
 ) -> dict[str, int]:
     """Return the ports of the health of those without whom the demo does not go on."""

@@ -126,6 +126,13 @@ class TaughtBots:
         folders = sorted(path.name for path in self.volumes.base_dir.glob("*--*") if path.is_dir())
         return ["demo", *(name.replace("--", "/", 1) for name in folders)]
 
+    def _base(self, bot: str) -> str | None:
+        """Return the base that the bot's file names, if it names one."""
+        with suppress(Refusal):
+            training = BotFile.read(self.bot_file(bot)).sections["training"]
+            return training.get("base") if isinstance(training, dict) else None
+        return None
+
     def problem(self, bot: str) -> str:
         """Return the first refusal in what the jobs said."""
         with suppress(OSError):
@@ -146,6 +153,7 @@ class TaughtBots:
             "folder": str(folder),
             "bytes": export.stat().st_size if export.exists() else 0,
             "text": self.bot_file(bot).read_text(encoding="utf-8"),
+            "base": self._base(bot),
             "dataset": card and {name: card.get(name) for name in CARD_FIELDS},
             "progress": _json(run / "progress.json"),
             "trained": (run / "run.json").exists(),

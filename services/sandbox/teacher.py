@@ -173,8 +173,8 @@ class Teacher:
         """Let a draft be a draft again, to which a name cannot be given now."""
         with suppress(Refusal, OSError):
             if self.bots.folder(draft).exists() and self.bots.named(draft) == name:
-                await self._make("remove-bot", name)
                 write_whole(self.bots.folder(draft) / "bot.yaml", f"name: {draft}\n")
+                await self._make("remove-bot", name)
 
     async def _change_file(self, bot: str, text: str) -> None:
         await self._check(bot, text, self.bots.bot_file(bot))
@@ -263,7 +263,8 @@ def _yaml(content: Mapping[str, Any]) -> str:
 
 def _with_base(path: Path, base: str) -> str:
     """Return a bot's file with that base; comments are kept where nothing else was said of it."""
-    training = BotFile.read(path).sections["training"] or {}
+    found = BotFile.read(path).sections["training"]
+    training = found if isinstance(found, dict) else {}
     text = path.read_text(encoding="utf-8")
     if training.get("base") == base:
         return text

@@ -46,6 +46,7 @@ function AddPerson({ app }) {
   const [problem, setProblem] = useState(null);
   async function add(event) {
     event.preventDefault();
+    if (!name.trim()) return;
     const { refusal, answer } = await post("/api/people", { name: name.trim() });
     setProblem(refusal);
     if (refusal !== null) return;

@@ -38,6 +38,8 @@ const WARNINGS = [
   (...numbers) => say(...numbers.map((number) => number.replaceAll(",", " "))),
 ]);
 
+const MEMORY = "Не хватило памяти: впишите в раздел training «method: lora» или меньший tokens_at_once, либо возьмите основу поменьше.";
+const GATE = "Проверка не пустила новую версию в чаты: она хуже прежней или твердит выученное. Прежняя, если была, отвечает дальше. Помогут чат побольше и другая основа.";
 const CONVERT = "превратите её в JSONL, как в docs/export.md";
 const REFUSALS = [
   // of an export
@@ -55,7 +57,7 @@ const REFUSALS = [
   [/: grows to (\d+) bytes/, (bytes) => `В архиве ${Math.round(bytes / 1e6)} МБ, для чата слишком много: распакуйте его.`],
   [/the archive is broken or encrypted/, () => "Архив испорчен или закрыт паролем."],
   [/: nothing to learn from in (\d+) messages \((.*)\)/, (read, reasons) => `Учить нечему, сообщений прочитано: ${read} (${reasons.replace("empty", "их нет").replace(/[a-z_]+(?= \d)/g, why)}).`],
-  [/an export has at most (\d+) bytes/, (most) => `Файл слишком велик: принимается не больше ${most / 1e9} ГБ.`],
+  [/an export has at most (\d+) bytes/, (most) => `Файл слишком велик: принимается не больше ${String(most / 1e9).replace(".", ",")} ГБ.`],
   [/no room for the export|No space left on device|no space left on the disk/, () => "На диске не осталось места."],
   // of who is to be learned
   [/^nothing is held out to measure by: it takes (\d+)/, (least) => `Проверять не на чем: для этого нужно ${least} ответов и больше.`],
@@ -74,11 +76,20 @@ const REFUSALS = [
   [/a bot file is a mapping/, () => "В файле нужны разделы «ключ: значение», и хотя бы name."],
   // of what is done
   [/the model hub did not give it/, () => "Основы для обучения на этом компьютере нет, и скачать её не вышло."],
-  [/^LoRA cannot learn the tokens/, () => "С этой основой LoRA не учится: впишите в раздел training method: full."],
+  [/^LoRA cannot learn the tokens/, () => "С этой основой LoRA не учится: впишите в раздел training «method: full»."],
   [/PyPI cannot be reached/, () => "Программы для обучения скачать не вышло: нужна сеть."],
   [/^the packages for training cannot be installed: (.*)/, (told) => `Программы для обучения не установились: ${told}`],
   [/another job works there/, () => "Этим ботом занят другой процесс: подождите его конца."],
-  [/^(.+): cannot be (?:written|made|read|unpacked)/, (path) => `Не открыть и не записать: ${path}.`],
+  [/^not enough memory/, () => MEMORY],
+  [/ was killed for .*memory/, () => MEMORY],
+  [/^the (?:\w+ )?\w+ is (?:nan|inf)/, () => "Обучение разошлось: впишите в раздел training меньший learning_rate."],
+  [/only GPT-2 models can be fine-tuned/, () => "Эта основа не GPT-2, а учить можно только такую."],
+  [/^base (.+): no such folder/, (base) => `Основы ${base} нет.`],
+  [/: the (?:tokenizer|weights)|: weights are missing|: no tokenizer/, () => "Файлы основы повреждены или не подходят друг к другу: положите их заново."],
+  [/--force publishes it/, () => GATE],
+  [/is a run of bot|was not trained on|fine-tune again|extract again|extract it again/, () => "Файлы обучения от другой выгрузки: нажмите «Учить заново»."],
+  [/^(.+?): cannot (?:be )?(?:written|made|read|unpacked|write|loaded)/, (path) => `Не удаётся открыть или записать: ${path}.`],
+  [/^(\S+) failed for \S+ \(exit code/, (job) => `Задание ${job} не удалось; почему, говорит teaching.log в папке бота.`],
   [/^it has failed: (\S+) may say why$/, (log) => `Не вышло; почему, может сказать ${log}.`],
 ];
 
@@ -129,5 +140,5 @@ export function inRussian(line) {
   const known = first(REFUSALS, line) ?? first(WARNINGS, line);
   if (known) return known;
   const problems = line.split(/; (?=[\w.,[\] ]+: )/).map(ofSchema);
-  return problems.includes(null) ? line : problems.join("; ");
+  return problems.includes(null) ? `Не вышло: ${line}` : problems.join("; ");
 }

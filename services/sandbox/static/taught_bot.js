@@ -3,10 +3,14 @@
 import { Curve } from "./curve.js";
 import { html, useState } from "./html.js";
 
-export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-const duration = (seconds) => new Date(1000 * Math.max(0, seconds)).toISOString().slice(seconds < 3600 ? 14 : 11, 19);
+const DAY = 86400; // seconds
 const BY_CHANCE = 0.1; // the share of real answers that are found among ten
 const ofHundred = (share) => Math.round(100 * share);
+
+function duration(seconds, words) {
+  const clock = new Date(1000 * Math.max(0, seconds)).toISOString().slice(seconds < 3600 ? 14 : 11, 19);
+  return `${seconds < DAY ? "" : words.days(Math.floor(seconds / DAY))}${clock}`;
+}
 
 export function TaughtBot({ bot, words, act, app, state }) {
   const { dataset, trained, converted, evaluation, version, wanted, isWorking, isWaiting, problem } = bot;
@@ -30,6 +34,8 @@ export function TaughtBot({ bot, words, act, app, state }) {
       })}</ol>
       ${told && html`<p class="problem" role="alert">${words.told(told)}</p>`}
       ${isChoosing && html`<${Bases} bot=${bot} words=${words} press=${press} state=${state} />`}
+      ${dataset && !isChoosing && !isAtWork && html`
+        <details><summary>${words.relearn}</summary><${Bases} bot=${bot} words=${words} press=${press} state=${state} /></details>`}
       <div class="row">
         ${isAtWork && html`<button type="button" class="quiet" onClick=${() => press("stop")}>${words.stop}</button>`}
         ${!isAtWork && !isChoosing && (!isDone || problem) && !isWorking && html`
@@ -64,7 +70,7 @@ function Training({ bot, words, app }) {
   const { progress, trained, isWorking } = bot;
   if (!progress) return null;
   const { step, steps, seconds_left, tokens_per_second, samples } = progress;
-  const left = !trained && isWorking ? words.left(duration(seconds_left)) : "";
+  const left = !trained && isWorking ? words.left(duration(seconds_left, words)) : "";
   return html`
     <progress value=${trained ? steps : step} max=${steps} aria-label=${words.steps[1]} />
     <p>${words.step(step, steps)}${left}${trained && step < steps && words.early} <small>${words.speed(Math.round(tokens_per_second))}</small></p>
@@ -105,17 +111,19 @@ function Report({ bot, name, text }) {
 
 // The base models that are on this machine, and what learning by each would cost.
 function Bases({ bot, words, press, state }) {
-  const [base, setBase] = useState("demo");
+  const [chosen, setBase] = useState(null);
+  const base = chosen ?? bot.base ?? "demo";
   const costs = bot.estimates ?? {};
+  const bases = state.bases.includes(base) ? state.bases : [base, ...state.bases]; // bot.yaml may name another
   return html`
     <fieldset><legend>${words.base}</legend>
-      ${state.bases.map((one) => html`
+      ${bases.map((one) => html`
         <label class="choice" key=${one}><input type="radio" name=${`base ${bot.bot}`} checked=${base === one} onChange=${() => setBase(one)} />
           <span>${words.bases[one] ?? one}</span>
           <small>${costs[one] ? words.cost(costs[one].time, costs[one].memory) : bot.isWorking || bot.isWaiting ? words.counting : ""}</small></label>`)}
       ${state.bases.length < 2 && html`<p class="soft">${words.larger}</p>`}
     </fieldset>
-    <button type="button" class="main-button" onClick=${() => press("learn", { base })}>${words.learn}</button>`;
+    <button type="button" class="main-button" onClick=${() => press("learn", base === bot.base ? {} : { base })}>${words.learn}</button>`;
 }
 
 function BotFile({ bot, words, act }) {

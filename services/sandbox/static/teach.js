@@ -42,7 +42,9 @@ function useTeaching() {
   const [state, setState] = useState(null);
   async function refresh() {
     try {
-      const found = await (await fetch("/api/teaching")).json();
+      const reply = await fetch("/api/teaching");
+      if (!reply.ok) return;
+      const found = await reply.json();
       setState(found);
       keepStored("draft-", found.bots.map((bot) => bot.bot));
     } catch {
@@ -71,29 +73,27 @@ function Drop({ words, t, refresh }) {
   const [share, setShare] = useState(null);
   const [problem, setProblem] = useState("");
   const [isOver, setOver] = useState(false);
-  function send(file) {
+  async function send(files) {
+    if (share !== null) return;
     setProblem("");
     setShare(0);
-    const request = new XMLHttpRequest(); // fetch does not say how far it is
-    request.upload.onprogress = (event) => setShare(event.loaded / event.total);
-    request.onloadend = () => {
-      setShare(null);
-      if (request.status !== 201) setProblem(words.told(reasonOf(request) ?? t.offline));
-      refresh();
-    };
-    request.open("PUT", `/api/teaching/exports?name=${encodeURIComponent(file.name)}`);
-    request.setRequestHeader("content-type", "application/octet-stream");
-    request.send(file);
+    for (const file of files) {
+      const request = await upload(file, setShare);
+      const reason = reasonOf(request);
+      if (request.status !== 201) setProblem(reason ? words.told(reason) : t.offline);
+      await refresh();
+    }
+    setShare(null);
   }
   function drop(event) {
     event.preventDefault();
     setOver(false);
-    const [item] = event.dataTransfer.items;
-    if (item?.webkitGetAsEntry()?.isDirectory) setProblem(words.folder);
-    else if (event.dataTransfer.files[0]) send(event.dataTransfer.files[0]);
+    const items = [...event.dataTransfer.items];
+    if (items.some((item) => item.webkitGetAsEntry()?.isDirectory)) setProblem(words.folder);
+    else send([...event.dataTransfer.files]);
   }
   function choose(event) {
-    if (event.target.files[0]) send(event.target.files[0]);
+    send([...event.target.files]);
     event.target.value = "";
   }
   const over = (event) => {
@@ -104,11 +104,23 @@ function Drop({ words, t, refresh }) {
     <label class=${`drop ${isOver ? "over" : ""}`} onDragOver=${over} onDragLeave=${() => setOver(false)} onDrop=${drop}>
       <b>${words.drop}</b>
       <small>${words.formats}</small>
-      <input type="file" class="hidden" onChange=${choose} disabled=${share !== null} />
+      <input type="file" multiple class="hidden" onChange=${choose} disabled=${share !== null} />
       ${share !== null && html`<progress value=${share} aria-label=${words.sending} />`}
       <span role="alert" class="problem">${problem}</span>
     </label>
     <p class="soft">${words.stays}</p>`;
+}
+
+// Returns the request once it has ended.
+function upload(file, onShare) {
+  const request = new XMLHttpRequest(); // fetch does not say how far it is
+  request.upload.onprogress = (event) => onShare(event.loaded / event.total);
+  request.open("PUT", `/api/teaching/exports?name=${encodeURIComponent(file.name)}`);
+  request.setRequestHeader("content-type", "application/octet-stream");
+  return new Promise((resolve) => {
+    request.onloadend = () => resolve(request);
+    request.send(file);
+  });
 }
 
 function reasonOf(request) {

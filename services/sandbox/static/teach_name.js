@@ -2,7 +2,7 @@
 
 import { html, useState } from "./html.js";
 import { useStored } from "./stored.js";
-import { Delete, megabytes } from "./taught_bot.js";
+import { Delete } from "./taught_bot.js";
 
 const SHOWN = 8; // senders, until one asks for all
 const WHOLE_CHAT = "whole-chat";
@@ -21,7 +21,7 @@ export function NameForm({ bot, words, act }) {
   const { senders, problem } = bot;
   return html`
     <section class="card" aria-label=${bot.file}>
-      <header class="card-head"><b>${bot.file}</b><small>${megabytes(bot.bytes)}</small></header>
+      <header class="card-head"><b>${bot.file}</b><small>${words.megabytes(bot.bytes / 1e6)}</small></header>
       <p class="soft">${words.lies(bot.folder)}</p>
       ${problem ? html`<p class="problem" role="alert">${words.told(problem)}</p><p>${words.expected}</p>`
         : senders ? html`<${Form} bot=${bot} words=${words} act=${act} />`

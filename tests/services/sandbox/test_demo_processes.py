@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from contracts.refusal import Refusal
-from services.sandbox.demo_processes import Demo
+from services.sandbox.demo import start_gateways
+from services.sandbox.demo_processes import Demo, Gateways
 from tests.conftest import PATIENCE
 from tests.k8s.live import wait
+from tests.services.sandbox.school import FakeGateways
 
 
 @pytest.fixture
@@ -36,6 +39,13 @@ async def test_without_another_the_demo_ends(demo: Demo) -> None:
     with pytest.raises(Refusal, match="generation has ended with exit code 0"):
         await demo.watch()
     await demo.stop()
+
+
+async def test_nobody_waits_for_a_guest(demo: Demo) -> None:
+    gateways = FakeGateways(demo)
+    health = await start_gateways(cast(Gateways, gateways), {"a": "1", "b": "2"}, guests={"b"})
+    assert health == {"a": 0}
+    assert gateways.served == {"a": "1", "b": "2"}
 
 
 async def test_only_a_bots_own_gateway_gets_its_token(

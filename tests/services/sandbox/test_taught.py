@@ -16,6 +16,7 @@ from tests.conftest import toy_export
 from tests.services.sandbox.browsing import PHONE, barriers, chromium, opened
 from tests.services.sandbox.refused import refusals
 from tests.services.sandbox.school import School, make_checkout, open_school
+from training_jobs.pipeline import OUT_OF_MEMORY
 
 LARGE: dict[str, Any] = {
     "messages_read": 9000,
@@ -47,6 +48,15 @@ REFUSALS = [
     *("draft-1 has a name already", "no bot 'vasya' is taught here"),
     "var/data/vasya: another job works there; wait for its end",
     "it has failed: a.log may say why",
+    "not enough memory: lower training.tokens_at_once, set training.gradient_checkpointing, or",
+    f"training_jobs.finetune was killed for vasya: {OUT_OF_MEMORY}",
+    "training_jobs.finetune failed for vasya (exit code 1)",
+    "the loss is nan at step 3; lower training.learning_rate. The checkpoint before it is kept",
+    "var/base/a: the model is 'llama'; only GPT-2 models can be fine-tuned",
+    "base 'petya': no such folder, and no hub name (owner/name) or demo either",
+    "var/base/a: no tokenizer (vocab.json with merges.txt, or tokenizer.json)",
+    "run: it predicts the held-out part worse: by 0.1 bits. --force publishes it all the same",
+    "run: cannot write the model (disk)",
     "nothing is held out to measure by: it takes 20 answers or more",
 ]  # fmt: skip
 """Of jobs, and of the page's own server."""
@@ -73,6 +83,7 @@ async def school(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     """Training is a script here: it leaves what the jobs would, and waits for a file `done`."""
     folder = make_checkout(tmp_path / "checkout")
     monkeypatch.chdir(folder)
+    (folder / "var/base/a--large").mkdir(parents=True)
     script = folder / "python"
     script.write_text(
         f"""#!/bin/sh
@@ -141,9 +152,16 @@ async def test_a_file_is_dropped_and_becomes_a_bot_in_the_list(
         await form.get_by_role("button", name="Дальше").click()
         bot = card(page, "vasya")
         await shows(bot, "Прочитано 320 сообщений, из них для обучения 160")
-        await shows(bot, "не дольше 0:01:40, памяти 0.8 ГиБ")
+        await shows(bot, "не дольше 0:01:40, памяти 0,8 ГиБ")
         assert await barriers(page) == []
+        await expect(bot.get_by_label("Маленькая")).to_be_checked()
+        await bot.get_by_label("a/large").check()
         await bot.get_by_role("button", name="Учить").click()
+        other = await page.context.new_page()
+        await other.goto(f"{school.url}/#/teach")
+        await shows(card(other, "vasya"), "Шаг 40 из 100")
+        await other.close()
+        assert "base: a/large" in (school.folder / "k8s/bots/vasya/bot.yaml").read_text()
         await expect(bot.get_by_role("img", name="Ошибка упала с 4,95 до 3,05")).to_be_visible()
         await shows(bot, "Шаг 40 из 100, осталось не больше 01:01")
         await expect(bot.get_by_text("<b>Здравствуйте</b>")).to_be_visible()
@@ -159,6 +177,11 @@ async def test_a_file_is_dropped_and_becomes_a_bot_in_the_list(
         await expect(bot).not_to_contain_text("не научился")
         (school.folder / "var/data/vasya/run/evaluation.json").write_text(evaluation(0.1))
         await shows(bot, "не научился")
+        await bot.get_by_text("Учить заново").click()
+        await expect(bot.get_by_label("a/large")).to_be_checked()
+        await bot.get_by_role("button", name="Учить", exact=True).click()
+        await expect(bot.get_by_text("Учить заново")).to_have_count(0)
+        await shows(bot, "готов")
         await bot.get_by_text("bot.yaml", exact=True).click()
         await bot.get_by_role("textbox").fill("name: vasya\ngateway: {insanity: maybe}")
         await bot.get_by_role("button", name="Сохранить").click()
@@ -170,7 +193,8 @@ async def test_a_file_is_dropped_and_becomes_a_bot_in_the_list(
 
 
 async def test_on_a_phone_what_is_no_export_is_said(browser: Browser, school: School) -> None:
-    async with opened(browser, f"{school.url}/#/teach", viewport=PHONE) as page:
+    look = {"viewport": PHONE, "color_scheme": "dark"}
+    async with opened(browser, f"{school.url}/#/teach", **look) as page:
         await page.locator(".drop").evaluate(DROP, "Привет")
         wrong = card(page, "result.json")
         await shows(wrong.get_by_role("alert"), "Это не выгрузка Telegram или WhatsApp")

@@ -3,14 +3,18 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
+import zipfile
 from collections.abc import AsyncIterator, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.bot_file import BotFile
+from contracts.files import locked
 from services.sandbox.teacher import Teacher
 from tests.conftest import SmallDisk, open_to_others, toy_export
 from tests.services.sandbox.school import School, make_checkout, open_school
@@ -40,6 +44,10 @@ def files(folder: Path) -> set[Path]:
 
 def listed() -> str:
     return Path("k8s/bots/kustomization.yaml").read_text(encoding="utf-8")
+
+
+def make(target: str) -> None:
+    subprocess.run(["make", "-s", target, "NAME=vasya"], check=True, capture_output=True)
 
 
 async def named(school: School, export: bytes = EXPORT, persona: str = AVTOBUS) -> str:
@@ -88,6 +96,33 @@ async def test_what_is_no_export_is_said(school: School, content: bytes, words: 
     assert words in (await school.until(draft, lambda bot: bot["problem"]))["problem"]
     await school.post("delete", bot=draft)
     assert (await school.view())["bots"] == []
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        zipped("ChatExport/result.json", EXPORT),
+        "[01.02.24, 10:00:00] Нина: привет\n[01.02.24, 10:01:00] Автобус: едем\n".encode(),
+        b'{"at": "2024-02-01T10:00:00Z", "sender": "a", "text": "hi"}\n',
+    ],
+)
+async def test_exports_of_other_kinds_are_read(school: School, content: bytes) -> None:
+    draft = await school.upload(content)
+    shown = await school.until(draft, lambda bot: bot.get("senders"))
+    assert all(each["messages"] for each in shown["senders"])
+
+
+async def test_a_whole_chat_is_learned(school: School) -> None:
+    await named(school, persona="whole-chat")
+    shown = await school.until("vasya", lambda bot: bot["dataset"])
+    assert shown["dataset"]["persona_messages"] == 320
 
 
 async def test_an_export_that_is_too_large_leaves_nothing(checkout: Path) -> None:
@@ -219,6 +254,112 @@ async def test_deleting_leaves_nothing_and_no_other_bot_can_be_deleted(school: S
     await school.post("delete", bot="avtobus")
     assert files(school.folder) == before
     assert "is taught here" in await school.post("stop", 400, bot="avtobus")
+
+
+@pytest.mark.parametrize("done", ["nothing", "lists", "folder"])
+async def test_a_deletion_that_was_broken_off_goes_on(checkout: Path, done: str) -> None:
+    before, contents = files(checkout), listed()
+    async with open_school(checkout) as school:
+        await named(school)
+        await school.until("vasya", lambda bot: bot["dataset"])
+        school.bots.want("vasya", "nothing")
+        assert (await school.view())["bots"] == []
+    if done != "nothing":
+        make("remove-bot")
+    if done == "folder":
+        (checkout / "var/data/vasya").rename(checkout / "var/data/.aside-1")
+    async with open_school(checkout) as school:
+        assert (await school.view())["bots"] == []
+    assert files(checkout) == before
+    assert listed() == contents
+    assert not list((checkout / "var/data").iterdir())
+
+
+@pytest.mark.parametrize("done", ["file", "lists", "folder", "rename"])
+async def test_a_name_that_was_being_given_is_given(checkout: Path, done: str) -> None:
+    async with open_school(checkout) as school:
+        draft = await school.upload(EXPORT)
+        await school.until(draft, lambda bot: bot.get("senders"))
+    text = f"name: vasya\nextraction: {{persona: {AVTOBUS}}}\n"
+    bots, folder = checkout / "k8s/bots", checkout / "var/data" / draft
+    (folder / "bot.yaml").write_text(text)
+    if done != "file":
+        make("new-bot")
+    if done == "lists":
+        (bots / "vasya").rename(bots / ".vasya")
+    if done == "rename":
+        (bots / "vasya/bot.yaml").write_text(text)
+        folder.rename(checkout / "var/data/vasya")
+    async with open_school(checkout) as school:
+        if done == "rename":
+            await school.post("learn", bot="vasya")
+        shown = await school.until("vasya", lambda bot: bot["dataset"])
+        assert not shown["isDraft"]
+        assert shown["text"] == text
+        assert listed().count("vasya.yaml=vasya/bot.yaml") == 1
+        assert not (bots / ".vasya").exists()
+
+
+async def test_of_two_that_want_one_name_at_once_the_other_takes_another(school: School) -> None:
+    drafts = [await school.upload(EXPORT) for _ in range(2)]
+    told: dict[str, Any] = {"name": "vasya", "persona": [AVTOBUS]}
+    asked = [{"bot": draft, **told} for draft in drafts]
+    urls = [school.http.post(f"{school.url}/api/teaching/name", json=each) for each in asked]
+    answers = await asyncio.gather(*urls)
+    assert sorted(answer.status for answer in answers) == [200, 400]
+    [loser] = [each for each, answer in zip(asked, answers, strict=True) if answer.status == 400]
+    assert await school.post("name", **{**loser, "name": "petya"}) == "petya"
+    assert {each["bot"] for each in (await school.view())["bots"]} == {"vasya", "petya"}
+
+
+async def test_a_name_that_cannot_be_given_now_can_be_given_later(
+    school: School, checkout: Path
+) -> None:
+    draft = await school.upload(EXPORT)
+    told: dict[str, Any] = {"bot": draft, "name": "vasya", "persona": [AVTOBUS]}
+    listing = checkout / "k8s/bots/kustomization.yaml"
+    content = listing.read_text(encoding="utf-8")
+    listing.unlink()
+    assert "make has failed" in await school.post("name", 400, **told)
+    assert (await school.view())["bots"][0]["isDraft"]
+    listing.write_text(content, encoding="utf-8")
+    assert await school.post("name", **told) == "vasya"
+    assert "vasya.yaml=vasya/bot.yaml" in listed()
+
+
+async def test_what_others_have_put_there_stays(checkout: Path) -> None:
+    own, upload, at_work = (
+        checkout / "var/data" / name for name in ("draft-1", ".aside-1", ".aside-2")
+    )
+    for folder in (own, upload, at_work):
+        (folder / "exports").mkdir(parents=True)
+    with locked(at_work, "busy"):
+        async with open_school(checkout):
+            assert (own.exists(), upload.exists(), at_work.exists()) == (True, False, True)
+
+
+async def test_what_is_wrong_with_one_bots_files_concerns_no_other(
+    school: School, checkout: Path
+) -> None:
+    await named(school)
+    await school.until("vasya", lambda bot: bot["dataset"])
+    (checkout / "k8s/bots/vasya/bot.yaml").write_text("name: [")
+    assert "not valid YAML" in await school.post("learn", 400, bot="vasya", base="demo")
+    (checkout / "var/data/vasya/teaching.json").write_text("{")
+    draft = await school.upload(EXPORT)
+    assert [bot["bot"] for bot in (await school.view())["bots"]] == [draft]
+
+
+async def test_a_base_is_written_into_the_file_that_one_has(school: School) -> None:
+    await named(school)
+    text = "name: vasya  # he\nextraction: {persona: user1}\n"
+    await school.post("file", bot="vasya", text=text)
+    await school.post("learn", bot="vasya", base="a/large")
+    shown = (await school.view())["bots"][0]
+    assert shown["text"] == f"{text}training:\n  base: a/large\n"
+    assert shown["base"] == "a/large"
+    await school.post("learn", bot="vasya", base="demo")
+    assert (await school.view())["bots"][0]["base"] == "demo"
 
 
 async def test_one_is_trained_at_a_time_and_what_was_wanted_is_gone_on_with(
