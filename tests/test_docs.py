@@ -55,7 +55,15 @@ def test_every_command_is_documented_and_every_documented_one_exists() -> None:
     assert {name for cell in cells for name in re.findall(r"`/(\w+)", cell)} == COMMANDS.keys()
 
 
-@pytest.mark.parametrize(("way", "most"), [("a message", 25), ("an export", 25), ("a version", 14)])
+@pytest.mark.parametrize(
+    ("way", "most"),
+    [
+        ("a message", 25),
+        ("an export", 25),
+        ("a bot that is taught on the page", 14),
+        ("a version", 14),
+    ],
+)
 def test_the_ways_through_the_code_name_functions_that_exist(way: str, most: int) -> None:
     section = _read("architecture.md").split(f"## The way of {way}\n")[1].split("\n## ")[0]
     steps = re.findall(r"^\d+\. `(\S+\.py)` `([\w.]+)`", section, re.MULTILINE)
