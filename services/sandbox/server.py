@@ -36,8 +36,10 @@ async def serving(
     app = application(messenger, BotRoutes(messenger), settings, teaching)
     async with listening(app, settings.sandbox_host, settings.sandbox_port) as url:
         logger().info("serving", address=url, bots=[bot.name for bot in world.bots.values()])
-        yield url
-        messenger.close()
+        try:
+            yield url
+        finally:
+            messenger.close()  # whoever waits for updates waits no longer
     logger().info("stopped")
 
 
