@@ -119,8 +119,9 @@ new-bot: ## Make the folder of a new bot: make new-bot NAME=vasya
 	@[ ! -e k8s/bots/$(NAME) ] || { echo "error: k8s/bots/$(NAME) exists already" >&2; exit 2; }
 	@rm -rf k8s/bots/.$(NAME) && mkdir k8s/bots/.$(NAME)
 	@sed 's/avtobus/$(NAME)/g' k8s/bots/avtobus/kustomization.yaml > k8s/bots/.$(NAME)/kustomization.yaml
-	@printf '%s\n' "name: $(NAME)" "extraction:" "  persona: auto  # or a sender's name, or whole-chat" \
-	  "gateway:" "  names: [$(NAME)]" > k8s/bots/.$(NAME)/bot.yaml
+	@if [ -n "$(FILE)" ]; then cp "$(FILE)" k8s/bots/.$(NAME)/bot.yaml; else printf '%s\n' "name: $(NAME)" \
+	  "extraction:" "  persona: auto  # or a sender's name, or whole-chat" \
+	  "gateway:" "  names: [$(NAME)]" > k8s/bots/.$(NAME)/bot.yaml; fi
 	@$(UNLIST)
 	@sed -i -e 's/^configMapGenerator:/  - $(NAME)\n&/' \
 	  -e '$$a\      - $(NAME).yaml=$(NAME)/bot.yaml' k8s/bots/kustomization.yaml
@@ -132,7 +133,7 @@ new-bot: ## Make the folder of a new bot: make new-bot NAME=vasya
 remove-bot: ## Remove the folder of a bot, and its name elsewhere: make remove-bot NAME=vasya
 	@[[ "$(NAME)" =~ ^[a-z][a-z0-9-]{0,31}$$ && "$(NAME)" != kustomization ]] || \
 	  { echo "error: NAME=$(NAME): is no name of a bot" >&2; exit 2; }
-	@rm -rf k8s/bots/$(NAME)
+	@rm -rf k8s/bots/$(NAME) k8s/bots/.$(NAME)
 	@$(UNLIST)
 
 test: setup ## Run the tests, with coverage and import rules

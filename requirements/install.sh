@@ -17,9 +17,9 @@ flock -n 9 || { echo "waiting: another installation is at work here" >&2; flock 
 
 "${PYTHON3:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   { echo "error: Python 3.11 or later is needed; name it by PYTHON3=python3.11 before make" >&2; exit 2; }
-# what a kill has broken off pip would take for installed: of that INSTALLER is missing, which comes last
+# what a kill has broken off pip would take for installed; it writes INSTALLER after all files of a package
 for info in "$venv"/lib/python*/site-packages/*.dist-info; do
-  [ ! -d "$info" ] || [ -e "$info/INSTALLER" ] || rm -r "$info"
+  [ ! -d "$info" ] || [ -e "$info/INSTALLER" ] || rm -rf "$info"
 done
 "${PYTHON3:-python3}" -m venv "$venv"
 # bytecode is compiled at the first import, because most files are never imported

@@ -57,7 +57,10 @@ def _words(options: Options) -> list[str]:
 
 
 class JobRunner:
-    """Runs jobs; what is told by SIGTERM or SIGINT the job that runs is told, and none begins."""
+    """Runs jobs one after another.
+
+    SIGTERM and SIGINT are passed on to the job that runs, and no other begins.
+    """
 
     def __init__(self) -> None:
         self._job: subprocess.Popen[bytes] | None = None
@@ -102,7 +105,7 @@ def main(
     for line in command_lines(bot, extraction, training, evaluate, skip_unchanged):
         started = time.monotonic()
         code = jobs.run(line)
-        if code == -signal.SIGKILL:
+        if code == -signal.SIGKILL and line[0] == "training_jobs.finetune":
             end_process(f"{line[0]} was killed for {name}: {OUT_OF_MEMORY}", 1)
         if code:
             end_process(f"{line[0]} failed for {name} (exit code {code})", code if code > 0 else 1)

@@ -73,7 +73,7 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
     gateways = Gateways(demo, where)
     tokens = {bot: sandbox_token(bot) for bot in bots}
     taught = TaughtBots(from_environment(Volumes), settings.bots_dir)
-    guests = set(taught.names()) & tokens.keys()  # the page shows what is wrong with them
+    guests = set(taught.names()) & tokens.keys()  # whose files may have been changed on the page
     # takes as long as the page, and waits for it
     health = await start_gateways(gateways, tokens, guests)
     async with await _host(demo, settings, gateways, tokens, taught) as page:
@@ -91,7 +91,7 @@ async def run(demo: Demo, settings: DemoSettings, memory: Path) -> None:
 async def start_gateways(
     gateways: Gateways, tokens: dict[str, str], guests: Set[str] = frozenset()
 ) -> dict[str, int]:
-    """Return the ports of the health of those without whom the demo does not go on."""
+    """Return the ports of the health of those who are no guests."""
     health = {bot: await gateways.start(bot, tokens[bot], bot in guests) for bot in tokens}
     return {bot: port for bot, port in health.items() if bot not in guests}
 
@@ -191,10 +191,11 @@ async def run_until_stopped(settings: DemoSettings, memory: Path) -> None:
     running = loop.create_task(run(demo, settings, memory))
 
     def end() -> None:
-        demo.show("ending; a training keeps what it has learned first")
+        running.cancel()
         for number in SIGNALS:  # a second one changes nothing
             loop.add_signal_handler(number, int)
-        running.cancel()
+        with suppress(OSError):  # of a terminal that was closed
+            demo.show("ending; a training at work keeps what it has learned first")
 
     for number in SIGNALS:  # also where they were inherited as ignored
         loop.add_signal_handler(number, end)

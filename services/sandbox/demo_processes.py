@@ -19,8 +19,8 @@ from services.sandbox.tied_process import end_tied, kill_all, start_tied
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
 PROBE_SECONDS = 0.1
-SECRET = re.compile(r"(?<!^HF)_TOKEN$|^SANDBOX_PASSWORD$")
-"""Variables of the demo that its processes do not have; by HF_TOKEN bases are downloaded."""
+SECRET = re.compile(r"(?!HF_|HUGGING_FACE_HUB_).*_TOKENS?|SANDBOX_PASSWORD")
+"""Variables that the demo's processes do not have; by those of the hub bases are downloaded."""
 LOG_TAIL = 65536
 """Bytes of the log in which the demo looks for the reason why a process has ended."""
 
@@ -47,7 +47,7 @@ class Demo:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._guests = set[str]()
         # only a bot's own gateway gets its token, and no process the page's password
-        self.environment = {k: v for k, v in os.environ.items() if not SECRET.search(k)}
+        self.environment = {k: v for k, v in os.environ.items() if not SECRET.fullmatch(k)}
 
     def show(self, text: str) -> None:
         """Print what has happened, with the seconds since the start."""

@@ -62,8 +62,8 @@ async def hosting(
 
     async with serving(settings, teaching) as page:
         [teacher] = teachers
-        await teacher.resume()
         try:
+            await teacher.resume()
             yield page
         finally:
             await teacher.close()

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from contracts.bot_file import NAME, BotFile, bot_names, bot_path
+from contracts.bot_file import NAME, BotFile, bot_path
 from contracts.dataset import CARD
 from contracts.files import locked, read_model, write_model
 from contracts.model_version import BotModels
@@ -35,7 +35,7 @@ BUSY = "another demo works there"
 REPORTS = {"dataset": "dataset/report.html", "evaluation": "run/report.html"}
 
 
-Wanted = Literal["", "senders", "dataset", "model", "nothing"]
+Wanted = Literal["", "senders", "dataset", "model", "deletion"]
 
 
 class Teaching(BaseModel):
@@ -43,13 +43,14 @@ class Teaching(BaseModel):
 
     file    the export's name before it was stored
     asked   when `wanted` was chosen, in unix time: who asked first comes first
-    wanted  what is to be done, or is being done; empty where one has stopped it, or all is done;
-            `nothing`: it is being deleted
+    wanted  what is to be done, or is being done; empty where one has stopped it, or all is done
+    naming  the bot.yaml with the name that a draft is being given
     """
 
     file: str
     asked: float
     wanted: Wanted = "senders"
+    naming: str = ""
 
 
 class TaughtBots:
@@ -75,7 +76,10 @@ class TaughtBots:
         return read_model(self.folder(bot) / FILE, Teaching, "no bot of this name is taught here")
 
     def want(self, bot: str, what: Wanted) -> None:
-        changes = {"wanted": what, "asked": time.time()}
+        self.change(bot, wanted=what, asked=time.time())
+
+    def change(self, bot: str, **changes: object) -> None:
+        """Write fields of its teaching.json."""
         write_model(self.folder(bot) / FILE, self.read(bot).model_copy(update=changes))
 
     @contextmanager
@@ -94,11 +98,10 @@ class TaughtBots:
                 shutil.rmtree(aside, ignore_errors=True)
                 raise
 
-    def remove(self, bot: str) -> None:
-        """Remove its folder, as a whole."""
+    def put_aside(self, bot: str) -> Path:
+        """Move its folder to where nobody finds it any more."""
         aside = self.volumes.data_dir / f"{ASIDE}{secrets.token_hex(4)}"
-        self.folder(bot).rename(aside)
-        shutil.rmtree(aside)
+        return self.folder(bot).rename(aside)
 
     def remove_unfinished(self) -> None:
         """Remove what uploads and deletions left that ended with the demo."""
@@ -110,28 +113,28 @@ class TaughtBots:
         draft = self.folder(bot) / "bot.yaml"
         return draft if draft.exists() else bot_path(self.bots_dir, bot)
 
-    def named(self, draft: str) -> str | None:
-        """Return the name that a draft's file gives it, None where it has none yet."""
-        path = self.folder(draft) / "bot.yaml"
-        name = BotFile.read(path).name if path.exists() else draft
-        return None if name == draft else name
+    def is_draft(self, bot: str) -> bool:
+        return (self.folder(bot) / "bot.yaml").exists()
 
-    def forget_draft(self, bot: str) -> None:
-        """Of a bot with a name no draft's file is kept."""
-        if bot in bot_names(self.bots_dir):
-            (self.folder(bot) / "bot.yaml").unlink(missing_ok=True)
+    def finish_naming(self, bot: str) -> None:
+        """Let a draft whose folder has its name be a draft no more."""
+        for name in ("bot.yaml", "bot.yaml.new"):
+            (self.folder(bot) / name).unlink(missing_ok=True)
+        self.change(bot, naming="", wanted="dataset")
 
     def bases(self) -> list[str]:
         """Return the base models that are here."""
         folders = sorted(path.name for path in self.volumes.base_dir.glob("*--*") if path.is_dir())
         return ["demo", *(name.replace("--", "/", 1) for name in folders)]
 
-    def _base(self, bot: str) -> str | None:
-        """Return the base that the bot's file names, if it names one."""
-        with suppress(Refusal):
+    def _file(self, bot: str) -> dict[str, str | None]:
+        """Return its bot.yaml as text, and the base that it names, as far as it can be read."""
+        text, base = "", None
+        with suppress(Refusal, OSError):
+            text = self.bot_file(bot).read_text("utf-8", "replace")
             training = BotFile.read(self.bot_file(bot)).sections["training"]
-            return training.get("base") if isinstance(training, dict) else None
-        return None
+            base = training.get("base") if isinstance(training, dict) else None
+        return {"text": text, "base": base}
 
     def problem(self, bot: str) -> str:
         """Return the first refusal in what the jobs said."""
@@ -148,12 +151,11 @@ class TaughtBots:
         card = _json(self.volumes.dataset(bot) / CARD)
         return {
             "bot": bot,
-            **self.read(bot).model_dump(),
-            "isDraft": (folder / "bot.yaml").exists(),
+            **self.read(bot).model_dump(exclude={"naming"}),
+            "isDraft": self.is_draft(bot),
             "folder": str(folder),
             "bytes": export.stat().st_size if export.exists() else 0,
-            "text": self.bot_file(bot).read_text(encoding="utf-8"),
-            "base": self._base(bot),
+            **self._file(bot),
             "dataset": card and {name: card.get(name) for name in CARD_FIELDS},
             "progress": _json(run / "progress.json"),
             "trained": (run / "run.json").exists(),
@@ -166,9 +168,7 @@ class TaughtBots:
     def views(self) -> Iterator[dict[str, Any]]:
         for bot in self.names():
             with suppress(Refusal, OSError):  # it is being deleted
-                view = self.view(bot)
-                if view["wanted"] != "nothing":
-                    yield view
+                yield self.view(bot)
 
 
 def _json(path: Path) -> Any:

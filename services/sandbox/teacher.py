@@ -10,8 +10,8 @@ import re
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from services.sandbox.tied_process import run_tied, tied_process
 from services.sandbox.training_packages import TrainingPackages
 
 LOCK_SECONDS = 0.5
+TAKEN = "there is a bot of this name already"
 ESTIMATE = re.compile(r"at most ((?:\d+ days?, )?[\d:]+)\n(?:.*\n)*([\d.]+ GiB)")
 """What `training_jobs.finetune --estimate` says of time and memory."""
 Act = Callable[[str], Awaitable[None]]
@@ -52,20 +53,27 @@ class Teacher:
         """Go on with what was wanted when the demo ended."""
         self.bots.remove_unfinished()
         for bot in self.bots.names():
-            try:
-                await self._resume(bot)
-            except (Refusal, OSError) as error:
-                self._found[bot] = {"problem": str(error)}
+            async with self._changing[bot]:
+                with self._noting(bot):
+                    await self._resume(bot)
 
     async def _resume(self, bot: str) -> None:
-        if self.bots.read(bot).wanted == "nothing":
-            return await self._delete(bot)
-        if name := self.bots.named(bot):
+        teaching = self.bots.read(bot)
+        if teaching.wanted == "deletion":
+            await self._delete(bot)
+            return
+        if teaching.naming:
             async with self._naming:
-                bot = await self._give_name(bot, name)
-        self.bots.forget_draft(bot)
+                bot = await self._give_name(bot)
         self.go(bot)
-        return None
+
+    @contextmanager
+    def _noting(self, bot: str) -> Iterator[None]:
+        """Let the page show why something cannot be done."""
+        try:
+            yield
+        except (Refusal, OSError) as error:
+            self._found.setdefault(bot, {})["problem"] = str(error)
 
     async def close(self) -> None:
         """End all processes once what is being changed is changed; what is wanted stays so."""
@@ -75,7 +83,8 @@ class Teacher:
         await asyncio.gather(self.packages.close(), *map(self._halt, [*self._tasks]))
 
     def view(self) -> dict[str, Any]:
-        bots = [{**view, **self._state(view["bot"])} for view in self.bots.views()]
+        views = [{**view, **self._state(view["bot"])} for view in self.bots.views()]
+        bots = [one for one in views if one["wanted"] != "deletion" or one["problem"]]
         return {"packages": self.packages.view(), "bases": self.bots.bases(), "bots": bots}
 
     def _state(self, bot: str) -> dict[str, Any]:
@@ -95,12 +104,14 @@ class Teacher:
         """Train it, or go on with that; before its export is read, read that."""
         async with self._changing[bot]:
             view = self.bots.view(bot)
-            if base is not None:
+            is_changed = base not in (None, view["base"])
+            if base and is_changed:
                 await self._change_file(bot, _with_base(self.bots.bot_file(bot), base))
             wanted: Wanted = (
                 "model" if view["dataset"] else "senders" if view["isDraft"] else "dataset"
             )
-            if self.bots.read(bot).wanted != wanted or self._found.get(bot, {}).get("problem"):
+            has_failed = self._found.get(bot, {}).get("problem")
+            if is_changed or has_failed or view["wanted"] != wanted:
                 await self._halt(bot)
                 self.bots.want(bot, wanted)
             self.go(bot)
@@ -113,25 +124,23 @@ class Teacher:
     async def name(self, draft: str, name: str, persona: list[str], called: Sequence[str]) -> str:
         """Give a draft its name, whose answers it learns, and what it is called in groups."""
         async with self._changing[draft], self._naming:
-            if self.bots.named(draft) or not (self.bots.folder(draft) / "bot.yaml").exists():
+            if not self.bots.is_draft(draft):
                 raise Refusal(f"{draft} has a name already")
             if not NAME.fullmatch(name):
                 allowed = "lower-case Latin letters, digits and dashes, at most 32, a letter first"
                 raise Refusal(f"name {name!r}: must be {allowed}, and not kustomization")
-            if name in bot_names(self.bots.bots_dir) or self.bots.folder(name).exists():
-                raise Refusal(f"name {name!r}: there is a bot of this name already")
             content = {
                 "name": name,
                 "extraction": {"persona": persona[0] if len(persona) == 1 else persona},
                 "gateway": {"names": [*called]},
             }
+            await self._check(draft, _yaml(content), name)
+            await self._undo_naming(draft)  # of an attempt before
+            if name in bot_names(self.bots.bots_dir) or self.bots.folder(name).exists():
+                raise Refusal(f"name {name!r}: {TAKEN}")
             await self._halt(draft)
-            try:
-                await self._check(draft, _yaml(content), self.bots.folder(draft) / "bot.yaml")
-                self.go(await self._give_name(draft, name))
-            except (Refusal, OSError):
-                await self._take_name(draft, name)
-                raise
+            self.bots.change(draft, naming=_yaml(content))
+            self.go(await self._give_name(draft))
             return name
 
     async def change_file(self, bot: str, text: str) -> None:
@@ -146,48 +155,67 @@ class Teacher:
         async with self._changing[bot]:
             if not self.bots.folder(bot).exists():
                 return
-            self.bots.want(bot, "nothing")
+            self.bots.want(bot, "deletion")
             await self._halt(bot)
-            await self._delete(bot)
+            with self._noting(bot):
+                await self._delete(bot)
 
     async def _delete(self, bot: str) -> None:
         await self._leave(bot)
-        with suppress(Refusal):  # of a draft whose file somebody has changed
-            await self._make("remove-bot", self.bots.named(bot) or bot)
-        await asyncio.to_thread(shutil.rmtree, self.bots.volumes.models(bot), ignore_errors=True)
-        await asyncio.to_thread(self.bots.remove, bot)
+        if self.bots.is_draft(bot):
+            await self._undo_naming(bot)
+        else:
+            await self._make("remove-bot", bot)
+        if (models := self.bots.volumes.models(bot)).exists():
+            await asyncio.to_thread(shutil.rmtree, models)
+        await asyncio.to_thread(shutil.rmtree, self.bots.put_aside(bot))
         self._found.pop(bot, None)
 
-    async def _give_name(self, draft: str, name: str) -> str:
-        """Make the folders of the bot that a draft's file describes; what is done stays so."""
-        if name not in bot_names(self.bots.bots_dir):
-            await self._make("new-bot", name)
-        path = self.bots.folder(draft) / "bot.yaml"
-        write_whole(self.bots.bots_dir / name / "bot.yaml", path.read_bytes())
-        self.bots.want(draft, "dataset")
-        self.bots.folder(draft).rename(self.bots.folder(name))
-        self.bots.forget_draft(name)
+    async def _give_name(self, draft: str) -> str:
+        """Make the folders of the bot that teaching.json describes, or leave the draft as it was.
+
+        What was done of it before a kill is done.
+        """
+        text = self.bots.read(draft).naming
+        name, folder = str(yaml.safe_load(text)["name"]), self.bots.folder(draft)
+        try:
+            if draft != name:
+                if not (self.bots.bots_dir / name).exists():
+                    write_whole(folder / "bot.yaml.new", text)
+                    await self._make("new-bot", name, f"FILE={folder / 'bot.yaml.new'}")
+                if not self._is_of(name, text):
+                    raise Refusal(f"name {name!r}: {TAKEN}")
+                folder.rename(self.bots.folder(name))
+            self.bots.finish_naming(name)
+        except (Refusal, OSError):
+            await self._undo_naming(draft)
+            raise
+        self._found.pop(draft, None)
         return name
 
-    async def _take_name(self, draft: str, name: str) -> None:
-        """Let a draft be a draft again, to which a name cannot be given now."""
-        with suppress(Refusal, OSError):
-            if self.bots.folder(draft).exists() and self.bots.named(draft) == name:
-                write_whole(self.bots.folder(draft) / "bot.yaml", f"name: {draft}\n")
-                await self._make("remove-bot", name)
+    def _is_of(self, name: str, text: str) -> bool:
+        path = self.bots.bots_dir / name / "bot.yaml"
+        return path.exists() and path.read_text(encoding="utf-8") == text
+
+    async def _undo_naming(self, draft: str) -> None:
+        if text := self.bots.read(draft).naming:
+            name = yaml.safe_load(text)["name"]
+            if self._is_of(name, text) or not (self.bots.bots_dir / name).exists():
+                await self._make("remove-bot", name)  # what is half made, too
+            self.bots.change(draft, naming="", wanted="senders")
 
     async def _change_file(self, bot: str, text: str) -> None:
-        await self._check(bot, text, self.bots.bot_file(bot))
+        await self._check(bot, text, bot)
+        write_whole(self.bots.bot_file(bot), text)
 
-    async def _check(self, bot: str, text: str, path: Path) -> None:
-        """Write a bot's file where it is not refused."""
+    async def _check(self, bot: str, text: str, name: str) -> None:
+        """Raise Refusal where this is no file of a bot of that name."""
         new = self.bots.folder(bot) / "bot.yaml.new"
         try:
-            new.write_text(text, encoding="utf-8")
+            write_whole(new, text)
             await self._output(sys.executable, "-m", "services.sandbox.check_bot", str(new))
-            if path.parent != new.parent and BotFile.read(new).name != bot:
-                raise Refusal(f"name: must stay {bot}")
-            write_whole(path, text)
+            if BotFile.read(new).name != name:
+                raise Refusal(f"name: must stay {name}")
         finally:
             new.unlink(missing_ok=True)
 
@@ -199,11 +227,9 @@ class Teacher:
     async def _work(self, bot: str) -> None:
         """Do what is wanted of the bot, and note why that has failed."""
         works = {"senders": self._count_senders, "dataset": self._prepare, "model": self._train}
-        try:
+        with self._noting(bot):
             if work := works.get(self.bots.read(bot).wanted):
                 await work(bot)
-        except (Refusal, OSError) as error:
-            self._found.setdefault(bot, {})["problem"] = str(error)
 
     async def _count_senders(self, bot: str) -> None:
         said = await self._job(bot, "extraction_jobs.build_dataset", "--list-senders", "--json")
@@ -246,8 +272,8 @@ class Teacher:
             raise Refusal(self.bots.problem(bot))
         return said.decode()
 
-    async def _make(self, target: str, name: str) -> None:
-        await self._output("make", "-s", target, f"NAME={name}")
+    async def _make(self, target: str, name: str, *more: str) -> None:
+        await self._output("make", "-s", target, f"NAME={name}", *more)
 
     async def _output(self, *command: str) -> None:
         """Run what is short; raises Refusal with what it says is wrong."""
@@ -262,15 +288,13 @@ def _yaml(content: Mapping[str, Any]) -> str:
 
 
 def _with_base(path: Path, base: str) -> str:
-    """Return a bot's file with that base; comments are kept where nothing else was said of it."""
-    found = BotFile.read(path).sections["training"]
-    training = found if isinstance(found, dict) else {}
+    """Return a bot's file with that base; comments are kept where nothing was said of training."""
+    training = BotFile.read(path).sections["training"]
     text = path.read_text(encoding="utf-8")
-    if training.get("base") == base:
-        return text
-    if not training:
-        return f"{text.rstrip()}\ntraining:\n  base: {base}\n"
-    return _yaml({**yaml.safe_load(text), "training": {**training, "base": base}})
+    content = yaml.safe_load(text)
+    if "training" not in content and not text.lstrip().startswith("{"):
+        return f"{text.rstrip()}\n{_yaml({'training': {'base': base}})}"
+    return _yaml({**content, "training": {**training, "base": base}})
 
 
 def _is_locked(folder: Path) -> bool:

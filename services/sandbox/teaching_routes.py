@@ -59,7 +59,6 @@ class TeachingRoutes:
     def __init__(self, teacher: Teacher, most_bytes: int) -> None:
         self._teacher = teacher
         self._most_bytes = most_bytes
-        self._too_large = ApiError(413, f"an export has at most {most_bytes} bytes")
 
     def routes(self) -> list[web.RouteDef]:
         teacher = self._teacher
@@ -80,14 +79,15 @@ class TeachingRoutes:
         ]
 
     async def _view(self, _: web.Request) -> web.Response:
-        return web.json_response(await asyncio.to_thread(self._teacher.view))
+        view = await asyncio.to_thread(self._teacher.view)
+        return web.json_response({**view, "mostBytes": self._most_bytes})
 
     async def _store(self, request: web.Request) -> web.Response:
         """Store an export as it comes; where that fails nothing of it stays."""
         bots = self._teacher.bots
         name = Path(request.query.get("name", "")).name or EXPORT
         if (request.content_length or 0) > self._most_bytes:
-            raise self._too_large
+            raise self._too_large()
         try:
             with bots.new_draft(name) as (draft, path):
                 await self._receive(request, path)
@@ -104,8 +104,11 @@ class TeachingRoutes:
             async for chunk in request.content.iter_chunked(CHUNK):
                 size += len(chunk)
                 if size > self._most_bytes:
-                    raise self._too_large
+                    raise self._too_large()
                 await asyncio.to_thread(file.write, chunk)
+
+    def _too_large(self) -> ApiError:
+        return ApiError(413, f"an export has at most {self._most_bytes} bytes")
 
     async def _report(self, request: web.Request) -> web.FileResponse:
         bot, report = request.match_info["bot"], request.match_info["report"]

@@ -17,7 +17,7 @@ from training_jobs.pipeline import JobRunner, app, command_lines
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
     """Give the signals back to pytest."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -61,7 +61,8 @@ def test_what_may_be_given_several_times_reaches_the_extraction(
 
 
 def test_what_the_system_kills_has_lacked_memory(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(JobRunner, "run", lambda *_: -signal.SIGKILL)
+    codes = {"training_jobs.finetune": -signal.SIGKILL}
+    monkeypatch.setattr(JobRunner, "run", lambda _, line: codes.get(line[0], 0))
     result = CliRunner().invoke(app, ["--bot", str(toy.bot_file)])
     assert result.exit_code == 1
     assert "the memory was not enough, most likely; lower training.tokens_at_once" in result.stderr
@@ -90,7 +91,7 @@ def test_a_signal_to_end_reaches_the_job(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_no_job_begins_after_a_signal_to_end(
-    signals: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs, begun = JobRunner(), tmp_path / "begun"
     (tmp_path / "job.py").write_text(f"open({str(begun)!r}, 'w')")
@@ -103,7 +104,7 @@ def test_no_job_begins_after_a_signal_to_end(
 
 
 def test_a_job_that_starts_when_the_signal_comes_is_ended(
-    signals: None, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Interrupted(subprocess.Popen[bytes]):
         def __init__(self, command: list[str]) -> None:

@@ -1,13 +1,13 @@
 // What the jobs say in English, in Russian: warnings of a data set, and refusals.
 
 const WHY = {
-  forwarded: "пересланы; чтобы учить и по ним, впишите keep_forwards: true",
-  no_sender: "не названы отправители; нужна выгрузка того, кто их видит",
+  forwarded: "пересланы",
+  no_sender: "не названы отправители",
   too_long: "слишком длинные",
-  repeated_answer: "сказаны снова и снова; из каждого взято несколько",
+  repeated_answer: "сказаны снова и снова",
   twice: "уже прочитаны",
   service: "служебные",
-  unsupported: "не сообщения",
+  unsupported: "неизвестного вида",
   no_text: "без текста",
   forgotten: "их авторы просили их забыть",
   bot_command: "команды ботам",
@@ -20,7 +20,13 @@ const WHY = {
   unreadable_text: "не разобрать текст",
   too_large: "слишком велики",
 };
+const ADVICE = {
+  forwarded: "; чтобы учить и по ним, впишите keep_forwards: true",
+  no_sender: "; нужна выгрузка того, кто их видит",
+  repeated_answer: "; из каждого взято несколько",
+};
 const why = (reason) => WHY[reason] ?? reason;
+const advised = (reason) => `${why(reason)}${ADVICE[reason] ?? ""}`;
 
 const WARNINGS = [
   ["persona turns: expect it to repeat them; (\\d+) or", (n, more) => `Ответов всего ${n}: бот будет повторять их. Лучше ${more} и больше.`],
@@ -31,8 +37,8 @@ const WARNINGS = [
   ["of ([\\d,]+) answers are longer than (\\d+)", (n, of, signs) => `${n} из ${of} ответов длиннее ${signs} знаков: бот будет обрывать свои.`],
   ["of ([\\d,]+) turns are cut off at (\\d+)", (n, of, most) => `${n} из ${of} реплик обрезаны на сообщении ${most}: уменьшите burst_minutes в разделе conversation файла bot.yaml.`],
   ["of ([\\d,]+) messages cannot be read: (\\w+)", (n, of, reason) => `${n} из ${of} сообщений не прочитаны (${why(reason)}): выгрузите чат ещё раз.`],
-  ["of ([\\d,]+) messages are not used: (\\w+)", (n, of, reason) => `${n} из ${of} сообщений не пригодились (${why(reason)}).`],
-  ["of ([\\d,]+) answers are not used: (\\w+)", (n, of, reason) => `${n} из ${of} ответов не пригодились (${why(reason)}).`],
+  ["of ([\\d,]+) messages are not used: (\\w+)", (n, of, reason) => `${n} из ${of} сообщений не пригодились (${advised(reason)}).`],
+  ["of ([\\d,]+) answers are not used: (\\w+)", (n, of, reason) => `${n} из ${of} ответов не пригодились (${advised(reason)}).`],
 ].map(([pattern, say]) => [
   new RegExp(`^(?:only )?([\\d,]+) ${pattern}`),
   (...numbers) => say(...numbers.map((number) => number.replaceAll(",", " "))),
@@ -40,6 +46,7 @@ const WARNINGS = [
 
 const MEMORY = "Не хватило памяти: впишите в раздел training «method: lora» или меньший tokens_at_once, либо возьмите основу поменьше.";
 const GATE = "Проверка не пустила новую версию в чаты: она хуже прежней или твердит выученное. Прежняя, если была, отвечает дальше. Помогут чат побольше и другая основа.";
+const quoted = (text) => text.replace(/^'(.*)'$/, "«$1»");
 const CONVERT = "превратите её в JSONL, как в docs/export.md";
 const REFUSALS = [
   // of an export
@@ -60,10 +67,10 @@ const REFUSALS = [
   [/an export has at most (\d+) bytes/, (most) => `Файл слишком велик: принимается не больше ${String(most / 1e9).replace(".", ",")} ГБ.`],
   [/no room for the export|No space left on device|no space left on the disk/, () => "На диске не осталось места."],
   // of who is to be learned
-  [/^nothing is held out to measure by: it takes (\d+)/, (least) => `Проверять не на чем: для этого нужно ${least} ответов и больше.`],
-  [/^persona (.+) wrote nothing usable; (?:did you mean (.+)\? )?(?:most messages are by (.+))?/, (who, near, most) => `В чате нет ничего от ${who}.${near ? ` Может быть, ${near}?` : ""}${most ? ` Больше всего сообщений: ${most}.` : ""}`],
-  [/^persona (.+) is (.+): give the id of one/, (who, ids) => `Под именем ${who} пишут ${ids.replaceAll(" and ", " и ")}: укажите номер.`],
-  [/asked to be forgotten/, () => "Этот человек просил его забыть: выберите другого."],
+  [/^nothing is held out to measure by: it takes (\d+)/, (least) => `Проверять не на чем: для этого нужно не меньше ${least} ответов.`],
+  [/^persona (.+) wrote nothing usable; (?:did you mean (.+)\? )?(?:most messages are by (.+))?/, (who, near, most) => `В чате нет ничего от ${quoted(who)}.${near ? ` Может быть, ${near}?` : ""}${most ? ` Больше всего сообщений: ${most}.` : ""}`],
+  [/^persona (.+) is (.+): give the id of one/, (who, ids) => `Под именем ${quoted(who)} пишут ${ids.replaceAll(" and ", " и ")}: укажите номер.`],
+  [/asked to be forgotten/, () => "Этот человек просил, чтобы его забыли: выберите другого."],
   // of a name
   [/^name '.*': must be lower-case/, () => "Имя: не больше 32 латинских строчных букв, цифр и дефисов, сначала буква."],
   [/: there is a bot of this name already/, () => "Бот с таким именем уже есть."],
@@ -79,24 +86,25 @@ const REFUSALS = [
   [/^LoRA cannot learn the tokens/, () => "С этой основой LoRA не учится: впишите в раздел training «method: full»."],
   [/PyPI cannot be reached/, () => "Программы для обучения скачать не вышло: нужна сеть."],
   [/^the packages for training cannot be installed: (.*)/, (told) => `Программы для обучения не установились: ${told}`],
-  [/another job works there/, () => "Этим ботом занят другой процесс: подождите его конца."],
+  [/another job works there/, () => "Этим ботом занят другой процесс: подождите, пока он закончит."],
   [/^not enough memory/, () => MEMORY],
   [/ was killed for .*memory/, () => MEMORY],
-  [/^the (?:\w+ )?\w+ is (?:nan|inf)/, () => "Обучение разошлось: впишите в раздел training меньший learning_rate."],
+  [/^the (?:\w+ )?\w+ is (?:nan|inf)/, () => "Ошибка перестала быть числом: впишите в раздел training меньший learning_rate."],
   [/only GPT-2 models can be fine-tuned/, () => "Эта основа не GPT-2, а учить можно только такую."],
   [/^base (.+): no such folder/, (base) => `Основы ${base} нет.`],
   [/: the (?:tokenizer|weights)|: weights are missing|: no tokenizer/, () => "Файлы основы повреждены или не подходят друг к другу: положите их заново."],
   [/--force publishes it/, () => GATE],
-  [/is a run of bot|was not trained on|fine-tune again|extract again|extract it again/, () => "Файлы обучения от другой выгрузки: нажмите «Учить заново»."],
+  [/is a run of bot|was not trained on|fine-tune again|fine-tune and convert again|extract again|build the data set first/, () => "Файлы обучения от другой выгрузки: нажмите «Учить ещё раз»."],
   [/^(.+?): cannot (?:be )?(?:written|made|read|unpacked|write|loaded)/, (path) => `Не удаётся открыть или записать: ${path}.`],
   [/^(\S+) failed for \S+ \(exit code/, (job) => `Задание ${job} не удалось; почему, говорит teaching.log в папке бота.`],
+  [/: changed meanwhile; start again/, () => "Выгрузка изменилась, пока её читали: попробуйте ещё раз."],
   [/^it has failed: (\S+) may say why$/, (log) => `Не вышло; почему, может сказать ${log}.`],
 ];
 
 const SCHEMA = [
   [/^must be lower-case/, () => "не больше 32 латинских строчных букв, цифр и дефисов, сначала буква"],
   [/^unknown key$/, () => "такого ключа нет"],
-  [/^is required/, () => "нужно обязательно"],
+  [/^is required/, () => "обязательный ключ"],
   [/^input should be a valid boolean/, () => "нужно true или false"],
   [/^input should be a valid integer/, () => "нужно целое число"],
   [/^input should be a valid number/, () => "нужно число"],
@@ -108,12 +116,12 @@ const SCHEMA = [
   [/^input should be less than or equal to (\S+)/, (most) => `нужно не больше ${most}`],
   [/^input should be less than (\S+)/, (most) => `нужно меньше ${most}`],
   [/^input should be ('.*'|[-\d].*)$/, (which) => `нужно ${which.replace(" or ", " или ")}`],
-  [/^longer than (\d+) UTF-16/, (most) => `длиннее ${most} знаков, столько Telegram не берёт`],
+  [/^longer than (\d+) UTF-16/, (most) => `длиннее ${most} знаков, Telegram столько не принимает`],
   [/^must be hours/, () => "нужны часы вроде 23-8 или 22:30-7:15, либо off"],
   [/^no time zone is called/, () => "нет такого часового пояса; есть Europe/Moscow"],
-  [/^owner_only wants owner_ids/, () => "раз true, нужны и owner_ids: иначе отвечать некому"],
+  [/^owner_only wants owner_ids/, () => "при owner_only нужны и owner_ids"],
   [/^\w+ should have at (most|least) (\d+)/, (side, count) => `нужно не ${side === "most" ? "больше" : "меньше"} ${count}`],
-  [/^string should match pattern/, () => "записано не так"],
+  [/^string should match pattern/, () => "не тот формат"],
 ];
 
 function first(table, text) {
@@ -126,7 +134,7 @@ function first(table, text) {
 
 // What is wrong with a value of bot.yaml; a reason of our own, which few meet, stays in English.
 function ofSchema(problem) {
-  const [, path, told, given] = /^([\w.-]+)(?:\[.*\])?: (.*?)(?: \(given: (.*)\))?$/s.exec(problem) ?? [];
+  const [, path, told, given] = /^((?:name|conversation|moderation|sampling|extraction|training|generation|gateway)\b[\w.-]*|\w+(?=: unknown key))(?:\[.*\])?: (.*?)(?: \(given: (.*)\))?$/s.exec(problem) ?? [];
   if (!path) return null;
   return `${path}: ${first(SCHEMA, told) ?? told}${given ? ` (сейчас ${given})` : ""}`;
 }

@@ -18,11 +18,12 @@ export function TaughtBot({ bot, words, act, app, state }) {
   const first = done.indexOf(false); // the job that is at work, or would be
   const isDone = first < 0 && !wanted;
   const isAtWork = (isWorking || isWaiting) && wanted === "model";
-  const isChoosing = dataset && !trained && !bot.progress && !isAtWork;
+  const isLeaving = wanted === "deletion"; // which has failed, where it is still shown
+  const isChoosing = dataset && !trained && !bot.progress && !isAtWork && !isLeaving;
   const parts = [Extraction, Training, null, Evaluation, Published];
   const [refusal, setRefusal] = useState(null);
   const press = async (action, body) => setRefusal(await act(action, { bot: bot.bot, ...body }));
-  const told = problem || refusal;
+  const told = problem ? words.told(problem) : refusal;
   return html`
     <section class="card" aria-label=${bot.bot}>
       <header class="card-head"><h2>${bot.bot}</h2><small>${statusOf(bot, isDone, words, state)}</small></header>
@@ -32,13 +33,13 @@ export function TaughtBot({ bot, words, act, app, state }) {
         return html`<li key=${index} class=${kind} aria-current=${isActive ? "step" : null}>
           <b>${words.steps[index]}</b>${Part && html`<${Part} bot=${bot} words=${words} app=${app} />`}</li>`;
       })}</ol>
-      ${told && html`<p class="problem" role="alert">${words.told(told)}</p>`}
+      ${told && html`<p class="problem" role="alert">${told}</p>`}
       ${isChoosing && html`<${Bases} bot=${bot} words=${words} press=${press} state=${state} />`}
-      ${dataset && !isChoosing && !isAtWork && html`
-        <details><summary>${words.relearn}</summary><${Bases} bot=${bot} words=${words} press=${press} state=${state} /></details>`}
+      ${dataset && !isChoosing && !isAtWork && !isLeaving && html`
+        <details><summary>${words.relearn}</summary><p class="soft">${words.relearnAbout}</p><${Bases} bot=${bot} words=${words} press=${press} state=${state} /></details>`}
       <div class="row">
         ${isAtWork && html`<button type="button" class="quiet" onClick=${() => press("stop")}>${words.stop}</button>`}
-        ${!isAtWork && !isChoosing && (!isDone || problem) && !isWorking && html`
+        ${!isAtWork && !isChoosing && !isLeaving && (!isDone || problem) && !isWorking && html`
           <button type="button" class="main-button" onClick=${() => press("learn")}>${problem ? words.again : words.goOn}</button>`}
         <${Delete} bot=${bot} words=${words} act=${act} />
       </div>
@@ -132,7 +133,7 @@ function BotFile({ bot, words, act }) {
   async function save() {
     setTold(null);
     const refusal = await act("file", { bot: bot.bot, text });
-    setTold(refusal === null ? words.saved : html`<span class="problem">${words.told(refusal)}</span>`);
+    setTold(refusal === null ? words.saved : html`<span class="problem">${refusal}</span>`);
     if (refusal === null) setText(null);
   }
   return html`
@@ -146,10 +147,7 @@ function BotFile({ bot, words, act }) {
 export function Delete({ bot, words, act }) {
   const [isAsked, setAsked] = useState(false);
   const [refusal, setRefusal] = useState(null);
-  async function remove() {
-    const refused = await act("delete", { bot: bot.bot });
-    setRefusal(refused && words.told(refused));
-  }
+  const remove = async () => setRefusal(await act("delete", { bot: bot.bot }));
   if (!isAsked) return html`<button type="button" class="quiet" onClick=${() => setAsked(true)}>${words.delete}</button>`;
   return html`
     <span class="row"><button type="button" class="quiet problem" onClick=${remove}>${bot.isDraft ? words.deleteFile : words.deleteAll}</button>

@@ -16,11 +16,11 @@ export function Teach({ app }) {
   const words = TEACH[language];
   const [state, refresh] = useTeaching();
   useEffect(() => void act("install", {}), []);
-  // `act` does what a button says; it returns the refusal, which is null where there is none.
+  // `act` does what a button says; it returns why that is refused, or null.
   async function act(action, body) {
     const { refusal } = await post(`/api/teaching/${action}`, body);
     await refresh();
-    return refusal === "" ? t.offline : refusal;
+    return refusal === "" ? t.offline : refusal && words.told(refusal);
   }
   const shared = { app, words, act, state };
   return html`
@@ -30,7 +30,7 @@ export function Teach({ app }) {
     </header>
     <div class="teach">
       <${Packages} ...${shared} />
-      <${Drop} words=${words} t=${t} refresh=${refresh} />
+      <${Drop} words=${words} t=${t} refresh=${refresh} mostBytes=${state?.mostBytes} />
       ${[...(state?.bots ?? [])].reverse().map((bot) => bot.isDraft
         ? html`<${NameForm} key=${bot.bot} bot=${bot} ...${shared} />`
         : html`<${TaughtBot} key=${bot.bot} bot=${bot} ...${shared} />`)}
@@ -69,21 +69,26 @@ function Packages({ state, words, act }) {
 }
 
 // Where an export is dropped or chosen; it goes to the disk of this machine as it is.
-function Drop({ words, t, refresh }) {
+function Drop({ words, t, refresh, mostBytes }) {
   const [share, setShare] = useState(null);
   const [problem, setProblem] = useState("");
   const [isOver, setOver] = useState(false);
   async function send(files) {
     if (share !== null) return;
-    setProblem("");
-    setShare(0);
+    const problems = [];
     for (const file of files) {
-      const request = await upload(file, setShare);
-      const reason = reasonOf(request);
-      if (request.status !== 201) setProblem(reason ? words.told(reason) : t.offline);
+      setShare(0);
+      const reason = file.size > mostBytes ? words.told(`an export has at most ${mostBytes} bytes`) : await upload(file);
+      if (reason) problems.push(`${file.name}: ${reason}`);
       await refresh();
     }
     setShare(null);
+    setProblem(problems.join(" "));
+  }
+  async function upload(file) {
+    const { status, responseText } = await put(file, setShare);
+    if (status === 201) return "";
+    return status ? words.told(JSON.parse(responseText).description) : t.offline;
   }
   function drop(event) {
     event.preventDefault();
@@ -112,7 +117,7 @@ function Drop({ words, t, refresh }) {
 }
 
 // Returns the request once it has ended.
-function upload(file, onShare) {
+function put(file, onShare) {
   const request = new XMLHttpRequest(); // fetch does not say how far it is
   request.upload.onprogress = (event) => onShare(event.loaded / event.total);
   request.open("PUT", `/api/teaching/exports?name=${encodeURIComponent(file.name)}`);
@@ -122,12 +127,3 @@ function upload(file, onShare) {
     request.send(file);
   });
 }
-
-function reasonOf(request) {
-  try {
-    return JSON.parse(request.responseText).description;
-  } catch {
-    return null;
-  }
-}
-

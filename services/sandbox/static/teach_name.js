@@ -55,7 +55,7 @@ function Form({ bot, words, act }) {
     setSent(true);
     const names = (called ?? suggested.called).split(",").map((one) => one.trim()).filter(Boolean);
     const refused = await act("name", { bot: bot.bot, name: name ?? suggested.name, persona: isWhole ? [WHOLE_CHAT] : chosen, called: names });
-    setRefusal(refused && words.told(refused));
+    setRefusal(refused);
     setSent(false);
     if (refused === null) setDraft(null);
   }

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -46,8 +47,9 @@ def listed() -> str:
     return Path("k8s/bots/kustomization.yaml").read_text(encoding="utf-8")
 
 
-def make(target: str) -> None:
-    subprocess.run(["make", "-s", target, "NAME=vasya"], check=True, capture_output=True)
+def make(target: str, *more: str) -> None:
+    command = ["make", "-s", target, "NAME=vasya", *more]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 async def named(school: School, export: bytes = EXPORT, persona: str = AVTOBUS) -> str:
@@ -262,42 +264,74 @@ async def test_a_deletion_that_was_broken_off_goes_on(checkout: Path, done: str)
     async with open_school(checkout) as school:
         await named(school)
         await school.until("vasya", lambda bot: bot["dataset"])
-        school.bots.want("vasya", "nothing")
+        school.bots.want("vasya", "deletion")
         assert (await school.view())["bots"] == []
+    (checkout / "var/models/vasya/versions").mkdir(parents=True)
     if done != "nothing":
         make("remove-bot")
     if done == "folder":
+        shutil.rmtree(checkout / "var/models/vasya")
         (checkout / "var/data/vasya").rename(checkout / "var/data/.aside-1")
     async with open_school(checkout) as school:
         assert (await school.view())["bots"] == []
     assert files(checkout) == before
     assert listed() == contents
-    assert not list((checkout / "var/data").iterdir())
+    assert {path.name for path in (checkout / "var").rglob("*")} == {"data", "models"}
+
+
+async def test_a_deletion_that_fails_is_shown_and_can_be_done_later(
+    school: School, checkout: Path
+) -> None:
+    await named(school)
+    await school.until("vasya", lambda bot: bot["dataset"])
+    listing = checkout / "k8s/bots/kustomization.yaml"
+    content = listing.read_text(encoding="utf-8")
+    listing.unlink()
+    await school.post("delete", bot="vasya")
+    assert (await school.view())["bots"][0]["problem"] == "make has failed"
+    listing.write_text(content, encoding="utf-8")
+    await school.post("delete", bot="vasya")
+    assert (await school.view())["bots"] == []
+    assert "vasya" not in listed()
 
 
 @pytest.mark.parametrize("done", ["file", "lists", "folder", "rename"])
 async def test_a_name_that_was_being_given_is_given(checkout: Path, done: str) -> None:
+    text = f"name: vasya\nextraction: {{persona: {AVTOBUS}}}\n"
     async with open_school(checkout) as school:
         draft = await school.upload(EXPORT)
         await school.until(draft, lambda bot: bot.get("senders"))
-    text = f"name: vasya\nextraction: {{persona: {AVTOBUS}}}\n"
-    bots, folder = checkout / "k8s/bots", checkout / "var/data" / draft
-    (folder / "bot.yaml").write_text(text)
+        school.bots.change(draft, naming=text)
+    bots, new = checkout / "k8s/bots", checkout / "new.yaml"
     if done != "file":
-        make("new-bot")
+        new.write_text(text)
+        make("new-bot", f"FILE={new}")
     if done == "lists":
         (bots / "vasya").rename(bots / ".vasya")
     if done == "rename":
-        (bots / "vasya/bot.yaml").write_text(text)
-        folder.rename(checkout / "var/data/vasya")
+        (checkout / "var/data" / draft).rename(checkout / "var/data/vasya")
     async with open_school(checkout) as school:
-        if done == "rename":
-            await school.post("learn", bot="vasya")
         shown = await school.until("vasya", lambda bot: bot["dataset"])
         assert not shown["isDraft"]
         assert shown["text"] == text
         assert listed().count("vasya.yaml=vasya/bot.yaml") == 1
         assert not (bots / ".vasya").exists()
+
+
+async def test_a_name_that_somebody_else_has_taken_meanwhile_stays_theirs(checkout: Path) -> None:
+    async with open_school(checkout) as school:
+        draft = await school.upload(EXPORT)
+        await school.until(draft, lambda bot: bot.get("senders"))
+        school.bots.change(draft, naming="name: vasya\n")
+    make("new-bot")
+    before = files(checkout / "k8s")
+    async with open_school(checkout) as school:
+        shown = await school.until(draft, lambda bot: bot["isDraft"])
+        assert "there is a bot of this name already" in shown["problem"]
+        told: dict[str, Any] = {"bot": draft, "name": "petya", "persona": [AVTOBUS]}
+        assert await school.post("name", **told) == "petya"
+        await school.post("delete", bot="petya")
+    assert files(checkout / "k8s") == before
 
 
 async def test_of_two_that_want_one_name_at_once_the_other_takes_another(school: School) -> None:
@@ -317,14 +351,16 @@ async def test_a_name_that_cannot_be_given_now_can_be_given_later(
 ) -> None:
     draft = await school.upload(EXPORT)
     told: dict[str, Any] = {"bot": draft, "name": "vasya", "persona": [AVTOBUS]}
-    listing = checkout / "k8s/bots/kustomization.yaml"
+    before, listing = files(checkout / "k8s"), checkout / "k8s/bots/kustomization.yaml"
     content = listing.read_text(encoding="utf-8")
     listing.unlink()
     assert "make has failed" in await school.post("name", 400, **told)
     assert (await school.view())["bots"][0]["isDraft"]
     listing.write_text(content, encoding="utf-8")
-    assert await school.post("name", **told) == "vasya"
-    assert "vasya.yaml=vasya/bot.yaml" in listed()
+    assert await school.post("name", **{**told, "name": "petya"}) == "petya"
+    assert "petya.yaml=petya/bot.yaml" in listed()
+    await school.post("delete", bot="petya")
+    assert files(checkout / "k8s") == before
 
 
 async def test_what_others_have_put_there_stays(checkout: Path) -> None:
@@ -345,6 +381,8 @@ async def test_what_is_wrong_with_one_bots_files_concerns_no_other(
     await school.until("vasya", lambda bot: bot["dataset"])
     (checkout / "k8s/bots/vasya/bot.yaml").write_text("name: [")
     assert "not valid YAML" in await school.post("learn", 400, bot="vasya", base="demo")
+    (checkout / "k8s/bots/vasya/bot.yaml").write_bytes("name: вася".encode("cp1251"))
+    assert [bot["bot"] for bot in (await school.view())["bots"]] == ["vasya"]
     (checkout / "var/data/vasya/teaching.json").write_text("{")
     draft = await school.upload(EXPORT)
     assert [bot["bot"] for bot in (await school.view())["bots"]] == [draft]
@@ -360,6 +398,10 @@ async def test_a_base_is_written_into_the_file_that_one_has(school: School) -> N
     assert shown["base"] == "a/large"
     await school.post("learn", bot="vasya", base="demo")
     assert (await school.view())["bots"][0]["base"] == "demo"
+    for text in ("name: vasya\ntraining:  # none\n", "{name: vasya}\n"):
+        await school.post("file", bot="vasya", text=text)
+        await school.post("learn", bot="vasya", base="a/large")
+        assert (await school.view())["bots"][0]["base"] == "a/large"
 
 
 async def test_one_is_trained_at_a_time_and_what_was_wanted_is_gone_on_with(
