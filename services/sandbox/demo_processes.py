@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import os
-import re
 import socket
 import sys
 import time
@@ -19,8 +18,6 @@ from services.sandbox.tied_process import end_tied, kill_all, start_tied
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
 PROBE_SECONDS = 0.1
-SECRET = re.compile(r"(?!HF_|HUGGING_FACE_HUB_).*_TOKENS?|SANDBOX_PASSWORD")
-"""Variables that the demo's processes do not have; by those of the hub bases are downloaded."""
 LOG_TAIL = 65536
 """Bytes of the log in which the demo looks for the reason why a process has ended."""
 
@@ -30,6 +27,12 @@ def _last_error(log: Path) -> str:
     lines = log.read_bytes()[-LOG_TAIL:].decode(errors="replace").splitlines()
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return errors[-1] if errors else ""
+
+
+def _is_secret(variable: str) -> bool:
+    if variable.startswith(("HF_", "HUGGING_FACE_")):  # by which bases are downloaded
+        return False
+    return variable.endswith(("_TOKEN", "_TOKENS")) or variable == "SANDBOX_PASSWORD"
 
 
 def token_variable(bot: str) -> str:
@@ -47,7 +50,7 @@ class Demo:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._guests = set[str]()
         # only a bot's own gateway gets its token, and no process the page's password
-        self.environment = {k: v for k, v in os.environ.items() if not SECRET.fullmatch(k)}
+        self.environment = {k: v for k, v in os.environ.items() if not _is_secret(k)}
 
     def show(self, text: str) -> None:
         """Print what has happened, with the seconds since the start."""

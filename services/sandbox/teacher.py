@@ -64,7 +64,8 @@ class Teacher:
             return
         if teaching.naming:
             async with self._naming:
-                bot = await self._give_name(bot)
+                with suppress(Refusal, OSError):  # it is a draft as before, to be named anew
+                    bot = await self._give_name(bot)
         self.go(bot)
 
     @contextmanager
