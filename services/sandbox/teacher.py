@@ -17,15 +17,15 @@ from typing import Any
 
 import yaml
 
-from contracts.bot_file import NAME, BotFile, bot_names
+from contracts.bot_file import NAME, BotFile
 from contracts.files import Locked, locked, write_whole
 from contracts.refusal import Refusal
+from services.sandbox.bot_folders import BotFolders
 from services.sandbox.taught_bots import LOG, TaughtBots, Wanted
-from services.sandbox.tied_process import run_tied, tied_process
+from services.sandbox.tied_process import tied_process
 from services.sandbox.training_packages import TrainingPackages
 
 LOCK_SECONDS = 0.5
-TAKEN = "there is a bot of this name already"
 ESTIMATE = re.compile(r"at most ((?:\d+ days?, )?[\d:]+)\n(?:.*\n)*([\d.]+ GiB)")
 """What `training_jobs.finetune --estimate` says of time and memory."""
 Act = Callable[[str], Awaitable[None]]
@@ -41,6 +41,7 @@ class Teacher:
     ) -> None:
         self.bots = bots
         self.packages = TrainingPackages(environment)
+        self._folders = BotFolders(bots, environment)
         self._environment = environment
         self._join, self._leave = join, leave
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -65,7 +66,7 @@ class Teacher:
         if teaching.naming:
             async with self._naming:
                 with suppress(Refusal, OSError):  # it is a draft as before, to be named anew
-                    bot = await self._give_name(bot)
+                    bot = await self._folders.give_name(bot)
         self.go(bot)
 
     @contextmanager
@@ -135,13 +136,13 @@ class Teacher:
                 "extraction": {"persona": persona[0] if len(persona) == 1 else persona},
                 "gateway": {"names": [*called]},
             }
-            await self._check(draft, _yaml(content), name)
-            await self._undo_naming(draft)  # of an attempt before
-            if name in bot_names(self.bots.bots_dir) or self.bots.folder(name).exists():
-                raise Refusal(f"name {name!r}: {TAKEN}")
+            await self._folders.check(draft, _yaml(content), name)
+            await self._folders.undo_naming(draft)  # of an attempt before
+            self._folders.refuse_taken(name)
             await self._halt(draft)
             self.bots.change(draft, naming=_yaml(content))
-            self.go(await self._give_name(draft))
+            self.go(await self._folders.give_name(draft))
+            self._found.pop(draft, None)
             return name
 
     async def change_file(self, bot: str, text: str) -> None:
@@ -164,61 +165,17 @@ class Teacher:
     async def _delete(self, bot: str) -> None:
         await self._leave(bot)
         if self.bots.is_draft(bot):
-            await self._undo_naming(bot)
+            await self._folders.undo_naming(bot)
         else:
-            await self._make("remove-bot", bot)
+            await self._folders.remove(bot)
         if (models := self.bots.volumes.models(bot)).exists():
             await asyncio.to_thread(shutil.rmtree, models)
         await asyncio.to_thread(shutil.rmtree, self.bots.put_aside(bot))
         self._found.pop(bot, None)
 
-    async def _give_name(self, draft: str) -> str:
-        """Make the folders of the bot that teaching.json describes, or leave the draft as it was.
-
-        What was done of it before a kill is done.
-        """
-        text = self.bots.read(draft).naming
-        name, folder = str(yaml.safe_load(text)["name"]), self.bots.folder(draft)
-        try:
-            if draft != name:
-                if not (self.bots.bots_dir / name).exists():
-                    write_whole(folder / "bot.yaml.new", text)
-                    await self._make("new-bot", name, f"FILE={folder / 'bot.yaml.new'}")
-                if not self._is_of(name, text):
-                    raise Refusal(f"name {name!r}: {TAKEN}")
-                folder.rename(self.bots.folder(name))
-            self.bots.finish_naming(name)
-        except (Refusal, OSError):
-            await self._undo_naming(draft)
-            raise
-        self._found.pop(draft, None)
-        return name
-
-    def _is_of(self, name: str, text: str) -> bool:
-        path = self.bots.bots_dir / name / "bot.yaml"
-        return path.exists() and path.read_text(encoding="utf-8") == text
-
-    async def _undo_naming(self, draft: str) -> None:
-        if text := self.bots.read(draft).naming:
-            name = yaml.safe_load(text)["name"]
-            if self._is_of(name, text) or not (self.bots.bots_dir / name).exists():
-                await self._make("remove-bot", name)  # what is half made, too
-            self.bots.change(draft, naming="", wanted="senders")
-
     async def _change_file(self, bot: str, text: str) -> None:
-        await self._check(bot, text, bot)
+        await self._folders.check(bot, text, bot)
         write_whole(self.bots.bot_file(bot), text)
-
-    async def _check(self, bot: str, text: str, name: str) -> None:
-        """Raise Refusal where this is no file of a bot of that name."""
-        new = self.bots.folder(bot) / "bot.yaml.new"
-        try:
-            write_whole(new, text)
-            await self._output(sys.executable, "-m", "services.sandbox.check_bot", str(new))
-            if BotFile.read(new).name != name:
-                raise Refusal(f"name: must stay {name}")
-        finally:
-            new.unlink(missing_ok=True)
 
     async def _halt(self, bot: str) -> None:
         if task := self._tasks.pop(bot, None):
@@ -272,16 +229,6 @@ class Teacher:
         if process.returncode:
             raise Refusal(self.bots.problem(bot))
         return said.decode()
-
-    async def _make(self, target: str, name: str, *more: str) -> None:
-        await self._output("make", "-s", target, f"NAME={name}", *more)
-
-    async def _output(self, *command: str) -> None:
-        """Run what is short; raises Refusal with what it says is wrong."""
-        code, said = await run_tied(*command, environment=self._environment)
-        if code:
-            errors = (line for line in said if line.startswith("error: "))
-            raise Refusal(next(errors, f"{command[0]} has failed").removeprefix("error: "))
 
 
 def _yaml(content: Mapping[str, Any]) -> str:

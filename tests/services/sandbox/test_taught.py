@@ -141,10 +141,7 @@ async def test_a_file_is_dropped_and_becomes_a_bot_in_the_list(
         await form.get_by_label("Имя бота").fill("nina")
         await expect(form.get_by_label("Нина")).to_be_checked()
         await expect(form.get_by_label("Автобус")).not_to_be_checked()
-        await form.get_by_label("Весь чат").check()
-        await expect(form.get_by_label("Нина")).not_to_be_checked()
-        await form.get_by_label("Весь чат").uncheck()
-        await expect(form.get_by_label("Нина")).to_be_checked()
+        await choose_all_and_take_it_back(form)
         await form.get_by_label("Имя бота").fill("avtobus")
         await form.get_by_role("button", name="Дальше").click()
         await shows(form.get_by_role("alert"), "Бот с таким именем уже есть")
@@ -234,6 +231,13 @@ async def test_warnings_and_refusals_are_said_in_russian(
         assert [line for line in said if not re.search("[а-я]{3}", line)] == []
         assert [line for line in said if re.search("[a-z]{3,} [a-z]{3,}", line)] == []
         assert "пересланы" in " ".join(said)
+
+
+async def choose_all_and_take_it_back(form: Locator) -> None:
+    await form.get_by_label("Весь чат").check()
+    await expect(form.get_by_label("Нина")).not_to_be_checked()
+    await form.get_by_label("Весь чат").uncheck()
+    await expect(form.get_by_label("Нина")).to_be_checked()
 
 
 def evaluation(hits: float) -> str:
