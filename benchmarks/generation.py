@@ -40,7 +40,6 @@ from benchmarks.support.report import (
     JsonOption,
     Line,
     WorkOption,
-    at_least,
     at_most,
     median,
     quantile,
@@ -55,8 +54,8 @@ LOADS = (1, 4, 16)
 BARS = {("big", 1): 5.0, ("big", 4): 6.0, ("big", 16): 4.5, ("small", 1): 7.0, ("small", 4): 8.0}
 LOST = 0.9
 """The least share of the raw pipeline's speed."""
-SEEN, UNSEEN, FLUSH, LAG = 0.060, 0.450, 0.050, 0.020
-"""Limits in seconds: first token, time between flushes, event-loop lag at p99."""
+SEEN, UNSEEN, LAG = 0.060, 0.450, 0.020
+"""Limits in seconds: first token, event-loop lag at p99."""
 FIRST_MB, FURTHER_MB = 260.0, 160.0
 START = 3.0
 
@@ -153,22 +152,15 @@ async def first_tokens(client: GenerationClient, rounds: int) -> list[Line]:
     ]
 
 
-async def flushes(client: GenerationClient) -> Line:
-    """Measure the time between deltas of sixteen streams, without each one's last."""
-
-    async def stream(number: int) -> list[float]:
-        arrived = [
-            time.perf_counter()
-            async for _ in client.stream(
-                "big", prompt(number), sampling=sampling(), max_new_tokens=NEW
-            )
-        ]
-        return [after - before for before, after in itertools.pairwise(arrived[:-2])]
+async def stream_sixteen(client: GenerationClient) -> None:
+    async def stream(number: int) -> None:
+        async for _ in client.stream(
+            "big", prompt(number), sampling=sampling(), max_new_tokens=NEW
+        ):
+            pass
 
     start = next(NUMBERS)
-    gaps = await asyncio.gather(*(stream(start + number) for number in range(16)))
-    between = [gap for each in gaps for gap in each]
-    return at_least("between flushes at p5, s", quantile(between, 0.05), 0.9 * FLUSH)
+    await asyncio.gather(*(stream(start + number) for number in range(16)))
 
 
 async def lag(root: Path, rounds: int) -> Line:
@@ -181,7 +173,7 @@ async def lag(root: Path, rounds: int) -> Line:
             for _ in range(rounds):
                 start = next(NUMBERS)
                 await ask_at_once(client, "big", range(start, start + 16))
-                await flushes(client)
+                await stream_sixteen(client)
     lags: list[float] = jsonlib.loads(file.read_text())
     return at_most("event-loop lag at p99, s", quantile(lags, 0.99), LAG)
 
@@ -222,7 +214,7 @@ async def measure(root: Path, peers: Path | None, rounds: int) -> list[Line]:
         with sides_of(root, weights, peers) as others:
             lines = await compare(there.address, others, rounds)
         async with asking(there.address) as client:
-            lines += [*await first_tokens(client, rounds), await flushes(client)]
+            lines += await first_tokens(client, rounds)
     return [*lines, await lag(root, rounds), *await memory(root)]
 
 

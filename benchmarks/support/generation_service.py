@@ -124,8 +124,9 @@ async def asking(address: str) -> AsyncIterator[GenerationClient]:
 
 
 def prompt(number: int, tokens: int = PROMPT) -> list[pb.Turn]:
-    """Return a conversation of about so many tokens; each number's begins differently."""
-    text = f"{number:06d}" + "аб" * ((tokens - 6) // 2)  # a letter is a pair of bytes, a token
+    """Return a conversation of so many tokens, an even number; each number's begins differently."""
+    # a letter is a pair of bytes, a token; the prompt's format adds two of its own
+    text = f"{number:06d}" + "аб" * ((tokens - 8) // 2)
     return [turn(text)]
 
 
