@@ -57,6 +57,7 @@ class Versions:
         self._clock = clock
         self._states: dict[str, BotState] = {}
         self._users = Counter[VersionKey]()  # requests by their version's key
+        self._missed = Counter[str]()  # requests for bots that were to be loaded again, by name
         self.has_looked = asyncio.Event()  # the volumes have been looked at once
 
     def has_bot(self, name: str) -> bool:
@@ -119,18 +120,22 @@ class Versions:
         if version := self._engine.loaded.get((name, version_id)):
             return state.bot, version
         if version_id == state.current.id:
+            self._missed[name] += 1
             raise EngineDown  # it is being restored
         text = f"version {version_id!r} of bot {name!r} is not loaded"
         raise Rejection(grpc.StatusCode.NOT_FOUND, text, reason="VERSION_NOT_LOADED")
 
     async def restore(self) -> None:
-        """Load into a new child what serves, one by one, so that the first soon answers.
+        """Load into a new child what serves, one by one: next the bot that was asked most for.
 
         A version that does not load again stops serving. The next look at the volumes tries it
         again, and refuses it with the reason if it fails. Raises EngineDown.
         """
         self._metrics.version.clear()
-        for state in list(self._states.values()):
+        waiting = {name: state for name, state in self._states.items() if state.current}
+        while waiting:
+            name = max(waiting, key=self._missed.__getitem__)
+            state = waiting.pop(name)
             if (version := state.current) is None:
                 continue
             if not self._engine.has_child:
@@ -140,6 +145,7 @@ class Versions:
                     await self._engine.load(version, probe(version))
                 await self._deaths.set(version.key, SERVED)
                 self._metrics.version.labels(*version.key).set(1)
+                del self._missed[name]
             except (EngineDown, LoadFailed) as error:
                 logger().error("a version did not load again", key=version.key, reason=str(error))
                 state.current = None

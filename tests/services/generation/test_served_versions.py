@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from contracts import model_version
 from contracts.clock import Clock
 from services.generation import model_store
+from services.generation.client import RetryLater, turn
 from services.generation.deaths import Deaths
 from services.generation.engine.engine import Engine
 from services.generation.engine.protocol import (
@@ -208,6 +209,33 @@ async def test_after_a_death_the_first_bot_answers_while_the_next_is_still_loade
         assert not await service.is_healthy("second")
         may_load.set()
         await until(lambda: service.is_healthy("second"))
+
+
+async def test_after_a_death_the_bot_that_is_asked_is_loaded_first(
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_start, loaded = asyncio.Event(), list[str]()
+    start = Engine.start
+
+    async def wait(engine: Engine) -> None:
+        await may_start.wait()
+        await start(engine)
+
+    async def note(engine: Engine, version: Version) -> None:
+        loaded.append(version.manifest.bot)
+
+    volumes.publish(bot="second")
+    (volumes.bots / "second.yaml").write_text("name: second\n")
+    async with volumes.serve() as service:
+        monkeypatch.setattr(Engine, "start", wait)
+        _before_load(monkeypatch, note)
+        os.kill(service.engine, signal.SIGKILL)
+        await until(lambda: service.metric("engine_restarts_total") == 1)
+        with pytest.raises(RetryLater):
+            await service.client.generate("second", [turn("привет")])
+        may_start.set()
+        await until(lambda: len(loaded) == 2)
+    assert loaded == ["second", BOT]
 
 
 async def test_a_version_is_not_blamed_for_a_death_before_it_was_loaded(
