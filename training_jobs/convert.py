@@ -77,7 +77,8 @@ def convert(
 
 def _heldout_documents(dataset: Path, model: LanguageModel) -> list[Document]:
     longest = min(DRIFT_TOKENS, model.context_length)
-    chosen = select_contexts(read_records(dataset / HELDOUT), DRIFT_CONTEXTS, longest)
+    records, encode = read_records(dataset / HELDOUT), model.vocabulary.encode
+    chosen = select_contexts(records, DRIFT_CONTEXTS, encode, longest // 2)
     return [context.document(model.vocabulary, longest) for context in chosen]
 
 

@@ -1,7 +1,7 @@
-"""The evaluation job: how well a converted run sounds like its persona, and what it copies.
+"""The evaluation job: whether a converted run answers and sounds like its persona; what it copies.
 
-All figures are of the held-out part, which is later than everything that was learned. `evaluate`
-lists the steps.
+All figures are of the held-out part, which is later than everything that the run learned.
+`evaluate` lists the steps.
 """
 
 from training_jobs.model_libraries import require_training_packages
@@ -38,14 +38,20 @@ from training_jobs.evaluation.contexts import (
     Scores,
     score,
 )
-from training_jobs.evaluation.hits import Group, group_contexts, hits_at_1
-from training_jobs.evaluation.relevance import LEAST, relevance
+from training_jobs.evaluation.hits import GROUP, Group, group_contexts, hits_at_1
+from training_jobs.evaluation.relevance import FEWEST, LEAST, relevance
 from training_jobs.evaluation.replies import Reply, generate_replies
 from training_jobs.evaluation.results import Evaluation, figures, read_evaluation
 from training_jobs.language_model import LanguageModel, find_base, load_model
 
 TEMPLATE = Path(__file__).parent / "evaluation" / "report.html.j2"
 FEWEST_CONTEXTS, EXAMPLES = 5, 10
+ABSENT = {
+    "hits": f"fewer than {GROUP} different answers are held out",
+    "relevance": f"fewer than {FEWEST} answers to learn from",
+    "unknown_words": "nothing that was learned is Russian",
+}
+"""Why a figure is absent."""
 
 
 def evaluate(bot: BotFile, folder: Path, dataset: Path) -> Evaluation:
@@ -60,8 +66,8 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path) -> Evaluation:
         raise Refusal(f"{folder}: was not trained on {dataset}; fine-tune again")
     run_folder.read_conversion(folder)
     tuned = load_model(folder / run_folder.MODEL)
-    longest = min(BUDGET, tuned.context_length)
-    data = EvaluationData.read(dataset, MOST_CONTEXTS, longest)
+    longest = min(BUDGET, tuned.context_length) // 2
+    data = EvaluationData.read(dataset, MOST_CONTEXTS, tuned.vocabulary.encode, longest)
     models = BotModels(from_environment(Volumes).models(bot.name))
     evaluation = Evaluation(contexts=len(data.contexts), current_id=models.current_id())
     if evaluation.contexts < FEWEST_CONTEXTS:
@@ -146,7 +152,7 @@ def _measure_replies(evaluation: Evaluation, replies: list[Reply], policy: Polic
 def _measure_texts(
     evaluation: Evaluation, answers: text_figures.Answers, data: EvaluationData, encode: Encode
 ) -> None:
-    """Compare replies with what was learned; real answers are the ceiling, the base's the floor."""
+    """Compare replies with what was learned, beside the real answers and those of the base."""
     evaluation.attribution, notes = text_figures.attribute(answers, data)
     evaluation.notes += notes
     for name, group in answers.items():
@@ -158,6 +164,9 @@ def _measure_texts(
     texts = {name: ["\n".join(each) for each in group] for name, group in answers.items()}
     evaluation.unknown_words = text_figures.unknown_words(texts, asked, data.learned)
     evaluation.relevance, evaluation.relevance_judge = relevance(texts, asked, data.pairs)
+    for figure, why in ABSENT.items():
+        if not getattr(evaluation, figure):
+            evaluation.notes.append(f"no {figure.replace('_', ' ')}: {why}")
     if evaluation.relevance_judge.get("all", 1.0) < LEAST:
         evaluation.notes.append("relevance says little: its judge tells real answers badly")
     step = max(1, evaluation.contexts // EXAMPLES)
@@ -199,7 +208,7 @@ def main(
     dataset: DatasetOption = None,
     skip_unchanged: SkipOption = False,
 ) -> None:
-    """Measure how well a converted run sounds like its persona."""
+    """Measure whether a converted run answers, and how well it sounds like its persona."""
     with job("evaluation", bot, skip_unchanged) as context:
         file, volumes = context.bot, context.volumes
         folder, source = run or volumes.run(file.name), dataset or volumes.dataset(file.name)

@@ -41,7 +41,7 @@ def objections(
             f" by {-better.value:.3f} bits per character [{-better.high:.3f}, {-better.low:.3f}]"
         )
     used, before = (evaluation.hits.get(name) for name in ("tuned", "current"))
-    if before and used and not forgets_more and used.relative.high < before.relative.low:
+    if before and used and not forgets_more and used.is_worse_than(before):
         yield (
             f"it picks the real answer among ten less often ({used.relative}) than"
             f" {evaluation.current_id} did ({before.relative})"

@@ -75,7 +75,7 @@ def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
     assert done.hits["tuned"].relative.value > done.hits["base"].relative.value
     assert done.attribution["others"].value < 0.2 < 0.8 < done.attribution["real"].value
     assert done.attribution.keys() == {"tuned", "real", "base", "others"}
-    assert done.notes == []
+    assert done.notes == ["no relevance: fewer than 500 answers to learn from"]
     assert done.style_distance["real"] < 0.2
     assert done.memorised["real"].value == 14 / 16  # the same ones again and again, most are long
     assert 0 <= done.empty <= 1
@@ -85,9 +85,13 @@ def test_the_evaluation_says_how_well_it_imitates_and_what_it_copies(
     assert "http" not in page
 
 
+def ords(text: str) -> list[int]:
+    return [*map(ord, text)]
+
+
 def contexts(toy: Toy, longest: int = 100) -> list[Context]:
     records = read_records(toy.dataset / HELDOUT)
-    return select_contexts(records, most=9, longest=longest)
+    return select_contexts(records, most=9, encode=ords, longest=longest)
 
 
 def test_document_losses_are_those_of_the_plain_model_and_of_the_converted_one(toy: Toy) -> None:
@@ -106,7 +110,7 @@ def test_document_losses_are_those_of_the_plain_model_and_of_the_converted_one(t
 
 
 def test_contexts_are_spread_over_the_held_out_part(toy: Toy) -> None:
-    data = EvaluationData.read(toy.dataset, most=4, longest=100)
+    data = EvaluationData.read(toy.dataset, most=4, encode=ords, longest=100)
     assert len(data.contexts) == 4
     assert data.contexts[0].answer == next(read_records(toy.dataset / HELDOUT)).turns[-1]
 
@@ -127,7 +131,7 @@ def test_some_answers_can_be_measured_by_themselves() -> None:
 
 def test_answers_that_a_model_would_see_cut_are_left_out(toy: Toy) -> None:
     lengths = [len(each.answer.text) for each in contexts(toy)]
-    chosen = contexts(toy, longest=min(lengths))
+    chosen = contexts(toy, longest=min(lengths) + 2)
     assert max(len(each.answer.text) for each in chosen) == min(lengths) < max(lengths)
 
 
@@ -135,7 +139,7 @@ def test_a_whole_chat_has_nobody_to_be_told_from(toy: Toy, tmp_path: Path) -> No
     chat = shutil.copytree(toy.dataset, tmp_path / "chat")
     card = json.loads((chat / "dataset.json").read_text())
     (chat / "dataset.json").write_text(json.dumps({**card, "persona": "whole-chat"}))
-    found, [note] = text_figures.attribute({}, EvaluationData.read(chat, 4, 100))
+    found, [note] = text_figures.attribute({}, EvaluationData.read(chat, 4, ords, 100))
     assert (found, "everybody is the persona" in note) == ({}, True)
 
 
@@ -176,16 +180,17 @@ def test_eight_tokens_in_a_row_of_what_was_learned_are_a_repetition() -> None:
         "tuned": [["щбвгдежзиц"], ["бвгд", "ежзи"]],
         "real": [["щбвгдежз"]],
     }
-    found = text_figures.memorised(answers, ["ладно", "абвгдежзий"], lambda text: [*map(ord, text)])
+    found = text_figures.memorised(answers, ["ладно", "абвгдежзий"], ords)
     assert {name: each.value for name, each in found.items()} == {"tuned": 0.5, "real": 0.0}
     assert text_figures.distinct_share(["а б а б", "а б"], 2) == 2 / 4
 
 
 FINE = Conversion(precision="int8", perplexity_drift=0.002)
 FEW, MANY = (
-    Hits(relative=Estimate(at, at - 0.1, at + 0.1), plain=Estimate(0, 0, 0)) for at in (0.1, 0.5)
+    Hits(contexts=50, relative=Estimate(at, at - 0.1, at + 0.1), plain=Estimate(0, 0, 0))
+    for at in (0.1, 0.5)
 )
-NO_ANSWERS = {"hits": {"tuned": FEW, "current": MANY}}
+NO_ANSWERS: dict[str, dict[str, Hits]] = {"hits": {"tuned": FEW, "current": MANY}}
 COPIES = {"memorised": {"tuned": Estimate(0.6, 0.5, 0.7), "real": Estimate(0.1, 0.05, 0.2)}}
 
 
@@ -204,6 +209,13 @@ def test_the_gate_names_the_number_that_is_against_it(
     assert list(objections(FINE, read(evaluated), toy.manifest.id)) == []
     [against] = objections(FINE, read(evaluated, **changes), toy.manifest.id)
     assert re.search(words, against)
+
+
+def test_picks_among_few_answers_are_no_objection(toy: Toy, evaluated: Path) -> None:
+    hits = {
+        name: each.model_copy(update={"contexts": 40}) for name, each in NO_ANSWERS["hits"].items()
+    }
+    assert list(objections(FINE, read(evaluated, hits=hits), toy.manifest.id)) == []
 
 
 def test_what_forgets_more_is_no_worse_than_the_version_that_has_to_go(

@@ -47,6 +47,12 @@ def test_answers_are_exchanged_with_others_of_about_their_length() -> None:
     assert sum(abs(len(answer) - int(turn)) <= 3 for turn, answer in found) >= 97
 
 
+def test_an_answer_in_the_same_words_is_no_other_answer() -> None:
+    pairs = [(str(number), "да") for number in range(50)] + [("51", "ну"), ("52", "ага")]
+    assert not set(exchanged(pairs, Random(1))) & set(pairs)
+    assert exchanged(pairs[:50], Random(1)) == pairs[:50]
+
+
 def test_a_word_is_unknown_that_no_dictionary_data_set_or_question_has() -> None:
     shares = {
         "Автобус едет на мост.": 0.0,

@@ -1,1 +1,1 @@
-"""What the evaluation job measures: how well a fine-tuned model sounds like its persona."""
+"""What the evaluation job measures: whether a model answers and sounds like its persona."""

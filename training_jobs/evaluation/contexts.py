@@ -10,7 +10,7 @@ from itertools import compress
 from pathlib import Path
 
 from contracts.dataset import HELDOUT, TRAIN, Record, read_card, read_records
-from contracts.prompt import Vocabulary
+from contracts.prompt import Encode, Vocabulary
 from contracts.turn import Turn
 from training_jobs.evaluation.results import Estimate, Likelihood, ratio
 from training_jobs.hardware import detect_hardware
@@ -19,7 +19,9 @@ from training_jobs.loss import document_losses
 from training_jobs.packing import Document, render_document
 
 BUDGET = 384
-"""Most tokens of a context and its answer: about what people look back on."""
+"""Most tokens of a context and its answer: about what people look back on. The answer has at most
+half of them, so that no model is measured on less of an answer than another.
+"""
 MOST_CONTEXTS = 300
 """That a run is measured by."""
 BITS_PER_NAT = 1 / math.log(2)
@@ -40,14 +42,18 @@ class Context:
         return render_document((*self.turns, self.answer), vocabulary, budget)[0]
 
 
-def select_contexts(records: Iterable[Record], most: int, longest: int) -> list[Context]:
+def select_contexts(
+    records: Iterable[Record], most: int, encode: Encode, longest: int
+) -> list[Context]:
     """Return at most so many contexts, spread evenly over the records.
 
-    longest  most characters of an answer: as many tokens always hold one of them, so that no model
-             is measured on less of an answer than another
+    longest  most tokens of an answer, with its beginning and its end
     """
-    answers = ((record.turns[:-1], record.turns[-1]) for record in records)
-    found = [Context(*each) for each in answers if each[0] and len(each[1].text) <= longest]
+    found = [
+        Context(record.turns[:-1], record.turns[-1])
+        for record in records
+        if len(record.turns) > 1 and len(encode(record.turns[-1].text)) + 2 <= longest
+    ]
     step = max(1.0, len(found) / most)
     return [found[int(number * step)] for number in range(min(most, len(found)))]
 
@@ -107,14 +113,14 @@ class EvaluationData:
     others_heldout: list[Messages]
 
     @classmethod
-    def read(cls, dataset: Path, most: int, longest: int) -> "EvaluationData":
+    def read(cls, dataset: Path, most: int, encode: Encode, longest: int) -> "EvaluationData":
         train, heldout = (list(read_records(dataset / name)) for name in (TRAIN, HELDOUT))
         persona: list[Messages] = [record.turns[-1].messages for record in train]
         others: list[list[Messages]] = [[], []]
         if not read_card(dataset).whole_chat:  # in which everybody is some record's persona
             parts = (_turns(train), _turns(heldout))
             others = [[turn.messages for turn in part if not turn.is_persona] for part in parts]
-        contexts = select_contexts(heldout, most, longest)
+        contexts = select_contexts(heldout, most, encode, longest)
         learned = [turn.text for turn in _turns(train)]
         last_two = [record.turns[-2:] for record in train if len(record.turns) > 1]
         pairs = [(asked.text, answer.text) for asked, answer in last_two]

@@ -59,13 +59,16 @@ def hits_at_1(model: LanguageModel, groups: Sequence[Group]) -> Hits | None:
     found = [likelihoods(model, group) for group in groups]
     right = [picks(relative(each)) for each in found], [picks(each) for each in found]
     estimates = (mean([pick for group in each for pick in group]) for each in right)
-    return Hits(relative=next(estimates), plain=next(estimates)) if groups else None
+    if not groups:
+        return None
+    return Hits(contexts=GROUP * len(groups), relative=next(estimates), plain=next(estimates))
 
 
 def likelihoods(model: LanguageModel, group: Group) -> NDArray[np.float64]:
     """Return the log-likelihood of each answer (column) after the turns of each context (row)."""
     words, budget = model.vocabulary, min(BUDGET, model.context_length)
-    answers = [render((each.answer,), PromptFormat.TURNS_1, words, budget) for each in group]
+    # the answers fit, unless the contexts were chosen for a model with another vocabulary
+    answers = [render((each.answer,), PromptFormat.TURNS_1, words, budget // 2) for each in group]
     left = budget - max(len(answer.ids) for answer in answers)
     contexts = [render(each.turns, PromptFormat.TURNS_1, words, left).ids for each in group]
     return answer_likelihoods(model.model, contexts, answers)

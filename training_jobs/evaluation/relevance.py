@@ -65,12 +65,17 @@ def _areas(
 
 
 def exchanged(pairs: Sequence[Pair], random: Random) -> list[Pair]:
-    """Give each turn the answer to another one, of about the same length."""
+    """Give each turn the answer to another one, of about the same length and in other words.
+
+    It keeps its own where all answers are equal.
+    """
     order = sorted(range(len(pairs)), key=lambda place: (len(pairs[place][1]), random.random()))
     found = list(pairs)
     for rank, place in enumerate(order):
-        other = order[(rank + random.choice(range(1, NEAR + 1))) % len(order)]
-        found[place] = pairs[place][0], pairs[other][1]
+        asked, own = pairs[place]
+        nearest = random.randint(1, NEAR)
+        others = (pairs[order[(rank + far) % len(order)]][1] for far in range(nearest, len(order)))
+        found[place] = asked, next((other for other in others if other != own), own)
     return found
 
 

@@ -11,6 +11,7 @@ from contracts.files import read_model
 from training_jobs.run_folder import EVALUATION
 
 ROUNDS, COVERED = 1000, 0.95
+FEWEST_HITS = 50
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,23 @@ class Likelihood(BaseModel):
 
 
 class Hits(BaseModel):
-    """Shares of the contexts whose own answer a model picked out of ten: by its likelihood against
-    that after other contexts, and by plain likelihood, which prefers what is said often.
+    """Shares of so many contexts whose own answer a model picked out of ten: by its likelihood
+    against that after other contexts, and by plain likelihood, which prefers what is said often.
+    Files of older versions do not tell how many.
     """
 
+    contexts: int = 0
     relative: Estimate
     plain: Estimate
 
+    def is_worse_than(self, other: "Hits") -> bool:
+        """Whether the intervals are apart, which of fewer contexts chance alone can do."""
+        return self.contexts >= FEWEST_HITS and self.relative.high < other.relative.low
+
 
 class Evaluation(BaseModel):
-    """All figures are of the held-out part, which is later than everything that was learned.
+    """All figures are of the held-out part, which is later than everything that `tuned` learned.
+    It also chose when training stopped, and between int4 and int8.
 
     contexts              answers by which it was measured
     tuned                 the fine-tuned model; absent, as all below, where too little is held out
