@@ -78,7 +78,7 @@ def convert(
 def _heldout_documents(dataset: Path, model: LanguageModel) -> list[Document]:
     longest = min(DRIFT_TOKENS, model.context_length)
     records, encode = read_records(dataset / HELDOUT), model.vocabulary.encode
-    chosen = select_contexts(records, DRIFT_CONTEXTS, encode, longest // 2)
+    chosen = select_contexts(records, DRIFT_CONTEXTS, encode, longest)
     return [context.document(model.vocabulary, longest) for context in chosen]
 
 

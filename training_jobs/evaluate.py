@@ -66,8 +66,8 @@ def evaluate(bot: BotFile, folder: Path, dataset: Path) -> Evaluation:
         raise Refusal(f"{folder}: was not trained on {dataset}; fine-tune again")
     run_folder.read_conversion(folder)
     tuned = load_model(folder / run_folder.MODEL)
-    longest = min(BUDGET, tuned.context_length) // 2
-    data = EvaluationData.read(dataset, MOST_CONTEXTS, tuned.vocabulary.encode, longest)
+    budget = min(BUDGET, tuned.context_length)
+    data = EvaluationData.read(dataset, MOST_CONTEXTS, tuned.vocabulary.encode, budget)
     models = BotModels(from_environment(Volumes).models(bot.name))
     evaluation = Evaluation(contexts=len(data.contexts), current_id=models.current_id())
     if evaluation.contexts < FEWEST_CONTEXTS:
@@ -120,6 +120,9 @@ def _compare_with_current(
         if read_manifest(models.path(version)).prompt_format is not PromptFormat.TURNS_1:
             raise Refusal(f"{version} has prompts of its own")
         model = load_model(models.path(version))
+        encode, budget = model.vocabulary.encode, min(BUDGET, model.context_length)
+        if not all(context.fits(encode, budget) for context in data.contexts):
+            raise Refusal(f"{version} cannot read all answers whole")
     except Refusal as refusal:
         evaluation.notes.append(f"not compared: {refusal}")
         return

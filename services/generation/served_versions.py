@@ -57,7 +57,7 @@ class Versions:
         self._clock = clock
         self._states: dict[str, BotState] = {}
         self._users = Counter[VersionKey]()  # requests by their version's key
-        self._missed = Counter[str]()  # requests for bots that were to be loaded again, by name
+        self._missed = Counter[str]()  # requests that the engine's death ended or kept out, by bot
         self.has_looked = asyncio.Event()  # the volumes have been looked at once
 
     def has_bot(self, name: str) -> bool:
@@ -99,6 +99,9 @@ class Versions:
         self._users[version.key] += 1
         try:
             yield bot, version
+        except EngineDown:
+            self._missed[name] += 1
+            raise
         finally:
             self._users -= Counter([version.key])  # which removes a count of zero
 
@@ -126,16 +129,15 @@ class Versions:
         raise Rejection(grpc.StatusCode.NOT_FOUND, text, reason="VERSION_NOT_LOADED")
 
     async def restore(self) -> None:
-        """Load into a new child what serves, one by one: next the bot that was asked most for.
+        """Load into a new child what serves, one by one, first the bots that most people ask.
 
         A version that does not load again stops serving. The next look at the volumes tries it
         again, and refuses it with the reason if it fails. Raises EngineDown.
         """
         self._metrics.version.clear()
-        waiting = {name: state for name, state in self._states.items() if state.current}
+        waiting = dict(self._states)
         while waiting:
-            name = max(waiting, key=self._missed.__getitem__)
-            state = waiting.pop(name)
+            state = waiting.pop(max(waiting, key=self._missed.__getitem__))
             if (version := state.current) is None:
                 continue
             if not self._engine.has_child:
@@ -145,12 +147,12 @@ class Versions:
                     await self._engine.load(version, probe(version))
                 await self._deaths.set(version.key, SERVED)
                 self._metrics.version.labels(*version.key).set(1)
-                del self._missed[name]
             except (EngineDown, LoadFailed) as error:
                 logger().error("a version did not load again", key=version.key, reason=str(error))
                 state.current = None
                 if isinstance(error, EngineDown):
                     raise
+        self._missed.clear()
 
     async def follow(self, poll_seconds: float) -> None:
         """Look at the volumes for ever while the engine is up."""

@@ -15,11 +15,12 @@ from contracts.dataset import HELDOUT, read_records
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal
 from contracts.sampling import Sampling
+from contracts.turn import Role, Turn
 from moderation.policy import Level, Policy
 from tests.conftest import BOT, Toy
 from tests.telemetry.pushgateway import pushgateway
 from training_jobs.convert import converted_losses
-from training_jobs.evaluate import _measure_replies, app
+from training_jobs.evaluate import _compare_with_current, _measure_replies, app
 from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import (
     Context,
@@ -89,9 +90,9 @@ def ords(text: str) -> list[int]:
     return [*map(ord, text)]
 
 
-def contexts(toy: Toy, longest: int = 100) -> list[Context]:
+def contexts(toy: Toy, budget: int = 200) -> list[Context]:
     records = read_records(toy.dataset / HELDOUT)
-    return select_contexts(records, most=9, encode=ords, longest=longest)
+    return select_contexts(records, most=9, encode=ords, budget=budget)
 
 
 def test_document_losses_are_those_of_the_plain_model_and_of_the_converted_one(toy: Toy) -> None:
@@ -110,7 +111,7 @@ def test_document_losses_are_those_of_the_plain_model_and_of_the_converted_one(t
 
 
 def test_contexts_are_spread_over_the_held_out_part(toy: Toy) -> None:
-    data = EvaluationData.read(toy.dataset, most=4, encode=ords, longest=100)
+    data = EvaluationData.read(toy.dataset, most=4, encode=ords, budget=200)
     assert len(data.contexts) == 4
     assert data.contexts[0].answer == next(read_records(toy.dataset / HELDOUT)).turns[-1]
 
@@ -131,15 +132,24 @@ def test_some_answers_can_be_measured_by_themselves() -> None:
 
 def test_answers_that_a_model_would_see_cut_are_left_out(toy: Toy) -> None:
     lengths = [len(each.answer.text) for each in contexts(toy)]
-    chosen = contexts(toy, longest=min(lengths) + 2)
+    chosen = contexts(toy, budget=2 * min(lengths) + 4)
     assert max(len(each.answer.text) for each in chosen) == min(lengths) < max(lengths)
+
+
+def test_a_version_that_would_see_answers_cut_is_not_compared(toy: Toy) -> None:
+    emoji = Turn(speaker="p", role=Role.PERSONA, messages=("🙂" * 100,))  # four tokens each
+    data = EvaluationData([Context(contexts(toy)[0].turns, emoji)], [], [], [], [], [])
+    evaluation = Evaluation(contexts=1, current_id=toy.manifest.id)
+    _compare_with_current(evaluation, toy.models, Scores([], [], []), data, [])
+    assert evaluation.notes == [f"not compared: {toy.manifest.id} cannot read all answers whole"]
+    assert evaluation.current is None
 
 
 def test_a_whole_chat_has_nobody_to_be_told_from(toy: Toy, tmp_path: Path) -> None:
     chat = shutil.copytree(toy.dataset, tmp_path / "chat")
     card = json.loads((chat / "dataset.json").read_text())
     (chat / "dataset.json").write_text(json.dumps({**card, "persona": "whole-chat"}))
-    found, [note] = text_figures.attribute({}, EvaluationData.read(chat, 4, ords, 100))
+    found, [note] = text_figures.attribute({}, EvaluationData.read(chat, 4, ords, 200))
     assert (found, "everybody is the persona" in note) == ({}, True)
 
 

@@ -47,10 +47,16 @@ def test_answers_are_exchanged_with_others_of_about_their_length() -> None:
     assert sum(abs(len(answer) - int(turn)) <= 3 for turn, answer in found) >= 97
 
 
-def test_an_answer_in_the_same_words_is_no_other_answer() -> None:
-    pairs = [(str(number), "да") for number in range(50)] + [("51", "ну"), ("52", "ага")]
-    assert not set(exchanged(pairs, Random(1))) & set(pairs)
-    assert exchanged(pairs[:50], Random(1)) == pairs[:50]
+@pytest.mark.parametrize("answers", [["да", "Да!"] * 20 + ["ну", "ага"], list("абаа")])
+def test_an_answer_in_the_same_words_is_no_other_answer(answers: list[str]) -> None:
+    pairs = [(answer.strip("!").casefold(), answer) for answer in answers]
+    for seed in range(9):
+        assert not set(exchanged(pairs, Random(seed))) & {*pairs, ("да", "Да!"), ("да", "да")}
+
+
+def test_where_all_answers_are_the_same_they_stay() -> None:
+    pairs = [(str(number), "да") for number in range(9)]
+    assert exchanged(pairs, Random(1)) == pairs
 
 
 def test_a_word_is_unknown_that_no_dictionary_data_set_or_question_has() -> None:

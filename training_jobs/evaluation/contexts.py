@@ -4,6 +4,7 @@ How probable a model finds those answers, and the turns that its replies are com
 """
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -19,9 +20,7 @@ from training_jobs.loss import document_losses
 from training_jobs.packing import Document, render_document
 
 BUDGET = 384
-"""Most tokens of a context and its answer: about what people look back on. The answer has at most
-half of them, so that no model is measured on less of an answer than another.
-"""
+"""Most tokens of a context and its answer: about what people look back on."""
 MOST_CONTEXTS = 300
 """That a run is measured by."""
 BITS_PER_NAT = 1 / math.log(2)
@@ -37,23 +36,29 @@ class Context:
     turns: tuple[Turn, ...]
     answer: Turn
 
+    def fits(self, encode: Encode, budget: int) -> bool:
+        """Whether the answer with its beginning and end takes at most half of so many tokens, so
+        that it is never cut and its turns have room.
+        """
+        return 2 * (len(encode(self.answer.text)) + 2) <= budget
+
     def document(self, vocabulary: Vocabulary, budget: int) -> Document:
         """Render the turns and the real answer, with loss on the answer alone."""
         return render_document((*self.turns, self.answer), vocabulary, budget)[0]
 
 
-def select_contexts(
-    records: Iterable[Record], most: int, encode: Encode, longest: int
-) -> list[Context]:
-    """Return at most so many contexts, spread evenly over the records.
+def wording(text: str) -> str:
+    """Return what two texts have in common that differ in case and punctuation alone."""
+    return " ".join(re.findall(r"\w+", text.casefold())) or text
 
-    longest  most tokens of an answer, with its beginning and its end
-    """
-    found = [
-        Context(record.turns[:-1], record.turns[-1])
-        for record in records
-        if len(record.turns) > 1 and len(encode(record.turns[-1].text)) + 2 <= longest
-    ]
+
+def select_contexts(
+    records: Iterable[Record], most: int, encode: Encode, budget: int
+) -> list[Context]:
+    """Return at most so many contexts that fit into the budget, spread evenly over the records."""
+    answers = ((record.turns[:-1], record.turns[-1]) for record in records)
+    contexts = (Context(*each) for each in answers if each[0])
+    found = [context for context in contexts if context.fits(encode, budget)]
     step = max(1.0, len(found) / most)
     return [found[int(number * step)] for number in range(min(most, len(found)))]
 
@@ -113,14 +118,14 @@ class EvaluationData:
     others_heldout: list[Messages]
 
     @classmethod
-    def read(cls, dataset: Path, most: int, encode: Encode, longest: int) -> "EvaluationData":
+    def read(cls, dataset: Path, most: int, encode: Encode, budget: int) -> "EvaluationData":
         train, heldout = (list(read_records(dataset / name)) for name in (TRAIN, HELDOUT))
         persona: list[Messages] = [record.turns[-1].messages for record in train]
         others: list[list[Messages]] = [[], []]
         if not read_card(dataset).whole_chat:  # in which everybody is some record's persona
             parts = (_turns(train), _turns(heldout))
             others = [[turn.messages for turn in part if not turn.is_persona] for part in parts]
-        contexts = select_contexts(heldout, most, encode, longest)
+        contexts = select_contexts(heldout, most, encode, budget)
         learned = [turn.text for turn in _turns(train)]
         last_two = [record.turns[-2:] for record in train if len(record.turns) > 1]
         pairs = [(asked.text, answer.text) for asked, answer in last_two]

@@ -4,7 +4,6 @@ An answer that is said often is likely after everything, so that plain likelihoo
 likelihood is taken against the answer's mean over all contexts of its group. Chance is a tenth.
 """
 
-import re
 from collections.abc import Sequence
 from random import Random
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from contracts.prompt import PromptFormat, render
 from training_jobs.evaluation.answer_likelihoods import answer_likelihoods
-from training_jobs.evaluation.contexts import BUDGET, Context
+from training_jobs.evaluation.contexts import BUDGET, Context, wording
 from training_jobs.evaluation.results import Hits, mean
 from training_jobs.language_model import LanguageModel
 
@@ -31,8 +30,7 @@ def group_contexts(contexts: Sequence[Context], seed: int = 1) -> list[Group]:
     Random(seed).shuffle(shuffled)
     groups: list[dict[str, Context]] = []
     for context in shuffled:
-        text = context.answer.text
-        words = " ".join(re.findall(r"\w+", text.casefold())) or text
+        words = wording(context.answer.text)
         open_groups = (group for group in groups if len(group) < GROUP and words not in group)
         if (group := next(open_groups, None)) is None:
             groups.append(group := {})
@@ -67,8 +65,7 @@ def hits_at_1(model: LanguageModel, groups: Sequence[Group]) -> Hits | None:
 def likelihoods(model: LanguageModel, group: Group) -> NDArray[np.float64]:
     """Return the log-likelihood of each answer (column) after the turns of each context (row)."""
     words, budget = model.vocabulary, min(BUDGET, model.context_length)
-    # the answers fit, unless the contexts were chosen for a model with another vocabulary
-    answers = [render((each.answer,), PromptFormat.TURNS_1, words, budget // 2) for each in group]
+    answers = [render((each.answer,), PromptFormat.TURNS_1, words, budget) for each in group]
     left = budget - max(len(answer.ids) for answer in answers)
     contexts = [render(each.turns, PromptFormat.TURNS_1, words, left).ids for each in group]
     return answer_likelihoods(model.model, contexts, answers)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training_jobs.evaluation.contexts import wording
 from training_jobs.evaluation.results import Estimate, mean
 
 FEWEST, MOST = 500, 20_000
 """Pairs that are needed to learn anything, and that are used at most."""
-TOPICS, NEAR = 128, 3
-"""Dimensions of a text's meaning; ranks by length within which answers are exchanged."""
+TOPICS, NEAR, FAR = 128, 3, 1000
+"""Dimensions of a text's meaning; ranks by length within which answers are exchanged, and within
+which those in other words are sought."""
 LEAST = 0.6
 """Least area under the ROC of a judge that is to be believed."""
 
@@ -67,15 +69,17 @@ def _areas(
 def exchanged(pairs: Sequence[Pair], random: Random) -> list[Pair]:
     """Give each turn the answer to another one, of about the same length and in other words.
 
-    It keeps its own where all answers are equal.
+    It keeps its own where the next FAR answers are all the same.
     """
     order = sorted(range(len(pairs)), key=lambda place: (len(pairs[place][1]), random.random()))
+    words = [wording(answer) for _, answer in pairs]
     found = list(pairs)
     for rank, place in enumerate(order):
-        asked, own = pairs[place]
         nearest = random.randint(1, NEAR)
-        others = (pairs[order[(rank + far) % len(order)]][1] for far in range(nearest, len(order)))
-        found[place] = asked, next((other for other in others if other != own), own)
+        steps = range(nearest, nearest + min(FAR, len(order)))
+        others = (order[(rank + step) % len(order)] for step in steps)
+        other = next((other for other in others if words[other] != words[place]), place)
+        found[place] = pairs[place][0], pairs[other][1]
     return found
 
 

@@ -58,13 +58,14 @@ class Hits(BaseModel):
     Files of older versions do not tell how many.
     """
 
-    contexts: int = 0
+    contexts: int | None = None
     relative: Estimate
     plain: Estimate
 
     def is_worse_than(self, other: "Hits") -> bool:
         """Whether the intervals are apart, which of fewer contexts chance alone can do."""
-        return self.contexts >= FEWEST_HITS and self.relative.high < other.relative.low
+        is_told = self.contexts is None or self.contexts >= FEWEST_HITS
+        return is_told and self.relative.high < other.relative.low
 
 
 class Evaluation(BaseModel):

@@ -88,8 +88,8 @@ class Service:
 
     def ask(self, **options: Any) -> "asyncio.Task[pb.GenerateResponse]":
         """Start a request for a long answer."""
-        options = {"sampling": BABBLE, "candidates": 4, **options}
-        return asyncio.create_task(self.client.generate(BOT, [turn("Привет")], **options))
+        options = {"bot": BOT, "sampling": BABBLE, "candidates": 4, **options}
+        return asyncio.create_task(self.client.generate(turns=[turn("Привет")], **options))
 
     async def answers(self) -> bool:
         try:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from contracts import model_version
 from contracts.clock import Clock
 from services.generation import model_store
-from services.generation.client import RetryLater, turn
+from services.generation.client import RetryLater
 from services.generation.deaths import Deaths
 from services.generation.engine.engine import Engine
 from services.generation.engine.protocol import (
@@ -211,8 +211,9 @@ async def test_after_a_death_the_first_bot_answers_while_the_next_is_still_loade
         await until(lambda: service.is_healthy("second"))
 
 
+@pytest.mark.parametrize("asked_before", [True, False])
 async def test_after_a_death_the_bot_that_is_asked_is_loaded_first(
-    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch, asked_before: bool
 ) -> None:
     may_start, loaded = asyncio.Event(), list[str]()
     start = Engine.start
@@ -229,10 +230,13 @@ async def test_after_a_death_the_bot_that_is_asked_is_loaded_first(
     async with volumes.serve() as service:
         monkeypatch.setattr(Engine, "start", wait)
         _before_load(monkeypatch, note)
-        os.kill(service.engine, signal.SIGKILL)
+        with service.frozen_engine():
+            asking = [service.ask(bot="second") for _ in range(asked_before)]
+            await until(lambda: service.has_arrived(len(asking)))
+            os.kill(service.engine, signal.SIGKILL)
         await until(lambda: service.metric("engine_restarts_total") == 1)
-        with pytest.raises(RetryLater):
-            await service.client.generate("second", [turn("привет")])
+        asking = asking or [service.ask(bot="second")]
+        assert isinstance((await asyncio.gather(*asking, return_exceptions=True))[0], RetryLater)
         may_start.set()
         await until(lambda: len(loaded) == 2)
     assert loaded == ["second", BOT]
