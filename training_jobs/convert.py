@@ -19,13 +19,14 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from transformers.pytorch_utils import Conv1D
 
-from contracts.dataset import HELDOUT, read_records
+from contracts.dataset import HELDOUT, TRAIN, read_records
 from contracts.files import whole_folder, write_model
 from contracts.prompt import PromptFormat
 from contracts.refusal import Refusal
 from telemetry.job import BotOption, DatasetOption, JobReport, RunOption, SkipOption, job, job_app
 from telemetry.logs import logger
 from training_jobs import run_folder
+from training_jobs.answer_words import write_answer_words
 from training_jobs.bot_config import TrainingConfig
 from training_jobs.evaluation.contexts import select_contexts
 from training_jobs.hardware import detect_hardware
@@ -69,6 +70,7 @@ def convert(
             logger().info("converted", precision=name, perplexity_drift=drift)
             if abs(drift or 0.0) <= ALLOWED_DRIFT:
                 break
+        write_answer_words(read_records(dataset / TRAIN), output)
         run_folder.discard_conversion(folder)
     done = run_folder.Conversion(precision=name, perplexity_drift=drift)
     write_model(folder / run_folder.CONVERSION, done)

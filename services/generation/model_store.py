@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from contracts.answer_words import ANSWER_WORDS, AnswerWords
 from contracts.bot_file import BotFile, bot_path, read_bot
 from contracts.model_version import MODEL_FILES, BotModels, Manifest, read_manifest, verify
 from contracts.prompt import BOS, EOS, PromptFormat, Vocabulary
@@ -34,13 +35,17 @@ class Bot:
 
 @dataclass(frozen=True)
 class Version:
-    """A verified model version; `context` is its longest sequence, prompt and reply, in tokens."""
+    """A verified model version; `context` is its longest sequence, prompt and reply, in tokens.
+
+    answer_words  what its candidates are ranked by, if anything
+    """
 
     path: Path
     manifest: Manifest
     tokenizer: Tokenizer
     vocabulary: Vocabulary
     context: int
+    answer_words: AnswerWords | None
 
     @property
     def id(self) -> str:
@@ -96,7 +101,9 @@ class ModelStore:
         marks = [BOS, EOS] if manifest.prompt_format is PromptFormat.TURNS_1 else []
         if None in map(tokenizer.token_to_id, marks):
             raise Refusal(f"{path}: the tokenizer has no {BOS} and {EOS}")
-        return Version(path, manifest, tokenizer, Vocabulary.of(tokenizer), _context(path))
+        vocabulary, context = Vocabulary.of(tokenizer), _context(path)
+        words = _answer_words(path, manifest)
+        return Version(path, manifest, tokenizer, vocabulary, context, words)
 
     @staticmethod
     def forgets_until(version: Version | None) -> float:
@@ -122,6 +129,14 @@ def _context(path: Path) -> int:
         return int(json.loads((path / "config.json").read_bytes())["n_positions"])
     except (OSError, ValueError, TypeError, KeyError):
         raise Refusal(f"{path}: config.json names no n_positions") from None
+
+
+def _answer_words(path: Path, manifest: Manifest) -> AnswerWords | None:
+    """Return None where too little was learned, or by an older release."""
+    if ANSWER_WORDS not in manifest.files:
+        return None
+    verify(path, [ANSWER_WORDS])
+    return AnswerWords.read(path / ANSWER_WORDS)
 
 
 def _bot(file: BotFile) -> Bot:

@@ -32,11 +32,13 @@ _PROBE_SAMPLING = Sampling(max_new_tokens=4)
 class PreparedRequest:
     """The engine's request and what is needed to read its answer.
 
+    asked   the text of the last turn
     stop    strings at which a reply ends
     copies  how often each of the engine's candidates is returned
     """
 
     engine: EngineRequest
+    asked: str
     stop: tuple[str, ...]
     turns_used: int
     copies: int
@@ -77,7 +79,7 @@ def prepare(
     # a reply that may end at a stop string is watched as it grows
     is_watched = candidates == copies and (stream or bool(stop))
     engine = replace(engine, candidates=candidates // copies, stream=is_watched)
-    return PreparedRequest(engine, stop, turns_used, copies)
+    return PreparedRequest(engine, turns[-1].text, stop, turns_used, copies)
 
 
 def probe(version: Version) -> EngineRequest:

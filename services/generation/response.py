@@ -3,11 +3,12 @@
 Knows nothing of RPCs, of the admission queue, or of how versions are loaded.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from contracts.answer_words import AnswerWords
 from contracts.prompt import PromptFormat, reply_messages
 from moderation.moderator import Action, Moderator, Verdict
 from protos.generation.v1 import generation_pb2 as pb
@@ -151,6 +152,8 @@ class ResponseBuilder:
         candidates = [
             self.text.candidate(each) for each in self._completions() * self.prepared.copies
         ]
+        if words := self.version.answer_words:
+            candidates = ranked(candidates, words, self.prepared.asked)
         replace_last_if_all_blocked(candidates, self.bot.moderator.policy.replacement)
         return pb.GenerateResponse(
             candidates=candidates,
@@ -172,6 +175,16 @@ class ResponseBuilder:
     def _completions(self) -> tuple[Completion, ...]:
         # no completions: the stream ended early, at a stop string or a block
         return self.last.completions or (Completion(self.text.ids, stopped=True),)
+
+
+def ranked(
+    candidates: Iterable[pb.Candidate], words: AnswerWords, asked: str
+) -> list[pb.Candidate]:
+    """Return the candidates, those first whose words go best with what was asked.
+
+    Equal ones stay in order; blocked ones have no words.
+    """
+    return sorted(candidates, key=lambda each: -words.fit(asked, "\n".join(each.messages)))
 
 
 def replace_last_if_all_blocked(candidates: Sequence[pb.Candidate], line: str) -> None:

@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from contracts import model_version
+from contracts.answer_words import ANSWER_WORDS, AnswerWords
 from contracts.sampling import Sampling
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation.client import BotUnavailable, GenerationClient, RetryLater, turn
@@ -181,7 +182,14 @@ class Volumes:
     def serve(self) -> AbstractAsyncContextManager[Service]:
         return running(self.bots, self.models)
 
-    def publish(self, bot: str = BOT, broken: str = "", rehash: bool = True, stop: int = 2) -> None:
+    def publish(
+        self,
+        bot: str = BOT,
+        broken: str = "",
+        rehash: bool = True,
+        stop: int = 2,
+        words: AnswerWords | None = None,
+    ) -> None:
         """Publish the current version again as NEW, perhaps with something broken."""
         current = (self.models / BOT / "current").resolve()
         update = {"id": NEW, "bot": bot, "stop": model_version.Stop(token_ids=(stop,))}
@@ -190,6 +198,8 @@ class Volumes:
         with models.staging() as staged:
             for path in current.iterdir():
                 (staged / path.name).write_bytes(path.read_bytes())
+            if words:
+                words.write(staged / ANSWER_WORDS)
             if broken:
                 (staged / broken).write_bytes(b"broken")
             if rehash:

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from contracts import model_version
+from contracts.answer_words import ANSWER_WORDS, AnswerWords, pair_key, stems
 from contracts.clock import Clock
 from services.generation import model_store
 from services.generation.client import RetryLater
@@ -107,6 +108,26 @@ async def test_rolling_back_switches_as_publishing_does(volumes: Volumes) -> Non
         assert not service.metric("version_info", bot=BOT, version=NEW)
 
 
+async def test_candidates_are_ranked_by_the_words_that_a_version_has(volumes: Volumes) -> None:
+    async with volumes.serve() as service:
+
+        async def texts() -> list[str]:
+            candidates = (await service.ask(seed=1)).candidates
+            return ["\n".join(each.messages) for each in candidates]
+
+        drawn = await texts()
+        lifts = {
+            pair_key(*stems("Привет"), word): float(number)
+            for number, text in enumerate(drawn)
+            for word in stems(text)
+        }
+        words = AnswerWords.of(lifts)
+        volumes.publish(words=words)
+        await until(lambda: service.serves(NEW))
+        ranked = sorted(drawn, key=lambda text: -words.fit("Привет", text))
+        assert await texts() == ranked != drawn
+
+
 async def test_a_previous_version_that_is_deleted_is_not_missed(volumes: Volumes) -> None:
     volumes.publish()
     async with volumes.serve() as service:
@@ -127,7 +148,9 @@ async def test_a_broken_version_is_refused_by_name(volumes: Volumes) -> None:
         assert service.metric("versions_refused_total", bot=BOT) == 1
 
 
-@pytest.mark.parametrize("spoil", [model_version.MANIFEST, *model_version.MODEL_FILES, "stop"])
+@pytest.mark.parametrize(
+    "spoil", [model_version.MANIFEST, *model_version.MODEL_FILES, ANSWER_WORDS, "stop"]
+)
 async def test_the_previous_serves_in_place_of_a_broken_one(volumes: Volumes, spoil: str) -> None:
     if spoil == "stop":
         volumes.publish(stop=10_000_000)

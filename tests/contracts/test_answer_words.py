@@ -1,0 +1,41 @@
+"""Which of several answers goes best with a question, by the words of both."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.answer_words import ANSWER_WORDS, AnswerWords, pair_key
+from contracts.refusal import Refusal
+
+PAIRS = {("кот", "мурлы"): 9.0, ("кот", "усы"): 3.0, ("люби", "очень"): 2.0}
+WORDS = AnswerWords.of({pair_key(*pair): lift for pair, lift in PAIRS.items()})
+
+
+@pytest.mark.parametrize(
+    ("asked", "best_first"),
+    [
+        ("Где кот?", ["Мурлыкает.", "Усы!", "Усы и хвост", "Едем дальше", ""]),
+        ("кот, люби!", ["мурлыка", "усы", "очень", "дом"]),  # none of the asked words is another's
+        ("???", ["дом", "мурлычет", ""]),  # nothing was asked: the order stays
+        ("собака", ["дом", "мурлычет"]),
+    ],
+)
+def test_answers_are_ranked_by_the_words_that_go_with_what_was_asked(
+    asked: str, best_first: list[str]
+) -> None:
+    fits = [WORDS.fit(asked, answer) for answer in best_first]
+    assert fits == sorted(fits, reverse=True)
+
+
+def test_a_file_is_read_as_it_was_written_and_a_broken_one_refused(tmp_path: Path) -> None:
+    path = tmp_path / ANSWER_WORDS
+    WORDS.write(path)
+    assert AnswerWords.read(path) == WORDS
+    assert b"\xd0" * 2 not in path.read_bytes()
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(Refusal, match="is broken; convert and publish again"):
+        AnswerWords.read(path)
+
+
+def test_of_nothing_learned_nothing_is_said() -> None:
+    assert AnswerWords.of({}).fit("кот", "мурлычет") == 0.0

@@ -1,0 +1,61 @@
+"""Learns which words of an answer go with which words of a question (IBM's translation model 1)."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from random import Random
+
+from contracts.answer_words import ANSWER_WORDS, AnswerWords, pair_key, stems
+from contracts.dataset import Record
+
+FEWEST, MOST = 500, 20_000
+"""Answers that are needed to learn anything, and that are used at most."""
+ROUNDS = 6
+LEAST_CHANCE, LEAST_LIFT, MOST_PAIRS = 0.03, 2.0, 60_000
+"""Pairs are kept from this probability and this lift on, the most probable ones: 480 kB at most."""
+
+Pair = tuple[str, str]
+
+
+def write_answer_words(records: Iterable[Record], folder: Path) -> None:
+    """Write the file for the answers that were learned, if there are enough."""
+    texts = [tuple(turn.text for turn in each.turns[-2:]) for each in records]
+    pairs = [(asked, answer) for asked, *answers in texts for answer in answers]
+    if len(pairs) < FEWEST:
+        return
+    lifts = learn(Random(1).sample(pairs, min(len(pairs), MOST)))
+    AnswerWords.of(lifts).write(folder / ANSWER_WORDS)
+
+
+def learn(pairs: Sequence[Pair]) -> dict[int, float]:
+    """Return the lifts of the pairs of words that are worth keeping, by key.
+
+    The empty word stands in each question for what is said whatever was asked.
+    """
+    texts = [(["", *stems(asked)], stems(answer)) for asked, answer in pairs]
+    often = Counter(word for _, answer in texts for word in answer)
+    chances: dict[Pair, float] = {}
+    for _ in range(ROUNDS):
+        chances = _improve(chances, texts)
+    found = {
+        (asked, word): (chance, chance * often.total() / often[word])
+        for (asked, word), chance in chances.items()
+        if asked and chance >= LEAST_CHANCE
+    }
+    kept = sorted((pair for pair in found if found[pair][1] > LEAST_LIFT), key=found.__getitem__)
+    return {pair_key(*pair): found[pair][1] for pair in kept[-MOST_PAIRS:]}
+
+
+def _improve(
+    chances: dict[Pair, float], texts: Iterable[tuple[list[str], list[str]]]
+) -> dict[Pair, float]:
+    """Return the chances of a word after another, once more by expectation and maximisation."""
+    counts, sums = Counter[Pair](), Counter[str]()
+    for asked, answer in texts:
+        for word in answer:
+            weights = [chances.get((other, word), 1.0) for other in asked]
+            total = sum(weights)
+            for other, weight in zip(asked, weights, strict=True):
+                counts[other, word] += weight / total  # type: ignore[assignment]
+                sums[other] += weight / total  # type: ignore[assignment]
+    return {pair: count / sums[pair[0]] for pair, count in counts.items()}
