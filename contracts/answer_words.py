@@ -19,10 +19,21 @@ from contracts.refusal import Refusal
 ANSWER_WORDS = "answer_words.bin"
 STEM = 5
 """Letters by which a word is known: Russian words differ in their endings."""
+MOST_WORDS = 24
+"""Words of a text that count: each of a question's is paired with each of an answer's."""
 
 
-def stems(text: str) -> list[str]:
-    """Return the beginnings of the words of a text, in order."""
+def asked_stems(text: str) -> list[str]:
+    """Return the beginnings of a question's last words."""
+    return _stems(text)[-MOST_WORDS:]
+
+
+def answer_stems(text: str) -> list[str]:
+    """Return the beginnings of an answer's first words."""
+    return _stems(text)[:MOST_WORDS]
+
+
+def _stems(text: str) -> list[str]:
     return [word[:STEM] for word in re.findall(r"\w+", text.casefold())]
 
 
@@ -59,7 +70,7 @@ class AnswerWords:
 
         0 where nothing speaks for the answer.
         """
-        words, others = stems(answer), stems(asked)
+        words, others = answer_stems(answer), asked_stems(asked)
         if not words:
             return 0.0
         lifts = (fsum(self._lift(pair_key(other, word)) for other in others) for word in words)

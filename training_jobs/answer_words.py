@@ -5,16 +5,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
-from contracts.answer_words import ANSWER_WORDS, AnswerWords, pair_key, stems
+from contracts.answer_words import (
+    ANSWER_WORDS,
+    AnswerWords,
+    answer_stems,
+    asked_stems,
+    pair_key,
+)
 from contracts.dataset import Record
 
 FEWEST, MOST = 500, 20_000
 """Answers that are needed to learn anything, and that are used at most."""
-ROUNDS = 6
+ROUNDS, MOST_WORK = 6, 750_000
+"""Pairs of a question's and an answer's words that are looked at in a round: a quarter of a minute
+in all, and at most 300 MB."""
 LEAST_CHANCE, LEAST_LIFT, MOST_PAIRS = 0.03, 2.0, 60_000
 """Pairs are kept from this probability and this lift on, the most probable ones: 480 kB at most."""
 
 Pair = tuple[str, str]
+Stems = tuple[list[str], list[str]]
+"""Of a question and of its answer."""
 
 
 def write_answer_words(records: Iterable[Record], folder: Path) -> None:
@@ -30,9 +40,16 @@ def write_answer_words(records: Iterable[Record], folder: Path) -> None:
 def learn(pairs: Sequence[Pair]) -> dict[int, float]:
     """Return the lifts of the pairs of words that are worth keeping, by key.
 
-    The empty word stands in each question for what is said whatever was asked.
+    Where texts are long, fewer of them are used. The empty word stands in each question for what is
+    said whatever was asked.
     """
-    texts = [(["", *stems(asked)], stems(answer)) for asked, answer in pairs]
+    texts = list[Stems]()
+    room = MOST_WORK
+    for asked, answer in pairs:
+        texts.append((["", *asked_stems(asked)], answer_stems(answer)))
+        room -= len(texts[-1][0]) * len(texts[-1][1])
+        if room <= 0:
+            break
     often = Counter(word for _, answer in texts for word in answer)
     chances: dict[Pair, float] = {}
     for _ in range(ROUNDS):
@@ -46,9 +63,7 @@ def learn(pairs: Sequence[Pair]) -> dict[int, float]:
     return {pair_key(*pair): found[pair][1] for pair in kept[-MOST_PAIRS:]}
 
 
-def _improve(
-    chances: dict[Pair, float], texts: Iterable[tuple[list[str], list[str]]]
-) -> dict[Pair, float]:
+def _improve(chances: dict[Pair, float], texts: Iterable[Stems]) -> dict[Pair, float]:
     """Return the chances of a word after another, once more by expectation and maximisation."""
     counts, sums = Counter[Pair](), Counter[str]()
     for asked, answer in texts:

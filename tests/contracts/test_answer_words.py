@@ -27,6 +27,12 @@ def test_answers_are_ranked_by_the_words_that_go_with_what_was_asked(
     assert fits == sorted(fits, reverse=True)
 
 
+def test_of_long_texts_the_end_of_the_question_and_the_beginning_of_the_answer_count() -> None:
+    long = "дом " * 100
+    assert WORDS.fit(f"{long} кот", f"мурлычет {long}") > 0
+    assert WORDS.fit(f"кот {long}", "мурлычет") == WORDS.fit("кот", f"{long} мурлычет") == 0
+
+
 def test_a_file_is_read_as_it_was_written_and_a_broken_one_refused(tmp_path: Path) -> None:
     path = tmp_path / ANSWER_WORDS
     WORDS.write(path)

@@ -3,10 +3,13 @@
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from contracts.answer_words import ANSWER_WORDS, AnswerWords
 from contracts.dataset import Record
 from contracts.turn import Role, Turn
 from tests.training_jobs.test_relevance import PAIRS
+from training_jobs import answer_words
 from training_jobs.answer_words import FEWEST, learn, write_answer_words
 
 
@@ -35,6 +38,13 @@ def test_right_answers_to_unseen_questions_come_first() -> None:
         for (asked, answer), (_, other) in pairwise(unseen)
     ]
     assert sum(right) > 0.6 * len(right)
+
+
+def test_of_long_texts_fewer_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [("чай " * 30, "нальём " * 30), ("борщ", "остыл"), ("чай", "вылит")]
+    assert AnswerWords.of(learn(pairs)).fit("борщ", "остыл") > 0
+    monkeypatch.setattr(answer_words, "MOST_WORK", 600)
+    assert AnswerWords.of(learn(pairs)).fit("борщ", "остыл") == 0
 
 
 def test_a_version_gets_hashes_alone_and_nothing_where_little_was_learned(tmp_path: Path) -> None:

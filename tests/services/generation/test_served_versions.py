@@ -13,7 +13,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from contracts import model_version
-from contracts.answer_words import ANSWER_WORDS, AnswerWords, pair_key, stems
+from contracts.answer_words import (
+    ANSWER_WORDS,
+    AnswerWords,
+    answer_stems,
+    asked_stems,
+    pair_key,
+)
 from contracts.clock import Clock
 from services.generation import model_store
 from services.generation.client import RetryLater
@@ -116,11 +122,11 @@ async def test_candidates_are_ranked_by_the_words_that_a_version_has(volumes: Vo
             return ["\n".join(each.messages) for each in candidates]
 
         drawn = await texts()
-        [asked] = stems("Привет")
+        [asked] = asked_stems("Привет")
         lifts = {
             pair_key(asked, word): float(number)
             for number, text in enumerate(drawn)
-            for word in stems(text)
+            for word in answer_stems(text)
         }
         words = AnswerWords.of(lifts)
         volumes.publish(words=words)
