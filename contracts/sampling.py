@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 MAX_NEW_TOKENS = 128
 """Longest reply in tokens that a request or a bot file may ask for."""
+CANDIDATES = 2
+"""Replies that are drawn for one that is sent: the first may be blocked, or said lately."""
 
 StopString = Annotated[str, Field(min_length=1, max_length=32)]
 

@@ -1,4 +1,4 @@
-"""Learns which words of an answer go with which words of a question (IBM's translation model 1)."""
+"""Learns what replies are ranked by: words, and which go with a question's (IBM's model 1)."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,8 @@ from contracts.answer_words import (
     answer_stems,
     asked_stems,
     pair_key,
+    whole_words,
+    word_key,
 )
 from contracts.dataset import Record
 
@@ -21,6 +23,8 @@ ROUNDS, MOST_WORK = 6, 750_000
 in all, and at most 300 MB."""
 LEAST_CHANCE, LEAST_LIFT, MOST_PAIRS = 0.03, 2.0, 60_000
 """Pairs are kept from this probability and this lift on, the most probable ones: 480 kB at most."""
+MOST_KNOWN = 100_000
+"""Words that are known, the most frequent ones: 400 kB."""
 
 Pair = tuple[str, str]
 Stems = tuple[list[str], list[str]]
@@ -34,7 +38,9 @@ def write_answer_words(records: Iterable[Record], folder: Path) -> None:
     if len(pairs) < FEWEST:
         return
     lifts = learn(Random(1).sample(pairs, min(len(pairs), MOST)))
-    AnswerWords.of(lifts).write(folder / ANSWER_WORDS)
+    often = Counter(word for both in texts for text in both for word in whole_words(text))
+    known = {word_key(word) for word, _ in often.most_common(MOST_KNOWN)}
+    AnswerWords.of(lifts, known).write(folder / ANSWER_WORDS)
 
 
 def learn(pairs: Sequence[Pair]) -> dict[int, float]:

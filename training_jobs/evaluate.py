@@ -32,6 +32,7 @@ from training_jobs import run_folder
 from training_jobs.convert import export
 from training_jobs.evaluation import text_figures
 from training_jobs.evaluation.contexts import (
+    BASE_TOKENS,
     BUDGET,
     MOST_CONTEXTS,
     EvaluationData,
@@ -102,6 +103,8 @@ def _measure(
     _measure_hits(evaluation, "base", base, groups)
     with TemporaryDirectory() as converted:
         export(base, Path(converted), 8)
+        short = min(sampling.max_new_tokens, BASE_TOKENS)
+        sampling = sampling.model_copy(update={"max_new_tokens": short})
         replies = generate_replies(Path(converted), base, data.contexts, sampling)
     answers["base"] = [reply.messages for reply in replies]
     answers["real"] = [context.answer.messages for context in data.contexts]

@@ -26,6 +26,7 @@ from contracts.bot_file import BotFile
 from contracts.dataset import Card, dataset_sha256, read_card
 from contracts.files import write_model
 from contracts.refusal import parse
+from contracts.sampling import CANDIDATES
 from contracts.settings import Volumes, from_environment
 from telemetry.job import BotOption, DatasetOption, JobReport, SkipOption, command, job, job_app
 from telemetry.logs import logger
@@ -36,7 +37,7 @@ from training_jobs.bot_config import (
     StepsOption,
     TrainingConfig,
 )
-from training_jobs.evaluation.contexts import MOST_CONTEXTS
+from training_jobs.evaluation.contexts import BASE_TOKENS, MOST_CONTEXTS
 from training_jobs.evaluation.hits import GROUP
 from training_jobs.hardware import peak_memory, refuse_out_of_memory
 from training_jobs.progress import TrainingProgress
@@ -153,12 +154,13 @@ def estimate(config: TrainingConfig, dataset: Path) -> str:
 
 def _evaluation(training: TrainingRun) -> int:
     """Return how many tokens an evaluation reads, generated ones counted as those read meanwhile:
-    each context with its answer, then with the ten answers to pick from, and two replies to it.
+    each context with its answer, then with the ten answers to pick from, and replies to it.
     """
     contexts = training.heldout[:MOST_CONTEXTS]
     whole = sum(len(document.ids) for document in contexts)
     answers = sum(document.loss_tokens for document in contexts)
-    return EVALUATED * (2 * whole + GROUP * answers) + 2 * GENERATING * answers
+    generated = CANDIDATES * answers + BASE_TOKENS * len(contexts)
+    return EVALUATED * (2 * whole + GROUP * answers) + GENERATING * generated
 
 
 def report_run(report: JobReport, done: Run) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from contracts.retry import backoff, retry
+from contracts.sampling import CANDIDATES
 from contracts.turn import single_line
 from protos.generation.v1 import generation_pb2 as pb
 from services.gateway.context import Context
@@ -18,7 +19,6 @@ from telemetry.logs import logger
 
 OUTAGE_SECONDS = 120.0
 """Time after which people are told that there will be no answer."""
-CANDIDATES = 2
 DRAWS = 3
 """How often generation is asked for a reply that has words in it and is no repeat."""
 TELL_AGAIN_SECONDS = 600.0

@@ -6,6 +6,7 @@ from typing import Annotated
 import grpc
 import typer
 
+from contracts.sampling import CANDIDATES
 from protos.generation.v1 import generation_pb2 as pb
 from services.generation import client
 from telemetry.command_line import CommandLine
@@ -24,7 +25,9 @@ def main(
 
     async def ask() -> pb.GenerateResponse:
         async with client.GenerationClient(address) as generation:
-            return await generation.generate(bot, [client.turn(text)], chat_key="ask", seed=seed)
+            return await generation.generate(
+                bot, [client.turn(text)], chat_key="ask", seed=seed, candidates=CANDIDATES
+            )
 
     try:
         response = asyncio.run(ask())

@@ -3,7 +3,7 @@
 Knows nothing of RPCs, of the admission queue, or of how versions are loaded.
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -178,13 +178,11 @@ class ResponseBuilder:
 
 
 def ranked(
-    candidates: Iterable[pb.Candidate], words: AnswerWords, asked: str
+    candidates: Sequence[pb.Candidate], words: AnswerWords, asked: str
 ) -> list[pb.Candidate]:
-    """Return the candidates, those first whose words go best with what was asked.
-
-    Equal ones stay in order; blocked ones have no words.
-    """
-    return sorted(candidates, key=lambda each: -words.fit(asked, "\n".join(each.messages)))
+    """Return the candidates, those first whose words go best with what was asked."""
+    texts = ["\n".join(each.messages) for each in candidates]
+    return [candidates[place] for place in words.order(asked, texts)]
 
 
 def replace_last_if_all_blocked(candidates: Sequence[pb.Candidate], line: str) -> None:

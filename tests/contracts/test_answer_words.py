@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from contracts.answer_words import ANSWER_WORDS, AnswerWords, pair_key
+from contracts.answer_words import ANSWER_WORDS, AnswerWords, pair_key, whole_words, word_key
 from contracts.refusal import Refusal
 
 PAIRS = {("кот", "мурлы"): 9.0, ("кот", "усы"): 3.0, ("люби", "очень"): 2.0}
-WORDS = AnswerWords.of({pair_key(*pair): lift for pair, lift in PAIRS.items()})
+LEARNED = "мурлыкает, мурлыка, мурлычет, усы и хвост, едем дальше, очень, дом"
+WORDS = AnswerWords.of(
+    {pair_key(*pair): lift for pair, lift in PAIRS.items()}, map(word_key, whole_words(LEARNED))
+)
 
 
 @pytest.mark.parametrize(
@@ -16,15 +19,21 @@ WORDS = AnswerWords.of({pair_key(*pair): lift for pair, lift in PAIRS.items()})
     [
         ("Где кот?", ["Мурлыкает.", "Усы!", "Усы и хвост", "Едем дальше", ""]),
         ("кот, люби!", ["мурлыка", "усы", "очень", "дом"]),  # none of the asked words is another's
-        ("???", ["дом", "мурлычет", ""]),  # nothing was asked: the order stays
-        ("собака", ["дом", "мурлычет"]),
+        ("Где кот?", ["Едем дальше", "Едем вдаль", "Мчим вдаль"]),  # none, one, two unknown
+        ("Где кот Мурлык?", ["Усы, Мурлык", "дом"]),  # what was asked is known
+        ("Где кот?", ["едем 5, дом-дом 🚌", "мурл"]),  # numbers and signs are no words
     ],
 )
-def test_answers_are_ranked_by_the_words_that_go_with_what_was_asked(
+def test_answers_are_ranked_by_words_that_exist_and_that_go_with_what_was_asked(
     asked: str, best_first: list[str]
 ) -> None:
-    fits = [WORDS.fit(asked, answer) for answer in best_first]
-    assert fits == sorted(fits, reverse=True)
+    last_first = best_first[::-1]
+    assert [last_first[place] for place in WORDS.order(asked, last_first)] == best_first
+
+
+@pytest.mark.parametrize("asked", ["???", "собака"])
+def test_answers_to_what_tells_nothing_stay_in_order(asked: str) -> None:
+    assert WORDS.order(asked, ["дом", "мурлычет", "", "усы"]) == [0, 1, 3, 2]
 
 
 def test_of_long_texts_the_end_of_the_question_and_the_beginning_of_the_answer_count() -> None:
@@ -44,4 +53,4 @@ def test_a_file_is_read_as_it_was_written_and_a_broken_one_refused(tmp_path: Pat
 
 
 def test_of_nothing_learned_nothing_is_said() -> None:
-    assert AnswerWords.of({}).fit("кот", "мурлычет") == 0.0
+    assert AnswerWords.of({}, []).fit("кот", "мурлычет") == 0.0

@@ -25,13 +25,13 @@ def test_a_word_goes_with_what_it_answers_and_not_with_what_is_said_to_everythin
         ("где борщ", "борщ остыл же"),
         ("где чай", "чай нальём же"),
     ]
-    words = AnswerWords.of(learn(pairs * 9))
+    words = AnswerWords.of(learn(pairs * 9), [])
     assert words.fit("а чай?", "чай есть") > words.fit("а чай?", "борщ есть")
     assert words.fit("а чай?", "же") == 0.0
 
 
 def test_right_answers_to_unseen_questions_come_first() -> None:
-    words = AnswerWords.of(learn(PAIRS[:480]))
+    words = AnswerWords.of(learn(PAIRS[:480]), [])
     unseen = PAIRS[480:]
     right = [
         words.fit(asked, answer) > words.fit(asked, other)
@@ -42,9 +42,9 @@ def test_right_answers_to_unseen_questions_come_first() -> None:
 
 def test_of_long_texts_fewer_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = [("чай " * 30, "нальём " * 30), ("борщ", "остыл"), ("чай", "вылит")]
-    assert AnswerWords.of(learn(pairs)).fit("борщ", "остыл") > 0
+    assert AnswerWords.of(learn(pairs), []).fit("борщ", "остыл") > 0
     monkeypatch.setattr(answer_words, "MOST_WORK", 600)
-    assert AnswerWords.of(learn(pairs)).fit("борщ", "остыл") == 0
+    assert AnswerWords.of(learn(pairs), []).fit("борщ", "остыл") == 0
 
 
 def test_a_version_gets_hashes_alone_and_nothing_where_little_was_learned(tmp_path: Path) -> None:
@@ -54,4 +54,6 @@ def test_a_version_gets_hashes_alone_and_nothing_where_little_was_learned(tmp_pa
     write_answer_words(records, tmp_path)
     words = AnswerWords.read(tmp_path / ANSWER_WORDS)
     assert words.fit("хочу борщкот", "будет тебе борщкот") > 0
+    assert words.unknown("хочу", "будет тебе борщкот") == 0
+    assert words.unknown("хочу", "будет тебе кыщборт") == 1
     assert "борщ".encode() not in (tmp_path / ANSWER_WORDS).read_bytes()

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 from contracts.dataset import HELDOUT, read_records
 from contracts.model_version import BotModels
 from contracts.refusal import Refusal
-from contracts.sampling import Sampling
 from contracts.turn import Role, Turn
 from moderation.policy import Level, Policy
 from tests.conftest import BOT, Toy
@@ -29,14 +28,14 @@ from training_jobs.evaluation.contexts import (
     Scores,
     select_contexts,
 )
-from training_jobs.evaluation.replies import Reply, generate_replies
+from training_jobs.evaluation.replies import Reply
 from training_jobs.evaluation.results import Estimate, Evaluation, Hits, mean, ratio
 from training_jobs.hardware import detect_hardware
 from training_jobs.language_model import load_model
 from training_jobs.loss import document_losses
 from training_jobs.publish import publish
 from training_jobs.quality_gate import objections
-from training_jobs.run_folder import CONVERTED, EVALUATION, MODEL, REPORT, Conversion
+from training_jobs.run_folder import EVALUATION, REPORT, Conversion
 
 
 def evaluate(toy: Toy, run: Path, **environment: str) -> Result:
@@ -302,11 +301,3 @@ def test_too_few_held_out_answers_are_noted_and_stop_nothing(
     [note] = publish(BOT, run, models).notes
     assert note == f"not judged: only {read(run).contexts} held-out answers"
     assert note in (models.path(models.current_id() or "") / "README.md").read_text()
-
-
-@pytest.mark.parametrize("changed", [{"top_k": 0}, {"temperature": 0.0}])
-def test_replies_are_drawn_by_whatever_sampling_a_bot_file_may_ask_for(
-    toy: Toy, changed: dict[str, float]
-) -> None:
-    model, sampling = load_model(toy.run / MODEL), Sampling.model_validate(changed)
-    assert len(generate_replies(toy.run / CONVERTED, model, contexts(toy)[:1], sampling)) == 1

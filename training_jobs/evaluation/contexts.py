@@ -23,6 +23,10 @@ BUDGET = 384
 """Most tokens of a context and its answer: about what people look back on."""
 MOST_CONTEXTS = 300
 """That a run is measured by."""
+BASE_TOKENS = 32
+"""Most tokens of a base's reply: it does not know where a turn ends, and each would be as long as
+any may be.
+"""
 BITS_PER_NAT = 1 / math.log(2)
 
 Messages = Sequence[str]

@@ -128,10 +128,10 @@ async def test_candidates_are_ranked_by_the_words_that_a_version_has(volumes: Vo
             for number, text in enumerate(drawn)
             for word in answer_stems(text)
         }
-        words = AnswerWords.of(lifts)
+        words = AnswerWords.of(lifts, [])
         volumes.publish(words=words)
         await until(lambda: service.serves(NEW))
-        ranked = sorted(drawn, key=lambda text: -words.fit("Привет", text))
+        ranked = [drawn[place] for place in words.order("Привет", drawn)]
         assert await texts() == ranked != drawn
 
 
