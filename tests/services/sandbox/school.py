@@ -1,8 +1,10 @@
 """A checkout of its own, and a page in it on which bots are taught: real jobs, no gateways."""
 
 import asyncio
+import json
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,10 +18,12 @@ from contracts.settings import Volumes
 from services.sandbox.demo_processes import Gateways
 from services.sandbox.hosting import hosting
 from services.sandbox.taught_bots import TaughtBots
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, toy_export
 from tests.services.sandbox.conftest import sandbox_settings
 
 ROOT = Path(__file__).parents[3]
+EXPORT = json.dumps(toy_export(), ensure_ascii=False).encode()
+AVTOBUS, NINA = "user2", "user1"
 MARKS = ("requirements/install.sh", "protos/generation/v1/generation.proto", ".venv/.serving",
          "protos/generation/v1/generation_pb2.py", ".venv/.ready",
          "protos/generation/v1/generation_pb2.pyi")  # fmt: skip
@@ -107,3 +111,22 @@ async def open_school(folder: Path, most_bytes: int = 10**7) -> AsyncIterator[Sc
     serving = hosting(sandbox_settings(), cast(Gateways, gateways), bots, most_bytes)
     async with serving as url, aiohttp.ClientSession() as http:
         yield School(url, http, folder, bots, gateways)
+
+
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def listed() -> str:
+    return Path("k8s/bots/kustomization.yaml").read_text(encoding="utf-8")
+
+
+def make(target: str, *more: str) -> None:
+    command = ["make", "-s", target, "NAME=vasya", *more]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+async def named(school: School, export: bytes = EXPORT, persona: str = AVTOBUS) -> str:
+    draft = await school.upload(export)
+    told: dict[str, Any] = {"name": "vasya", "persona": [persona], "called": ["вася"]}
+    return str(await school.post("name", bot=draft, **told))
