@@ -29,10 +29,9 @@ from services.generation.engine.protocol import (
     EngineOptions,
     EngineRequest,
     Question,
-    VersionKey,
 )
 from services.generation.metrics import Metrics
-from services.generation.model_store import ModelStore, Version
+from services.generation.model_store import ModelStore
 from services.generation.served_versions import Versions
 from tests.conftest import BOT, FORGETS_UNTIL, PATIENCE
 from tests.services.generation.conftest import NEW, Volumes, until
@@ -168,25 +167,6 @@ async def test_the_previous_serves_in_place_of_a_broken_one(volumes: Volumes, sp
         assert model.problem
         assert await service.answers()
         assert service.metric("versions_refused_total", bot=BOT) == 1
-
-
-async def test_an_old_version_is_unloaded_before_the_next_bot_switches(
-    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = list[VersionKey]()
-
-    async def look(engine: Engine, version: Version) -> None:
-        if version.manifest.bot == BOT:
-            volumes.publish(bot="second")  # the same look at the volumes finds it
-        else:
-            loaded.extend(engine.loaded)
-
-    (volumes.bots / "second.yaml").write_text("name: second\n")
-    async with volumes.serve() as service:
-        _before_load(monkeypatch, look)
-        volumes.publish()
-        await until(lambda: service.is_healthy("second"))
-    assert loaded == [(BOT, NEW)]
 
 
 async def test_while_a_version_cannot_be_read_the_one_before_serves(

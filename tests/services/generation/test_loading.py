@@ -1,4 +1,4 @@
-"""What is loaded after the engine died, in which order, and which version is blamed for it."""
+"""Versions that are loaded and unloaded, in which order, and which is blamed for a death."""
 
 import asyncio
 import os
@@ -9,9 +9,7 @@ import pytest
 
 from services.generation.client import RetryLater
 from services.generation.engine.engine import Engine
-from services.generation.engine.protocol import (
-    EngineRequest,
-)
+from services.generation.engine.protocol import EngineRequest, VersionKey
 from services.generation.model_store import Version
 from tests.conftest import BOT
 from tests.services.generation.conftest import NEW, Volumes, until
@@ -139,3 +137,22 @@ async def test_a_version_is_not_blamed_for_a_death_before_it_was_loaded(
         os.kill(service.engine, signal.SIGKILL)
         await until(lambda: service.is_healthy("second") if len(current) == 2 else False)
     assert current == [[volumes.version, NEW]] * 2
+
+
+async def test_an_old_version_is_unloaded_before_the_next_bot_switches(
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = list[VersionKey]()
+
+    async def look(engine: Engine, version: Version) -> None:
+        if version.manifest.bot == BOT:
+            volumes.publish(bot="second")  # the same look at the volumes finds it
+        else:
+            loaded.extend(engine.loaded)
+
+    (volumes.bots / "second.yaml").write_text("name: second\n")
+    async with volumes.serve() as service:
+        _before_load(monkeypatch, look)
+        volumes.publish()
+        await until(lambda: service.is_healthy("second"))
+    assert loaded == [(BOT, NEW)]
