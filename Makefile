@@ -14,10 +14,13 @@ SECONDS ?= 60
 PAGE ?= http://127.0.0.1:8081
 # the demo base is small and the samples too: two to five minutes each on two cores
 TRAINING_demo := --epochs 10 --max-steps 340 --no-evaluate
-# what is kept learned far longer, from far longer chats: a quarter to half an hour each
-KEPT_JOBS := extraction_jobs.build_dataset "training_jobs.finetune --base demo --epochs 20 --max-steps 3600" \
+# what is kept learned far longer, from far longer chats: an hour or two each
+STEPS_avtobus := 10800
+STEPS_polkson := 5400
+KEPT_JOBS = extraction_jobs.build_dataset \
+  "training_jobs.finetune --base demo --epochs 20 --max-steps $(STEPS_$(bot))" \
   training_jobs.convert training_jobs.evaluate
-EXCHANGES := 24000
+EXCHANGES := 72000
 LOCKS := $(wildcard requirements/*.txt)
 PROTO := protos/generation/v1/generation.proto
 STUBS := protos/generation/v1/generation_pb2.py
@@ -84,9 +87,8 @@ sample-bots: setup ## Train the sample bots and keep them in the repository
 	@folder=$$(mktemp -d); trap 'rm -r "$$folder"' EXIT; \
 	export DATA_DIR="$$folder/data" MODELS_DIR="$$folder/models"; \
 	$(PYTHON) -m benchmarks.sample_chats --output "$$folder/data" --exchanges $(EXCHANGES); \
-	for bot in $(BOTS); do \
-	  for job in $(KEPT_JOBS); do $(PYTHON) -m $$job --bot k8s/bots/$$bot/bot.yaml; done; \
-	done; \
+	$(foreach bot,$(BOTS),\
+	  for job in $(KEPT_JOBS); do $(PYTHON) -m $$job --bot k8s/bots/$(bot)/bot.yaml; done;) \
 	$(PYTHON) -m training_jobs.sample_bots keep $(KEEPING)
 
 ask: serving ## Ask a bot: make ask BOT=avtobus TEXT="Привет"

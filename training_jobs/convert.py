@@ -111,7 +111,7 @@ def export(model: LanguageModel, output: Path, bits: Literal[4, 8]) -> None:
             converted.model.set_rt_info(str(group), options)
             converted.save_pretrained(output)
             (output / "openvino_config.json").unlink()  # names a folder of this machine
-            model.tokenizer.save(str(output / "tokenizer.json"))
+            model.tokenizer.save(str(output / "tokenizer.json"), pretty=False)
         except Exception as error:  # torch, transformers and OpenVINO errors share no base class
             reason = " ".join(str(error).split())[:200]
             for folder in (output, exported):  # OpenVINO does not say that a disk is full

@@ -20,7 +20,7 @@ from services.generation.errors import InvalidArgument
 from services.generation.model_store import Bot, Version
 
 MAX_TURNS, MAX_MESSAGES, MAX_CHARACTERS, MAX_KEY = 256, 64, 16_384, 128
-MAX_CANDIDATES = 4
+MAX_CANDIDATES = 8
 SEEDS = 1 << 63
 """The engine takes seeds below this; larger ones are folded."""
 _ROLES = {pb.ROLE_PERSONA: Role.PERSONA, pb.ROLE_OTHER: Role.OTHER}

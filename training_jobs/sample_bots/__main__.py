@@ -1,7 +1,7 @@
 """`python -m training_jobs.sample_bots`: publish the kept sample bots, or keep newly trained ones.
 
-`training_jobs/sample_bots/<bot>/` is a run folder without the trained weights. It is published as
-any run is.
+`training_jobs/sample_bots/<bot>/` is a run folder without the trained weights and the loss of each
+step. It is published as any run is.
 """
 
 import shutil
@@ -77,7 +77,7 @@ def keep_all(output: Annotated[Path, typer.Option(help="Where they are kept.")] 
 def keep(finished: Path, folder: Path) -> None:
     """Replace what is kept in `folder` by the parts of a finished run that serve."""
     run, conversion = run_folder.read_run(finished), run_folder.read_conversion(finished)
-    run = run.model_copy(update={"notes": (*run.notes, NOTE)})
+    run = run.model_copy(update={"notes": (*run.notes, NOTE), "losses": []})
     evaluation, now = read_evaluation(finished), datetime.now(UTC)
     with whole_folder(folder) as kept:
         shutil.copytree(finished / run_folder.CONVERTED, kept / run_folder.CONVERTED)

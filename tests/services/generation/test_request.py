@@ -19,7 +19,7 @@ BAD_REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"turns": [turn("а" * 16385)]}, "turns[0].messages"),
     ({"turns": [turn("а", " \n ")]}, "turns[0].messages[1]"),
     ({"turns": [pb.Turn(messages=["а"])]}, "turns[0].role"),
-    ({"candidates": 5}, "candidates"),
+    ({"candidates": 9}, "candidates"),
     ({"max_new_tokens": 0}, "max_new_tokens"),
     ({"max_new_tokens": 129}, "max_new_tokens"),
     ({"chat_key": "к" * 129}, "chat_key"),
