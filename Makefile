@@ -14,7 +14,7 @@ SECONDS ?= 60
 PAGE ?= http://127.0.0.1:8081
 # the demo base is small and the samples too: two to five minutes each on two cores
 TRAINING_demo := --epochs 10 --max-steps 340 --no-evaluate
-# what is kept learned far longer, from far longer chats: an hour or two each
+# what is kept learned far longer, from far longer chats: half an hour to two hours each
 STEPS_avtobus := 10800
 STEPS_polkson := 5400
 KEPT_JOBS = extraction_jobs.build_dataset \

@@ -39,7 +39,8 @@ def main(
         hint = f"; does a service run at {address}? `make demo` starts one" if is_away else ""
         typer.echo(f"error: {error}{hint}", err=True)
         raise typer.Exit(1) from None
-    for message in response.candidates[0].messages or ("(it says nothing)",):
+    drawn = (each.messages for each in response.candidates if each.messages)
+    for message in next(drawn, ("(it says nothing)",)):
         typer.echo(message)
 
 

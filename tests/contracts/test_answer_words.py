@@ -20,7 +20,7 @@ WORDS = AnswerWords.of(
         ("Где кот?", ["Мурлыкает.", "Усы!", "Усы и хвост", "Едем дальше", ""]),
         ("кот, люби!", ["мурлыка", "усы", "очень", "дом"]),  # none of the asked words is another's
         ("Где кот?", ["Едем дальше", "Едем вдаль", "Мчим вдаль"]),  # none, one, two unknown
-        ("Где кот Мурлык?", ["Усы, Мурлык", "дом"]),  # what was asked is known
+        ("Жук?", ["Жук, мы", "мы не"]),  # what was asked is known
         ("Где кот?", ["едем 5, дом-дом 🚌", "мурл"]),  # numbers and signs are no words
     ],
 )
